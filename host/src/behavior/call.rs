@@ -1,0 +1,53 @@
+//! One request as a behaviour sees it, and what can go wrong in a behaviour.
+
+use std::sync::Arc;
+
+use crate::clock::Nanos;
+use crate::types::request::{Operation, Request};
+
+/// One request as a behaviour sees it. Mirrors the contract's `call` record; texts are behind `request`.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Who this request is: equal for every attempt of the same request.
+    pub identity: u64,
+    /// 0 for the first attempt, 1 for the first retry.
+    pub attempt: u32,
+    /// How often this identity and attempt has been seen before.
+    pub occurrence: u32,
+    /// Seed of all draws of this behaviour for this call.
+    pub seed: u64,
+    /// Time since the run began, on whichever clock runs.
+    pub now: Nanos,
+    /// Index of the scenario's model entry.
+    pub model: u32,
+    /// Index of the caller's tier or tenant; 0 if there are none.
+    pub tenant: u32,
+    /// Stage of a pipeline; 0 is the model itself.
+    pub stage: u32,
+    /// What is asked for.
+    pub operation: Operation,
+    /// Tokens of the prompt.
+    pub input_tokens: u32,
+    /// The most tokens one reply may have.
+    pub max_output_tokens: u32,
+    /// Requests that this model is answering as this one arrives.
+    pub running: u32,
+    /// Requests that wait for this model as this one arrives.
+    pub waiting: u32,
+    /// The request itself, for behaviours that need more than numbers.
+    pub request: &'a Arc<Request>,
+}
+
+/// Why a behaviour gave no answer. The planner falls back or answers 500, as the scenario says.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{behaviour} `{name}`: {message}")]
+pub struct BehaviorError {
+    /// `fault`, `responder` or `latency`.
+    pub behaviour: &'static str,
+    /// The behaviour's name in the scenario.
+    pub name: String,
+    /// What happened and what to do.
+    pub message: String,
+    /// A short fixed word for metrics: `trap`, `timeout`, `memory`, `bad-answer`, `breaker` …
+    pub cause: &'static str,
+}

@@ -1,0 +1,54 @@
+//! Name → maker: the only list of what exists. `app.rs` fills it; the planner's builder asks it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::behavior::fault::Fault;
+use crate::behavior::latency::Latency;
+use crate::behavior::responder::Responder;
+use crate::behavior::tokenizer::Tokenizer;
+use crate::behavior::writer::{JsonWriter, TextWriter};
+use crate::types::problem::Problem;
+
+/// What every behaviour of a generation is told when it is made.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// Names of the scenario's model entries, by index.
+    pub models: Vec<String>,
+    /// Names of tenants or tiers, by index.
+    pub tenants: Vec<String>,
+    /// Names of pipeline stages, by index.
+    pub stages: Vec<String>,
+    /// Unix time in seconds at which the run began.
+    pub epoch_unix_s: u64,
+}
+
+/// Makes one kind of behaviour from options. Mistakes carry pointers relative to the options.
+pub trait Maker<B: ?Sized>: Send + Sync {
+    /// One sentence for lists.
+    fn summary(&self) -> &str;
+    /// Checks the options and makes the behaviour; all mistakes at once.
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<B>, Vec<Problem>>;
+}
+
+/// All makers of one kind by name.
+pub type Makers<B> = BTreeMap<String, Arc<dyn Maker<B>>>;
+
+/// Everything that a scenario can name.
+#[derive(Default, Clone)]
+pub struct Catalog {
+    /// Latency models.
+    pub latency: Makers<dyn Latency>,
+    /// Faults.
+    pub fault: Makers<dyn Fault>,
+    /// Responders.
+    pub responder: Makers<dyn Responder>,
+    /// Styles of text; the empty name is the default.
+    pub styles: BTreeMap<String, Arc<dyn TextWriter>>,
+    /// Tokenizers: `estimate`, `exact`.
+    pub tokenizers: BTreeMap<String, Arc<dyn Tokenizer>>,
+    /// Writes JSON that fits a schema.
+    pub json: Option<Arc<dyn JsonWriter>>,
+}

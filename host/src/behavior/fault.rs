@@ -1,0 +1,110 @@
+//! Faults: shall this request fail, how and where?
+
+use crate::behavior::call::{BehaviorError, Call};
+
+/// Decides whether and how one request fails.
+pub trait Fault: Send + Sync {
+    /// The verdict on one request.
+    fn decide(&self, call: &Call<'_>) -> Result<Verdict, BehaviorError>;
+
+    /// Must this run off the workers because it is known to be slow?
+    fn is_slow(&self) -> bool {
+        false
+    }
+}
+
+/// What shall happen to one request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing: answer it.
+    Pass,
+    /// Refuse it with an HTTP error in the vendor's body.
+    Error(HttpError),
+    /// Send nothing for so many milliseconds, then close.
+    Hang(u32),
+    /// End the connection or stream at a place in the reply.
+    Cut(Cut, Position),
+    /// Send nothing for so many milliseconds at a place in the reply, then go on.
+    Stall(u32, Position),
+    /// Send the vendor's error event with this message at a place in a stream, then end.
+    ErrorEvent(String, Position),
+    /// Spoil the bytes at a place in the reply.
+    Damage(Damage, Position),
+    /// Send no more than so many bytes a second.
+    Drip(u32),
+    /// A fault of a kind that this version has no case for.
+    Other(Named),
+}
+
+/// An HTTP error. `message` and `code` default to what the vendor says for the status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpError {
+    /// 400 to 599.
+    pub status: u16,
+    /// When to come back, in milliseconds.
+    pub retry_after_ms: Option<u32>,
+    /// The sentence in the body.
+    pub message: Option<String>,
+    /// The code in the body.
+    pub code: Option<String>,
+}
+
+/// How a connection or stream ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// By TCP RST; on HTTP/2 by RST_STREAM.
+    Reset,
+    /// By TCP FIN inside the body; on HTTP/2 by RST_STREAM without an error.
+    Close,
+    /// By a well-formed end that comes too early.
+    End,
+}
+
+/// Where in a reply something happens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Position {
+    /// Before the first byte of the reply's head.
+    Start,
+    /// After so many tokens.
+    Token(u32),
+    /// After a share of the tokens, 0 to 1.
+    Share(f32),
+    /// So many milliseconds after the request.
+    AfterMs(u32),
+}
+
+/// How bytes are spoilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// A chunk whose JSON is broken.
+    MalformedChunk,
+    /// The body ends inside its JSON.
+    TruncatedJson,
+    /// A character is split between two chunks.
+    SplitUtf8,
+    /// The stream lacks its terminator.
+    MissingEnd,
+    /// A chunk comes twice.
+    DuplicateChunk,
+    /// Two chunks change places.
+    SwapChunks,
+    /// The `content-type` is `text/html`.
+    WrongContentType,
+    /// There is no body.
+    EmptyBody,
+    /// A tool call's arguments are not what its schema asks for.
+    BadToolArguments,
+    /// Structured output does not fit its schema.
+    SchemaViolation,
+    /// The token counts are wrong.
+    WrongUsage,
+}
+
+/// A value of a kind that this version has no case for: the host knows the name, or refuses it by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The kind.
+    pub kind: String,
+    /// Its options as JSON text.
+    pub json: String,
+}

@@ -1,0 +1,103 @@
+//! A scenario: which models exist, how they behave, and which plugins decide it.
+//!
+//! A scenario has two shapes. [`source`] is the file as written: a tree with a place for every value. [`Scenario`] is the checked
+//! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge, and
+//! it reports every [`crate::types::problem::Problem`] at once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub mod source;
+
+/// A checked scenario.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name; the file's stem if it gives none.
+    pub name: String,
+    /// The run's seed, if the file fixes one.
+    pub seed: Option<u64>,
+    /// How tokens are counted.
+    pub tokens: TokenCounting,
+    /// Plugins that the scenario brings itself.
+    pub plugins: Vec<PluginSource>,
+    /// Models in the order of the file; the first entry that matches a name answers for it.
+    pub models: Vec<ModelEntry>,
+    /// The file as written, to find the place of a mistake found later.
+    pub source: Arc<source::Source>,
+}
+
+/// How tokens of texts that nobody generated are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenCounting {
+    /// By a cheap rule; about 10 % off.
+    Estimate,
+    /// As OpenAI's `o200k_base` counts.
+    Exact,
+}
+
+impl TokenCounting {
+    /// The tokenizer's name in the catalog.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Estimate => "estimate",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+/// A plugin file that a scenario names.
+#[derive(Debug, Clone)]
+pub struct PluginSource {
+    /// The name under which behaviours use it.
+    pub name: String,
+    /// The component, relative paths resolved against the scenario's folder.
+    pub file: PathBuf,
+    /// Linear memory of one instance, in bytes.
+    pub memory_bytes: usize,
+    /// CPU time of one call, in microseconds.
+    pub time_us: u64,
+    /// A fresh instance for every call?
+    pub fresh_per_call: bool,
+    /// JSON pointer of the entry, for mistakes found when it is loaded.
+    pub pointer: String,
+}
+
+/// One entry of `models:`.
+#[derive(Debug, Clone)]
+pub struct ModelEntry {
+    /// Its name in metrics and for plugins: the first pattern, unless the file gives one.
+    pub name: String,
+    /// Names it answers for; `*` stands for any text.
+    pub matches: Vec<String>,
+    /// Names that the list of models shows.
+    pub list: Vec<String>,
+    /// Who owns it, for the list of models.
+    pub owned_by: String,
+    /// Unix time in seconds, for the list of models.
+    pub created_unix_s: u64,
+    /// Tokens of prompt and reply together.
+    pub context_window: u32,
+    /// The most tokens of one reply.
+    pub max_output_tokens: u32,
+    /// When tokens leave.
+    pub latency: BehaviorUse,
+    /// What fails, asked in order; the first verdict that is not "pass" counts.
+    pub faults: Vec<BehaviorUse>,
+    /// What is answered.
+    pub reply: BehaviorUse,
+}
+
+/// A behaviour that a scenario uses: `{ name: options, fallback: { … } }`.
+#[derive(Debug, Clone)]
+pub struct BehaviorUse {
+    /// A native behaviour's or a plugin's name.
+    pub name: String,
+    /// Its options as written.
+    pub options: Value,
+    /// What takes its place when it fails; without one the client gets a 500.
+    pub fallback: Option<Box<BehaviorUse>>,
+    /// JSON pointer of the options.
+    pub pointer: String,
+}

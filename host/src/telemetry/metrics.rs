@@ -1,0 +1,122 @@
+//! Every metric in one list: name, kind, help. Code asks for handles here, once, and keeps them: a lookup by label is for start-up,
+//! not for the path of a request.
+
+use std::sync::OnceLock;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Requests answered, by `model` and `status`.
+pub const REQUESTS: &str = "simwright_requests_total";
+/// Requests being answered, by `model`.
+pub const RUNNING: &str = "simwright_requests_running";
+/// Streams whose client left before the end, by `model`.
+pub const CANCELLED: &str = "simwright_requests_cancelled_total";
+/// Time to first token, by `model`.
+pub const TTFT: &str = "simwright_time_to_first_token_seconds";
+/// Time between tokens, by `model`.
+pub const GAP: &str = "simwright_inter_token_latency_seconds";
+/// Time from request to end, by `model`.
+pub const DURATION: &str = "simwright_request_duration_seconds";
+/// Tokens by `model` and `direction` (`input`, `output`).
+pub const TOKENS: &str = "simwright_tokens_total";
+/// Faults played, by `model` and `kind`.
+pub const FAULTS: &str = "simwright_faults_total";
+/// Calls of plugins, by `plugin` and `behaviour`.
+pub const PLUGIN_CALLS: &str = "simwright_plugin_calls_total";
+/// Time of plugin calls (one in sixteen is timed), by `plugin` and `behaviour`.
+pub const PLUGIN_TIME: &str = "simwright_plugin_call_duration_seconds";
+/// Failed plugin calls, by `plugin`, `behaviour` and `cause`.
+pub const PLUGIN_FAILURES: &str = "simwright_plugin_failures_total";
+/// Instances of a plugin that are ready, by `plugin`.
+pub const PLUGIN_READY: &str = "simwright_plugin_instances_ready";
+/// Instances of a plugin made so far, by `plugin`.
+pub const PLUGIN_INSTANCES: &str = "simwright_plugin_instances_total";
+/// Counters that plugins keep themselves, by `plugin` and `name`.
+pub const PLUGIN_COUNTS: &str = "simwright_plugin_counts_total";
+/// Fallbacks used, by `model` and `behaviour`.
+pub const FALLBACKS: &str = "simwright_fallbacks_total";
+/// Generations alive: the running one and those that streams still hold.
+pub const GENERATIONS: &str = "simwright_generations_alive";
+/// Reloads, by `outcome` (`applied`, `refused`, `unchanged`).
+pub const RELOADS: &str = "simwright_reloads_total";
+/// How late bytes reached the socket after the plan's deadline.
+pub const LATENESS: &str = "simwright_pacing_lateness_seconds";
+/// Open connections.
+pub const CONNECTIONS: &str = "simwright_connections_open";
+
+const TTFT_BUCKETS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0];
+const GAP_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0];
+const LATENESS_BUCKETS: &[f64] =
+    &[0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_3, 0.000_5, 0.000_75, 0.001, 0.001_5, 0.002, 0.003, 0.005, 0.01, 0.025, 0.1];
+const CALL_BUCKETS: &[f64] =
+    &[2e-7, 3e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2];
+
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Installs the recorder for this process and describes every metric. Later calls give the same handle.
+pub fn install() -> &'static PrometheusHandle {
+    HANDLE.get_or_init(|| {
+        let buckets = [
+            (TTFT, TTFT_BUCKETS),
+            (DURATION, TTFT_BUCKETS),
+            (GAP, GAP_BUCKETS),
+            (LATENESS, LATENESS_BUCKETS),
+            (PLUGIN_TIME, CALL_BUCKETS),
+        ];
+        let builder = buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
+            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds).expect("bucket lists are not empty")
+        });
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another metrics recorder is installed in this process; `/metrics` will be empty");
+        }
+        describe();
+        handle
+    })
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(REQUESTS, "Requests answered.");
+    describe_gauge!(RUNNING, "Requests being answered.");
+    describe_counter!(CANCELLED, "Requests whose client left before the end.");
+    describe_histogram!(TTFT, Unit::Seconds, "Time from the request to its first token.");
+    describe_histogram!(GAP, Unit::Seconds, "Time from one token to the next.");
+    describe_histogram!(DURATION, Unit::Seconds, "Time from the request to its end.");
+    describe_counter!(TOKENS, "Tokens of prompts and replies.");
+    describe_counter!(FAULTS, "Faults played.");
+    describe_counter!(PLUGIN_CALLS, "Calls of plugins.");
+    describe_histogram!(PLUGIN_TIME, Unit::Seconds, "Time of plugin calls; one call in sixteen is timed.");
+    describe_counter!(PLUGIN_FAILURES, "Plugin calls that gave no answer.");
+    describe_gauge!(PLUGIN_READY, "Plugin instances that are ready.");
+    describe_counter!(PLUGIN_INSTANCES, "Plugin instances made.");
+    describe_counter!(PLUGIN_COUNTS, "Counters that plugins keep.");
+    describe_counter!(FALLBACKS, "Calls that a fallback answered.");
+    describe_gauge!(GENERATIONS, "Generations alive.");
+    describe_counter!(RELOADS, "Reloads by outcome.");
+    describe_histogram!(LATENESS, Unit::Seconds, "Time from a token's deadline to the write of its bytes.");
+    describe_gauge!(CONNECTIONS, "Open connections.");
+}
+
+/// A counter with labels.
+pub fn counter(name: &'static str, labels: &[(&'static str, &str)]) -> Counter {
+    metrics::counter!(name, owned(labels))
+}
+
+/// A gauge with labels.
+pub fn gauge(name: &'static str, labels: &[(&'static str, &str)]) -> Gauge {
+    metrics::gauge!(name, owned(labels))
+}
+
+/// A histogram with labels.
+pub fn histogram(name: &'static str, labels: &[(&'static str, &str)]) -> Histogram {
+    metrics::histogram!(name, owned(labels))
+}
+
+fn owned(labels: &[(&'static str, &str)]) -> Vec<metrics::Label> {
+    labels.iter().map(|(key, value)| metrics::Label::new(*key, (*value).to_owned())).collect()
+}

@@ -1,0 +1,84 @@
+//! A refusal that a client receives, in no vendor's words. A dialect gives it its body; `http/error_reply.rs` sends it.
+
+use std::borrow::Cow;
+
+/// What kind of refusal it is. A dialect chooses its type and code from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request cannot be understood or asks for something impossible (400, 413, 422 …).
+    InvalidRequest,
+    /// No credentials, or wrong ones (401).
+    Authentication,
+    /// Credentials that may not do this (403).
+    PermissionDenied,
+    /// No such model or path (404).
+    NotFound,
+    /// The method does not fit the path (405).
+    MethodNotAllowed,
+    /// The client took too long (408).
+    RequestTimeout,
+    /// Another change came first (409).
+    Conflict,
+    /// More than the body limit (413).
+    TooLarge,
+    /// Too many requests or tokens; comes back (429).
+    RateLimited,
+    /// Nothing left to spend; does not come back by waiting (429).
+    QuotaExhausted,
+    /// Something broke (500).
+    Server,
+    /// More load than there is room for (503, Anthropic's 529).
+    Overloaded,
+    /// A gateway's own failure (502, 504).
+    Gateway,
+}
+
+/// A refusal with all that a vendor's error body can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status, 400 to 599.
+    pub status: u16,
+    /// What kind it is.
+    pub kind: ErrorKind,
+    /// A sentence for the person who reads it.
+    pub message: Cow<'static, str>,
+    /// The field that is wrong, as a path such as `messages[0].role`.
+    pub param: Option<Cow<'static, str>>,
+    /// A code that overrides the dialect's own choice.
+    pub code: Option<Cow<'static, str>>,
+    /// When to come back, in milliseconds.
+    pub retry_after_ms: Option<u32>,
+}
+
+impl ApiError {
+    /// A refusal with `status`, of the kind that status usually has.
+    pub fn of_status(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        let kind = match status {
+            401 => ErrorKind::Authentication,
+            403 => ErrorKind::PermissionDenied,
+            404 => ErrorKind::NotFound,
+            405 => ErrorKind::MethodNotAllowed,
+            408 => ErrorKind::RequestTimeout,
+            409 => ErrorKind::Conflict,
+            413 => ErrorKind::TooLarge,
+            429 => ErrorKind::RateLimited,
+            503 | 529 => ErrorKind::Overloaded,
+            502 | 504 => ErrorKind::Gateway,
+            500.. => ErrorKind::Server,
+            _ => ErrorKind::InvalidRequest,
+        };
+        Self { status, kind, message: message.into(), param: None, code: None, retry_after_ms: None }
+    }
+
+    /// A 400 about one field.
+    pub fn invalid(param: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(param.into()), ..Self::of_status(400, message) }
+    }
+
+    /// The same refusal with a code of its own.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+}

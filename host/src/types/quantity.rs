@@ -1,0 +1,88 @@
+//! Quantities as people write them: `350ms`, `1.5s`, `16MiB`, `5%`.
+
+/// Microseconds from text such as `250us`, `350ms`, `1.5s`, `2m`, `1h`. Negative or unit-less text is an error that says so.
+pub fn parse_duration_us(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text, "a duration", "`350ms` or `1.5s`")?;
+    let us_per_unit = match unit {
+        "us" | "µs" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        "m" | "min" => 60e6,
+        "h" => 3600e6,
+        "" => return Err(format!("`{text}` has no unit; write for example `{text}ms`")),
+        other => return Err(format!("`{other}` is no unit of time; use us, ms, s, m or h")),
+    };
+    let us = number * us_per_unit;
+    if us > 86_400e6 * 366.0 {
+        return Err(format!("`{text}` is longer than a year"));
+    }
+    Ok(us.round() as u64)
+}
+
+/// A share from 0 to 1, from `5%` or `0.05`.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, unit) = split(text, "a share", "`5%` or `0.05`")?;
+    let share = match unit {
+        "%" => number / 100.0,
+        "" => number,
+        other => return Err(format!("`{other}` is no unit of a share; use % or none")),
+    };
+    if share > 1.0 {
+        return Err(format!("`{text}` is more than 100%"));
+    }
+    Ok(share)
+}
+
+/// Bytes from `512KiB`, `16MiB`, `1GiB` or `64kB`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text, "a size", "`16MiB`")?;
+    let bytes_per_unit = match unit {
+        "B" | "" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => 1024.0,
+        "MiB" => 1_048_576.0,
+        "GiB" => 1_073_741_824.0,
+        other => return Err(format!("`{other}` is no unit of size; use KiB, MiB or GiB")),
+    };
+    Ok((number * bytes_per_unit).round() as u64)
+}
+
+fn split<'a>(text: &'a str, what: &str, example: &str) -> Result<(f64, &'a str), String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | '_'))).unwrap_or(text.len());
+    let number: f64 =
+        text[..end].replace('_', "").parse().map_err(|_| format!("`{text}` is not {what}; write for example {example}"))?;
+    if number < 0.0 {
+        return Err(format!("`{text}` is negative"));
+    }
+    Ok((number, text[end..].trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_keep_fractions() {
+        assert_eq!(parse_duration_us("1.5s"), Ok(1_500_000));
+        assert_eq!(parse_duration_us("250 us"), Ok(250));
+        assert!(parse_duration_us("20").unwrap_err().contains("no unit"));
+        assert!(parse_duration_us("-1s").unwrap_err().contains("negative"));
+        assert!(parse_duration_us("fast").unwrap_err().contains("not a duration"));
+    }
+
+    #[test]
+    fn shares_are_percentages_or_fractions() {
+        assert_eq!(parse_share("5%"), Ok(0.05));
+        assert_eq!(parse_share("0.25"), Ok(0.25));
+        assert!(parse_share("120%").is_err());
+    }
+
+    #[test]
+    fn sizes_know_binary_and_decimal_units() {
+        assert_eq!(parse_bytes("16MiB"), Ok(16 * 1024 * 1024));
+        assert_eq!(parse_bytes("64kB"), Ok(64_000));
+    }
+}

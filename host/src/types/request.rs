@@ -1,0 +1,136 @@
+//! The neutral request: what a client asked for, whatever dialect it spoke.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// What a client asks for. Numbers match the contract's `call.operation`; more may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Operation {
+    /// A conversation to continue.
+    Chat = 1,
+    /// Raw text to continue.
+    Completion = 2,
+    /// Vectors for texts.
+    Embedding = 3,
+    /// A judgement of a text.
+    Moderation = 4,
+    /// A route that the scenario defines itself.
+    Generic = 100,
+}
+
+/// One request, parsed. Built by a dialect, read by the planner and, through the host services, by plugins.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked for.
+    pub operation: Operation,
+    /// The model's name exactly as the client wrote it.
+    pub model: Box<str>,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// Tools the model may call, in the client's order.
+    pub tools: Vec<Tool>,
+    /// Whether and which tool must be called.
+    pub tool_choice: ToolChoice,
+    /// May several tools be called in one reply?
+    pub parallel_tool_calls: bool,
+    /// What form the reply's text must have.
+    pub format: Format,
+    /// How many independent replies are wanted; at least 1.
+    pub choices: u32,
+    /// The most tokens one reply may have, if the client set a bound.
+    pub max_output_tokens: Option<u32>,
+    /// Texts at which a reply ends; the stop text itself is not sent.
+    pub stop: Vec<Box<str>>,
+    /// `Some(n)`: log probabilities are wanted, with the `n` best alternatives per token.
+    pub logprobs: Option<u8>,
+    /// How to stream, or `None` for one whole reply.
+    pub stream: Option<StreamOptions>,
+    /// The body as it came, for plugins that ask for it.
+    pub body: Bytes,
+    /// The request's headers that plugins may read (credentials removed), for plugins that ask for them.
+    pub headers: http::HeaderMap,
+}
+
+/// How a client wants its stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Send a chunk with the token counts before the end.
+    pub include_usage: bool,
+    /// Pad chunks with a random string, so that their lengths give nothing away.
+    pub obfuscation: bool,
+}
+
+/// Who wrote a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Instructions of the application (`developer` too).
+    System,
+    /// The person.
+    User,
+    /// The model, earlier.
+    Assistant,
+    /// The result of a tool call (`function` too).
+    Tool,
+}
+
+/// One message of the conversation.
+#[derive(Debug)]
+pub struct Message {
+    /// Who wrote it.
+    pub role: Role,
+    /// Its text; parts of several texts are joined in order.
+    pub text: Box<str>,
+    /// Images, sounds and files it carries; counted, never looked into.
+    pub attachments: u32,
+    /// Tool calls that an assistant message made, each as `name` and arguments.
+    pub tool_calls: Vec<(Box<str>, Box<str>)>,
+}
+
+/// A tool as the client declared it.
+#[derive(Debug)]
+pub struct Tool {
+    /// The name to call it by.
+    pub name: Box<str>,
+    /// The JSON Schema of its arguments, as written; `None` means an empty object.
+    pub parameters: Option<Arc<RawValue>>,
+}
+
+/// Whether and which tool must be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No tool may be called.
+    None,
+    /// At least one tool must be called.
+    Required,
+    /// Exactly this tool must be called.
+    Named(Box<str>),
+}
+
+/// What form the reply's text must have.
+#[derive(Debug, Clone)]
+pub enum Format {
+    /// Anything.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// The client's name for the schema.
+        name: Box<str>,
+        /// The schema as written.
+        schema: Arc<RawValue>,
+    },
+}
+
+impl Request {
+    /// The text of the newest user message; empty if there is none.
+    pub fn last_user_text(&self) -> &str {
+        self.messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.text)
+    }
+}
