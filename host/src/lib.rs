@@ -6,8 +6,10 @@
 pub mod behavior;
 pub mod clock;
 pub mod dialect;
+pub mod plan;
 pub mod random;
 pub mod scenario;
+pub mod stats;
 pub mod telemetry;
 pub mod types;
 pub mod worker;

@@ -1,0 +1,124 @@
+//! The handles of a model's metrics, and the guard that counts one request from its beginning to its end.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::metrics::{Counter, Gauge, Histogram};
+
+use crate::clock::Nanos;
+use crate::telemetry::metrics;
+use crate::types::usage::Usage;
+
+/// Handles by model name; they outlive generations, so that counts go on across reloads.
+#[derive(Default)]
+pub struct Measures {
+    models: Mutex<HashMap<String, Arc<ModelMeasure>>>,
+}
+
+impl Measures {
+    /// The handles of the model entry `name`.
+    pub fn of_model(&self, name: &str) -> Arc<ModelMeasure> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(models.entry(name.to_owned()).or_insert_with(|| Arc::new(ModelMeasure::of(name))))
+    }
+}
+
+/// The handles of one model's metrics.
+pub struct ModelMeasure {
+    name: String,
+    /// Requests being answered now.
+    pub running: AtomicU32,
+    running_gauge: Gauge,
+    answered: Counter,
+    cancelled: Counter,
+    ttft: Histogram,
+    gap: Histogram,
+    duration: Histogram,
+    input_tokens: Counter,
+    output_tokens: Counter,
+}
+
+impl ModelMeasure {
+    fn of(name: &str) -> Self {
+        let model = [("model", name)];
+        let tokens = |direction| metrics::counter(metrics::TOKENS, &[("model", name), ("direction", direction)]);
+        Self {
+            name: name.to_owned(),
+            running: AtomicU32::new(0),
+            running_gauge: metrics::gauge(metrics::RUNNING, &model),
+            answered: metrics::counter(metrics::REQUESTS, &[("model", name), ("status", "200")]),
+            cancelled: metrics::counter(metrics::CANCELLED, &model),
+            ttft: metrics::histogram(metrics::TTFT, &model),
+            gap: metrics::histogram(metrics::GAP, &model),
+            duration: metrics::histogram(metrics::DURATION, &model),
+            input_tokens: tokens("input"),
+            output_tokens: tokens("output"),
+        }
+    }
+}
+
+/// One request under way. Dropped without [`Active::end`], its client has left.
+pub struct Active {
+    measure: Arc<ModelMeasure>,
+    arrival: Nanos,
+    newest_token: Nanos,
+    ended: bool,
+}
+
+impl Active {
+    /// Counts a request in.
+    pub fn begin(measure: Arc<ModelMeasure>, arrival: Nanos) -> Self {
+        measure.running.fetch_add(1, Ordering::Relaxed);
+        measure.running_gauge.increment(1.0);
+        Self { measure, arrival, newest_token: 0, ended: false }
+    }
+
+    /// A token left at `now`.
+    pub fn token(&mut self, now: Nanos) {
+        if self.newest_token == 0 {
+            self.measure.ttft.record(seconds(self.arrival, now));
+        } else {
+            self.measure.gap.record(seconds(self.newest_token, now));
+        }
+        self.newest_token = now.max(1);
+    }
+
+    /// The request came to its planned end with `status` at `now`.
+    pub fn end(&mut self, status: u16, now: Nanos, usage: Usage) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        match status {
+            200 => self.measure.answered.increment(1),
+            other => metrics::counter(metrics::REQUESTS, &[("model", &self.measure.name), ("status", &other.to_string())]).increment(1),
+        }
+        self.measure.duration.record(seconds(self.arrival, now));
+        self.measure.input_tokens.increment(usage.input.into());
+        self.measure.output_tokens.increment(usage.output.into());
+    }
+
+    /// A fault of `kind` was planned.
+    pub fn fault(&self, kind: &str) {
+        metrics::counter(metrics::FAULTS, &[("model", &self.measure.name), ("kind", kind)]).increment(1);
+    }
+
+    /// A fallback answered for a failed `behaviour`.
+    pub fn fallback(&self, behaviour: &str) {
+        metrics::counter(metrics::FALLBACKS, &[("model", &self.measure.name), ("behaviour", behaviour)]).increment(1);
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.measure.running.fetch_sub(1, Ordering::Relaxed);
+        self.measure.running_gauge.decrement(1.0);
+        if !self.ended {
+            self.measure.cancelled.increment(1);
+        }
+    }
+}
+
+fn seconds(from: Nanos, to: Nanos) -> f64 {
+    to.saturating_sub(from) as f64 * 1e-9
+}

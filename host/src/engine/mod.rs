@@ -1,0 +1,147 @@
+//! Plays plans in real time, without HTTP: a request goes in, a [`playback::Playback`] comes out.
+//!
+//! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
+//! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
+//! repeats; [`measure`] keeps the metrics' handles.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Clock;
+use crate::clock::real::RealClock;
+use crate::engine::measure::{Active, Measures};
+use crate::engine::occurrences::Occurrences;
+use crate::engine::playback::Playback;
+use crate::engine::slow_lane::SlowLane;
+use crate::plan::generation::Generation;
+use crate::plan::identity::{Identity, content_of};
+use crate::plan::planner::{Facts, plan};
+use crate::types::api_error::ApiError;
+use crate::types::request::Request;
+
+pub mod lateness;
+pub mod measure;
+pub mod occurrences;
+pub mod pacer;
+pub mod playback;
+pub mod slow_lane;
+
+/// The live player.
+pub struct Engine {
+    running: ArcSwap<Running>,
+    clock: RealClock,
+    occurrences: Occurrences,
+    slow_lane: SlowLane,
+    measures: Measures,
+}
+
+/// A generation with the handles of its models' metrics, by the same index.
+pub struct Running {
+    /// The generation.
+    pub generation: Arc<Generation>,
+    measures: Vec<Arc<measure::ModelMeasure>>,
+}
+
+/// What the doors know of a request besides its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin {
+    /// Hash of the identity that the client named, if it did.
+    pub identity: Option<u64>,
+    /// Which attempt the client says this is.
+    pub attempt: Option<u32>,
+    /// When its head was complete.
+    pub arrival: u64,
+}
+
+impl Engine {
+    /// An engine that plays `generation` on `clock`.
+    pub fn new(generation: Generation, clock: RealClock) -> Self {
+        let measures = Measures::default();
+        Self {
+            running: ArcSwap::from_pointee(Running::of(generation, &measures)),
+            clock,
+            occurrences: Occurrences::default(),
+            slow_lane: SlowLane::start(),
+            measures,
+        }
+    }
+
+    /// The clock of this run.
+    pub fn clock(&self) -> &RealClock {
+        &self.clock
+    }
+
+    /// What plays for requests that begin now.
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs.
+    pub fn swap(&self, generation: Generation) {
+        self.running.store(Arc::new(Running::of(generation, &self.measures)));
+    }
+
+    /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
+    pub async fn begin(&self, request: Request, origin: Origin) -> Result<Playback, ApiError> {
+        let running = self.running.load_full();
+        let generation = &running.generation;
+        let model = generation.scenario.find(&request.model).ok_or_else(|| unknown_model(&request.model))?;
+        let request = Arc::new(request);
+        let content = content_of(&request);
+        let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
+        let occurrence = self.occurrences.next(identity, attempt);
+        let measure = &running.measures[model];
+        let facts = Facts {
+            identity: Identity { content, identity, attempt, occurrence },
+            now: origin.arrival,
+            input_tokens: input_tokens(generation, &request),
+            running: measure.running.load(Ordering::Relaxed),
+            waiting: 0,
+        };
+        let active = Active::begin(Arc::clone(measure), origin.arrival);
+        let planned = if generation.models[model].is_slow() {
+            let generation = Arc::clone(generation);
+            self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
+        } else {
+            plan(generation, model, &request, &facts)
+        };
+        Ok(Playback::of(planned, origin.arrival, active))
+    }
+
+    /// Unix time in seconds.
+    pub fn unix_s(&self) -> u64 {
+        self.clock.epoch_unix_s() + self.clock.now() / 1_000_000_000
+    }
+}
+
+impl Running {
+    fn of(generation: Generation, measures: &Measures) -> Self {
+        let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
+        Self { generation: Arc::new(generation), measures }
+    }
+}
+
+/// Tokens of the prompt: of every text, plus what the chat format adds to each message (3) and to the whole (3), as OpenAI's cookbook
+/// counts.
+pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
+    let count = |text: &str| generation.tokenizer.count(text);
+    let messages: u32 = request
+        .messages
+        .iter()
+        .map(|message| {
+            let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
+            3 + 1 + count(&message.text) + calls + message.attachments * 85
+        })
+        .sum();
+    let tools: u32 =
+        request.tools.iter().map(|tool| 7 + count(&tool.name) + tool.parameters.as_ref().map_or(0, |schema| count(schema.get()))).sum();
+    messages + tools + 3
+}
+
+fn unknown_model(name: &str) -> ApiError {
+    let shown: String = name.chars().take(100).collect();
+    let message = format!("The model `{shown}` does not exist or you do not have access to it.");
+    ApiError::of_status(404, message).with_code("model_not_found")
+}

@@ -1,0 +1,244 @@
+//! What leaves when: a plan being played, as a state machine that is told the time.
+//!
+//! [`Playback::play`] gives everything that is due to a [`Stage`] and says when to come back. Deadlines are absolute; being late
+//! with one token never moves the next.
+
+use crate::behavior::fault::Cut;
+use crate::clock::Nanos;
+use crate::engine::measure::Active;
+use crate::plan::Plan;
+use crate::plan::reply::ReplyCursor;
+use crate::plan::timing::{Due, TimingCursor};
+use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::types::reply::StreamEvent;
+
+/// Where a playback's events go.
+pub trait Stage {
+    /// The events up to the next call belong to a token that was due at `due`.
+    fn due(&mut self, due: Nanos);
+    /// The next event.
+    fn event(&mut self, event: &StreamEvent<'_>);
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing before this time.
+    Wait(Nanos),
+    /// Nothing any more.
+    Done(Ending),
+}
+
+/// How a playback ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should, or with an error event.
+    Complete,
+    /// By a cut.
+    Cut(Cut),
+}
+
+/// A plan being played.
+pub struct Playback {
+    plan: Plan,
+    active: Active,
+    reply: ReplyCursor,
+    timing: TimingCursor,
+    interrupt: Option<Interrupt>,
+    arrival: Nanos,
+    /// What stalls have added to all later deadlines.
+    shift: Nanos,
+    step: u32,
+    steps: u32,
+    /// Deadline of the newest step, and of the next one.
+    newest: Nanos,
+    next: Nanos,
+    ended: Option<Ending>,
+}
+
+impl Playback {
+    /// `plan` for a request that arrived at `arrival`.
+    pub fn of(plan: Plan, arrival: Nanos, active: Active) -> Self {
+        if let Some(kind) = plan.outcome.fault_kind() {
+            active.fault(kind);
+        }
+        plan.fallbacks.iter().for_each(|behaviour| active.fallback(behaviour));
+        let interrupt = match &plan.outcome {
+            Outcome::Interrupt(interrupt) => Some(interrupt.clone()),
+            Outcome::Answer | Outcome::Refuse(_) => None,
+        };
+        let mut playback = Self {
+            reply: ReplyCursor::of(&plan.reply),
+            steps: plan.reply.steps(),
+            timing: TimingCursor::default(),
+            plan,
+            active,
+            interrupt,
+            arrival,
+            shift: 0,
+            step: 0,
+            newest: arrival,
+            next: arrival,
+            ended: None,
+        };
+        if playback.steps > 0 {
+            playback.find_next();
+        }
+        playback
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// When the request arrived.
+    pub fn arrival(&self) -> Nanos {
+        self.arrival
+    }
+
+    /// What happens before the reply's head, if anything; a stall there is played as part of the waiting.
+    pub fn before_head(&mut self) -> Option<Action> {
+        let before = self.interrupt.take_if(|interrupt| interrupt.place == Place::BeforeHead)?;
+        match before.action {
+            Action::Stall(stall) => {
+                self.stall(stall.as_nanos() as Nanos);
+                None
+            }
+            action => Some(action),
+        }
+    }
+
+    /// When the reply's head leaves: with the first token, or with what happens before it.
+    pub fn head_due(&self) -> Nanos {
+        self.interrupt_due().map_or(self.next, |due| due.min(self.next))
+    }
+
+    /// Gives everything that is due at `now` to `stage`.
+    pub fn play(&mut self, now: Nanos, stage: &mut impl Stage) -> Moment {
+        if let Some(ending) = self.ended {
+            return Moment::Done(ending);
+        }
+        loop {
+            if let Some(due) = self.interrupt_due() {
+                if now < due {
+                    return Moment::Wait(due);
+                }
+                match self.interrupt.take().map(|interrupt| interrupt.action) {
+                    Some(Action::Stall(stall)) => self.stall(stall.as_nanos() as Nanos),
+                    Some(Action::Hang(_)) => return self.finish(Ending::Cut(Cut::Close), now),
+                    Some(Action::Cut(cut)) => return self.finish(Ending::Cut(cut), now),
+                    Some(Action::ErrorEvent(message)) => {
+                        stage.due(due);
+                        stage.event(&StreamEvent::Error { message: &message });
+                        return self.finish(Ending::Complete, now);
+                    }
+                    None => {}
+                }
+                continue;
+            }
+            if self.step == self.steps {
+                stage.event(&StreamEvent::Usage(self.plan.usage));
+                stage.event(&StreamEvent::End);
+                return self.finish(Ending::Complete, now);
+            }
+            if now < self.next {
+                return Moment::Wait(self.next);
+            }
+            stage.due(self.next);
+            self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
+            self.active.token(now);
+            self.step += 1;
+            self.newest = self.next;
+            if self.step < self.steps {
+                self.find_next();
+            }
+        }
+    }
+
+    /// Plays to the end at once, for a reply that is sent whole: gives its events to `stage` and says when it is due and how it ends.
+    pub fn play_whole(&mut self, stage: &mut impl Stage) -> (Nanos, Ending) {
+        // Metrics of a whole reply are those of its one write, so the tokens inside are not measured one by one.
+        let whole = self.play_silently(stage);
+        (self.newest, whole)
+    }
+
+    /// Steps played and steps in all: how much of a reply had left when it was cut.
+    pub fn progress(&self) -> (u32, u32) {
+        (self.step, self.steps)
+    }
+
+    /// Notes that the request ended with `status` at `now`; `first` if its first byte leaves only now.
+    pub fn end(&mut self, status: u16, now: Nanos, first: bool) {
+        if first && status == 200 {
+            self.active.token(now);
+        }
+        self.active.end(status, now, self.plan.usage);
+    }
+
+    fn play_silently(&mut self, stage: &mut impl Stage) -> Ending {
+        loop {
+            if let Some(due) = self.interrupt_due() {
+                match self.interrupt.take().map(|interrupt| interrupt.action) {
+                    Some(Action::Stall(stall)) => self.stall(stall.as_nanos() as Nanos),
+                    Some(Action::Hang(_)) => return self.cut_at(due, Cut::Close),
+                    Some(Action::Cut(cut)) => return self.cut_at(due, cut),
+                    Some(Action::ErrorEvent(message)) => {
+                        stage.event(&StreamEvent::Error { message: &message });
+                        self.newest = due;
+                        return Ending::Complete;
+                    }
+                    None => {}
+                }
+                continue;
+            }
+            if self.step == self.steps {
+                stage.event(&StreamEvent::Usage(self.plan.usage));
+                return Ending::Complete;
+            }
+            self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
+            self.step += 1;
+            self.newest = self.next;
+            if self.step < self.steps {
+                self.find_next();
+            }
+        }
+    }
+
+    fn cut_at(&mut self, due: Nanos, cut: Cut) -> Ending {
+        self.newest = due;
+        Ending::Cut(cut)
+    }
+
+    fn finish(&mut self, ending: Ending, now: Nanos) -> Moment {
+        self.ended = Some(ending);
+        self.active.end(200, now, self.plan.usage);
+        Moment::Done(ending)
+    }
+
+    fn stall(&mut self, ns: Nanos) {
+        self.shift += ns;
+        self.next += ns;
+    }
+
+    fn find_next(&mut self) {
+        self.next = match self.plan.timing.advance(&mut self.timing) {
+            Due::At(offset) => self.arrival.saturating_add(offset).saturating_add(self.shift),
+            // A replica tells its streams itself when a step ends; until there are replicas nothing plans this.
+            Due::Step(_) => Nanos::MAX,
+        };
+    }
+
+    /// When the interrupt comes, if it comes before the next step.
+    fn interrupt_due(&self) -> Option<Nanos> {
+        match self.interrupt.as_ref()?.place {
+            Place::BeforeHead => Some(self.arrival),
+            Place::AfterStep(step) if self.step >= step => Some(self.newest),
+            Place::AfterStep(_) => None,
+            Place::AfterTime(after) => {
+                let due = self.arrival.saturating_add(after.as_nanos() as Nanos);
+                (self.step == self.steps || due <= self.next).then_some(due)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Scenario + catalog → [`Generation`]: the only place that turns names into behaviours. Reports every mistake at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use metrics::Gauge;
+
+use crate::behavior::catalog::{Catalog, Makers, Setting};
+use crate::plan::generation::{Alive, Generation, Model, Slot};
+use crate::scenario::{BehaviorUse, Scenario};
+use crate::types::problem::{Problem, did_you_mean};
+
+/// What a generation is built with besides its scenario.
+pub struct Ingredients<'a> {
+    /// Everything that the scenario can name.
+    pub catalog: &'a Catalog,
+    /// The number of the new generation.
+    pub number: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Unix time in seconds at which the run began.
+    pub epoch_unix_s: u64,
+    /// Counts generations alive.
+    pub alive: Gauge,
+}
+
+/// Builds a generation. Problems carry absolute pointers and, where the file is known, places.
+pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, Vec<Problem>> {
+    let setting = Setting {
+        models: scenario.models.iter().map(|model| model.name.clone()).collect(),
+        epoch_unix_s: with.epoch_unix_s,
+        ..Setting::default()
+    };
+    let mut builder = Builder { setting, problems: Vec::new() };
+    let (mut faults, mut replies, mut latencies) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let catalog = with.catalog;
+    let mut models = Vec::with_capacity(scenario.models.len());
+    for entry in &scenario.models {
+        let fault_slots: Vec<_> =
+            entry.faults.iter().map(|used| builder.slot("fault", &catalog.fault, used, &mut faults)).collect();
+        let reply = builder.slot("reply", &catalog.responder, &entry.reply, &mut replies);
+        let latency = builder.slot("latency", &catalog.latency, &entry.latency, &mut latencies);
+        if let (Some(faults), Some(reply), Some(latency)) = (fault_slots.into_iter().collect(), reply, latency) {
+            models.push(Model { faults, reply, latency });
+        }
+    }
+    let tokenizer = catalog.tokenizers.get(scenario.tokens.name()).cloned();
+    if tokenizer.is_none() {
+        builder.problems.push(Problem::new("/tokens", format!("no tokenizer `{}` in this build", scenario.tokens.name())));
+    }
+    let (Some(tokenizer), Some(json), true) = (tokenizer, catalog.json.clone(), builder.problems.is_empty()) else {
+        return Err(builder.problems.into_iter().map(|problem| scenario.source.locate(problem)).collect());
+    };
+    let (style_names, styles) = catalog.styles.iter().map(|(name, style)| (name.clone(), Arc::clone(style))).unzip();
+    Ok(Generation {
+        number: with.number,
+        seed: with.seed,
+        scenario: Arc::new(scenario),
+        models,
+        styles,
+        style_names,
+        tokenizer,
+        json,
+        _alive: Alive::begin(with.alive.clone()),
+    })
+}
+
+struct Builder {
+    setting: Setting,
+    problems: Vec<Problem>,
+}
+
+/// Behaviours made so far, by the use that made them: equal uses share one behaviour, and so one pool of instances.
+type Made<B> = HashMap<String, Option<Arc<B>>>;
+
+impl Builder {
+    fn slot<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Slot<B>> {
+        let primary = self.behaviour(kind, makers, used, made);
+        let fallback = match &used.fallback {
+            Some(fallback) => Some(self.behaviour(kind, makers, fallback, made)?),
+            None => None,
+        };
+        Some(Slot { name: used.name.clone(), primary: primary?, fallback })
+    }
+
+    fn behaviour<B: ?Sized>(
+        &mut self,
+        kind: &str,
+        makers: &Makers<B>,
+        used: &BehaviorUse,
+        made: &mut Made<B>,
+    ) -> Option<Arc<B>> {
+        let same = format!("{} {}", used.name, used.options);
+        if let Some(behaviour) = made.get(&same) {
+            return behaviour.clone();
+        }
+        let Some(maker) = makers.get(&used.name) else {
+            let hint = match did_you_mean(&used.name, makers.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            self.problems.push(Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint));
+            return None;
+        };
+        let behaviour = match maker.make(&used.options, &self.setting) {
+            Ok(behaviour) => Some(behaviour),
+            Err(problems) => {
+                self.problems.extend(problems.into_iter().map(|problem| problem.under(&used.pointer)));
+                None
+            }
+        };
+        made.insert(same, behaviour.clone());
+        behaviour
+    }
+}

@@ -1,0 +1,197 @@
+//! Makes a responder's answers real: cuts them at the token limit and at stop texts, finds their tokens, and writes what the
+//! responder left to the host (structured output, tool arguments).
+
+use serde_json::value::RawValue;
+
+use crate::behavior::responder::{Answer, Generate, Item};
+use crate::plan::generation::Generation;
+use crate::plan::reply::{Choice, Reply, Segment};
+use crate::random::Key;
+use crate::types::api_error::ApiError;
+use crate::types::reply::{Finish, TextKind};
+use crate::types::request::{Format, Request};
+
+/// Why answers cannot be made real.
+#[derive(Debug)]
+pub enum Refused {
+    /// The client asked for something impossible.
+    Client(ApiError),
+    /// The responder did.
+    Responder(String),
+}
+
+/// The reply that `answers` stand for; if there are fewer than the request wants, the last one repeats with draws of its own.
+pub fn realise(generation: &Generation, request: &Request, answers: &[Answer], key: Key, limit: u32) -> Result<Reply, Refused> {
+    let Some(last) = answers.last() else {
+        return Err(Refused::Responder("no answer at all; give at least one".to_owned()));
+    };
+    let mut choices = Vec::with_capacity(request.choices as usize);
+    for index in 0..request.choices {
+        let answer = answers.get(index as usize).unwrap_or(last);
+        let work = Work { generation, request, key: key.with(index.into()), left: limit };
+        choices.push(work.choice(answer)?);
+    }
+    Ok(Reply { choices, logprobs: request.logprobs.map(|_| key.named("logprob")) })
+}
+
+struct Work<'a> {
+    generation: &'a Generation,
+    request: &'a Request,
+    key: Key,
+    left: u32,
+}
+
+impl Work<'_> {
+    fn choice(mut self, answer: &Answer) -> Result<Choice, Refused> {
+        let mut choice = Choice { segments: Vec::with_capacity(answer.items.len()), finish: answer.finish };
+        for (index, item) in answer.items.iter().enumerate() {
+            let segment = self.segment(item, self.key.with(index as u64))?;
+            let (segment, stopped) = self.stop_at(segment);
+            let wanted = segment.tokens();
+            let kept = shorten(segment, self.left);
+            self.left -= kept.as_ref().map_or(0, Segment::tokens);
+            let whole = kept.as_ref().is_some_and(|kept| kept.tokens() == wanted) || wanted == 0;
+            choice.segments.extend(kept);
+            if !whole {
+                choice.finish = Finish::Length;
+                break;
+            }
+            if stopped {
+                choice.finish = Finish::Stop;
+                break;
+            }
+        }
+        Ok(choice)
+    }
+
+    fn segment(&self, item: &Item, key: Key) -> Result<Segment, Refused> {
+        Ok(match item {
+            Item::Generate(generate) => self.generated(TextKind::Content, generate, key)?,
+            Item::Think(generate) => self.generated(TextKind::Reasoning, generate, key)?,
+            Item::Text(text) => self.pieces(TextKind::Content, text.clone()),
+            Item::Reasoning(text) => self.pieces(TextKind::Reasoning, text.clone()),
+            Item::Refusal(text) => self.pieces(TextKind::Refusal, text.clone()),
+            Item::Structured => self.pieces(TextKind::Content, self.structured(key)?),
+            Item::ToolCall { name, arguments } => {
+                let arguments = match arguments {
+                    Some(arguments) => arguments.clone(),
+                    None => self.tool_arguments(name, key)?,
+                };
+                let ends = self.generation.tokenizer.split(&arguments);
+                Segment::Tool { id: key.bits(), name: name.as_str().into(), arguments: arguments.into(), ends }
+            }
+            Item::Other(named) => {
+                return Err(Refused::Responder(format!("an item of unknown kind `{}`", named.kind)));
+            }
+        })
+    }
+
+    fn generated(&self, kind: TextKind, generate: &Generate, key: Key) -> Result<Segment, Refused> {
+        let style = if generate.style.is_empty() {
+            Some(0)
+        } else {
+            self.generation.style_names.iter().position(|name| *name == generate.style)
+        };
+        match style {
+            Some(style) => Ok(Segment::Generated { kind, style: style as u16, seed: key.bits(), tokens: generate.tokens }),
+            None => {
+                let known = self.generation.style_names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+                Err(Refused::Responder(format!("unknown style `{}`; known: {}", generate.style, known.join(", "))))
+            }
+        }
+    }
+
+    fn pieces(&self, kind: TextKind, text: String) -> Segment {
+        let ends = self.generation.tokenizer.split(&text);
+        Segment::Pieces { kind, text: text.into(), ends }
+    }
+
+    fn structured(&self, key: Key) -> Result<String, Refused> {
+        let any_object = || RawValue::from_string("{\"type\":\"object\"}".to_owned()).expect("it is JSON");
+        let written = match &self.request.format {
+            Format::JsonSchema { schema, .. } => self.generation.json.write(schema, key.bits()),
+            Format::JsonObject | Format::Text => self.generation.json.write(&any_object(), key.bits()),
+        };
+        written.map_err(|refused| {
+            let name = if let Format::JsonSchema { name, .. } = &self.request.format { name } else { "" };
+            let place = if refused.pointer.is_empty() { String::new() } else { format!(" (at `{}`)", refused.pointer) };
+            let message = format!("Invalid schema for response_format '{name}': {}{place}", refused.message);
+            Refused::Client(ApiError::invalid("response_format", message))
+        })
+    }
+
+    fn tool_arguments(&self, name: &str, key: Key) -> Result<String, Refused> {
+        let Some(index) = self.request.tools.iter().position(|tool| *tool.name == *name) else {
+            return Ok("{}".to_owned());
+        };
+        let Some(schema) = &self.request.tools[index].parameters else {
+            return Ok("{}".to_owned());
+        };
+        self.generation.json.write(schema, key.bits()).map_err(|refused| {
+            let message = format!("Invalid schema for function '{name}': {}", refused.message);
+            let error = ApiError::invalid(format!("tools[{index}].function.parameters"), message);
+            Refused::Client(error.with_code("invalid_function_parameters"))
+        })
+    }
+
+    /// The segment up to the first stop text, and whether there was one. The stop text itself is not sent.
+    fn stop_at(&self, segment: Segment) -> (Segment, bool) {
+        let is_content = match &segment {
+            Segment::Generated { kind, .. } | Segment::Pieces { kind, .. } => *kind == TextKind::Content,
+            Segment::Tool { .. } => false,
+        };
+        if self.request.stop.is_empty() || !is_content {
+            return (segment, false);
+        }
+        let (text, ends) = match &segment {
+            Segment::Pieces { text, ends, .. } => (text.clone(), ends.clone()),
+            Segment::Generated { style, seed, tokens, .. } => self.write_out(*style, *seed, (*tokens).min(self.left)),
+            Segment::Tool { .. } => return (segment, false),
+        };
+        let cut = self.request.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(&**stop)).min();
+        let Some(cut) = cut else {
+            return (segment, false);
+        };
+        let mut kept: Vec<u32> = ends.iter().copied().take_while(|end| *end as usize <= cut).collect();
+        if kept.last().copied().unwrap_or(0) as usize != cut {
+            kept.push(cut as u32);
+        }
+        (Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() }, true)
+    }
+
+    fn write_out(&self, style: u16, seed: u64, tokens: u32) -> (Box<str>, Box<[u32]>) {
+        let writer = &self.generation.styles[usize::from(style)];
+        let mut pen = writer.begin(seed);
+        let (mut text, mut ends) = (String::new(), Vec::with_capacity(tokens as usize));
+        for left in (0..tokens).rev() {
+            text.push_str(writer.next(&mut pen, left));
+            ends.push(text.len() as u32);
+        }
+        (text.into(), ends.into())
+    }
+}
+
+/// The first `limit` tokens of `segment`; nothing if that is none.
+fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
+    if limit == 0 {
+        return None;
+    }
+    if segment.tokens() <= limit {
+        return Some(segment);
+    }
+    let cut = |text: &str, ends: &[u32], count: usize| -> (Box<str>, Box<[u32]>) {
+        let ends = &ends[..count];
+        (text[..ends.last().copied().unwrap_or(0) as usize].into(), ends.into())
+    };
+    Some(match segment {
+        Segment::Generated { kind, style, seed, .. } => Segment::Generated { kind, style, seed, tokens: limit },
+        Segment::Pieces { kind, text, ends } => {
+            let (text, ends) = cut(&text, &ends, limit as usize);
+            Segment::Pieces { kind, text, ends }
+        }
+        Segment::Tool { id, name, arguments, ends } => {
+            let (arguments, ends) = cut(&arguments, &ends, limit as usize - 1);
+            Segment::Tool { id, name, arguments, ends }
+        }
+    })
+}
