@@ -119,48 +119,22 @@ impl Playback {
         if let Some(ending) = self.ended {
             return Moment::Done(ending);
         }
-        loop {
-            if let Some(due) = self.interrupt_due() {
-                if now < due {
-                    return Moment::Wait(due);
-                }
-                match self.interrupt.take().map(|interrupt| interrupt.action) {
-                    Some(Action::Stall(stall)) => self.stall(stall.as_nanos() as Nanos),
-                    Some(Action::Hang(_)) => return self.finish(Ending::Cut(Cut::Close), now),
-                    Some(Action::Cut(cut)) => return self.finish(Ending::Cut(cut), now),
-                    Some(Action::ErrorEvent(message)) => {
-                        stage.due(due);
-                        stage.event(&StreamEvent::Error { message: &message });
-                        return self.finish(Ending::Complete, now);
-                    }
-                    None => {}
-                }
-                continue;
-            }
-            if self.step == self.steps {
-                stage.event(&StreamEvent::Usage(self.plan.usage));
-                stage.event(&StreamEvent::End);
-                return self.finish(Ending::Complete, now);
-            }
-            if now < self.next {
-                return Moment::Wait(self.next);
-            }
-            stage.due(self.next);
-            self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
-            self.active.token(now);
-            self.step += 1;
-            self.newest = self.next;
-            if self.step < self.steps {
-                self.find_next();
-            }
+        let moment = self.advance(now, stage, true);
+        if let Moment::Done(ending) = moment {
+            self.ended = Some(ending);
+            self.active.end(200, now, self.plan.usage);
         }
+        moment
     }
 
-    /// Plays to the end at once, for a reply that is sent whole: gives its events to `stage` and says when it is due and how it ends.
+    /// Plays to the end at once, for a reply that is sent whole: gives its events to `stage` and says when it is due and how it
+    /// ends. The tokens inside are not measured: they leave in one write.
     pub fn play_whole(&mut self, stage: &mut impl Stage) -> (Nanos, Ending) {
-        // Metrics of a whole reply are those of its one write, so the tokens inside are not measured one by one.
-        let whole = self.play_silently(stage);
-        (self.newest, whole)
+        let ending = match self.advance(Nanos::MAX, stage, false) {
+            Moment::Done(ending) => ending,
+            Moment::Wait(_) => Ending::Complete,
+        };
+        (self.newest, ending)
     }
 
     /// Steps played and steps in all: how much of a reply had left when it was cut.
@@ -176,27 +150,30 @@ impl Playback {
         self.active.end(status, now, self.plan.usage);
     }
 
-    fn play_silently(&mut self, stage: &mut impl Stage) -> Ending {
+    fn advance(&mut self, now: Nanos, stage: &mut impl Stage, measured: bool) -> Moment {
         loop {
             if let Some(due) = self.interrupt_due() {
-                match self.interrupt.take().map(|interrupt| interrupt.action) {
-                    Some(Action::Stall(stall)) => self.stall(stall.as_nanos() as Nanos),
-                    Some(Action::Hang(_)) => return self.cut_at(due, Cut::Close),
-                    Some(Action::Cut(cut)) => return self.cut_at(due, cut),
-                    Some(Action::ErrorEvent(message)) => {
-                        stage.event(&StreamEvent::Error { message: &message });
-                        self.newest = due;
-                        return Ending::Complete;
-                    }
-                    None => {}
+                if now < due {
+                    return Moment::Wait(due);
+                }
+                if let Some(ending) = self.interrupt(due, stage) {
+                    return Moment::Done(ending);
                 }
                 continue;
             }
             if self.step == self.steps {
                 stage.event(&StreamEvent::Usage(self.plan.usage));
-                return Ending::Complete;
+                stage.event(&StreamEvent::End);
+                return Moment::Done(Ending::Complete);
             }
+            if now < self.next {
+                return Moment::Wait(self.next);
+            }
+            stage.due(self.next);
             self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
+            if measured {
+                self.active.token(now);
+            }
             self.step += 1;
             self.newest = self.next;
             if self.step < self.steps {
@@ -205,15 +182,24 @@ impl Playback {
         }
     }
 
-    fn cut_at(&mut self, due: Nanos, cut: Cut) -> Ending {
+    /// Plays the interrupt, which was due at `due`. Some end the playback.
+    fn interrupt(&mut self, due: Nanos, stage: &mut impl Stage) -> Option<Ending> {
+        let action = self.interrupt.take()?.action;
+        let ending = match action {
+            Action::Stall(stall) => {
+                self.stall(stall.as_nanos() as Nanos);
+                return None;
+            }
+            Action::Hang(_) => Ending::Cut(Cut::Close),
+            Action::Cut(cut) => Ending::Cut(cut),
+            Action::ErrorEvent(message) => {
+                stage.due(due);
+                stage.event(&StreamEvent::Error { message: &message });
+                Ending::Complete
+            }
+        };
         self.newest = due;
-        Ending::Cut(cut)
-    }
-
-    fn finish(&mut self, ending: Ending, now: Nanos) -> Moment {
-        self.ended = Some(ending);
-        self.active.end(200, now, self.plan.usage);
-        Moment::Done(ending)
+        Some(ending)
     }
 
     fn stall(&mut self, ns: Nanos) {
@@ -237,7 +223,8 @@ impl Playback {
             Place::AfterStep(_) => None,
             Place::AfterTime(after) => {
                 let due = self.arrival.saturating_add(after.as_nanos() as Nanos);
-                (self.step == self.steps || due <= self.next).then_some(due)
+                // A reply that is complete before its interrupt has escaped it.
+                (self.step < self.steps && due <= self.next).then_some(due)
             }
         }
     }

@@ -101,3 +101,10 @@ pub struct BehaviorUse {
     /// JSON pointer of the options.
     pub pointer: String,
 }
+
+impl Scenario {
+    /// TEMPORARY until the scenario branch lands.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.models.iter().position(|m| m.list.iter().any(|l| l == name))
+    }
+}

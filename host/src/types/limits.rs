@@ -56,6 +56,10 @@ pub const HEADERS_MAX: usize = 100;
 pub const H1_BUFFER_BYTES: usize = 64 * 1024;
 /// Concurrent HTTP/2 streams on one connection.
 pub const H2_STREAMS_MAX: u32 = 250;
+/// Streams reset by the client that may await the server's notice: more is an attack (CVE-2023-44487).
+pub const H2_PENDING_RESETS_MAX: usize = 20;
+/// Time between pings on an idle HTTP/2 connection and for their answers, in seconds.
+pub const H2_PING_S: u64 = 20;
 /// Bytes that wait to be sent on one HTTP/2 stream.
 pub const H2_SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// How long open streams may finish after SIGTERM, in seconds: below the usual 30 s before a kill.

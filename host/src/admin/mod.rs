@@ -1,0 +1,147 @@
+//! The admin door: health, readiness and metrics, on a listener of its own that stays reachable when the data door is busy.
+//!
+//! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
+//! rebinds its name to 127.0.0.1 gets nothing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::routing::get;
+use http::{HeaderValue, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+
+use crate::connection::builder;
+
+/// A running admin door.
+pub struct Admin {
+    address: SocketAddr,
+    ready: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    ready: Arc<AtomicBool>,
+    metrics: &'static PrometheusHandle,
+}
+
+impl Admin {
+    /// Serves on `listener`, which must be bound to loopback, from a thread of its own.
+    pub fn start(listener: std::net::TcpListener, metrics: &'static PrometheusHandle) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let ready = Arc::new(AtomicBool::new(false));
+        let router = router(Shared { ready: Arc::clone(&ready), metrics });
+        std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let served = runtime.and_then(|runtime| runtime.block_on(serve(listener, router, metrics)));
+            if let Err(error) = served {
+                tracing::error!(%error, "the admin door has closed");
+            }
+        })?;
+        Ok(Self { address, ready })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What `/readyz` says from now on.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .layer(middleware::from_fn(loopback_names_only))
+        .with_state(shared)
+}
+
+async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    if shared.ready.load(Ordering::Acquire) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
+    let mut response = Response::new(Body::from(shared.metrics.render()));
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+async fn loopback_names_only(request: Request, next: Next) -> Response<Body> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(http::uri::Authority::as_str));
+    if host.is_some_and(is_loopback_name) {
+        return next.run(request).await;
+    }
+    let mut response = Response::new(Body::from("the admin door answers to localhost, 127.0.0.1 and [::1] only\n"));
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+async fn serve(listener: std::net::TcpListener, router: Router, metrics: &'static PrometheusHandle) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    tokio::spawn(async move {
+        // The exporter keeps raw samples until it is told to fold them into buckets.
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            metrics.run_upkeep();
+        }
+    });
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let service = TowerToHyperService::new(router.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = builder().serve_connection(TokioIo::new(socket), service).await {
+                        tracing::debug!(%error, "an admin connection ended early");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an admin connection");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_answered() {
+        for good in ["localhost", "LOCALHOST:8081", "127.0.0.1:9000", "[::1]:80", "[::1]"] {
+            assert!(is_loopback_name(good), "{good}");
+        }
+        for bad in ["evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "", ":80", "localhost."] {
+            assert!(!is_loopback_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One kernel timer that a task can wait for, with nanosecond resolution.
+
+use std::io;
+
+use crate::clock::Nanos;
+
+/// A timer that rings once at a time. Linux: a `timerfd` in the runtime's own poll set.
+#[cfg(target_os = "linux")]
+pub(super) struct Alarm {
+    timer: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
+}
+
+#[cfg(target_os = "linux")]
+impl Alarm {
+    #[allow(deprecated, reason = "its successor is unsafe for descriptors that nobody owns; this one owns its timer")]
+    pub(super) fn new() -> io::Result<Self> {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        Ok(Self { timer: tokio::io::unix::AsyncFd::with_interest(timer, tokio::io::Interest::READABLE)? })
+    }
+
+    /// Rings in `ns` nanoseconds instead of whenever it was set to.
+    pub(super) fn set(&self, ns: Nanos) {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+        let off = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // Zero would switch the timer off.
+        let ns = ns.max(1);
+        let value = Timespec { tv_sec: (ns / 1_000_000_000).min(i64::MAX as u64) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+        if let Err(error) = timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &Itimerspec { it_interval: off, it_value: value }) {
+            tracing::error!(%error, "cannot set the pacer's timer");
+        }
+    }
+
+    /// Ready when it has rung.
+    pub(super) async fn rang(&self) {
+        match self.timer.readable().await {
+            Ok(mut ready) => {
+                // Reading takes the ring back; that it is gone already is as good.
+                drop(ready.try_io(|timer| Ok(rustix::io::read(timer.get_ref(), &mut [0_u8; 8])?)));
+            }
+            Err(error) => tracing::error!(%error, "cannot wait for the pacer's timer"),
+        }
+    }
+}
+
+/// A timer that rings once at a time. Elsewhere than on Linux: the runtime's own, with its millisecond grain.
+#[cfg(not(target_os = "linux"))]
+pub(super) struct Alarm {
+    set: tokio::sync::watch::Sender<Option<tokio::time::Instant>>,
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Alarm {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { set: tokio::sync::watch::channel(None).0 })
+    }
+
+    /// Rings in `ns` nanoseconds instead of whenever it was set to.
+    pub(super) fn set(&self, ns: Nanos) {
+        let at = tokio::time::Instant::now() + std::time::Duration::from_nanos(ns);
+        self.set.send_replace(Some(at));
+    }
+
+    /// Ready when it has rung.
+    pub(super) async fn rang(&self) {
+        let mut changes = self.set.subscribe();
+        loop {
+            let at = *changes.borrow_and_update();
+            let wait = async {
+                match at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = changes.changed() => {}
+                () = wait => {
+                    self.set.send_if_modified(|set| { *set = None; false });
+                    return;
+                }
+            }
+        }
+    }
+}

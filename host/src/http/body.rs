@@ -1,0 +1,216 @@
+//! The body of a reply that plays: polled, it gives everything that is due as one frame, then sleeps until the next deadline.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::behavior::fault::Cut;
+use crate::clock::Clock;
+use crate::clock::real::RealClock;
+use crate::dialect::StreamRenderer;
+use crate::engine::pacer::Sleep;
+use crate::engine::playback::{Ending, Moment, Playback, Stage};
+use crate::http::wire::WireState;
+use crate::types::reply::StreamEvent;
+
+/// How long a cut on HTTP/2 waits between looks at whether the bytes before it have left, in nanoseconds.
+const DRAIN_LOOK_NS: u64 = 500_000;
+
+/// What a cut does to this connection's bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CutBy {
+    /// The connection ends (HTTP/1.1).
+    Connection,
+    /// The stream is reset (HTTP/2).
+    Stream,
+}
+
+/// Counts a request out when its body is gone.
+pub struct InFlight(Arc<WireState>);
+
+impl InFlight {
+    /// Counts a request in.
+    pub fn begin(wire: Arc<WireState>) -> Self {
+        wire.request_began();
+        Self(wire)
+    }
+
+    /// The connection's state.
+    pub fn wire(&self) -> &Arc<WireState> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// A stream that plays.
+pub struct StreamBody {
+    playback: Playback,
+    renderer: Box<dyn StreamRenderer>,
+    sleep: Sleep,
+    connection: InFlight,
+    clock: RealClock,
+    cut_by: CutBy,
+    ended: bool,
+}
+
+impl StreamBody {
+    /// The body that plays `playback`, whose head is about to leave.
+    pub fn new(
+        playback: Playback,
+        renderer: Box<dyn StreamRenderer>,
+        sleep: Sleep,
+        connection: InFlight,
+        clock: RealClock,
+        cut_by: CutBy,
+    ) -> Self {
+        Self { playback, renderer, sleep, connection, clock, cut_by, ended: false }
+    }
+}
+
+impl Body for StreamBody {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            let now = this.clock.now();
+            let mut page =
+                Page { renderer: &mut *this.renderer, out: BytesMut::new(), wire: this.connection.wire() };
+            let moment = this.playback.play(now, &mut page);
+            let out = page.out;
+            if !out.is_empty() {
+                this.ended = moment == Moment::Done(Ending::Complete);
+                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+            }
+            match moment {
+                Moment::Wait(due) => ready!(this.sleep.poll_until(due, now, context)),
+                Moment::Done(Ending::Complete | Ending::Cut(Cut::End)) => {
+                    this.ended = true;
+                    return Poll::Ready(None);
+                }
+                Moment::Done(Ending::Cut(cut)) => {
+                    return poll_cut(cut, this.cut_by, this.connection.wire(), &mut this.sleep, now, context);
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Ends the connection or the stream once the bytes before have left.
+fn poll_cut(
+    cut: Cut,
+    by: CutBy,
+    wire: &WireState,
+    sleep: &mut Sleep,
+    now: u64,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+    match by {
+        CutBy::Connection => {
+            wire.cut(cut);
+            Poll::Pending
+        }
+        CutBy::Stream if wire.is_drained() => Poll::Ready(Some(Err(stream_reset(cut)))),
+        // A reset drops what still waits to be sent, so it has to come after.
+        CutBy::Stream => {
+            let later = sleep.poll_until(now + DRAIN_LOOK_NS, now, context);
+            debug_assert!(later.is_pending(), "it lies in the future");
+            Poll::Pending
+        }
+    }
+}
+
+/// The error that makes the HTTP/2 layer reset a stream the way `cut` wants it.
+pub fn stream_reset(cut: Cut) -> h2::Error {
+    match cut {
+        Cut::Reset => h2::Reason::INTERNAL_ERROR.into(),
+        Cut::Close | Cut::End => h2::Reason::NO_ERROR.into(),
+    }
+}
+
+/// Renders events into one frame and marks their tokens.
+struct Page<'a> {
+    renderer: &'a mut dyn StreamRenderer,
+    out: BytesMut,
+    wire: &'a WireState,
+}
+
+impl Stage for Page<'_> {
+    fn due(&mut self, due: u64) {
+        self.wire.mark(due, 1);
+    }
+
+    fn event(&mut self, event: &StreamEvent<'_>) {
+        self.renderer.event(event, &mut self.out);
+    }
+}
+
+/// A whole reply, perhaps cut before its end.
+pub struct WholeBody {
+    bytes: Bytes,
+    cut: Option<(Cut, CutBy)>,
+    sleep: Sleep,
+    connection: InFlight,
+    clock: RealClock,
+    due: u64,
+}
+
+impl WholeBody {
+    /// A body of `bytes`, due at `due`. With a cut, they are what leaves before it.
+    pub fn new(
+        bytes: Bytes,
+        due: u64,
+        cut: Option<(Cut, CutBy)>,
+        sleep: Sleep,
+        connection: InFlight,
+        clock: RealClock,
+    ) -> Self {
+        Self { bytes, cut, sleep, connection, clock, due }
+    }
+}
+
+impl Body for WholeBody {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let this = self.get_mut();
+        if !this.bytes.is_empty() {
+            this.connection.wire().mark(this.due, 1);
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.bytes)))));
+        }
+        match this.cut {
+            Some((cut, by)) if cut != Cut::End => {
+                poll_cut(cut, by, this.connection.wire(), &mut this.sleep, this.clock.now(), context)
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty() && self.cut.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.cut {
+            None | Some((Cut::End, _)) => SizeHint::with_exact(self.bytes.len() as u64),
+            Some(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Turns a refusal into a response in the caller's dialect: the only place that does.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::dialect::{Dialect, HeaderFacts};
+use crate::types::api_error::ApiError;
+
+/// Marks every response, so that a simulator is never mistaken for the vendor.
+pub const MARK: &str = "x-simwright-generation";
+/// Names the behaviours whose fallback had to answer.
+pub const FALLBACK: &str = "x-simwright-fallback";
+
+/// The response to a refused request.
+pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, generation: u64) -> Response<Body> {
+    let reply = dialect.render_error(error);
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    dialect.headers(facts, headers);
+    reply.headers.into_iter().for_each(|(name, value)| {
+        headers.insert(name, value);
+    });
+    mark(headers, generation);
+    response
+}
+
+/// Marks a response as the simulator's.
+pub fn mark(headers: &mut HeaderMap, generation: u64) {
+    headers.insert(MARK, HeaderValue::from(generation));
+}

@@ -1,0 +1,323 @@
+//! The life of a request: read the body, parse, plan, wait until the head is due, send a body that plays. The same for all dialects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
+use http_body_util::BodyExt;
+
+use crate::behavior::fault::Cut;
+use crate::clock::Clock;
+use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
+use crate::engine::pacer::{Pacer, Sleep};
+use crate::engine::playback::{Ending, Playback, Stage};
+use crate::engine::{Engine, Origin};
+use crate::http::body::{CutBy, InFlight, StreamBody, WholeBody};
+use crate::http::error_reply::{FALLBACK, mark, respond};
+use crate::http::wire::WireState;
+use crate::plan::identity;
+use crate::plan::verdict::{Action, Outcome};
+use crate::random::Key;
+use crate::types::api_error::ApiError;
+use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
+use crate::types::reply::{Head, StreamEvent, WholeReply};
+
+/// The header in which a client names a request's identity itself.
+pub const IDENTITY: &str = "x-simwright-identity";
+/// The header in which vendors' SDKs say which attempt this is.
+const RETRY_COUNT: &str = "x-stainless-retry-count";
+/// Headers that no plugin ever sees.
+const CREDENTIALS: [header::HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    header::HeaderName::from_static("x-api-key"),
+    header::HeaderName::from_static("api-key"),
+];
+
+/// What every request on one worker shares.
+pub struct Door {
+    /// The player.
+    pub engine: Arc<Engine>,
+    /// This worker's pacer.
+    pub pacer: Arc<Pacer>,
+}
+
+/// One request on its way through the door.
+pub struct Visit {
+    /// The worker's door.
+    pub door: Arc<Door>,
+    /// The connection's state.
+    pub wire: Arc<WireState>,
+    /// Who speaks.
+    pub dialect: &'static dyn Dialect,
+}
+
+impl Visit {
+    /// Answers a chat request.
+    pub async fn chat(self, request: Request<Body>) -> Response<Body> {
+        let connection = InFlight::begin(Arc::clone(&self.wire));
+        let arrival = self.door.engine.clock().now();
+        let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
+        let (parts, body) = request.into_parts();
+        let origin = origin_of(&parts.headers, arrival);
+        let mut headers = parts.headers;
+        CREDENTIALS.iter().for_each(|name| {
+            headers.remove(name);
+        });
+        let begun = match read(body).await.and_then(|body| self.dialect.parse_chat(body, headers)) {
+            Ok(request) => {
+                let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
+                let head = Head { id: 0, created_unix_s: self.door.engine.unix_s(), model: request.model.clone(), fingerprint: 0 };
+                self.door.engine.begin(request, origin).await.map(|playback| (playback, options, streams, head))
+            }
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok((playback, options, streams, head)) => {
+                let performance = Performance { visit: self, connection, cut_by, options, head };
+                performance.run(playback, streams).await
+            }
+            Err(error) => self.refuse(&error, arrival, Key::of_seed(arrival).bits()),
+        }
+    }
+
+    /// Answers a request for the list of models.
+    pub fn models(&self) -> Response<Body> {
+        self.json(self.dialect.render_models(&self.cards()))
+    }
+
+    /// Answers a request for the model `id`.
+    pub fn model(&self, id: &str) -> Response<Body> {
+        match self.cards().iter().find(|card| *card.id == *id) {
+            Some(card) => self.json(self.dialect.render_model(card)),
+            None => {
+                let shown: String = id.chars().take(100).collect();
+                let message = format!("The model '{shown}' does not exist");
+                let error = ApiError { param: Some("model".into()), ..ApiError::of_status(404, message) };
+                self.error(&error.with_code("model_not_found"))
+            }
+        }
+    }
+
+    /// Refuses a request that has not been planned.
+    pub fn error(&self, error: &ApiError) -> Response<Body> {
+        let now = self.door.engine.clock().now();
+        self.refuse(error, now, Key::of_seed(now).bits())
+    }
+
+    fn refuse(&self, error: &ApiError, arrival: u64, request_id: u64) -> Response<Body> {
+        let facts = HeaderFacts { request_id, processing_ms: self.since_ms(arrival) };
+        respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
+    }
+
+    fn cards(&self) -> Vec<ModelCard> {
+        let running = self.door.engine.running();
+        let models = &running.generation.scenario.models;
+        let card = |entry: &crate::scenario::ModelEntry, id: &String| ModelCard {
+            id: id.as_str().into(),
+            created_unix_s: entry.created_unix_s,
+            owned_by: entry.owned_by.as_str().into(),
+            context_window: entry.context_window,
+        };
+        models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
+    }
+
+    fn json(&self, body: Bytes) -> Response<Body> {
+        let mut response = Response::new(Body::from(body));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let now = self.door.engine.clock().now();
+        self.dialect.headers(&HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1 }, headers);
+        mark(headers, self.door.engine.running().generation.number);
+        response
+    }
+
+    fn since_ms(&self, arrival: u64) -> u32 {
+        let ns = self.door.engine.clock().now().saturating_sub(arrival);
+        u32::try_from(ns / 1_000_000).unwrap_or(u32::MAX)
+    }
+}
+
+/// A planned request on its way out.
+struct Performance {
+    visit: Visit,
+    connection: InFlight,
+    cut_by: CutBy,
+    options: RenderOptions,
+    head: Head,
+}
+
+impl Performance {
+    async fn run(mut self, mut playback: Playback, streams: bool) -> Response<Body> {
+        let plan = playback.plan();
+        let key = plan.identity.event_key(plan.generation.seed);
+        self.head.id = key.named("reply-id").bits();
+        self.head.fingerprint = Key::of_seed(plan.generation.seed).named("fingerprint").bits();
+        if let Outcome::Refuse(error) = &plan.outcome {
+            let error = error.clone();
+            return self.refuse(&mut playback, &error);
+        }
+        let mut sleep = Sleep::on(Arc::clone(&self.visit.door.pacer));
+        match playback.before_head() {
+            None => {}
+            Some(Action::Hang(hang)) => {
+                sleep.until(playback.arrival() + hang.as_nanos() as u64).await;
+                return self.vanish(playback, Cut::Close).await;
+            }
+            Some(Action::Cut(cut)) => return self.vanish(playback, cut).await,
+            Some(Action::ErrorEvent(message)) => {
+                return self.refuse(&mut playback, &ApiError::of_status(500, message));
+            }
+            Some(Action::Stall(_)) => {}
+        }
+        if streams { self.stream(playback, sleep).await } else { self.whole(playback, sleep).await }
+    }
+
+    async fn stream(self, playback: Playback, mut sleep: Sleep) -> Response<Body> {
+        let door = &self.visit.door;
+        let clock = *door.engine.clock();
+        let due = playback.head_due();
+        if due > clock.now() {
+            sleep.until(due).await;
+        }
+        let mut response = self.answer(&playback);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        let renderer = self.visit.dialect.stream(&self.head, self.options);
+        *response.body_mut() = Body::new(StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by));
+        response
+    }
+
+    async fn whole(self, mut playback: Playback, mut sleep: Sleep) -> Response<Body> {
+        let door = &self.visit.door;
+        let clock = *door.engine.clock();
+        let mut gathered = Gathered::default();
+        let (due, ending) = playback.play_whole(&mut gathered);
+        if due > clock.now() {
+            sleep.until(due).await;
+        }
+        if let Some(message) = gathered.error {
+            return self.refuse(&mut playback, &ApiError::of_status(500, message));
+        }
+        let mut out = BytesMut::with_capacity(1024);
+        self.visit.dialect.render_whole(&self.head, self.options, &gathered.reply, &mut out);
+        let cut = match ending {
+            Ending::Complete => None,
+            Ending::Cut(cut) => {
+                let (step, steps) = playback.progress();
+                if step == 0 {
+                    return self.vanish(playback, cut).await;
+                }
+                out.truncate(out.len() * step as usize / steps as usize);
+                Some((cut, self.cut_by))
+            }
+        };
+        let mut response = self.answer(&playback);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        playback.end(200, clock.now(), true);
+        *response.body_mut() = Body::new(WholeBody::new(out.freeze(), due, cut, sleep, self.connection, clock));
+        response
+    }
+
+    /// An empty 200 with the headers that every answer has.
+    fn answer(&self, playback: &Playback) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        self.visit.dialect.headers(&self.facts(playback), headers);
+        let plan = playback.plan();
+        mark(headers, plan.generation.number);
+        if !plan.fallbacks.is_empty()
+            && let Ok(value) = HeaderValue::from_str(&plan.fallbacks.join(", "))
+        {
+            headers.insert(FALLBACK, value);
+        }
+        response
+    }
+
+    fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<Body> {
+        playback.end(error.status, self.visit.door.engine.clock().now(), false);
+        respond(error, self.visit.dialect, &self.facts(playback), playback.plan().generation.number)
+    }
+
+    /// Ends the connection or stream without a byte.
+    async fn vanish(self, mut playback: Playback, cut: Cut) -> Response<Body> {
+        playback.end(0, self.visit.door.engine.clock().now(), false);
+        match self.cut_by {
+            CutBy::Connection => {
+                self.visit.wire.cut(cut);
+                std::future::pending().await
+            }
+            CutBy::Stream => {
+                let mut response = Response::new(Body::empty());
+                response.extensions_mut().insert(Vanished(cut));
+                response
+            }
+        }
+    }
+
+    fn facts(&self, playback: &Playback) -> HeaderFacts {
+        HeaderFacts { request_id: self.head.id, processing_ms: self.visit.since_ms(playback.arrival()) }
+    }
+}
+
+/// Marks a response that must not be sent: its HTTP/2 stream is reset instead.
+#[derive(Debug, Clone, Copy)]
+pub struct Vanished(pub Cut);
+
+#[derive(Default)]
+struct Gathered {
+    reply: WholeReply,
+    error: Option<String>,
+}
+
+impl Stage for Gathered {
+    fn due(&mut self, _due: u64) {}
+
+    fn event(&mut self, event: &StreamEvent<'_>) {
+        if let StreamEvent::Error { message } = event {
+            self.error = Some((*message).to_owned());
+        }
+        self.reply.gather(event);
+    }
+}
+
+fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
+    let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival }
+}
+
+/// The whole body, within the limits of size and of time between its parts.
+async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let too_large = || ApiError::of_status(413, format!("The request body is larger than {BODY_BYTES_MAX} bytes."));
+    if http_body::Body::size_hint(&body).lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let idle = Duration::from_secs(BODY_IDLE_S);
+    while let Some(frame) = tokio::time::timeout(idle, body.frame())
+        .await
+        .map_err(|_| ApiError::of_status(408, "The request body did not arrive in time."))?
+    {
+        let frame = frame.map_err(|error| ApiError::of_status(400, format!("The request body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        // One frame is the usual case and needs no copy.
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}

@@ -1,0 +1,12 @@
+//! The data door: HTTP/1.1 and cleartext HTTP/2, for clients of the simulated services.
+//!
+//! [`server`] accepts and hands connections to workers, each with a runtime and a pacer of its own. [`wire`] wraps the socket: honest
+//! write times, deadlines, and the place where faults cut. [`routes`] is the table of paths. [`handler`] is the life of a request:
+//! parse, plan, wait for the head's deadline, send a [`body`] that plays. [`error_reply`] alone turns refusals into responses.
+
+pub mod body;
+pub mod error_reply;
+pub mod handler;
+pub mod routes;
+pub mod server;
+pub mod wire;

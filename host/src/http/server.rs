@@ -1,0 +1,275 @@
+//! Accepts connections and hands each to the worker with the fewest. A worker is a thread with a runtime and a pacer of its own, so
+//! that a stream, its connection and its timer never cross threads.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use metrics::Gauge;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt;
+
+use crate::connection;
+use crate::engine::Engine;
+use crate::engine::pacer::Pacer;
+use crate::http::body::stream_reset;
+use crate::http::handler::{Door, Vanished};
+use crate::http::routes;
+use crate::http::wire::{Wire, WireState};
+use crate::telemetry::metrics as names;
+use crate::worker;
+
+/// How the server is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stop {
+    /// Go on.
+    No,
+    /// Accept nothing more; finish what is open.
+    Drain,
+    /// Leave at once.
+    Now,
+}
+
+/// A running data door.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<Stop>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `engine` on `listener` with `workers` threads.
+    pub fn start(engine: Arc<Engine>, listener: std::net::TcpListener, workers: usize) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(Stop::No);
+        let (mut posts, mut queues) = (Vec::new(), Vec::new());
+        for _ in 0..workers.max(1) {
+            let (sender, queue) = mpsc::unbounded_channel();
+            posts.push(Post { sender, open: Arc::default() });
+            queues.push(queue);
+        }
+        let mut listener = Some((listener, posts.clone()));
+        let mut threads = Vec::new();
+        for (index, queue) in queues.into_iter().enumerate() {
+            let worker = Worker {
+                engine: Arc::clone(&engine),
+                queue,
+                open: Arc::clone(&posts[index].open),
+                stopped: stopped.clone(),
+                connections: names::gauge(names::CONNECTIONS, &[]),
+            };
+            let accepting = listener.take();
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            threads.push(thread.spawn(move || worker.run(index, accepting))?);
+        }
+        Ok(Self { address, stop, workers: threads })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing more and lets open requests finish. Blocks until they have or `limit` has passed; says whether they have.
+    pub fn drain(self, limit: Duration) -> bool {
+        self.stop.send_replace(Stop::Drain);
+        let (done, all_done) = std::sync::mpsc::channel();
+        let workers = self.workers;
+        let joiner = std::thread::spawn(move || {
+            for worker in workers {
+                drop(worker.join());
+            }
+            let _ = done.send(());
+        });
+        let finished = all_done.recv_timeout(limit).is_ok();
+        self.stop.send_replace(Stop::Now);
+        drop(joiner.join());
+        finished
+    }
+}
+
+/// A way to a worker.
+#[derive(Clone)]
+struct Post {
+    sender: mpsc::UnboundedSender<std::net::TcpStream>,
+    open: Arc<AtomicUsize>,
+}
+
+/// What a worker's thread begins with.
+struct Worker {
+    engine: Arc<Engine>,
+    queue: mpsc::UnboundedReceiver<std::net::TcpStream>,
+    open: Arc<AtomicUsize>,
+    stopped: watch::Receiver<Stop>,
+    connections: Gauge,
+}
+
+impl Worker {
+    fn run(self, index: usize, accepting: Option<(std::net::TcpListener, Vec<Post>)>) {
+        worker::enter(index);
+        // Sockets and timers are looked at often, so that a long row of ready streams delays no deadline.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build();
+        match runtime {
+            Ok(runtime) => {
+                if let Err(error) = runtime.block_on(self.work(accepting)) {
+                    tracing::error!(%error, "a worker cannot work");
+                }
+            }
+            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        }
+    }
+
+    async fn work(mut self, accepting: Option<(std::net::TcpListener, Vec<Post>)>) -> io::Result<()> {
+        let pacer = Pacer::start(*self.engine.clock())?;
+        tokio::spawn(Arc::clone(&pacer).run());
+        if let Some((listener, posts)) = accepting {
+            tokio::spawn(accept(TcpListener::from_std(listener)?, posts, self.stopped.clone()));
+        }
+        let router = routes::router(Arc::new(Door { engine: Arc::clone(&self.engine), pacer }));
+        let wires = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn(sweep(Arc::clone(&wires)));
+        let mut stopped = self.stopped.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = reached(&mut stopped, Stop::Drain) => break,
+                socket = self.queue.recv() => match socket {
+                    Some(socket) => self.open(socket, &router, &wires),
+                    None => break,
+                }
+            }
+        }
+        // Connections end by themselves or at the second signal.
+        let drained = async {
+            while self.open.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            () = reached(&mut stopped, Stop::Now) => {}
+        }
+        Ok(())
+    }
+
+    fn open(&self, socket: std::net::TcpStream, router: &Router, wires: &Mutex<Vec<Weak<WireState>>>) {
+        let state = WireState::new(*self.engine.clock());
+        wires.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&state));
+        let counted = Counted::begin(Arc::clone(&self.open), self.connections.clone());
+        let (router, stopped) = (router.clone(), self.stopped.clone());
+        tokio::spawn(async move {
+            serve(socket, state, router, stopped).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Arc<AtomicUsize>, Gauge);
+
+impl Counted {
+    fn begin(open: Arc<AtomicUsize>, gauge: Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(open, gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.1.decrement(1.0);
+    }
+}
+
+async fn accept(listener: TcpListener, posts: Vec<Post>, mut stopped: watch::Receiver<Stop>) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = reached(&mut stopped, Stop::Drain) => return,
+            accepted = listener.accept() => accepted,
+        };
+        // A socket belongs to the runtime that made it; its worker takes it into its own.
+        match accepted.and_then(|(socket, _)| socket.into_std()) {
+            Ok(socket) => {
+                let freest = posts.iter().min_by_key(|post| post.open.load(Ordering::Relaxed));
+                if let Some(post) = freest {
+                    post.open.fetch_add(1, Ordering::Relaxed);
+                    if post.sender.send(socket).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                // Out of descriptors: waiting is the only cure, and trying at once would spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Once a second: lets every connection look at its deadlines, and forgets those that are gone.
+async fn sweep(wires: Arc<Mutex<Vec<Weak<WireState>>>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        wires.lock().unwrap_or_else(PoisonError::into_inner).retain(|wire| match wire.upgrade() {
+            Some(wire) => {
+                wire.second_passed();
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+/// Ready when the server has been asked to stop at least this firmly.
+async fn reached(stopped: &mut watch::Receiver<Stop>, stop: Stop) {
+    // A server that is gone wants everything to end.
+    drop(stopped.wait_for(|asked| *asked >= stop).await);
+}
+
+async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, router: Router, mut stopped: watch::Receiver<Stop>) {
+    let socket = match socket.set_nodelay(true).and_then(|()| TcpStream::from_std(socket)) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::debug!(%error, "a connection ended before it began"),
+    };
+    let shared = Arc::clone(&state);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&shared));
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move {
+            let response = answer.await.unwrap_or_else(|never| match never {});
+            match response.extensions().get::<Vanished>() {
+                Some(Vanished(cut)) => Err(stream_reset(*cut)),
+                None => Ok(response),
+            }
+        }
+    });
+    let builder = connection::builder();
+    let connection = builder.serve_connection(TokioIo::new(Wire::new(socket, Arc::clone(&state))), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = state.expired() => return,
+        () = reached(&mut stopped, Stop::Drain) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = state.expired() => return,
+                () = reached(&mut stopped, Stop::Now) => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

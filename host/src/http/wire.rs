@@ -1,0 +1,202 @@
+//! The socket wrapper: where bytes really leave.
+//!
+//! Bodies *mark* the tokens they hand over; when the socket takes the bytes, the marks become lateness. A body that wants the
+//! connection to end says so through [`WireState::cut`]; the cut happens after the last byte before it has been written. A
+//! sweep once a second ends connections that are too slow with their head or with taking what is due.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::behavior::fault::Cut;
+use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
+use crate::engine::lateness;
+use crate::types::limits::{HEADER_READ_S, WRITE_STALL_S};
+
+const CUT_NONE: u8 = 0;
+const CUT_CLOSE: u8 = 1;
+const CUT_RESET: u8 = 2;
+/// A second counter that is not running.
+const OFF: u32 = u32::MAX;
+
+/// What a connection and the bodies on it share.
+pub struct WireState {
+    clock: RealClock,
+    marks: Mutex<Vec<Mark>>,
+    cut: AtomicU8,
+    in_flight: AtomicU32,
+    /// Seconds since a request head was begun and not completed.
+    head_age_s: AtomicU32,
+    /// Seconds since the client stopped taking bytes.
+    stall_age_s: AtomicU32,
+    expired: Notify,
+}
+
+/// Tokens handed over with one deadline.
+struct Mark {
+    due: Nanos,
+    tokens: u32,
+}
+
+impl WireState {
+    /// The state of a connection that has just been accepted: its head deadline runs.
+    pub fn new(clock: RealClock) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            marks: Mutex::default(),
+            cut: AtomicU8::new(CUT_NONE),
+            in_flight: AtomicU32::new(0),
+            head_age_s: AtomicU32::new(0),
+            stall_age_s: AtomicU32::new(OFF),
+            expired: Notify::new(),
+        })
+    }
+
+    /// `tokens` tokens that were due at `due` go out with the bytes handed over next.
+    pub fn mark(&self, due: Nanos, tokens: u32) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        match marks.last_mut() {
+            Some(newest) if newest.due == due => newest.tokens += tokens,
+            _ => marks.push(Mark { due, tokens }),
+        }
+    }
+
+    /// Have all marked bytes been written?
+    pub fn is_drained(&self) -> bool {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Ends the connection as soon as everything handed over has been written. HTTP/1.1 only: on HTTP/2 a stream is reset.
+    pub fn cut(&self, cut: Cut) {
+        let cut = match cut {
+            Cut::Reset => CUT_RESET,
+            Cut::Close | Cut::End => CUT_CLOSE,
+        };
+        self.cut.store(cut, Ordering::Release);
+    }
+
+    /// A request's head is complete.
+    pub fn request_began(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.head_age_s.store(OFF, Ordering::Relaxed);
+    }
+
+    /// A request's reply is complete or given up.
+    pub fn request_ended(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Another second has passed; ends the connection if it is past a deadline.
+    pub fn second_passed(&self) {
+        let past = |age: &AtomicU32, limit_s: u64| {
+            let seconds = age.load(Ordering::Relaxed);
+            if seconds == OFF {
+                return false;
+            }
+            age.store(seconds + 1, Ordering::Relaxed);
+            u64::from(seconds) >= limit_s
+        };
+        if past(&self.head_age_s, HEADER_READ_S) || past(&self.stall_age_s, WRITE_STALL_S) {
+            self.expired.notify_one();
+        }
+    }
+
+    /// Ready when the connection is past a deadline.
+    pub async fn expired(&self) {
+        self.expired.notified().await;
+    }
+
+    fn wrote_all(&self) {
+        self.stall_age_s.store(OFF, Ordering::Relaxed);
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !marks.is_empty() {
+            let now = self.clock.now();
+            marks.drain(..).for_each(|mark| lateness::record(mark.due, now, mark.tokens));
+        }
+    }
+}
+
+/// A socket with its state.
+pub struct Wire {
+    socket: TcpStream,
+    state: Arc<WireState>,
+}
+
+impl Wire {
+    /// Wraps `socket`.
+    pub fn new(socket: TcpStream, state: Arc<WireState>) -> Self {
+        Self { socket, state }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Ready(Ok(taken)) if *taken == offered => self.state.wrote_all(),
+            Poll::Pending => {
+                // Begins to count only if it is not counting already.
+                let stalled = &self.state.stall_age_s;
+                let _ = stalled.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            Poll::Ready(Ok(_)) => self.state.stall_age_s.store(OFF, Ordering::Relaxed),
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.socket).poll_read(context, buffer);
+        let state = &self.state;
+        if buffer.filled().len() > before && state.in_flight.load(Ordering::Relaxed) == 0 {
+            let _ = state.head_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.wrote(result, bytes.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.wrote(result, offered)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    /// The HTTP layer flushes when it has handed everything over: the exact place to cut.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let cut = self.state.cut.load(Ordering::Acquire);
+        if cut == CUT_NONE {
+            return Pin::new(&mut self.socket).poll_flush(context);
+        }
+        if cut == CUT_RESET {
+            // No lingering: closing sends RST at once.
+            socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?;
+        }
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault")))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

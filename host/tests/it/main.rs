@@ -1,0 +1,20 @@
+//! Simwright from outside: the real server on port 0, looked at through its sockets.
+#![allow(clippy::disallowed_methods, reason = "tests may look at the machine's clock")]
+
+/// Starts the server and speaks to it.
+mod support;
+
+/// What `/metrics`, `/healthz` and `/readyz` say.
+mod admin;
+/// Every folder in `examples/` checks and answers.
+mod examples;
+/// Plugins behind the real server.
+mod plugins;
+/// New generations under load.
+mod reload;
+/// Streams: pacing, cuts, clients that leave, draining.
+mod streaming;
+/// Floors, sizes, names: the rules of the house.
+mod tidy;
+/// OpenAI's wire format.
+mod wire;
