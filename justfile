@@ -1,0 +1,17 @@
+# Thin names over cargo.
+
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+test:
+    cargo test
+
+guests:
+    cd plugins && cargo build --release
+
+bench *ARGS:
+    cargo run --release --package simwright-benches --bin simwright-bench -- all {{ARGS}}
+
+docs:
+    cargo doc --no-deps --workspace --open
