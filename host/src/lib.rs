@@ -2,8 +2,11 @@
 //!
 //! Reading order, from the floor up: [`types`], [`clock`], [`random`] and [`worker`] are the words. [`behavior`] holds the
 //! contracts that native behaviours and plugins fulfil; [`scenario`] is what a person writes; [`dialect`] knows vendors' JSON.
+//! [`app`] knows every part, and [`cli`] is the command line.
 
+pub mod app;
 pub mod behavior;
+pub mod cli;
 pub mod clock;
 pub mod dialect;
 pub mod random;
