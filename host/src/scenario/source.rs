@@ -298,7 +298,7 @@ mod tests {
             ("a: 1\nb: [1, 2\nc: 3\n", "not valid YAML", 3),
             ("a: 1\nb: 2\na: 3\n", "the field `a` appears twice", 3),
             ("a: *nothing\n", "this alias has no anchor", 1),
-            ("a: 1\n---\nb: 2\n", "second document", 2),
+            ("a: 1\n---\nb: 2\n", "second document", 3),
             ("a: .nan\n", "not a finite number", 1),
             ("a: &x [*x]\n", "", 1),
         ] {
@@ -306,6 +306,13 @@ mod tests {
             assert!(problem.message.contains(message), "{text:?}: {problem}");
             assert_eq!(problem.place.as_ref().map(|place| place.line), Some(line), "{text:?}: {problem}");
         }
+    }
+
+    #[test]
+    fn nesting_below_the_bound_fits_a_threads_stack() {
+        let levels = SCENARIO_DEPTH_MAX - 2;
+        let text = format!("a: {}1{}", "[".repeat(levels), "]".repeat(levels));
+        Source::parse("s.yaml", &text).unwrap_or_else(|problem| panic!("{problem}"));
     }
 
     #[test]

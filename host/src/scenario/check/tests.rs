@@ -99,7 +99,32 @@ models:
     replly: echo
   - list: []
 ";
-    insta::assert_snapshot!(mistakes(text).join("\n"), @"");
+    insta::assert_snapshot!(mistakes(text).join("\n"), @r#"
+    1:12 this program reads format 1, and the file is of format `2`
+    2:1 unknown field `nmae` | did you mean `name`?
+    3:9 `exat` is no value of `tokens` | did you mean `exact`?
+    4:7 expected a whole number from 0 to 18446744073709551615, found `-1`
+    6:6 the field `file` is missing
+    6:8 unknown field `fil` | did you mean `file`?
+    6:31 `TB` is no unit of size; use KiB, MiB or GiB
+    6:47 `never` is no value of `isolation` | one of: reused, per-call
+    7:14 there is no file `/no/such/folder/q.wasm` | paths start at the scenario's folder; build the plugin first
+    7:30 expected up to 500ms, and more than nothing
+    9:12 expected a behaviour, found a number | write `name`, or `name:` with its options below
+    10:19 expected a whole number from 1 to 100000000, found `0`
+    12:20 the name "a b" has a space or a control character
+    13:19 `claude` is listed, but nothing under `match` fits it
+    13:27 `x*` is a pattern, and only names can be listed
+    14:13 expected a list of faults, found a text | write one fault a line, each after `- `; `[]` for none
+    15:35 `fixed` is a second behaviour beside `text` | options of `text` stand one level deeper; only `fallback` may stand beside it
+    16:12 `gpt-4` never comes here: `gpt-*` of the entry `gpt-*` above takes it | the first entry that fits answers; move this one above it
+    17:11 entry 1 has the name `gpt-*` too, and metrics could not tell the two apart | give this entry another `name`
+    18:26 expected the options of `constant`, found a text | options are a map of fields, such as `rate: 5%`
+    19:14 `yesterday` is no date; write for example `2024-05-13`
+    20:24 expected at most the context window of 128000 tokens
+    21:5 unknown field `replly` | did you mean `reply`?
+    22:5 the field `match` is missing
+    "#);
 }
 
 #[test]
