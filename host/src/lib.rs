@@ -1,10 +1,16 @@
 //! Simwright simulates LLM services: behaviours decide, machines act.
 //!
-//! Reading order, from the floor up: [`types`], [`clock`], [`random`] and [`worker`] are the words. [`behavior`] holds the
-//! contracts that native behaviours and plugins fulfil; [`scenario`] is what a person writes; [`dialect`] knows vendors' JSON.
+//! Reading order, from the floor up. [`types`], [`clock`], [`random`], [`stats`] and [`worker`] are the words. [`behavior`] holds the
+//! contracts that native behaviours ([`builtin`]) and plugins ([`wasm`]) fulfil; [`scenario`] is what a person writes; [`telemetry`]
+//! is what the program says about itself. [`dialect`] knows vendors' JSON. [`plan`] turns a request into a plan, once, and [`engine`]
+//! plays plans in real time. [`http`] and [`admin`] are the doors, both made of [`connection`]s. [`app`] knows every part, and
+//! [`cli`] is the command line.
 
 pub mod admin;
+pub mod app;
 pub mod behavior;
+pub mod builtin;
+pub mod cli;
 pub mod clock;
 pub mod connection;
 pub mod dialect;
@@ -16,4 +22,5 @@ pub mod scenario;
 pub mod stats;
 pub mod telemetry;
 pub mod types;
+pub mod wasm;
 pub mod worker;

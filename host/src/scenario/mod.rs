@@ -2,14 +2,20 @@
 //!
 //! A scenario has two shapes. [`source`] is the file as written: a tree with a place for every value. [`Scenario`] is the checked
 //! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge, and
-//! it reports every [`crate::types::problem::Problem`] at once.
+//! it reports every [`crate::types::problem::Problem`] at once. [`read`] is the way in for files; [`refusal`] is what comes back
+//! when something is wrong. [`pattern`] says which entry answers for a model's name, and [`watch`] when a file has changed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+pub mod check;
+pub mod pattern;
+pub mod read;
+pub mod refusal;
 pub mod source;
+pub mod watch;
 
 /// A checked scenario.
 #[derive(Debug, Clone)]
@@ -26,6 +32,22 @@ pub struct Scenario {
     pub models: Vec<ModelEntry>,
     /// The file as written, to find the place of a mistake found later.
     pub source: Arc<source::Source>,
+    /// Which entry of `models` answers for a name.
+    pub index: pattern::Index,
+}
+
+impl Scenario {
+    /// The index in `models` of the entry that answers for `name`: the first that matches. One look-up for names that the file spells
+    /// out; `None` means that no vendor has this model, a 404.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.find(name)
+    }
+
+    /// Every behaviour that the scenario uses, fallbacks included.
+    pub fn behaviours(&self) -> impl Iterator<Item = &BehaviorUse> {
+        let used = self.models.iter().flat_map(|model| model.faults.iter().chain([&model.reply, &model.latency]));
+        used.flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
+    }
 }
 
 /// How tokens of texts that nobody generated are counted.
@@ -94,17 +116,10 @@ pub struct ModelEntry {
 pub struct BehaviorUse {
     /// A native behaviour's or a plugin's name.
     pub name: String,
-    /// Its options as written.
+    /// Its options as written; an empty map if there are none.
     pub options: Value,
     /// What takes its place when it fails; without one the client gets a 500.
     pub fallback: Option<Box<BehaviorUse>>,
-    /// JSON pointer of the options.
+    /// JSON pointer of the options; for mistakes found later, put it before theirs and ask [`source::Source::locate`].
     pub pointer: String,
-}
-
-impl Scenario {
-    /// TEMPORARY until the scenario branch lands.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.models.iter().position(|m| m.list.iter().any(|l| l == name))
-    }
 }

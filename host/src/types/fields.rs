@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
     pub fn finish(mut self) -> Vec<Problem> {
         for name in self.map.into_iter().flat_map(Map::keys) {
             if !self.asked.contains(&name.as_str()) {
-                let problem = Problem::new(self.pointer(name), format!("unknown field `{name}`"));
+                let problem = Problem::new(self.pointer(name), format!("unknown field `{name}`")).at_key();
                 let hint = match did_you_mean(name, self.asked.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if self.asked.is_empty() => "there are no fields here".to_owned(),

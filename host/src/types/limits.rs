@@ -15,6 +15,8 @@ pub const DELAY_US_MAX: u64 = 3_600_000_000;
 
 /// Linear memory of one plugin instance, in bytes: a Rust guest needs one or two.
 pub const GUEST_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Linear memory that a scenario may give one plugin instance, in bytes: room for a Python guest with libraries.
+pub const GUEST_MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// CPU time of one plugin call, in microseconds: forty times what a Python guest needs.
 pub const GUEST_TIME_US: u64 = 20_000;
 /// Wall time of one plugin call, in microseconds: the hard stop when the machine is too busy to give it CPU.
@@ -67,6 +69,20 @@ pub const DRAIN_S: u64 = 25;
 
 /// Size of a scenario file, in bytes.
 pub const SCENARIO_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Values in a scenario file once its aliases are expanded: what a thousand models need, tenfold.
+pub const SCENARIO_VALUES_MAX: usize = 100_000;
+/// Nesting of a scenario file: deeper than any section, small enough for a worker's stack.
+pub const SCENARIO_DEPTH_MAX: usize = 40;
+/// Entries of `models:`; each becomes a label of every metric.
+pub const SCENARIO_MODELS_MAX: usize = 1_000;
+/// Plugins that one scenario may bring.
+pub const SCENARIO_PLUGINS_MAX: usize = 100;
+/// A name or pattern in a scenario, in bytes: above every vendor's longest model name.
+pub const SCENARIO_NAME_BYTES_MAX: usize = 200;
+/// Tokens of a context window: ten times the largest that a vendor sells.
+pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
+/// How long watched files must be quiet before they are read, in milliseconds: longer than the gaps of a slow copy.
+pub const WATCH_QUIET_MS: u64 = 80;
 /// Requests whose occurrences are remembered, per half of the table.
 pub const OCCURRENCES_MAX: usize = 1 << 19;
 /// Requests that the journal remembers.

@@ -22,6 +22,8 @@ pub struct Problem {
     pub message: String,
     /// What to try.
     pub hint: Option<String>,
+    /// Is the field's name the culprit, and not its value?
+    pub at_key: bool,
     /// Where in the file, once known.
     pub place: Option<Place>,
 }
@@ -29,13 +31,20 @@ pub struct Problem {
 impl Problem {
     /// A mistake at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), hint: None, place: None }
+        Self { pointer: pointer.into(), message: message.into(), hint: None, at_key: false, place: None }
     }
 
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, about the name of the field at the pointer and not about its value.
+    #[must_use]
+    pub fn at_key(mut self) -> Self {
+        self.at_key = true;
         self
     }
 

@@ -1,0 +1,101 @@
+//! Turns scenarios into generations: the catalog, the plugin host, and what the run fixes once.
+
+use std::sync::Arc;
+
+use crate::app::StartError;
+use crate::behavior::catalog::Catalog;
+use crate::builtin;
+use crate::clock::Clock;
+use crate::clock::real::RealClock;
+use crate::plan::build::{Ingredients, build};
+use crate::plan::generation::Generation;
+use crate::random;
+use crate::scenario::refusal::Refusal;
+use crate::scenario::{PluginSource, Scenario};
+use crate::telemetry::metrics;
+use crate::types::limits::COMPONENT_BYTES_MAX;
+use crate::types::problem::Problem;
+use crate::wasm::{LoadSpec, Plugin, PluginHost, PluginHostConfig, standard_pack};
+
+/// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
+pub struct Workshop {
+    catalog: Catalog,
+    plugins: PluginHost,
+    clock: RealClock,
+    fixed_seed: Option<u64>,
+    fresh_seed: u64,
+}
+
+impl Workshop {
+    /// A workshop for a run on `clock` with `workers` threads. `fixed_seed` goes before what scenarios say.
+    pub fn open(clock: RealClock, fixed_seed: Option<u64>, workers: usize) -> Result<Self, StartError> {
+        let mut catalog = Catalog::default();
+        builtin::register(&mut catalog);
+        let config = PluginHostConfig { workers, ..PluginHostConfig::default() };
+        let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
+        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
+    }
+
+    /// The generation that `scenario` stands for: plugins loaded, behaviours made and warm.
+    pub fn build(&self, scenario: Scenario, number: u64) -> Result<Generation, Refusal> {
+        let source = Arc::clone(&scenario.source);
+        let mut catalog = self.catalog.clone();
+        let problems = self.load_plugins(&scenario, &mut catalog);
+        if !problems.is_empty() {
+            return Err(Refusal::of(&source, problems));
+        }
+        let ingredients = Ingredients {
+            catalog: &catalog,
+            number,
+            seed: self.fixed_seed.or(scenario.seed).unwrap_or(self.fresh_seed),
+            epoch_unix_s: self.clock.epoch_unix_s(),
+            alive: metrics::gauge(metrics::GENERATIONS, &[]),
+        };
+        build(scenario, &ingredients).map_err(|problems| Refusal::of(&source, problems))
+    }
+
+    /// The plugin host.
+    pub fn plugins(&self) -> &PluginHost {
+        &self.plugins
+    }
+
+    /// Loads the scenario's own plugins, and those of the standard pack that it uses.
+    fn load_plugins(&self, scenario: &Scenario, catalog: &mut Catalog) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for source in &scenario.plugins {
+            match self.load(source) {
+                Ok(plugin) => plugin.register(catalog),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let brought = |name: &str| scenario.plugins.iter().any(|source| source.name == name);
+        for (name, bytes) in standard_pack() {
+            if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
+                continue;
+            }
+            match self.plugins.load(LoadSpec::of_standard_pack(name, bytes)) {
+                Ok(plugin) => plugin.register(catalog),
+                Err(error) => problems.push(Problem::new("", error.to_string())),
+            }
+        }
+        problems
+    }
+
+    fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, Problem> {
+        let file = source.file.display();
+        let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
+        let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
+        if size > COMPONENT_BYTES_MAX {
+            return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
+        }
+        let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
+        let spec = LoadSpec {
+            name: source.name.clone(),
+            bytes: bytes.into(),
+            memory_bytes: source.memory_bytes,
+            time_us: source.time_us,
+            fresh_per_call: source.fresh_per_call,
+        };
+        self.plugins.load(spec).map_err(|error| unreadable(error.message.clone()).hint(error.hint()))
+    }
+}

@@ -1,0 +1,69 @@
+//! `simwright serve`: a scenario over HTTP, in real time.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::app::signals::Signals;
+use crate::app::{App, ServeOptions};
+use crate::cli::error::Failure;
+use crate::cli::output;
+use crate::telemetry::logs;
+use crate::types::limits::DRAIN_S;
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The scenario file, read again whenever it changes; without one, the built-in scenario.
+    #[arg(env = "SIMWRIGHT_SCENARIO")]
+    scenario: Option<PathBuf>,
+    /// Where clients connect; port 0 lets the system choose one, which the ready line tells.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SIMWRIGHT_LISTEN")]
+    listen: SocketAddr,
+    /// Where the admin API and /metrics are. Keep it away from clients: it has no password.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", env = "SIMWRIGHT_ADMIN")]
+    admin: SocketAddr,
+    /// Seed of every draw, before the scenario's own; equal seeds give equal runs.
+    #[arg(long, value_name = "N", env = "SIMWRIGHT_SEED")]
+    seed: Option<u64>,
+    /// Worker threads [default: one a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), env = "SIMWRIGHT_WORKERS")]
+    workers: Option<u16>,
+    /// What to log: a level, or levels by module such as `info,simwright::wasm=debug`.
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "SIMWRIGHT_LOG")]
+    log: String,
+    /// Log JSON, one object a line.
+    #[arg(long, env = "SIMWRIGHT_LOG_JSON")]
+    log_json: bool,
+}
+
+impl Args {
+    pub(super) fn options(self) -> ServeOptions {
+        ServeOptions {
+            scenario: self.scenario,
+            listen: self.listen,
+            admin: self.admin,
+            seed: self.seed,
+            workers: self.workers.map(usize::from),
+        }
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    logs::start(&args.log, args.log_json)
+        .map_err(|error| Failure::usage(&format!("error: bad `--log {}`: {error:#}", args.log)))?;
+    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+    let app = App::start(args.options())?;
+    tracing::info!(seed = app.seed(), "serving");
+    output::data(&format!("ready api=http://{} admin=http://{}", app.api(), app.admin()));
+    signals.wait();
+    tracing::info!("stopping: open requests may finish within {DRAIN_S} s; another signal ends them");
+    std::thread::spawn(move || {
+        signals.wait();
+        std::process::exit(1);
+    });
+    if !app.stop(Duration::from_secs(DRAIN_S)) {
+        tracing::warn!("some requests were cut off");
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The bridge from a file as written to a [`Scenario`]: every mistake is reported, not only the first.
+//!
+//! A file per section: [`plugins`], [`models`], and [`behaviors`] for `{ name: options }` wherever it stands. What a scenario leaves
+//! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
+//! name exists and its options are right is not known here: the planner's builder asks the catalog.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use crate::scenario::pattern::Index;
+use crate::scenario::read::DEFAULT;
+use crate::scenario::source::Source;
+use crate::scenario::{Scenario, TokenCounting};
+use crate::types::fields::Fields;
+use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
+use crate::types::problem::{Problem, did_you_mean};
+
+mod behaviors;
+mod models;
+mod plugins;
+
+/// The version of the format that this program reads: the field `simwright`.
+pub const FORMAT: u64 = 1;
+
+/// Checks `source`. Relative paths in it start at `folder`. The error has every mistake, with its place, in the order of the file.
+pub fn check(source: &Arc<Source>, folder: &Path) -> Result<Scenario, Vec<Problem>> {
+    let mut fields = Fields::of(&source.value, "");
+    check_format(&mut fields);
+    let name = fields.text("name").map_or_else(|| stem(&source.file), str::to_owned);
+    check_name(&mut fields, "name", &name);
+    let seed = fields.integer("seed", 0..=u64::MAX);
+    let tokens = check_tokens(&mut fields);
+    let plugins = plugins::check(&mut fields, folder);
+    let defaults = models::check_defaults(&mut fields);
+    let models = models::check(&mut fields, &defaults);
+    let problems = fields.finish();
+    if !problems.is_empty() {
+        return Err(in_order(source, problems));
+    }
+    let index = Index::of(models.iter().map(|model| (model.matches.as_slice(), model.list.as_slice())));
+    Ok(Scenario { name, seed, tokens, plugins, models, source: Arc::clone(source), index })
+}
+
+/// `problems` with their places, in the order of the file and each only once: a default can be wrong for many models.
+pub fn in_order(source: &Source, problems: Vec<Problem>) -> Vec<Problem> {
+    let mut problems: Vec<_> = problems.into_iter().map(|problem| source.locate(problem)).collect();
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    problems.dedup();
+    problems
+}
+
+fn check_format(fields: &mut Fields<'_>) {
+    if fields.value("simwright").is_none() {
+        let message = "the field `simwright` is missing, the version of the format";
+        return fields.extend(vec![Problem::new("", message).hint(format!("begin the file with `simwright: {FORMAT}`"))]);
+    }
+    match fields.integer("simwright", 0..=u64::MAX) {
+        None | Some(FORMAT) => {}
+        Some(other) => {
+            fields.problem("simwright", format!("this program reads format {FORMAT}, and the file is of format `{other}`"));
+        }
+    }
+}
+
+fn check_tokens(fields: &mut Fields<'_>) -> TokenCounting {
+    match fields.text("tokens") {
+        None | Some("estimate") => TokenCounting::Estimate,
+        Some("exact") => TokenCounting::Exact,
+        Some(other) => {
+            unknown_word(fields, "tokens", other, &["estimate", "exact"]);
+            TokenCounting::Estimate
+        }
+    }
+}
+
+/// Notes that `word` is none of `known`.
+fn unknown_word(fields: &mut Fields<'_>, field: &str, word: &str, known: &[&str]) {
+    let hint = match did_you_mean(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("one of: {}", known.join(", ")),
+    };
+    let problem = Problem::new(fields.pointer(field), format!("`{word}` is no value of `{field}`")).hint(hint);
+    fields.extend(vec![problem]);
+}
+
+/// Notes that `name` is unfit for metrics, headers and logs, if it is.
+fn check_name(fields: &mut Fields<'_>, field: &str, name: &str) {
+    if let Some(message) = fault_of_name(name) {
+        fields.problem(field, message);
+    }
+}
+
+fn fault_of_name(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("expected a name, found an empty text".to_owned())
+    } else if name.len() > SCENARIO_NAME_BYTES_MAX {
+        Some(format!("this name has {} bytes, and a name may have {SCENARIO_NAME_BYTES_MAX}", name.len()))
+    } else if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Some(format!("the name {name:?} has a space or a control character"))
+    } else {
+        None
+    }
+}
+
+/// What a scenario leaves open: `defaults:` of the built-in scenario.
+fn built_in_defaults() -> &'static Value {
+    static DEFAULTS: OnceLock<Value> = OnceLock::new();
+    DEFAULTS.get_or_init(|| {
+        let source = Source::parse("default.yaml", DEFAULT).expect("a part of this program, read by its tests");
+        source.value["defaults"].clone()
+    })
+}
+
+fn stem(file: &str) -> String {
+    let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = stem.chars().map(|c| if c.is_control() || c.is_whitespace() { '-' } else { c }).take(40).collect();
+    if name.is_empty() { "scenario".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests;
