@@ -123,9 +123,8 @@ mod tests {
         }
 
         #[test]
-        fn what_a_covered_pattern_matches_its_cover_matches(earlier in "[ab*]{0,5}", later in "[ab*]{0,5}", name in "[ab]{0,6}") {
-            prop_assume!(covers(&earlier, &later) && matches(&later, &name));
-            prop_assert!(matches(&earlier, &name));
+        fn what_a_covered_pattern_matches_its_cover_matches(earlier in "[ab*]{0,4}", later in "[ab*]{0,4}", name in "[ab]{0,4}") {
+            prop_assert!(!covers(&earlier, &later) || !matches(&later, &name) || matches(&earlier, &name));
         }
     }
 }

@@ -76,6 +76,20 @@ mod tests {
     }
 
     #[test]
+    fn every_example_is_free_of_mistakes() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let mut found = 0;
+        for entry in std::fs::read_dir(examples).expect("the folder of examples") {
+            let path = entry.expect("an entry").path().join("scenario.yaml");
+            if path.is_file() {
+                read(&path).unwrap_or_else(|refusal| panic!("{refusal}"));
+                found += 1;
+            }
+        }
+        assert!(found >= 2);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_used_is_named_with_the_reason() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s.yaml");

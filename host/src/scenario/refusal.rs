@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_culprit() {
         let text = format!("a: '{}', b: 1", "é".repeat(500));
-        let (shown, before) = window(&text, 509);
+        let (shown, before) = window(&text, 510);
         assert_eq!(shown.chars().nth(before), Some('1'));
         assert!(shown.chars().count() <= LINE_CHARS_MAX);
     }

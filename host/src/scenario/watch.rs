@@ -87,13 +87,15 @@ enum Signal {
     Stop,
 }
 
+type OnChange = Box<dyn FnMut(&[PathBuf]) + Send>;
+
 struct Watching {
     signals: Receiver<Signal>,
     system: RecommendedWatcher,
     steps: Arc<Mutex<BTreeSet<PathBuf>>>,
     folders: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Fingerprint>,
-    on_change: Box<dyn FnMut(&[PathBuf]) + Send>,
+    on_change: OnChange,
 }
 
 impl Watching {

@@ -59,7 +59,7 @@ fn check_format(fields: &mut Fields<'_>) {
     match fields.integer("simwright", 0..=u64::MAX) {
         None | Some(FORMAT) => {}
         Some(other) => {
-            fields.problem("simwright", format!("this program reads format {FORMAT}, and the file is of format `{other}`"))
+            fields.problem("simwright", format!("this program reads format {FORMAT}, and the file is of format `{other}`"));
         }
     }
 }

@@ -1,13 +1,13 @@
 //! `plugins:`, the components that a scenario brings itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::scenario::PluginSource;
 use crate::scenario::check::{fault_of_name, unknown_word};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_BYTES_MAX, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
+use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
 use crate::types::problem::Problem;
 
 /// Reads `plugins:` of the scenario in `fields`; relative paths start at `folder`.
@@ -45,15 +45,22 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         fields.extend(vec![Problem::new(pointer, message).at_key()]);
     }
     fields.require("file");
-    let file = fields.text("file").map(|file| folder.join(file));
+    // Without the `.` in `./plugin.wasm`, which would only clutter messages.
+    let file = fields.text("file").map(|file| folder.join(file).components().collect::<PathBuf>());
     if let Some(file) = &file
         && !file.is_file()
     {
         let problem = Problem::new(fields.pointer("file"), format!("there is no file `{}`", file.display()));
         fields.extend(vec![problem.hint("paths start at the scenario's folder; build the plugin first")]);
     }
-    let memory_bytes = within(&mut fields, "memory", GUEST_MEMORY_BYTES as u64, GUEST_MEMORY_BYTES_MAX as u64, Fields::bytes);
-    let time_us = within(&mut fields, "time", GUEST_TIME_US, GUEST_WALL_US, Fields::duration_us);
+    let memory_bytes = fields.bytes("memory").unwrap_or(GUEST_MEMORY_BYTES as u64);
+    if !(1..=GUEST_MEMORY_CEILING_BYTES as u64).contains(&memory_bytes) {
+        fields.problem("memory", format!("expected up to {}MiB, and more than nothing", GUEST_MEMORY_CEILING_BYTES >> 20));
+    }
+    let time_us = fields.duration_us("time").unwrap_or(GUEST_TIME_US);
+    if !(1..=GUEST_WALL_US).contains(&time_us) {
+        fields.problem("time", format!("expected up to {}ms, and more than nothing", GUEST_WALL_US / 1_000));
+    }
     let fresh_per_call = match fields.text("isolation") {
         None | Some("reused") => false,
         Some("per-call") => true,
@@ -71,23 +78,4 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         pointer: pointer.to_owned(),
     });
     (plugin, fields.finish())
-}
-
-/// A limit that must be above 0 and at most `most`, in the unit that `read` gives.
-fn within<'a>(
-    fields: &mut Fields<'a>,
-    name: &'static str,
-    default: u64,
-    most: u64,
-    read: impl Fn(&mut Fields<'a>, &'static str) -> Option<u64>,
-) -> u64 {
-    match read(fields, name) {
-        None => default,
-        Some(value) if (1..=most).contains(&value) => value,
-        Some(value) => {
-            let unit = if name == "memory" { "bytes" } else { "microseconds" };
-            fields.problem(name, format!("expected 1 to {most} {unit}, found `{value}`"));
-            default
-        }
-    }
 }

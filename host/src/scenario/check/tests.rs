@@ -1,5 +1,6 @@
 //! Whole files: what is right becomes a scenario, and what is wrong is named with its place.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -99,13 +100,51 @@ models:
     replly: echo
   - list: []
 ";
-    insta::assert_snapshot!(mistakes(text).join("\n"), @"");
+    insta::assert_snapshot!(mistakes(text).join("\n"), @r#"
+    1:12 this program reads format 1, and the file is of format `2`
+    2:1 unknown field `nmae` | did you mean `name`?
+    3:9 `exat` is no value of `tokens` | did you mean `exact`?
+    4:7 expected a whole number from 0 to 18446744073709551615, found `-1`
+    6:6 the field `file` is missing
+    6:8 unknown field `fil` | did you mean `file`?
+    6:31 `TB` is no unit of size; use KiB, MiB or GiB
+    6:47 `never` is no value of `isolation` | one of: reused, per-call
+    7:14 there is no file `/no/such/folder/q.wasm` | paths start at the scenario's folder; build the plugin first
+    7:30 expected up to 500ms, and more than nothing
+    9:12 expected a behaviour, found a number | write `name`, or `name:` with its options below
+    10:19 expected a whole number from 1 to 100000000, found `0`
+    12:20 the name "a b" has a space or a control character
+    13:19 `claude` is listed, but nothing under `match` fits it
+    13:27 `x*` is a pattern, and only names can be listed
+    14:13 expected a list of faults, found a text | write one fault a line, each after `- `; `[]` for none
+    15:35 `fixed` is a second behaviour beside `text` | options of `text` stand one level deeper; only `fallback` may stand beside it
+    16:12 `gpt-4` never comes here: `gpt-*` of the entry `gpt-*` above takes it | the first entry that fits answers; move this one above it
+    17:11 entry 1 has the name `gpt-*` too, and metrics could not tell the two apart | give this entry another `name`
+    18:26 expected the options of `constant`, found a text | options are a map of fields, such as `rate: 5%`
+    19:14 `yesterday` is no date; write for example `2024-05-13`
+    20:24 expected at most the context window of 128000 tokens
+    21:5 unknown field `replly` | did you mean `reply`?
+    22:5 the field `match` is missing
+    "#);
 }
 
 #[test]
 fn a_mistake_in_the_defaults_is_named_once_however_many_models_use_it() {
     let found = mistakes("simwright: 1\ndefaults: { faults: [{}] }\nmodels: [{ match: a }, { match: b }]\n");
     assert_eq!(found, ["2:22 expected the name of a behaviour | write `name`, or `name:` with its options below"]);
+}
+
+#[test]
+fn a_behaviour_is_one_name_with_options_and_perhaps_a_fallback() {
+    let found = |latency: &str| mistakes(&format!("simwright: 1\nmodels:\n  - match: a\n    latency: {latency}\n"));
+    assert_eq!(
+        found("{ quick: {}, falback: none }"),
+        ["4:27 `falback` is a second behaviour beside `quick` | did you mean `fallback`?"]
+    );
+    assert!(found("{ fallback: none }")[0].contains("expected the name of a behaviour"));
+    assert!(found("{ quick: {}, fallback: { slow: 3 } }")[0].starts_with("4:45 expected the options of `slow`, found a number"));
+    assert!(found("''")[0].contains("found an empty text"));
+    assert!(found("[quick]")[0].contains("expected a behaviour, found a list"));
 }
 
 #[test]
@@ -127,4 +166,26 @@ fn there_can_be_many_models_but_not_any_number() {
     };
     assert_eq!(scenario(&text(1_000)).find("m999"), Some(999));
     assert!(mistakes(&text(1_001))[0].contains("1001 entries"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_scenario_or_a_list_of_mistakes(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..30_usize, "[-\\[\\]{}:,&*!|>'\"%@`#? \n\ta0~é\\\\]{0,6}|null|fallback: |match: "), 1..8),
+    ) {
+        let mut text: Vec<char> = DEFAULT.chars().collect();
+        for (index, length, replacement) in cuts {
+            let at = index.index(text.len());
+            text.splice(at..(at + length).min(text.len()), replacement.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(refusal) = parse("s.yaml", &text, Path::new("")) {
+            prop_assert!(!refusal.problems.is_empty());
+            prop_assert!(!refusal.to_string().is_empty());
+            for problem in &refusal.problems {
+                let line = problem.place.as_ref().map_or(1, |place| place.line as usize);
+                prop_assert!(line <= text.lines().count() + 1, "line {line} of a shorter text: {problem}");
+            }
+        }
+    }
 }
