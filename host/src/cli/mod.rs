@@ -1,7 +1,7 @@
 //! The command line: reads arguments, calls [`crate::app`], prints what comes back. Nothing else prints.
 //!
-//! One file a command, each with its arguments and its `run`. Data goes to standard output, talk to standard error ([`output`]);
-//! [`error`] ties kinds of failure to exit codes. `simwright` alone is `simwright serve`: the built-in scenario, ready to be called.
+//! One file a command, each with its arguments and its `run`. Data goes to standard output, talk to standard error (`output`);
+//! `error` ties kinds of failure to exit codes. `simwright` alone is `simwright serve`: the built-in scenario, ready to be called.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SIMWRIGHT_LOG")]
     log: String,
     /// Log JSON, one object a line.
-    #[arg(long, env = "SIMWRIGHT_LOG_JSON")]
+    #[arg(long, env = "SIMWRIGHT_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     log_json: bool,
 }
 

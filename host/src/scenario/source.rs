@@ -226,9 +226,10 @@ fn problem_of(error: &Error, file: &str, text: &str) -> Problem {
         | Error::AliasReplayStackDepthExceeded { .. } => too_much(file),
         Error::RecursiveReferencesRequireWeakTypes { .. } => Problem::new("", "this alias lies within its own anchor"),
         other => {
-            let message = UserMessageFormatter.format_message(other).trim_end_matches('.').escape_debug().to_string();
+            let message = UserMessageFormatter.format_message(other);
+            let message = message.trim_end_matches('.').replace(char::is_control, " ");
             let problem = Problem::new("", format!("the file is not valid YAML: {message}"));
-            if text.lines().any(|line| line.trim_start().starts_with('\t')) {
+            if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
                 problem.hint("indent with spaces, not with tabs")
             } else {
                 problem
@@ -300,7 +301,9 @@ mod tests {
             ("a: *nothing\n", "this alias has no anchor", 1),
             ("a: 1\n---\nb: 2\n", "second document", 3),
             ("a: .nan\n", "not a finite number", 1),
-            ("a: &x [*x]\n", "", 1),
+            ("a: &x [*x]\n", "within its own anchor", 1),
+            ("a:\n\t- b\n", "not valid YAML: tabs", 2),
+            ("a: @b\n", "not valid YAML: unexpected character", 1),
         ] {
             let problem = Source::parse("s.yaml", text).expect_err(text);
             assert!(problem.message.contains(message), "{text:?}: {problem}");

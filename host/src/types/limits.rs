@@ -15,8 +15,8 @@ pub const DELAY_US_MAX: u64 = 3_600_000_000;
 
 /// Linear memory of one plugin instance, in bytes: a Rust guest needs one or two.
 pub const GUEST_MEMORY_BYTES: usize = 16 * 1024 * 1024;
-/// Linear memory that a scenario may give one plugin instance, in bytes: room for a Python guest with libraries.
-pub const GUEST_MEMORY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// The most linear memory that a scenario may give one plugin instance, in bytes: ten times what a Python guest needs.
+pub const GUEST_MEMORY_CEILING_BYTES: usize = 256 * 1024 * 1024;
 /// CPU time of one plugin call, in microseconds: forty times what a Python guest needs.
 pub const GUEST_TIME_US: u64 = 20_000;
 /// Wall time of one plugin call, in microseconds: the hard stop when the machine is too busy to give it CPU.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::scenario::BehaviorUse;
 use crate::types::fields::{escape, kind_of};
-use crate::types::problem::Problem;
+use crate::types::problem::{Problem, did_you_mean};
 
 const FORM: &str = "write `name`, or `name:` with its options below";
 
@@ -50,9 +50,10 @@ fn from_map(map: &Map<String, Value>, pointer: &str, problems: &mut Vec<Problem>
     if let Some((extra, _)) = extra {
         let problem =
             Problem::new(format!("{pointer}/{}", escape(extra)), format!("`{extra}` is a second behaviour beside `{name}`"));
-        problems.push(
-            problem.at_key().hint(format!("options of `{name}` stand one level deeper; only `fallback` may stand beside it")),
-        );
+        problems.push(problem.at_key().hint(match did_you_mean(extra, ["fallback"]) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("options of `{name}` stand one level deeper; only `fallback` may stand beside it"),
+        }));
     }
     let options_pointer = format!("{pointer}/{}", escape(name));
     let options = match options {

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is reported, not only the first.
 //!
-//! A file per section: [`plugins`], [`models`], and [`behaviors`] for `{ name: options }` wherever it stands. What a scenario leaves
+//! A file per section: `plugins`, `models`, and `behaviors` for `{ name: options }` wherever it stands. What a scenario leaves
 //! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
 //! name exists and its options are right is not known here: the planner's builder asks the catalog.
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::scenario::PluginSource;
 use crate::scenario::check::{fault_of_name, unknown_word};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_BYTES_MAX, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
+use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
 use crate::types::problem::Problem;
 
 /// Reads `plugins:` of the scenario in `fields`; relative paths start at `folder`.
@@ -54,8 +54,8 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         fields.extend(vec![problem.hint("paths start at the scenario's folder; build the plugin first")]);
     }
     let memory_bytes = fields.bytes("memory").unwrap_or(GUEST_MEMORY_BYTES as u64);
-    if !(1..=GUEST_MEMORY_BYTES_MAX as u64).contains(&memory_bytes) {
-        fields.problem("memory", format!("expected up to {}MiB, and more than nothing", GUEST_MEMORY_BYTES_MAX >> 20));
+    if !(1..=GUEST_MEMORY_CEILING_BYTES as u64).contains(&memory_bytes) {
+        fields.problem("memory", format!("expected up to {}MiB, and more than nothing", GUEST_MEMORY_CEILING_BYTES >> 20));
     }
     let time_us = fields.duration_us("time").unwrap_or(GUEST_TIME_US);
     if !(1..=GUEST_WALL_US).contains(&time_us) {

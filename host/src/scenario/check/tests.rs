@@ -1,5 +1,6 @@
 //! Whole files: what is right becomes a scenario, and what is wrong is named with its place.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -134,6 +135,19 @@ fn a_mistake_in_the_defaults_is_named_once_however_many_models_use_it() {
 }
 
 #[test]
+fn a_behaviour_is_one_name_with_options_and_perhaps_a_fallback() {
+    let found = |latency: &str| mistakes(&format!("simwright: 1\nmodels:\n  - match: a\n    latency: {latency}\n"));
+    assert_eq!(
+        found("{ quick: {}, falback: none }"),
+        ["4:27 `falback` is a second behaviour beside `quick` | did you mean `fallback`?"]
+    );
+    assert!(found("{ fallback: none }")[0].contains("expected the name of a behaviour"));
+    assert!(found("{ quick: {}, fallback: { slow: 3 } }")[0].starts_with("4:45 expected the options of `slow`, found a number"));
+    assert!(found("''")[0].contains("found an empty text"));
+    assert!(found("[quick]")[0].contains("expected a behaviour, found a list"));
+}
+
+#[test]
 fn an_empty_file_says_how_to_begin() {
     for text in ["", "# nothing\n", "null\n", "{}\n"] {
         let found = mistakes(text);
@@ -152,4 +166,26 @@ fn there_can_be_many_models_but_not_any_number() {
     };
     assert_eq!(scenario(&text(1_000)).find("m999"), Some(999));
     assert!(mistakes(&text(1_001))[0].contains("1001 entries"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_scenario_or_a_list_of_mistakes(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..30_usize, "[-\\[\\]{}:,&*!|>'\"%@`#? \n\ta0~é\\\\]{0,6}|null|fallback: |match: "), 1..8),
+    ) {
+        let mut text: Vec<char> = DEFAULT.chars().collect();
+        for (index, length, replacement) in cuts {
+            let at = index.index(text.len());
+            text.splice(at..(at + length).min(text.len()), replacement.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(refusal) = parse("s.yaml", &text, Path::new("")) {
+            prop_assert!(!refusal.problems.is_empty());
+            prop_assert!(!refusal.to_string().is_empty());
+            for problem in &refusal.problems {
+                let line = problem.place.as_ref().map_or(1, |place| place.line as usize);
+                prop_assert!(line <= text.lines().count() + 1, "line {line} of a shorter text: {problem}");
+            }
+        }
+    }
 }
