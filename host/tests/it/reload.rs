@@ -1,0 +1,119 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::Value;
+
+use super::support::client::Reply;
+use super::support::host::{TestHost, ask, ask_streamed, eventually};
+use super::support::stream::{chunks, content};
+
+/// Two scenarios that differ in every observable: text, length, seed (and so fingerprint), status of a second model.
+fn scenario(odd: bool) -> String {
+    let (word, seed, status) = if odd { ("alpha", 1, 429) } else { ("beta", 2, 503) };
+    let text = vec![word; if odd { 12 } else { 7 }].join(" ");
+    format!(
+        "
+simwright: 1
+seed: {seed}
+models:
+  - match: same
+    list: [same, only-{word}]
+    latency: {{ constant: {{ first: 1ms, between: 1ms }} }}
+    reply: {{ fixed: {{ text: {text} }} }}
+  - match: failing
+    faults: [{{ http-error: {{ rate: 100%, status: {status}, message: {word} }} }}]
+"
+    )
+}
+
+/// Which scenario answered, told by the generation in the head; panics if anything in the reply is the other's.
+fn wholly_one(reply: &Reply, streamed: bool, failing: bool) -> u64 {
+    let generation: u64 = reply.header("x-simwright-generation").and_then(|number| number.parse().ok()).expect("a generation");
+    let odd = generation % 2 == 1;
+    let (word, other) = if odd { ("alpha", "beta") } else { ("beta", "alpha") };
+    assert!(!reply.text().contains(other), "generation {generation} says {other}: {}", reply.text());
+    if failing {
+        assert_eq!(reply.status, if odd { 429 } else { 503 });
+        assert_eq!(reply.json()["error"]["message"], word);
+        return generation;
+    }
+    assert_eq!(reply.status, 200);
+    let text = if streamed {
+        let chunks = chunks(reply.text());
+        let fingerprint = |chunk: &Value| chunk["system_fingerprint"].clone();
+        assert!(chunks.iter().all(|chunk| fingerprint(chunk) == fingerprint(&chunks[0])));
+        content(&chunks, 0)
+    } else {
+        reply.json()["choices"][0]["message"]["content"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(text, vec![word; if odd { 12 } else { 7 }].join(" "));
+    generation
+}
+
+#[test]
+fn a_hundred_reloads_under_load_mix_nothing_lose_nothing_and_are_never_stale() {
+    let host = TestHost::start_seeded(&scenario(true), None);
+    let (host, stop, newest) = (Arc::new(host), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(1)));
+    let clients: Vec<_> = (0..6)
+        .map(|number| {
+            let (host, stop, newest) = (Arc::clone(&host), Arc::clone(&stop), Arc::clone(&newest));
+            std::thread::spawn(move || {
+                let mut answered = 0;
+                while !stop.load(Ordering::Acquire) {
+                    let acknowledged = newest.load(Ordering::Acquire);
+                    let text = format!("client {number}, request {answered}");
+                    let (reply, streamed, failing) = match answered % 3 {
+                        0 => (host.chat(&ask("same", &text)), false, false),
+                        1 => (host.chat(&ask_streamed("same", &text)), true, false),
+                        _ => (host.chat(&ask("failing", &text)), false, true),
+                    };
+                    assert!(reply.complete);
+                    let generation = wholly_one(&reply, streamed, failing);
+                    assert!(generation >= acknowledged, "asked after {acknowledged}, answered by {generation}");
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for reload in 2..=101 {
+        std::fs::write(host.scenario_file(), scenario(reload % 2 == 1)).expect("written");
+        assert_eq!(host.app().reload().expect("a good scenario"), reload);
+        newest.store(reload, Ordering::Release);
+    }
+    stop.store(true, Ordering::Release);
+    let answered: u32 = clients.into_iter().map(|client| client.join().expect("every reply is wholly one")).sum();
+    assert!(answered >= 100, "only {answered} requests ran beside the reloads");
+}
+
+#[test]
+fn a_saved_file_answers_soon_and_a_bad_one_changes_nothing() {
+    let host = TestHost::start(&scenario(true));
+    let text = |host: &TestHost| host.chat(&ask("same", "x")).text().to_owned();
+    assert!(text(&host).contains("alpha"));
+    std::fs::write(host.scenario_file(), scenario(false)).expect("written");
+    eventually("the saved scenario answers", || text(&host).contains("beta"));
+
+    let refused = host.metric("simwright_reloads_total", &["outcome=\"refused\""]);
+    for bad in ["simwright: 1\nmodels: [", "simwright: 1\nmodels: [{ match: same, latncy: 1 }]", ""] {
+        std::fs::write(host.scenario_file(), bad).expect("written");
+        let refusal = host.app().reload().expect_err("a bad scenario");
+        assert!(refusal.to_string().contains("scenario.yaml:"), "{refusal}");
+        assert!(text(&host).contains("beta"));
+    }
+    assert!(host.metric("simwright_reloads_total", &["outcome=\"refused\""]) >= refused + 3.0);
+}
+
+#[test]
+fn a_stream_keeps_the_generation_that_it_began_with() {
+    let slow = scenario(true).replace("between: 1ms", "between: 50ms");
+    let host = Arc::new(TestHost::start(&slow));
+    let streaming = Arc::clone(&host);
+    let stream = std::thread::spawn(move || streaming.chat(&ask_streamed("same", "long")));
+    eventually("the stream runs", || host.metric("simwright_requests_running", &["model=\"same\""]) >= 1.0);
+    std::fs::write(host.scenario_file(), scenario(false)).expect("written");
+    host.app().reload().expect("a good scenario");
+    assert!(host.chat(&ask("same", "new")).text().contains("beta"));
+    let reply = stream.join().expect("the stream ends well");
+    assert_eq!(wholly_one(&reply, true, false), 1);
+}

@@ -1,0 +1,106 @@
+//! The real server on port 0, with a scenario of the test's own in a folder of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simwright::app::{App, ServeOptions};
+
+use super::client::{self, Reply};
+
+/// A running server. Dropping it stops it.
+pub struct TestHost {
+    app: Option<App>,
+    folder: tempfile::TempDir,
+    pub api: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl TestHost {
+    /// Starts a server with `scenario` and two workers.
+    pub fn start(scenario: &str) -> Self {
+        Self::start_seeded(scenario, Some(7))
+    }
+
+    /// The same with a seed that goes before the scenario's, or none.
+    pub fn start_seeded(scenario: &str, seed: Option<u64>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("scenario.yaml");
+        std::fs::write(&path, scenario).expect("written");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2) };
+        let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
+        let (api, admin) = (app.api(), app.admin());
+        Self { app: Some(app), folder, api, admin }
+    }
+
+    pub fn app(&self) -> &App {
+        self.app.as_ref().expect("not stopped")
+    }
+
+    /// Takes the server out, to stop it by hand.
+    pub fn into_app(mut self) -> App {
+        self.app.take().expect("not stopped")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn scenario_file(&self) -> PathBuf {
+        self.folder.path().join("scenario.yaml")
+    }
+
+    /// Sends a chat request.
+    pub fn chat(&self, body: &Value) -> Reply {
+        self.chat_with(body, &[])
+    }
+
+    /// Sends a chat request with headers.
+    pub fn chat_with(&self, body: &Value, headers: &[(&str, &str)]) -> Reply {
+        client::send(self.api, "POST", "/v1/chat/completions", headers, body.to_string().as_bytes())
+    }
+
+    /// The text of `/metrics`.
+    pub fn metrics(&self) -> String {
+        client::send(self.admin, "GET", "/metrics", &[], b"").text().to_owned()
+    }
+
+    /// The sum of all samples of `name` whose line has every one of `labels`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.metrics();
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let lines = text.lines().filter(of_name).filter(|line| labels.iter().all(|label| line.contains(label)));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+impl Drop for TestHost {
+    fn drop(&mut self) {
+        if let Some(app) = self.app.take() {
+            app.stop(Duration::from_secs(1));
+        }
+    }
+}
+
+/// A chat request of one user message.
+pub fn ask(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+/// The same, streamed.
+pub fn ask_streamed(model: &str, text: &str) -> Value {
+    let mut request = ask(model, text);
+    request["stream"] = true.into();
+    request
+}
+
+/// Looks until `truth` is true; a failure after ten seconds says what never was.
+pub fn eventually(what: &str, truth: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !truth() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
