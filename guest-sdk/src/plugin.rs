@@ -68,9 +68,14 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// The moment at which the run began, since 1970-01-01T00:00:00Z.
+    pub fn epoch(self) -> Duration {
+        Duration::from_secs(self.epoch_unix_s)
+    }
+
     /// The moment of `call` since 1970-01-01T00:00:00Z.
     pub fn unix_time(self, call: &Call) -> Duration {
-        Duration::from_secs(self.epoch_unix_s).saturating_add(call.now())
+        self.epoch().saturating_add(call.now())
     }
 
     /// The hour of the day in UTC as a fraction: 13.5 is half past one. From 0, below 24.
