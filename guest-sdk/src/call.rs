@@ -67,7 +67,7 @@ impl Call {
 
     /// The system text, if there is one.
     pub fn system_text(&self) -> Option<String> {
-        self.attribute("system")
+        self.attribute("system").filter(|text| !text.is_empty())
     }
 
     /// Names of the tools that the client declared, in its order.
@@ -76,7 +76,8 @@ impl Call {
         names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The text of the newest tool result, if the conversation ends with one: then the client waits for words, not for a call.
+    /// The texts of the tool results that the conversation ends with, one a line. If there are any, the client waits for words and
+    /// not for another call.
     pub fn tool_result(&self) -> Option<String> {
         self.attribute("tool-result")
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::host;
 
-/// Adds `delta` to the counter `key`, which begins at 0, and gives its new value.
+/// Adds `delta` to the counter `key`, which begins at 0, and gives its new value. From now on it lives without end.
 pub fn add(key: &str, delta: i64) -> i64 {
     host::add(key, delta, None)
 }
@@ -17,7 +17,7 @@ pub fn add_for(key: &str, delta: i64, lifetime: Duration) -> i64 {
     host::add(key, delta, Some(lifetime_ms(lifetime)))
 }
 
-/// The value kept under `key`.
+/// The value kept under `key`. Counters have keys of their own and are not seen here.
 pub fn get(key: &str) -> Option<Vec<u8>> {
     host::get(key)
 }

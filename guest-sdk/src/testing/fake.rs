@@ -145,7 +145,7 @@ pub(crate) fn add(key: &str, delta: i64, ttl_ms: Option<u32>) -> i64 {
             *kept = fresh;
         }
         kept.value = kept.value.saturating_add(delta);
-        kept.until_ms = ttl_ms.map(|ttl| now_ms + u64::from(ttl)).or(kept.until_ms);
+        kept.until_ms = ttl_ms.map(|ttl| now_ms + u64::from(ttl));
         kept.value
     })
 }
