@@ -1,7 +1,10 @@
-//! The command line: one subcommand for each measurement, hidden ones for the baselines that this program starts as children.
+//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which this
+//! program starts as children of itself.
+//!
+//! Options are the same for all measurements; [`Lab`] is what they become.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -11,7 +14,7 @@ use crate::baseline::{self, Runtime};
 use crate::child::cores::{self, Cores};
 use crate::figures::verdict::Figure;
 use crate::measure::{self, Lab};
-use crate::report::{Machine, Report, print, say};
+use crate::report::{Machine, Report, comparison, print, say};
 use crate::scenario::Scenario;
 
 /// Measures Simwright against bare servers in the same run.
@@ -75,6 +78,13 @@ enum Command {
     Start,
     /// Everything above.
     All,
+    /// Two runs that were written with `--json`, side by side.
+    Compare {
+        /// The earlier run.
+        before: PathBuf,
+        /// The later run.
+        after: PathBuf,
+    },
     #[command(hide = true)]
     BaselineJson {
         #[arg(long)]
@@ -127,6 +137,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::All => {
             &[measure::http::run, measure::stream::run, measure::pacing::run, measure::memory::run, measure::start::run]
         }
+        Command::Compare { before, after } => return compare(&before, &after),
         Command::BaselineJson { reply, runtime } => return served(baseline::json::run(&reply, runtime)),
         Command::BaselineSse { frames, runtime } => return served(baseline::sse::run(&frames, runtime)),
         Command::BaselinePaced { first_ms, between_ms, tokens, runtime } => {
@@ -150,6 +161,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
         report.write_json(path)?;
     }
     Ok(if options.strict && !report.met() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+fn compare(before: &Path, after: &Path) -> Result<ExitCode> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()));
+    print(&comparison(&read(before)?, &read(after)?)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn served(ended: Result<()>) -> Result<ExitCode> {

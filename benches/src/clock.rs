@@ -1,5 +1,6 @@
 //! The measuring clock. The only file of this package that reads the machine's time: the rest asks for nanoseconds here, so that
-//! one look shows which clock a figure was taken with.
+//! one look shows which clock a figure was taken with. Time is monotonic and counts from the first question; CPU time is that of
+//! this process.
 #![allow(clippy::disallowed_methods, reason = "a measurement needs the machine's clock, and this is where it is read")]
 
 use std::sync::OnceLock;

@@ -1,4 +1,6 @@
-//! The doorway: runs the command line, prints the final error, picks the exit code.
+//! The doorway: picks the allocator and hands over to [`simwright_benches::cli`], which runs the command line, prints the final
+//! error and picks the exit code. Everything else is in the library, so that tests can call it. The baselines are this same
+//! program: it starts itself with a hidden subcommand.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,12 @@
 //! What people and machines read: progress on standard error, a table on standard output, JSON in a file.
+//!
+//! Both shapes come from one [`Report`], and [`comparison`] sets two of them side by side.
 
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::figures::verdict::{Figure, Verdict};
 
@@ -89,6 +91,49 @@ impl Report {
     }
 }
 
+/// One line of a written run, as far as a comparison needs it.
+#[derive(Debug, Deserialize)]
+struct Written {
+    bench: String,
+    name: String,
+    unit: String,
+    median: Option<f64>,
+    rounds: Vec<Option<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WrittenRun {
+    figures: Vec<Written>,
+}
+
+/// A table of two runs that were written as JSON. A change counts as `apart` only if no round of one run lies among the other's.
+pub fn comparison(before: &str, after: &str) -> Result<String> {
+    let read = |text, which| serde_json::from_str::<WrittenRun>(text).with_context(|| format!("the {which} run is unreadable"));
+    let (before, after) = (read(before, "first")?, read(after, "second")?);
+    let width = after.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0).max("figure".len());
+    let mut lines =
+        vec![format!("{:8} {:width$} {:>12} {:>12} {:9} {:>8}", "bench", "figure", "before", "after", "unit", "change")];
+    for new in &after.figures {
+        let Some(old) = before.figures.iter().find(|old| old.bench == new.bench && old.name == new.name) else { continue };
+        let (from, to) = (old.median.unwrap_or(f64::NAN), new.median.unwrap_or(f64::NAN));
+        let change = format!("{:+.1} %", (to / from - 1.0) * 100.0);
+        let apart = if apart(&old.rounds, &new.rounds) { " apart" } else { "" };
+        let (from, to) = (number(from), number(to));
+        lines.push(format!("{:8} {:width$} {from:>12} {to:>12} {:9} {change:>8}{apart}", new.bench, new.name, new.unit));
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Do the ranges of two lists not touch?
+fn apart(some: &[Option<f64>], others: &[Option<f64>]) -> bool {
+    let range = |rounds: &[Option<f64>]| {
+        let values = || rounds.iter().flatten().copied();
+        (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
+    };
+    let ((low, high), (other_low, other_high)) = (range(some), range(others));
+    high < other_low || other_high < low
+}
+
 /// Four digits that matter, no more: the rest is noise.
 fn number(value: f64) -> String {
     match value.abs() {
@@ -134,5 +179,17 @@ mod tests {
         assert!(report(vec![ratio()]).met());
         assert!(!report(vec![ratio().doubted(&["x".to_owned()])]).met());
         assert!(!report(vec![ratio().budget(0.95)]).met());
+    }
+
+    #[test]
+    fn runs_whose_rounds_do_not_touch_are_apart() {
+        let run = |rounds: &[f64]| {
+            let figure = Figure::new("http", "ratio", "ratio", Better::Higher, rounds.to_vec());
+            serde_json::to_string(&report(vec![figure])).unwrap()
+        };
+        let table = comparison(&run(&[0.8, 0.82]), &run(&[0.9, 0.91])).unwrap();
+        assert!(table.ends_with("0.810        0.905 ratio      +11.7 % apart\n"), "{table}");
+        assert!(comparison(&run(&[0.8, 0.9]), &run(&[0.85])).unwrap().ends_with(" %\n"));
+        assert!(comparison("{}", "{}").is_err());
     }
 }

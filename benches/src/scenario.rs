@@ -1,4 +1,6 @@
 //! Scenario files for measurements that need no plugin: one model, constant latency, a reply of so many tokens.
+//!
+//! They are written as a person would write them, into the run's own folder, so that a measurement needs no file of its own.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
-//! A server that answers every read with the same bytes and looks at none of them. Nothing can be much quicker through a socket, so
-//! its figure is that of the load generator and of the machine.
+//! A server that answers every read with the same bytes and looks at none of them.
+//!
+//! Nothing can be much quicker through a socket, so its figure is that of the load generator and of the machine.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;

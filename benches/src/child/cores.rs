@@ -1,5 +1,7 @@
-//! Which core serves and which makes load. A child inherits the affinity of the thread that starts it, so that thread moves to the
-//! server's core for the moment of the start and back again: no wrapper program is needed.
+//! Which core serves and which makes load.
+//!
+//! A child inherits the affinity of the thread that starts it, so that thread moves to the server's core for the moment of the
+//! start and back again: no wrapper program is needed.
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};

@@ -1,5 +1,7 @@
-//! The arithmetic behind the figures: [`prometheus`] reads what a server says about itself, [`buckets`] turns two scrapes into
-//! quantiles, [`rounds`] turns several rounds into one number and the worst, and [`verdict`] judges it against its budget.
+//! The arithmetic behind the figures, without sockets or processes.
+//!
+//! [`prometheus`] reads what a server says about itself, [`buckets`] turns two scrapes into quantiles, [`rounds`] turns several
+//! rounds into one number and the worst, and [`verdict`] judges it against its budget.
 
 pub mod buckets;
 pub mod prometheus;

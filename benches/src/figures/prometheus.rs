@@ -1,5 +1,7 @@
-//! A reader of Prometheus' text format, as far as a scrape of one server needs it: names, labels with escapes, values, `+Inf` and
-//! `NaN`. Comments are skipped and timestamps are ignored; a line that is neither is an error that names the line.
+//! A reader of Prometheus' text format, as far as a scrape of one server needs it.
+//!
+//! It knows names, labels with escapes, values, `+Inf` and `NaN`. Comments are skipped and timestamps are ignored; a line that is
+//! neither is an error that names the line.
 
 use anyhow::{Context, Result, bail};
 

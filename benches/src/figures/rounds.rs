@@ -1,4 +1,7 @@
 //! Several rounds of one figure: their median is reported, and the worst stands beside it so that luck shows.
+//!
+//! A ratio is taken within a round, between two runs that are seconds apart, and never between medians: what disturbs the machine
+//! for a while then disturbs both sides.
 
 use serde::Serialize;
 

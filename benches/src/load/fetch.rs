@@ -1,4 +1,6 @@
-//! One question, one answer, on a connection of its own: for metrics, for the list of models, and for the first request.
+//! One question, one answer, on a connection of its own.
+//!
+//! For metrics, for the list of models, and for the first request; it blocks, so it stays off the thread that makes load.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,7 @@
-//! Requests, built once before the clock starts. Bodies of one set differ in their text and not in their length, so that a cache
-//! of one request's result on the server's side flatters nobody.
+//! Requests, built once before the clock starts.
+//!
+//! Bodies of one set differ in their text and not in their length, so that a cache of one request's result on the server's side
+//! flatters nobody.
 
 use std::net::SocketAddr;
 

@@ -66,10 +66,8 @@ pub struct Outcome {
     pub used: Usage,
     /// From the planned (or actual, if busy) moment of sending to the last byte, in nanoseconds.
     pub latency: Histogram<u64>,
-    /// From the planned to the actual moment of sending, in nanoseconds, with a connection free; empty if busy.
+    /// From the planned to the actual moment of sending, in nanoseconds; empty if busy. Waiting for a free connection is in it.
     pub send_lag: Histogram<u64>,
-    /// Requests that found no free connection at their planned moment.
-    pub crowded: u64,
 }
 
 impl Outcome {
@@ -115,7 +113,7 @@ pub fn run(drive: Drive<'_>) -> Result<Outcome> {
 fn empty() -> Outcome {
     let histogram = || Histogram::new_with_bounds(100, 60_000_000_000, 3).expect("the bounds are constant");
     let (latency, send_lag) = (histogram(), histogram());
-    Outcome { completed: 0, refused: 0, lost: 0, body_bytes: 0, used: Usage::default(), latency, send_lag, crowded: 0 }
+    Outcome { completed: 0, refused: 0, lost: 0, body_bytes: 0, used: Usage::default(), latency, send_lag }
 }
 
 fn connect(to: SocketAddr) -> Result<TcpStream> {
@@ -166,10 +164,6 @@ impl<'a> Run<'a> {
             }
             for event in &events {
                 self.progress(event.token().0, event.is_readable() || event.is_read_closed())?;
-            }
-            // A planned moment that passed while no connection was free is the server's slowness, not ours.
-            if gap_ns > 0.0 && self.idle.is_empty() && start_ns + (asked as f64 * gap_ns) as u64 <= clock::now_ns() {
-                self.outcome.crowded += 1;
             }
         }
     }

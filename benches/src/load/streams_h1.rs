@@ -1,5 +1,6 @@
-//! Many paced streams over HTTP/1.1: one connection each, one thread and one epoll for all. A token's time of arrival is taken once
-//! for each read, right after it returned.
+//! Many paced streams over HTTP/1.1: one connection each, one thread and one epoll for all.
+//!
+//! A token's time of arrival is taken once for each read, right after it returned. [`Streams`] also describes a run over HTTP/2.
 
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;

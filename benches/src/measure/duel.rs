@@ -11,7 +11,7 @@ use crate::figures::rounds::{Better, median, ratios};
 use crate::figures::verdict::Figure;
 use crate::load::request::Chat;
 use crate::load::requests::{self, Drive, Outcome, Pace};
-use crate::measure::{Lab, join_doubts};
+use crate::measure::{Asked, Lab, join_doubts};
 use crate::report::say;
 
 /// Different bodies that are sent in turn.
@@ -50,7 +50,7 @@ impl Side {
     fn add(&mut self, lab: &Lab, outcome: &Outcome) -> Result<()> {
         let answers = outcome.completed;
         ensure!(answers > 0, "the server answered nothing ({} refused, {} connections lost)", outcome.refused, outcome.lost);
-        let mut doubts = lab.doubts(&outcome.used, true);
+        let mut doubts = lab.doubts(&outcome.used, Asked::Busy);
         if outcome.refused + outcome.lost > 0 {
             let bad = outcome.refused + outcome.lost;
             ensure!(!lab.smoke, "{bad} of {} answers were bad", answers + bad);
@@ -118,6 +118,8 @@ impl Duel<'_> {
             figure("simwright / axum", "ratio", Better::Higher, ratios(&ours.answers_per_second, &bare.answers_per_second))
                 .budget(self.ratio_min)
                 .doubted(&doubts),
+            figure("CPU of axum / CPU of simwright", "ratio", Better::Higher, ratios(&bare.server_us, &ours.server_us))
+                .note("what the first ratio tends to on a saturated core; hardly disturbed by other programs"),
             figure("CPU of simwright for one answer", "us", Better::Lower, ours.server_us.clone()),
             figure("CPU of axum for one answer", "us", Better::Lower, bare.server_us.clone()),
             figure("CPU of the generator for one answer", "us", Better::Lower, ours.load_us.clone()),
@@ -133,6 +135,7 @@ impl Duel<'_> {
                 let outcome = self.play(lab, &server, Pace::Rate(rate))?;
                 rounds[0].push(outcome.latency.value_at_quantile(0.5) as f64 / 1e6);
                 rounds[1].push(outcome.latency.value_at_quantile(0.99) as f64 / 1e6);
+                join_doubts(&mut doubts, lab.doubts(&outcome.used, Asked::Rate));
                 let lag_ms = outcome.send_lag.value_at_quantile(0.99) as f64 / 1e6;
                 if lag_ms > SEND_LAG_P99_MS_MAX {
                     join_doubts(&mut doubts, vec![format!("1 % of the requests were sent more than {lag_ms:.1} ms late")]);

@@ -1,5 +1,6 @@
-//! Memory of a stream that sleeps: many streams over HTTP/2 wait for a first token that is a minute away, and the server's resident
-//! memory is compared with that before the first of them. Their connections are part of the price.
+//! Memory of a stream that sleeps: many streams over HTTP/2 wait for a first token that is a minute away.
+//!
+//! The server's resident memory is compared with that before the first of them. Their connections are part of the price.
 
 use std::sync::mpsc;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use crate::load::request::Chat;
 use crate::load::streams_h1::{self, Streams};
 use crate::load::streams_h2;
 use crate::load::timeline::Timeline;
-use crate::measure::{Lab, join_doubts};
+use crate::measure::{Asked, Lab, join_doubts};
 use crate::report::say;
 use crate::scenario::{MODEL, Scenario};
 
@@ -182,7 +182,7 @@ fn scrape(server: &Server) -> Result<Buckets> {
 impl Side {
     fn add(&mut self, lab: &Lab, load: Load, played: &Played) -> Result<()> {
         let (timeline, planned) = (&played.timeline, load.streams as u64 * u64::from(load.scenario().tokens));
-        let mut doubts = lab.doubts(&played.used, false);
+        let mut doubts = lab.doubts(&played.used, Asked::Paced);
         if timeline.failed() > 0 || timeline.tokens() != planned {
             let (failed, tokens) = (timeline.failed(), timeline.tokens());
             let doubt = format!("not all arrived: {failed} streams failed, {tokens} of {planned} tokens came");

@@ -1,4 +1,6 @@
 //! From the start of the process to its first answered request, with an empty compile cache and with a filled one.
+//!
+//! The cache is where the XDG convention puts it, so a folder of the run's own takes its place.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Streamed replies without delay: events a second through three plugins, against a bare axum body that writes the same events.
+//!
+//! What the baseline writes is captured from Simwright first, so that a change of its wire format changes both sides.
 
 use anyhow::{Result, ensure};
 
