@@ -38,13 +38,15 @@ struct Stream {
     open: bool,
 }
 
-/// Plays the streams to their end. A connection that cannot be opened is an error; a stream that breaks is counted.
-pub fn run(plan: &Streams) -> Result<Timeline> {
+/// Plays the streams to their end and calls `opened` when the connections are there. A connection that cannot be opened is an error;
+/// a stream that breaks is counted.
+pub fn run(plan: &Streams, opened: impl FnOnce()) -> Result<Timeline> {
     let mut poll = Poll::new().context("cannot make an epoll")?;
     let mut streams = open(plan, &poll)?;
     let mut timeline = Timeline::new(plan.count, plan.between_ns);
     let tokens = TokenEvents::default();
     let (mut ready, mut buffer) = (Events::with_capacity(4096), vec![0; 64 * 1024]);
+    opened();
     let start_ns = clock::now_ns();
     let mut begun = 0;
     while timeline.finished() + timeline.failed() < plan.count as u64 && clock::now_ns() < start_ns + plan.give_up_ns {

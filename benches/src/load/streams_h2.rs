@@ -30,22 +30,23 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 28;
 
 type Connection = SendRequest<Bytes>;
 
-/// Plays the streams to their end; see [`Streams`].
-pub fn run(plan: &Streams) -> Result<Timeline> {
+/// Plays the streams to their end and calls `opened` when the connections are there; see [`Streams`].
+pub fn run(plan: &Streams, opened: impl FnOnce()) -> Result<Timeline> {
     let timeline = Rc::new(RefCell::new(Timeline::new(plan.count, plan.between_ns)));
     let shared = Rc::clone(&timeline);
     runtime(async move {
         let connections = connect(plan.to, plan.count).await?;
+        opened();
         let start_ns = clock::now_ns();
         let tokens = Rc::new(TokenEvents::default());
         let mut running = Vec::with_capacity(plan.count);
         for index in 0..plan.count {
             let begin_ns = start_ns + plan.ramp_ns * index as u64 / plan.count as u64;
             let connection = connections[index % connections.len()].clone();
-            let (chat, timeline, tokens) = (plan.chat.clone(), Rc::clone(&shared), Rc::clone(&tokens));
+            let (to, chat, timeline, tokens) = (plan.to, plan.chat.clone(), Rc::clone(&shared), Rc::clone(&tokens));
             running.push(tokio::task::spawn_local(async move {
                 tokio::time::sleep_until(clock::instant(begin_ns).into()).await;
-                match follow(connection, &chat, index, &timeline, &tokens).await {
+                match follow(to, connection, &chat, index, &timeline, &tokens).await {
                     Ok(()) => timeline.borrow_mut().end(index),
                     Err(_) => timeline.borrow_mut().fail(),
                 }
@@ -74,7 +75,7 @@ pub fn hold(to: SocketAddr, chat: &Chat, count: usize, opened: impl FnOnce(), st
             let connections = connect(to, count).await?;
             for index in 0..count {
                 let connection = connections[index % connections.len()].clone();
-                let response = send(connection, chat, index).await?;
+                let response = send(to, connection, chat, index).await?;
                 // The task keeps the response, and with it the stream, until the runtime goes.
                 tokio::task::spawn_local(async move {
                     if let Ok(mut response) = response.await {
@@ -128,9 +129,9 @@ async fn handshake(to: SocketAddr) -> Result<Connection> {
     Ok(sender)
 }
 
-async fn send(connection: Connection, chat: &Chat, number: usize) -> Result<h2::client::ResponseFuture> {
+async fn send(to: SocketAddr, connection: Connection, chat: &Chat, number: usize) -> Result<h2::client::ResponseFuture> {
     let mut connection = connection.ready().await?;
-    let request = Request::post("http://bench/v1/chat/completions")
+    let request = Request::post(format!("http://{to}/v1/chat/completions"))
         .header("content-type", "application/json")
         .header("authorization", "Bearer sk-bench-0000000000000000")
         .body(())?;
@@ -140,13 +141,14 @@ async fn send(connection: Connection, chat: &Chat, number: usize) -> Result<h2::
 }
 
 async fn follow(
+    to: SocketAddr,
     connection: Connection,
     chat: &Chat,
     index: usize,
     timeline: &RefCell<Timeline>,
     tokens: &TokenEvents,
 ) -> Result<()> {
-    let response = send(connection, chat, index).await?.await?;
+    let response = send(to, connection, chat, index).await?.await?;
     anyhow::ensure!(response.status() == 200, "the server answered {}", response.status());
     let (mut events, mut body) = (Splitter::default(), response.into_body());
     while let Some(part) = body.data().await {

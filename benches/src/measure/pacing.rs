@@ -3,6 +3,7 @@
 //! Lateness comes from the server's own histogram, as the difference of two scrapes while all streams are open. The baseline keeps
 //! the same histogram, though at the moment a frame is made and not when it is written. Gap errors and drift are the client's.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -89,6 +90,7 @@ struct Side {
     drift_ms: Vec<f64>,
     drift_ms_max: Vec<f64>,
     server_share: Vec<f64>,
+    load_share: Vec<f64>,
     doubts: Vec<String>,
 }
 
@@ -155,19 +157,23 @@ fn punctual_runtime(load: Load, server: &dyn Fn(Runtime) -> Result<Server>) -> R
 /// Plays the streams; a thread beside the generator scrapes when all are open, and again after the window.
 fn play(load: Load, server: &Server) -> Result<Played> {
     let plan = load.plan(server);
+    let (opened, all_open) = mpsc::channel();
+    // The watcher waits for this, and is gone only if it failed, which is reported below.
+    let opened = move || opened.send(()).unwrap_or_default();
     std::thread::scope(|scope| {
-        let watch = scope.spawn(|| watch(load, server));
+        let watcher = scope.spawn(move || watch(load, server, &all_open));
         let timeline = match load.http {
-            Http::One => streams_h1::run(&plan),
-            Http::Two => streams_h2::run(&plan),
-        };
-        let (lateness, used) = watch.join().ok().context("the scrape failed")??;
-        Ok(Played { timeline: timeline?, lateness, used })
+            Http::One => streams_h1::run(&plan, opened),
+            Http::Two => streams_h2::run(&plan, opened),
+        }?;
+        let (lateness, used) = watcher.join().ok().context("the scrape failed")??;
+        Ok(Played { timeline, lateness, used })
     })
 }
 
-fn watch(load: Load, server: &Server) -> Result<(Buckets, Usage)> {
+fn watch(load: Load, server: &Server, all_open: &mpsc::Receiver<()>) -> Result<(Buckets, Usage)> {
     let look = || Ok::<_, anyhow::Error>((scrape(server)?, Usage::read(server.pid())?));
+    all_open.recv().context("the streams could not be opened")?;
     std::thread::sleep(Duration::from_millis(load.ramp_ms + MARGIN_MS));
     let (early, before) = look()?;
     std::thread::sleep(Duration::from_millis(load.window_ms));
@@ -202,6 +208,7 @@ impl Side {
         self.drift_ms.push(timeline.drift_ms(0.5));
         self.drift_ms_max.push(timeline.drift_ms(1.0));
         self.server_share.push(played.used.server_share() * 100.0);
+        self.load_share.push(played.used.load_share() * 100.0);
         join_doubts(&mut self.doubts, doubts);
         Ok(())
     }
@@ -232,6 +239,7 @@ fn figures(load: Load, ours: &Side, bare: &Side, runtime: Runtime) -> Vec<Figure
         figures.push(drift.note("one arrival's jitter is in it"));
         figures.push(lower(&format!("drift of the worst stream, {name}"), "ms", &side.drift_ms_max));
         figures.push(lower(&format!("CPU share of the server, {name}"), "%", &side.server_share));
+        figures.push(lower(&format!("CPU share of the generator, {name}"), "%", &side.load_share));
     }
     figures
 }
