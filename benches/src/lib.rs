@@ -1,1 +1,15 @@
-//! Benches.
+//! What Simwright costs, as ratios against bare servers that are measured in the same run.
+//!
+//! Reading order: [`cli`] lists the measurements, [`measure`] holds one file for each. They start servers through [`child`] (the
+//! bare ones are in [`baseline`]), ask them through [`load`], and hand their [`figures`] to [`report`]. [`scenario`] writes what
+//! Simwright plays, and [`clock`] is the only file that reads the time.
+
+pub mod baseline;
+pub mod child;
+pub mod cli;
+pub mod clock;
+pub mod figures;
+pub mod load;
+pub mod measure;
+pub mod report;
+pub mod scenario;

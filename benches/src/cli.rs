@@ -1,0 +1,218 @@
+//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which this
+//! program starts as children of itself.
+//!
+//! Options are the same for all measurements; [`Lab`] is what they become.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::baseline::{self, Runtime};
+use crate::child::cores::{self, Cores};
+use crate::figures::verdict::Figure;
+use crate::measure::{self, Lab};
+use crate::report::{Machine, Report, comparison, print, say};
+use crate::scenario::Scenario;
+
+/// Measures Simwright against bare servers in the same run.
+#[derive(Debug, Parser)]
+#[command(name = "simwright-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// The `simwright` binary [default: the one beside this program].
+    #[arg(long, global = true)]
+    server: Option<PathBuf>,
+    /// The scenario for requests, streams and starts.
+    #[arg(long, global = true, default_value = "examples/three-plugins/scenario.yaml")]
+    scenario: PathBuf,
+    /// Use a scenario without plugins and without delay in place of `--scenario`.
+    #[arg(long, global = true)]
+    native: bool,
+    /// The model to ask [default: the first that the server lists].
+    #[arg(long, global = true)]
+    model: Option<String>,
+    /// How often each side is measured.
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Connections of request and stream runs.
+    #[arg(long, global = true, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// Streams that sleep in the memory measurement.
+    #[arg(long, global = true, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    streams: u32,
+    /// Only check that everything runs: one short round, nothing judged.
+    #[arg(long, global = true)]
+    smoke: bool,
+    /// Let server and load generator run on any core.
+    #[arg(long, global = true)]
+    no_pin: bool,
+    /// Fail if a budget is missed or a run is invalid.
+    #[arg(long, global = true)]
+    strict: bool,
+    /// Write the figures to this file as well.
+    #[arg(long, global = true)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Requests a second, whole replies.
+    Http,
+    /// Events a second, streamed replies.
+    Stream,
+    /// Lateness of paced streams.
+    Pacing,
+    /// Memory of a sleeping stream.
+    Memory,
+    /// Time from start to first answer.
+    Start,
+    /// Everything above.
+    All,
+    /// Two runs that were written with `--json`, side by side.
+    Compare {
+        /// The earlier run.
+        before: PathBuf,
+        /// The later run.
+        after: PathBuf,
+    },
+    #[command(hide = true)]
+    BaselineJson {
+        #[arg(long)]
+        reply: PathBuf,
+        #[arg(long)]
+        runtime: Runtime,
+    },
+    #[command(hide = true)]
+    BaselineSse {
+        #[arg(long)]
+        frames: PathBuf,
+        #[arg(long)]
+        runtime: Runtime,
+    },
+    #[command(hide = true)]
+    BaselinePaced {
+        #[arg(long)]
+        first_ms: u64,
+        #[arg(long)]
+        between_ms: u64,
+        #[arg(long)]
+        tokens: u32,
+        #[arg(long)]
+        runtime: Runtime,
+    },
+    #[command(hide = true)]
+    BaselineNull,
+}
+
+type Measurement = fn(&Lab) -> Result<Vec<Figure>>;
+
+/// Runs the command line and gives the exit code: 0, or 1 if something failed, or 2 if `--strict` is not content.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let measurements: &[Measurement] = match cli.command {
+        Command::Http => &[measure::http::run],
+        Command::Stream => &[measure::stream::run],
+        Command::Pacing => &[measure::pacing::run],
+        Command::Memory => &[measure::memory::run],
+        Command::Start => &[measure::start::run],
+        Command::All => {
+            &[measure::http::run, measure::stream::run, measure::pacing::run, measure::memory::run, measure::start::run]
+        }
+        Command::Compare { before, after } => return compare(&before, &after),
+        Command::BaselineJson { reply, runtime } => return served(baseline::json::run(&reply, runtime)),
+        Command::BaselineSse { frames, runtime } => return served(baseline::sse::run(&frames, runtime)),
+        Command::BaselinePaced { first_ms, between_ms, tokens, runtime } => {
+            let pace = baseline::paced::Pace { first_ns: first_ms * 1_000_000, between_ns: between_ms * 1_000_000, tokens };
+            return served(baseline::paced::run(pace, runtime));
+        }
+        Command::BaselineNull => return served(baseline::null::run()),
+    };
+    let options = cli.options;
+    let lab = lab(&options)?;
+    let mut figures = Vec::new();
+    for measurement in measurements {
+        figures.extend(measurement(&lab)?);
+    }
+    if lab.smoke {
+        figures = figures.into_iter().map(Figure::unjudged).collect();
+    }
+    let report = Report { machine: Machine::here(), rounds: lab.rounds, smoke: lab.smoke, figures };
+    print(&report.table());
+    if let Some(path) = &options.json {
+        report.write_json(path)?;
+    }
+    Ok(if options.strict && !report.met() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+fn compare(before: &Path, after: &Path) -> Result<ExitCode> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()));
+    print(&comparison(&read(before)?, &read(after)?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn served(ended: Result<()>) -> Result<ExitCode> {
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+fn lab(options: &Options) -> Result<Lab> {
+    cores::raise_open_files()?;
+    let server = match &options.server {
+        Some(server) => server.clone(),
+        None => std::env::current_exe().context("this program's own file is gone")?.with_file_name("simwright"),
+    };
+    let folder = tempfile::tempdir().context("cannot make a folder for this run")?;
+    let scenario = if options.native {
+        Scenario { first_ms: 0, between_ms: 0, tokens: measure::http::TOKENS }.write(folder.path())?
+    } else {
+        options.scenario.clone()
+    };
+    Ok(Lab {
+        server,
+        scenario,
+        model: options.model.clone(),
+        // Read before this thread is moved to one core.
+        cores: Cores::pick(!options.no_pin)?,
+        folder,
+        rounds: if options.smoke { 1 } else { options.rounds as usize },
+        smoke: options.smoke,
+        connections: options.connections as usize,
+        sleeping: if options.smoke { options.streams.min(200) as usize } else { options.streams as usize },
+        started: Cell::new(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn baselines_are_hidden() {
+        let hidden = Cli::command().get_subcommands().filter(|command| command.is_hide_set()).count();
+        assert_eq!(hidden, 4);
+    }
+}
