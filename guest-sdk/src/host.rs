@@ -1,4 +1,6 @@
 //! The host's services: the real ones in a component, the fake of [`testing`](crate::testing) everywhere else.
+//!
+//! This is the only place where a plugin's two lives differ; authors meet the services as methods of a call, and in `state` and `log`.
 
 #[cfg(target_arch = "wasm32")]
 mod component {

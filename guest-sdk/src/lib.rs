@@ -3,27 +3,8 @@
 //! Reading order: [`plugin`] is how a plugin is set up, [`options`] how a scenario configures it. [`fault`], [`responder`] and
 //! [`latency`] are the three kinds of behaviour, each a trait with the values that it answers; [`call`] is the request in hand.
 //! [`random`] draws, [`state`] and [`log`](mod@log) talk to the host. [`export!`] makes a component of a type, [`testing`] calls
-//! it without one. Everything compiles for the machine you work on, so a plugin's tests are plain `cargo test`.
-//!
-//! ```
-//! use simwright_sdk::prelude::*;
-//!
-//! options! {
-//!     /// Answers as fast as it is told.
-//!     pub struct Steady {
-//!         /// Time to the first token.
-//!         pub first: Duration = ms(200);
-//!     }
-//! }
-//!
-//! impl Latency for Steady {
-//!     fn plan(&self, _call: &Call, _output_tokens: u32) -> Schedule {
-//!         Schedule::steady(self.first, ms(20))
-//!     }
-//! }
-//!
-//! export!(Steady: latency);
-//! ```
+//! it without one, [`prelude`] brings what almost every plugin names. Everything compiles for the machine you work on, so a
+//! plugin's tests are plain `cargo test`.
 
 #[doc(hidden)]
 pub mod bindings;
@@ -44,7 +25,27 @@ mod host;
 
 pub use serde_json as json;
 
-/// What almost every plugin names, for `use simwright_sdk::prelude::*`.
+/// What almost every plugin names. With it, a whole plugin is this long:
+///
+/// ```
+/// use simwright_sdk::prelude::*;
+///
+/// options! {
+///     /// Answers as fast as it is told.
+///     pub struct Steady {
+///         /// Time to the first token.
+///         pub first: Duration = ms(200);
+///     }
+/// }
+///
+/// impl Latency for Steady {
+///     fn plan(&self, _call: &Call, _output_tokens: u32) -> Schedule {
+///         Schedule::steady(self.first, ms(20))
+///     }
+/// }
+///
+/// export!(Steady: latency);
+/// ```
 pub mod prelude {
     pub use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! What the export macro makes of a plugin: a component whose exports are the lifecycle and exactly the kinds that it names.
 //!
 //! The examples are built once for WebAssembly with the cargo that runs this test, into a target directory of their own, because
-//! the outer cargo holds the lock of its own. Nothing of the outer build's flags is handed on.
+//! the outer cargo holds the lock of its own. Nothing of the outer build's flags is handed on. The release profile is the quick one
+//! here: it leaves macros and build scripts unoptimised, and they are most of the work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,14 @@ use wasmparser::{Parser, Payload};
 static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("components");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "--examples", "--target", "wasm32-wasip2"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--locked",
+        "--release",
+        "--examples",
+        "--target",
+        "wasm32-wasip2",
+    ]);
     cargo.arg("--target-dir").arg(&target_dir);
     for flag in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
         cargo.env_remove(flag);
@@ -21,7 +29,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
     let output = cargo.output().expect("cargo runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\nhint: the target is installed with `rustup target add wasm32-wasip2`");
-    target_dir.join("wasm32-wasip2/debug/examples")
+    target_dir.join("wasm32-wasip2/release/examples")
 });
 
 /// Names of what the component itself imports and exports; what lies inside its modules does not count.

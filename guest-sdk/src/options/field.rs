@@ -1,4 +1,7 @@
 //! What a single option may be, and how it is read, described and written.
+//!
+//! Simple values first, then quantities with a unit, then what holds other values. Options within options are written by
+//! [`options!`](crate::options!).
 
 use std::time::Duration;
 

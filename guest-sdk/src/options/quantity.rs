@@ -1,4 +1,6 @@
 //! Quantities as people write them: `350ms`, `1.5s`, `5%`.
+//!
+//! The same texts mean the same here and in the host's own sections of a scenario.
 
 use std::fmt;
 use std::time::Duration;
@@ -72,8 +74,9 @@ pub(super) fn parse_share(text: &str) -> Result<Share, String> {
 
 fn split<'a>(text: &'a str, what: &str, example: &str) -> Result<(f64, &'a str), String> {
     let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
-    let number: f64 = text[..end].parse().map_err(|_| format!("`{text}` is not {what}; write for example {example}"))?;
+    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | '_'))).unwrap_or(text.len());
+    let number: f64 =
+        text[..end].replace('_', "").parse().map_err(|_| format!("`{text}` is not {what}; write for example {example}"))?;
     if number < 0.0 {
         return Err(format!("`{text}` is negative"));
     }
@@ -90,6 +93,7 @@ mod tests {
             assert_eq!(write_duration(parse_duration(text).unwrap()), text);
         }
         assert_eq!(parse_duration("1.5 s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(parse_duration("1_500ms"), Ok(Duration::from_millis(1_500)));
     }
 
     #[test]

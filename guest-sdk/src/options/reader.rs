@@ -1,4 +1,6 @@
 //! Reads one object field by field and collects mistakes instead of stopping at the first.
+//!
+//! The code that [`options!`](crate::options!) writes calls it; messages have the voice in which the host speaks of scenarios.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,6 @@
 //! Builds the JSON Schema of options, as far as they need it.
+//!
+//! The code that [`options!`](crate::options!) writes adds a field at a time; each [`Field`] contributes the schema of its kind.
 
 use std::ops::RangeInclusive;
 

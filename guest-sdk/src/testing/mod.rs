@@ -3,22 +3,6 @@
 //! [`plugin`] makes an instance from options as a scenario would. [`call`] builds a call, [`setting`] what the instance is told.
 //! [`FakeHost`] answers what the plugin asks for (body, headers, state) and keeps what it says (logs, counters). It belongs to
 //! the test's thread, and tests run on threads of their own, so they do not disturb each other.
-//!
-//! ```
-//! use simwright_sdk::prelude::*;
-//! use simwright_sdk::testing;
-//!
-//! options! { pub struct Teapot { pub status: u32 = 418, in 400..=599; } }
-//!
-//! impl Fault for Teapot {
-//!     fn decide(&self, _call: &Call) -> Verdict {
-//!         Verdict::http(self.status as u16)
-//!     }
-//! }
-//!
-//! let teapot: Teapot = testing::plugin(r#"{"status": 503}"#).unwrap();
-//! assert_eq!(teapot.decide(&testing::call().attempt(1).build()), Verdict::http(503));
-//! ```
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod fake;
@@ -33,6 +17,22 @@ use crate::plugin::{Names, Plugin, Problem, Setting};
 pub use fake::FakeHost;
 
 /// An instance made from options as JSON text, in the default [`setting`].
+///
+/// ```
+/// use simwright_sdk::prelude::*;
+/// use simwright_sdk::testing;
+///
+/// options! { pub struct Teapot { pub status: u32 = 418, in 400..=599; } }
+///
+/// impl Fault for Teapot {
+///     fn decide(&self, _call: &Call) -> Verdict {
+///         Verdict::http(self.status as u16)
+///     }
+/// }
+///
+/// let teapot: Teapot = testing::plugin(r#"{"status": 503}"#).unwrap();
+/// assert_eq!(teapot.decide(&testing::call().attempt(1).build()), Verdict::http(503));
+/// ```
 pub fn plugin<T: Plugin>(options_json: &str) -> Result<T, Vec<Problem>> {
     plugin_in(options_json, &setting().build())
 }
