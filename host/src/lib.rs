@@ -10,4 +10,5 @@ pub mod random;
 pub mod scenario;
 pub mod telemetry;
 pub mod types;
+pub mod wasm;
 pub mod worker;
