@@ -91,7 +91,15 @@ impl rand::TryRng for Stream {
     }
 }
 
-/// A seed for a run that named none. The only place that asks the machine for randomness.
+/// A secret of 32 bytes from the operating system: for keys that others must not guess. Fails where there is no such source.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    use std::io::Read;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A seed for a run that named none. This and [`secret`] are the only places that ask the machine for randomness.
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library keys its hash maps from the operating system's generator; that is all we need once a run.

@@ -39,8 +39,38 @@ pub const STATE_VALUE_BYTES: usize = 64 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Faults of one plugin within ten seconds that open its breaker.
 pub const PLUGIN_BREAKER_FAULTS: u32 = 20;
+/// The time within which those faults count, in milliseconds.
+pub const PLUGIN_BREAKER_WINDOW_MS: u64 = 10_000;
 /// How long an open breaker refuses calls, in milliseconds.
 pub const PLUGIN_BREAKER_OPEN_MS: u64 = 5_000;
+/// The most linear memory that a scenario may give one plugin instance, in bytes: ten times what a Python guest needs.
+pub const GUEST_MEMORY_CEILING_BYTES: usize = 256 * 1024 * 1024;
+/// CPU time to start and configure one instance, in microseconds: interpreters begin slowly.
+pub const GUEST_SETUP_US: u64 = 2_000_000;
+/// Elements of a guest's table: a JavaScript component needs 7,688.
+pub const GUEST_TABLE_ELEMENTS: usize = 20_000;
+/// Fuel for one microsecond of guest time where time is counted in instructions: about one instruction a nanosecond.
+pub const GUEST_FUEL_PER_US: u64 = 1_000;
+/// Bytes of a guest's standard error that an error message repeats: room for a panic and its place.
+pub const GUEST_LAST_WORDS_BYTES: usize = 2 * 1024;
+/// Plugin instances alive at once, over all plugins and generations: 4 GiB of address space each, memory only as used.
+pub const PLUGIN_INSTANCES_MAX: u32 = 1_000;
+/// Core instances within one component: a Python component has 14.
+pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
+/// Ready instances kept beside the workers' own, for each plugin and its options.
+pub const PLUGIN_SPARES: usize = 2;
+/// Calls after which an instance is replaced at the earliest; at the latest after twice as many.
+pub const PLUGIN_RECYCLE_CALLS: u32 = 100_000;
+/// Names of counters that one plugin may keep.
+pub const PLUGIN_COUNTERS_MAX: usize = 64;
+/// Bytes of a key in the host's state, and of a name that a plugin gives (a counter, a style, a tool, an open case).
+pub const PLUGIN_NAME_BYTES: usize = 256;
+/// Bytes of an error message that a plugin gives.
+pub const PLUGIN_MESSAGE_BYTES: usize = 8 * 1024;
+/// Items of one answer, and pauses of one schedule, that a plugin gives.
+pub const PLUGIN_ITEMS_MAX: usize = 10_000;
+/// The longest time to come back that a plugin may name, in milliseconds: a day.
+pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;
 

@@ -1,0 +1,110 @@
+//! The two wasmtime engines and the reason for every switch.
+//!
+//! The live engine counts time in epochs: nearly free, but what a call may do depends on the machine. The deterministic one counts
+//! fuel, so that virtual time and `plugin test` give the same result everywhere. Both are settings of compiled code as well, so each
+//! has compiled code of its own in the cache. Sizes come from [`limits`]; wasmtime's defaults are never relied upon for them.
+
+use std::num::NonZeroUsize;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+use crate::types::limits;
+
+/// Frames of a trap's way through the guest: enough to tell a recursion, and shown at log level debug; more only cost.
+pub(super) const BACKTRACE_FRAMES: usize = 16;
+
+/// How the time of guests is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Meter {
+    /// By the thread's CPU time, looked at when an epoch ends: for a server.
+    #[default]
+    Cpu,
+    /// By instructions: for virtual time and tests, where the machine must not matter.
+    Fuel,
+}
+
+/// The engine for guests whose time is counted by `meter`. Fails where the address space for the instances cannot be reserved.
+pub(super) fn engine(meter: Meter) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    match meter {
+        Meter::Cpu => config.epoch_interruption(true),
+        Meter::Fuel => config.consume_fuel(true),
+    };
+    config.strategy(Strategy::Cranelift);
+    config.cranelift_opt_level(OptLevel::Speed);
+    // Equal inputs give equal bits, whatever the processor does with NaN payloads.
+    config.cranelift_nan_canonicalization(true);
+    config.parallel_compilation(true);
+    // Start-up data is mapped, not copied: a fresh instance costs microseconds.
+    config.memory_init_cow(true);
+    config.max_wasm_stack(limits::GUEST_STACK_BYTES);
+    // Calls are synchronous; support for concurrent ones costs every call.
+    config.concurrency_support(false);
+    // Nobody debugs guests in a server.
+    config.debug_info(false);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
+    features(&mut config);
+    memory(&mut config);
+    Engine::new(&config)
+}
+
+/// What a guest may be made of: the settled part of WebAssembly whose results do not depend on the machine.
+fn features(config: &mut Config) {
+    config.wasm_component_model(true);
+    config.wasm_simd(true);
+    config.wasm_bulk_memory(true);
+    config.wasm_multi_value(true);
+    config.wasm_tail_call(true);
+    config.wasm_extended_const(true);
+    // Results of relaxed operations differ between processors.
+    config.wasm_relaxed_simd(false);
+    // One memory of at most 4 GiB needs no bounds checks; the rest is surface without use here. Threads, garbage collection,
+    // exceptions and component async are not compiled in at all.
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_custom_page_sizes(false);
+    config.wasm_wide_arithmetic(false);
+}
+
+fn memory(config: &mut Config) {
+    // 4 GiB of address space for each memory makes bounds checks unnecessary; what may be used is a matter of `GuestLimits`.
+    config.memory_reservation(4 << 30);
+    config.memory_guard_size(32 << 20);
+    config.memory_may_move(false);
+    let mut pool = PoolingAllocationConfig::new();
+    let instances = limits::PLUGIN_INSTANCES_MAX;
+    pool.total_component_instances(instances);
+    pool.total_core_instances(instances.saturating_mul(4));
+    pool.total_memories(instances);
+    pool.total_tables(instances.saturating_mul(2));
+    pool.max_core_instances_per_component(limits::PLUGIN_CORE_INSTANCES_MAX);
+    pool.max_memories_per_component(2);
+    pool.max_tables_per_component(limits::PLUGIN_CORE_INSTANCES_MAX);
+    pool.max_memories_per_module(1);
+    pool.max_tables_per_module(4);
+    pool.max_component_instance_size(1 << 20);
+    pool.max_core_instance_size(1 << 20);
+    pool.max_memory_size(limits::GUEST_MEMORY_CEILING_BYTES);
+    pool.table_elements(limits::GUEST_TABLE_ELEMENTS);
+    // Memory of dead instances goes back to the system at once: ours live long, so there is nothing to win by keeping it.
+    pool.linear_memory_keep_resident(0);
+    pool.table_keep_resident(0);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_for_one_meter_does_not_pass_for_the_other() {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let hash = |meter| {
+            let mut hasher = DefaultHasher::new();
+            engine(meter).expect("an engine").precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_ne!(hash(Meter::Cpu), hash(Meter::Fuel));
+        assert_eq!(hash(Meter::Fuel), hash(Meter::Fuel));
+    }
+}

@@ -1,0 +1,341 @@
+//! One running instance of a plugin, and the mould that instances come from.
+//!
+//! A [`Mould`] is a compiled component with everything linked: making an instance from it takes some ten microseconds. Every way
+//! into a guest goes through [`Instance::enter`], which gives it its time and turns whatever comes back into a [`PluginError`].
+//! An instance that failed must be dropped: wasmtime forbids entering it again, and its memory is in nobody knows what state.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use metrics::Gauge;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use crate::behavior::call::Call;
+use crate::behavior::catalog::Setting;
+use crate::types::limits;
+use crate::types::problem::Problem;
+use crate::wasm::bindings::exports::simwright::plugin::{fault, latency, lifecycle, responder};
+use crate::wasm::bindings::simwright::plugin::types;
+use crate::wasm::engine_config::Meter;
+use crate::wasm::error::{Cause, PluginError, diagnose};
+use crate::wasm::guest::Guest;
+use crate::wasm::host_services::{self, Home};
+use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
+use crate::wasm::wasi;
+
+/// The version of the contract that this host speaks.
+const CONTRACT: &str = "1.0.0-rc.1";
+
+/// The kinds of behaviour a plugin may export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Decides what fails.
+    Fault,
+    /// Decides what is answered.
+    Responder,
+    /// Decides when tokens leave.
+    Latency,
+}
+
+impl Kind {
+    /// All kinds, in the order in which a request asks them.
+    pub const ALL: [Self; 3] = [Self::Fault, Self::Responder, Self::Latency];
+
+    /// The word in metrics and messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Responder => "responder",
+            Self::Latency => "latency",
+        }
+    }
+
+    /// The function that a call asks.
+    fn function(self) -> &'static str {
+        match self {
+            Self::Fault => "fault.decide",
+            Self::Responder => "responder.respond",
+            Self::Latency => "latency.plan",
+        }
+    }
+}
+
+/// A compiled and linked component with its limits.
+pub(super) struct Mould {
+    pub(super) name: String,
+    pub(super) meter: Meter,
+    pub(super) time_us: u64,
+    memory_bytes: usize,
+    pre: InstancePre<Guest>,
+    home: Arc<Home>,
+    lifecycle: lifecycle::GuestIndices,
+    fault: Option<fault::GuestIndices>,
+    responder: Option<responder::GuestIndices>,
+    latency: Option<latency::GuestIndices>,
+}
+
+/// Why an instance could not be set up.
+#[derive(Debug)]
+pub(super) enum SetupError {
+    /// The plugin failed.
+    Plugin(PluginError),
+    /// The plugin does not accept its options; pointers are relative to them.
+    Options(Vec<Problem>),
+}
+
+impl Mould {
+    /// Links `component`: checks what it imports and exports, and that it can be instantiated at all.
+    pub(super) fn link(
+        component: &Component,
+        home: Arc<Home>,
+        meter: Meter,
+        memory_bytes: usize,
+        time_us: u64,
+    ) -> Result<Self, PluginError> {
+        let name = home.name.clone();
+        let import = |error: wasmtime::Error| PluginError::new(&name, Cause::Import, format!("it cannot be linked: {error:#}"));
+        check_exports(&name, component.engine(), component)?;
+        let mut linker: Linker<Guest> = Linker::new(component.engine());
+        host_services::link(&mut linker).map_err(import)?;
+        wasi::link(&name, &mut linker, component)?;
+        let pre = linker.instantiate_pre(component).map_err(import)?;
+        let version = |error: wasmtime::Error| {
+            PluginError::new(&name, Cause::Version, format!("its exports differ from `simwright:plugin@{CONTRACT}`: {error:#}"))
+        };
+        let exports =
+            |interface: &str| component.get_export_index(None, &format!("simwright:plugin/{interface}@{CONTRACT}")).is_some();
+        Ok(Self {
+            lifecycle: lifecycle::GuestIndices::new(&pre).map_err(version)?,
+            fault: exports("fault").then(|| fault::GuestIndices::new(&pre)).transpose().map_err(version)?,
+            responder: exports("responder").then(|| responder::GuestIndices::new(&pre)).transpose().map_err(version)?,
+            latency: exports("latency").then(|| latency::GuestIndices::new(&pre)).transpose().map_err(version)?,
+            name: name.clone(),
+            meter,
+            time_us,
+            memory_bytes,
+            pre,
+            home,
+        })
+    }
+
+    /// What the plugin decides.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        let has = |kind: &Kind| match kind {
+            Kind::Fault => self.fault.is_some(),
+            Kind::Responder => self.responder.is_some(),
+            Kind::Latency => self.latency.is_some(),
+        };
+        Kind::ALL.into_iter().filter(has).collect()
+    }
+
+    /// A new instance, not yet configured.
+    pub(super) fn start(&self, epoch_unix_s: u64) -> Result<Instance, PluginError> {
+        let guest = Guest::new(Arc::clone(&self.home), self.memory_bytes, epoch_unix_s);
+        let mut store = Store::new(self.pre.engine(), guest);
+        store.limiter(|guest| &mut guest.space);
+        store.set_hostcall_fuel(limits::GUEST_TRANSFER_BYTES);
+        if self.meter == Meter::Cpu {
+            store.epoch_deadline_callback(on_epoch);
+        }
+        store.data_mut().begin_setup();
+        give_time(&mut store, self.meter, limits::GUEST_SETUP_US);
+        let exports = self.pre.instantiate(&mut store).and_then(|instance| {
+            let fault = self.fault.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let responder = self.responder.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let latency = self.latency.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            Ok((self.lifecycle.load(&mut store, &instance)?, fault, responder, latency))
+        });
+        match exports {
+            Ok((lifecycle, fault, responder, latency)) => Ok(Instance {
+                store,
+                lifecycle,
+                fault,
+                responder,
+                latency,
+                calls_left: u32::MAX,
+                memory_mark: usize::MAX,
+                alive: None,
+            }),
+            Err(error) => Err(diagnose(&self.name, "start", &error, store.data())),
+        }
+    }
+}
+
+/// Says what is wrong with what the component exports, before wasmtime says it in its own words.
+fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result<(), PluginError> {
+    let ty = component.component_type();
+    let ours: Vec<&str> = ty.exports(engine).map(|(name, _)| name).filter(|name| name.starts_with("simwright:plugin/")).collect();
+    let of_this_version = |interface: &str| ours.contains(&format!("simwright:plugin/{interface}@{CONTRACT}").as_str());
+    if ours.is_empty() {
+        let message = "it exports nothing of `simwright:plugin`, so it is no plugin of this program";
+        return Err(PluginError::new(plugin, Cause::Version, message));
+    }
+    if let Some(other) = ours.iter().find(|name| !name.ends_with(&format!("@{CONTRACT}"))) {
+        let message = format!("it exports `{other}`, but this release speaks `simwright:plugin@{CONTRACT}`");
+        return Err(PluginError::new(plugin, Cause::Version, message));
+    }
+    if !of_this_version("lifecycle") {
+        return Err(PluginError::new(plugin, Cause::Version, "it does not export `lifecycle`, which every plugin has"));
+    }
+    if !Kind::ALL.iter().any(|kind| of_this_version(kind.word())) {
+        let message = "it exports no behaviour: neither `fault` nor `responder` nor `latency`";
+        return Err(PluginError::new(plugin, Cause::Version, message));
+    }
+    Ok(())
+}
+
+fn give_time(store: &mut Store<Guest>, meter: Meter, time_us: u64) {
+    match meter {
+        Meter::Cpu => store.set_epoch_deadline(FIRST_LOOK_TICKS),
+        Meter::Fuel => {
+            let fuel = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
+            // The engine of this meter counts fuel, and that is all that this can complain about.
+            let set = store.set_fuel(fuel);
+            debug_assert!(set.is_ok());
+        }
+    }
+}
+
+/// One running instance.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    lifecycle: lifecycle::Guest,
+    fault: Option<fault::Guest>,
+    responder: Option<responder::Guest>,
+    latency: Option<latency::Guest>,
+    /// Calls until it is replaced.
+    pub(super) calls_left: u32,
+    /// Memory in bytes at which it is replaced.
+    memory_mark: usize,
+    /// The gauge of living instances, once this one counts.
+    alive: Option<Gauge>,
+}
+
+impl Instance {
+    /// Asks what the plugin is.
+    pub(super) fn describe(&mut self, mould: &Mould) -> Result<lifecycle::About, PluginError> {
+        self.set_up(mould, "describe", |instance| instance.lifecycle.call_describe(&mut instance.store))
+    }
+
+    /// Configures the instance, after which it is ready; it is counted by `alive` from now on and replaced after `calls`.
+    pub(super) fn configure(
+        &mut self,
+        mould: &Mould,
+        options: &str,
+        setting: &Setting,
+        alive: &Gauge,
+        calls: u32,
+    ) -> Result<(), SetupError> {
+        let names =
+            lifecycle::Names { models: setting.models.clone(), tenants: setting.tenants.clone(), stages: setting.stages.clone() };
+        let setting = lifecycle::Setting { names, epoch_unix_s: setting.epoch_unix_s };
+        let configured =
+            self.set_up(mould, "configure", |instance| instance.lifecycle.call_configure(&mut instance.store, options, &setting));
+        match configured {
+            Ok(Ok(())) => {}
+            Ok(Err(problems)) => return Err(SetupError::Options(problems.into_iter().map(problem).collect())),
+            Err(error) => return Err(SetupError::Plugin(error)),
+        }
+        let space = &self.store.data().space;
+        // Half of what was left at the start: a leak is noticed long before it hurts.
+        self.memory_mark = space.used_bytes() + (space.limit_bytes().saturating_sub(space.used_bytes())) / 2;
+        self.calls_left = calls;
+        alive.increment(1.0);
+        self.alive = Some(alive.clone());
+        Ok(())
+    }
+
+    fn set_up<R>(
+        &mut self,
+        mould: &Mould,
+        function: &str,
+        ask: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
+    ) -> Result<R, PluginError> {
+        self.store.data_mut().begin_setup();
+        give_time(&mut self.store, mould.meter, limits::GUEST_SETUP_US);
+        self.enter(mould, function, ask)
+    }
+
+    /// Makes one call of a behaviour.
+    pub(super) fn call<R>(
+        &mut self,
+        mould: &Mould,
+        kind: Kind,
+        call: &Call<'_>,
+        ask: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
+    ) -> Result<R, PluginError> {
+        self.store.data_mut().begin(call, mould.time_us);
+        give_time(&mut self.store, mould.meter, mould.time_us);
+        self.enter(mould, kind.function(), ask)
+    }
+
+    fn enter<R>(
+        &mut self,
+        mould: &Mould,
+        function: &str,
+        ask: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
+    ) -> Result<R, PluginError> {
+        // A host function that panics is our mistake; it must not take the worker along.
+        let result = catch_unwind(AssertUnwindSafe(|| ask(self)));
+        self.store.data_mut().end();
+        match result {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(diagnose(&mould.name, function, &error, self.store.data())),
+            Err(_) => Err(PluginError::new(&mould.name, Cause::Host, format!("the host failed while `{function}` called it"))),
+        }
+    }
+
+    /// From now on calls leave no trace: no state, no log, no counters.
+    pub(super) fn rehearse(&mut self) {
+        self.store.data_mut().rehearsal = true;
+    }
+
+    /// Asks the fault.
+    pub(super) fn decide(&mut self, call: types::Call) -> wasmtime::Result<fault::Verdict> {
+        let exported = self.fault.as_ref().ok_or_else(|| not_exported(Kind::Fault))?;
+        exported.call_decide(&mut self.store, call)
+    }
+
+    /// Asks the responder.
+    pub(super) fn respond(&mut self, call: types::Call, choices: u32) -> wasmtime::Result<Vec<responder::Answer>> {
+        let exported = self.responder.as_ref().ok_or_else(|| not_exported(Kind::Responder))?;
+        exported.call_respond(&mut self.store, call, choices)
+    }
+
+    /// Asks the latency model.
+    pub(super) fn plan(&mut self, call: types::Call, output_tokens: u32) -> wasmtime::Result<latency::Schedule> {
+        let exported = self.latency.as_ref().ok_or_else(|| not_exported(Kind::Latency))?;
+        exported.call_plan(&mut self.store, call, output_tokens)
+    }
+
+    /// Did the last call use more CPU time than a worker should give?
+    pub(super) fn was_slow(&self) -> bool {
+        self.store.data().watch.was_slow()
+    }
+
+    /// Has its memory grown so much that a new instance is better?
+    pub(super) fn has_grown(&self) -> bool {
+        self.store.data().space.used_bytes() > self.memory_mark
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(alive) = &self.alive {
+            alive.decrement(1.0);
+        }
+    }
+}
+
+fn not_exported(kind: Kind) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("the plugin has no `{}`", kind.function()))
+}
+
+fn problem(given: types::Problem) -> Problem {
+    let problem = Problem::new(given.path, host_services::printable(&given.message));
+    match given.hint {
+        Some(hint) => problem.hint(host_services::printable(&hint)),
+        None => problem,
+    }
+}

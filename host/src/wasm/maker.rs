@@ -1,0 +1,199 @@
+//! Turns a plugin and a scenario's options into a behaviour: checks the options, fills a pool, rehearses.
+//!
+//! All kinds of one plugin with the same options share one pool, so that a plugin that decides several things keeps one memory. A
+//! rehearsal makes a few calls that leave no trace, to find out before the first request whether the plugin is too slow for the
+//! workers.
+
+use std::sync::{Arc, PoisonError};
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use crate::behavior::call::Call;
+use crate::behavior::catalog::{Maker, Setting};
+use crate::behavior::fault::Fault;
+use crate::behavior::latency::Latency;
+use crate::behavior::responder::Responder;
+use crate::clock::real::thread_cpu_ns;
+use crate::types::limits;
+use crate::types::problem::{Problem, did_you_mean};
+use crate::types::request::{Format, Operation, Request, ToolChoice};
+use crate::wasm::Plugin;
+use crate::wasm::adapter::{PluginFault, PluginLatency, PluginResponder, record};
+use crate::wasm::instance::{Kind, SetupError};
+use crate::wasm::pool::Pool;
+
+/// Calls of one kind in a rehearsal. The quickest counts: the first ones also wake the memory.
+const REHEARSALS: u64 = 4;
+
+/// Makes behaviours of one plugin.
+pub(super) struct PluginMaker(pub(super) Arc<Plugin>);
+
+impl Maker<dyn Fault> for PluginMaker {
+    fn summary(&self) -> &str {
+        &self.0.about.summary
+    }
+
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {
+        Ok(Arc::new(PluginFault(self.pool(options, setting)?)))
+    }
+}
+
+impl Maker<dyn Responder> for PluginMaker {
+    fn summary(&self) -> &str {
+        &self.0.about.summary
+    }
+
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {
+        Ok(Arc::new(PluginResponder(self.pool(options, setting)?)))
+    }
+}
+
+impl Maker<dyn Latency> for PluginMaker {
+    fn summary(&self) -> &str {
+        &self.0.about.summary
+    }
+
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Latency>, Vec<Problem>> {
+        Ok(Arc::new(PluginLatency(self.pool(options, setting)?)))
+    }
+}
+
+impl PluginMaker {
+    /// The pool for these options, shared with earlier uses of the same.
+    pub(super) fn pool(&self, options: &Value, setting: &Setting) -> Result<Arc<Pool>, Vec<Problem>> {
+        let plugin = &self.0;
+        let options = if options.is_null() { &Value::Object(serde_json::Map::new()) } else { options };
+        check(plugin, options)?;
+        let options = options.to_string();
+        let key = format!("{options}\n{setting:?}");
+        let mut pools = plugin.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|(_, pool)| pool.strong_count() > 0);
+        if let Some(pool) = pools.iter().find(|(known, _)| *known == key).and_then(|(_, pool)| pool.upgrade()) {
+            return Ok(pool);
+        }
+        let mould = Arc::clone(&plugin.mould);
+        let breaker = Arc::clone(&plugin.breaker);
+        let pool = Pool::fill(mould, options, setting.clone(), plugin.fresh_per_call, plugin.workers, breaker, &plugin.janitor);
+        let pool = pool.map_err(|error| match error {
+            SetupError::Plugin(error) => {
+                vec![Problem::new("", format!("plugin `{}`: {}", plugin.name, error.message)).hint(error.hint())]
+            }
+            SetupError::Options(problems) => problems,
+        })?;
+        rehearse(&pool);
+        pools.push((key, Arc::downgrade(&pool)));
+        Ok(pool)
+    }
+}
+
+/// Checks options against the plugin's schema: every mistake with its place.
+fn check(plugin: &Plugin, options: &Value) -> Result<(), Vec<Problem>> {
+    let Some(schema) = &plugin.schema else {
+        return match options {
+            Value::Object(map) if map.is_empty() => Ok(()),
+            _ => Err(vec![Problem::new("", format!("plugin `{}` takes no options", plugin.name)).hint("write `{}`")]),
+        };
+    };
+    let problems: Vec<Problem> = schema.iter_errors(options).flat_map(|error| explain(&error, &plugin.properties)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn explain(error: &ValidationError<'_>, properties: &[String]) -> Vec<Problem> {
+    let pointer = error.instance_path().to_string();
+    let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+        return vec![Problem::new(pointer, error.to_string())];
+    };
+    let unknown = |name: &String| {
+        let place = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let problem = Problem::new(place, format!("unknown option `{name}`"));
+        match did_you_mean(name, properties.iter().map(String::as_str)) {
+            Some(close) => problem.hint(format!("did you mean `{close}`?")),
+            None if properties.is_empty() => problem,
+            None => problem.hint(format!("options are {}", properties.join(", "))),
+        }
+    };
+    unexpected.iter().map(unknown).collect()
+}
+
+/// Compiles a plugin's schema of options; an empty text means that it takes none. Gives the names of its properties as well.
+pub(super) fn schema(text: &str) -> Result<(Option<Validator>, Vec<String>), String> {
+    if text.trim().is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("its `options-schema` is no JSON: {error}"))?;
+    let validator =
+        jsonschema::validator_for(&value).map_err(|error| format!("its `options-schema` is no JSON Schema: {error}"))?;
+    let properties = value.get("properties").and_then(Value::as_object);
+    Ok((Some(validator), properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()))
+}
+
+/// Measures each kind on an instance of its own. A failure here is left for the first request to report: an empty request may be
+/// more than a plugin is prepared for.
+fn rehearse(pool: &Pool) {
+    let Ok(mut instance) = pool.fresh() else { return };
+    instance.rehearse();
+    let request = Arc::new(empty_request());
+    for kind in pool.kinds() {
+        let mut quickest_ns = u64::MAX;
+        for number in 0..REHEARSALS {
+            let call = rehearsal(number, &request);
+            let start = thread_cpu_ns();
+            let result = instance.call(pool.mould(), kind, &call, |instance| match kind {
+                Kind::Fault => instance.decide(record(&call)).map(drop),
+                Kind::Responder => instance.respond(record(&call), 1).map(drop),
+                Kind::Latency => instance.plan(record(&call), 100).map(drop),
+            });
+            quickest_ns = quickest_ns.min(thread_cpu_ns().saturating_sub(start));
+            if let Err(error) = result {
+                tracing::debug!("in a rehearsal: {error}");
+                if error.cause == crate::wasm::error::Cause::Timeout {
+                    pool.set_slow(kind);
+                }
+                return;
+            }
+        }
+        if quickest_ns > limits::GUEST_INLINE_US * 1_000 {
+            pool.set_slow(kind);
+        }
+    }
+}
+
+fn rehearsal(number: u64, request: &Arc<Request>) -> Call<'_> {
+    Call {
+        identity: 0,
+        attempt: 0,
+        occurrence: 0,
+        seed: number,
+        now: 0,
+        model: 0,
+        tenant: 0,
+        stage: 0,
+        operation: Operation::Chat,
+        input_tokens: 10,
+        max_output_tokens: 100,
+        running: 0,
+        waiting: 0,
+        request,
+    }
+}
+
+fn empty_request() -> Request {
+    Request {
+        operation: Operation::Chat,
+        model: "".into(),
+        messages: Vec::new(),
+        tools: Vec::new(),
+        tool_choice: ToolChoice::Auto,
+        parallel_tool_calls: true,
+        format: Format::Text,
+        choices: 1,
+        max_output_tokens: None,
+        stop: Vec::new(),
+        logprobs: None,
+        stream: None,
+        body: bytes::Bytes::new(),
+        headers: http::HeaderMap::new(),
+    }
+}

@@ -1,0 +1,229 @@
+//! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
+//!
+//! Begin with [`PluginHost::load`] and follow a call: [`maker`] checks options and fills a [`pool`]; [`adapter`] asks an
+//! [`instance`] from it; [`judge`] looks at what comes back. [`limits`], [`ticker`] and [`breaker`] see to it that a bad plugin costs
+//! nobody else anything; [`error`] says what it did. [`host_services`] with [`state`] and [`wasi`] are all that a guest can reach.
+//! [`engine_config`] and [`compile_cache`] are about compiled code. [`bindings`] is generated.
+//! A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+
+use jsonschema::Validator;
+use wasmtime::Engine;
+
+use crate::behavior::catalog::Catalog;
+use crate::types::limits as bounds;
+
+mod adapter;
+mod bindings;
+mod breaker;
+mod compile_cache;
+mod engine_config;
+mod error;
+mod guest;
+mod host_services;
+mod instance;
+mod judge;
+mod limits;
+mod maker;
+mod pool;
+mod state;
+mod ticker;
+mod wasi;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile_cache::default_folder;
+pub use engine_config::Meter;
+pub use error::{Cause, PluginError};
+pub use instance::Kind;
+
+use breaker::Breaker;
+use compile_cache::CompileCache;
+use host_services::Home;
+use instance::Mould;
+use maker::PluginMaker;
+use pool::{Janitor, Pool};
+use ticker::Ticker;
+
+/// How to run plugins.
+#[derive(Debug, Clone)]
+pub struct PluginHostConfig {
+    /// Where compiled code is kept; `None` keeps none. Usually [`default_folder`].
+    pub cache_dir: Option<PathBuf>,
+    /// How many workers ask plugins: each gets an instance of its own.
+    pub workers: usize,
+    /// How guests' time is counted.
+    pub meter: Meter,
+}
+
+/// Loads plugins and keeps what they share: the engine, compiled code, the state of all plugins, two threads.
+pub struct PluginHost {
+    engine: Engine,
+    cache: CompileCache,
+    states: state::Store,
+    config: PluginHostConfig,
+    janitor: Arc<Janitor>,
+    /// `None` where time is counted in instructions.
+    ticker: Option<Arc<Ticker>>,
+}
+
+/// A plugin to load.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadSpec<'a> {
+    /// Its name in the scenario: behaviours are used, state is kept and errors are reported under it.
+    pub name: &'a str,
+    /// The component.
+    pub bytes: &'a [u8],
+    /// Linear memory of one instance, in bytes.
+    pub memory_bytes: usize,
+    /// CPU time of one call, in microseconds.
+    pub time_us: u64,
+    /// A fresh instance for every call?
+    pub fresh_per_call: bool,
+}
+
+impl<'a> LoadSpec<'a> {
+    /// The plugin `name` with the default limits.
+    pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
+        Self { name, bytes, memory_bytes: bounds::GUEST_MEMORY_BYTES, time_us: bounds::GUEST_TIME_US, fresh_per_call: false }
+    }
+}
+
+impl PluginHost {
+    /// Prepares to run plugins. Fails where the system gives neither the address space (about 4 TiB, never filled) nor the threads.
+    pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
+        let engine = engine_config::engine(config.meter)?;
+        let ticker = match config.meter {
+            Meter::Cpu => Some(Arc::new(Ticker::start(&engine)?)),
+            Meter::Fuel => None,
+        };
+        let cache = CompileCache::open(config.cache_dir.as_deref());
+        tracing::debug!(
+            instances = bounds::PLUGIN_INSTANCES_MAX,
+            memory = %error::mebibytes(bounds::GUEST_MEMORY_BYTES),
+            time_us = bounds::GUEST_TIME_US,
+            stack = %error::mebibytes(bounds::GUEST_STACK_BYTES),
+            transfer = %error::mebibytes(bounds::GUEST_TRANSFER_BYTES),
+            "plugin limits"
+        );
+        Ok(Self { engine, cache, states: state::Store::default(), janitor: Arc::new(Janitor::start()?), ticker, config })
+    }
+
+    /// Loads a plugin: checks its file, what it imports and exports and its version, compiles it or takes it from the cache, and asks
+    /// it what it is. Slow when it must compile: never on a worker.
+    pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
+        check_file(&spec)?;
+        let component = self
+            .cache
+            .compile(&self.engine, spec.bytes)
+            .map_err(|error| PluginError::new(spec.name, Cause::File, format!("it does not compile: {error:#}")))?;
+        let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
+        let mould = Mould::link(&component, home, self.config.meter, spec.memory_bytes, spec.time_us)?;
+        let about = mould.start(0)?.describe(&mould)?;
+        let (schema, properties) =
+            maker::schema(&about.options_schema).map_err(|message| PluginError::new(spec.name, Cause::Setup, message))?;
+        Ok(Arc::new(Plugin {
+            name: spec.name.to_owned(),
+            about: About {
+                name: about.name,
+                version: about.version,
+                summary: host_services::printable(&about.summary).into_owned(),
+                options_schema: about.options_schema,
+            },
+            mould: Arc::new(mould),
+            schema,
+            properties,
+            fresh_per_call: spec.fresh_per_call,
+            workers: self.config.workers,
+            pools: Mutex::default(),
+            breaker: Arc::default(),
+            janitor: Arc::clone(&self.janitor),
+            _ticker: self.ticker.clone(),
+        }))
+    }
+
+    /// Forgets the state of all plugins: for the start of another run in virtual time.
+    pub fn forget_state(&self) {
+        self.states.forget();
+    }
+}
+
+/// What a plugin says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its own name; the scenario may use another.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// JSON Schema of its options as text; empty if it takes none.
+    pub options_schema: String,
+}
+
+/// A loaded plugin.
+pub struct Plugin {
+    name: String,
+    about: About,
+    mould: Arc<Mould>,
+    schema: Option<Validator>,
+    properties: Vec<String>,
+    fresh_per_call: bool,
+    workers: usize,
+    pools: Mutex<Vec<(String, Weak<Pool>)>>,
+    breaker: Arc<Breaker>,
+    janitor: Arc<Janitor>,
+    /// Held so that time goes on for this plugin's guests when the host is gone.
+    _ticker: Option<Arc<Ticker>>,
+}
+
+impl Plugin {
+    /// What the plugin says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Its name in the scenario.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it decides.
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.mould.kinds()
+    }
+
+    /// Enters its behaviours in the catalog, under its name in the scenario. An entry of the same name is replaced.
+    pub fn register(self: &Arc<Self>, catalog: &mut Catalog) {
+        let maker = Arc::new(PluginMaker(Arc::clone(self)));
+        for kind in self.kinds() {
+            match kind {
+                Kind::Fault => drop(catalog.fault.insert(self.name.clone(), maker.clone())),
+                Kind::Responder => drop(catalog.responder.insert(self.name.clone(), maker.clone())),
+                Kind::Latency => drop(catalog.latency.insert(self.name.clone(), maker.clone())),
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a file or its limits before the compiler does.
+fn check_file(spec: &LoadSpec<'_>) -> Result<(), PluginError> {
+    let error = |message: String| Err(PluginError::new(spec.name, Cause::File, message));
+    if spec.bytes.len() as u64 > bounds::COMPONENT_BYTES_MAX {
+        let most = error::mebibytes(bounds::COMPONENT_BYTES_MAX as usize);
+        return error(format!("its file has {}, more than {most}", error::mebibytes(spec.bytes.len())));
+    }
+    if spec.memory_bytes > bounds::GUEST_MEMORY_CEILING_BYTES {
+        let most = error::mebibytes(bounds::GUEST_MEMORY_CEILING_BYTES);
+        return error(format!("it asks for {} of memory; {most} is the most", error::mebibytes(spec.memory_bytes)));
+    }
+    match spec.bytes.first_chunk::<8>() {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => error("its file is a core module, not a component".to_owned()),
+        Some([0, b'a', b's', b'm', ..]) => error("its file is WebAssembly of a version that is not known here".to_owned()),
+        _ => error("its file is no WebAssembly".to_owned()),
+    }
+}

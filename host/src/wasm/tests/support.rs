@@ -1,0 +1,140 @@
+//! Builds the test guests and sets the scene: a host, the adversary, calls.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Value, json};
+
+use crate::behavior::call::{BehaviorError, Call};
+use crate::behavior::catalog::{Catalog, Setting};
+use crate::behavior::fault::{Fault, Verdict};
+use crate::behavior::latency::Latency;
+use crate::behavior::responder::Responder;
+use crate::types::request::{Format, Message, Operation, Request, Role, ToolChoice};
+use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
+
+/// The adversary's component.
+pub(super) fn adversary() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let target = target_dir().join("guests");
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "test-guests"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins"))
+            .env("CARGO_TARGET_DIR", &target)
+            // What is set for the host's own build must not reach guests.
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the test guests do not build; is the target there? try `rustup target add wasm32-wasip2`");
+        std::fs::read(target.join("wasm32-wasip2/release/adversary.wasm")).expect("a component")
+    })
+}
+
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+}
+
+/// One host for all tests that do not need their own: address space is reserved per host.
+pub(super) fn host() -> &'static PluginHost {
+    static HOST: OnceLock<PluginHost> = OnceLock::new();
+    HOST.get_or_init(|| new_host(Meter::Cpu))
+}
+
+/// A host of its own.
+pub(super) fn new_host(meter: Meter) -> PluginHost {
+    // Compiled code is kept beside the guests, so that a second run of the tests does not compile them again.
+    let cache_dir = Some(target_dir().join("guests-compiled"));
+    PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter }).expect("a host")
+}
+
+/// The adversary under a name of its own, so that tests share neither state nor breaker.
+pub(super) fn load(name: &str) -> Arc<Plugin> {
+    host().load(LoadSpec::new(name, adversary())).expect("a good plugin")
+}
+
+/// The adversary's three behaviours with default options.
+pub(super) struct Scene {
+    pub(super) fault: Arc<dyn Fault>,
+    pub(super) responder: Arc<dyn Responder>,
+    pub(super) latency: Arc<dyn Latency>,
+}
+
+impl Scene {
+    /// Loads the adversary as `name`.
+    pub(super) fn new(name: &str) -> Self {
+        Self::of(&load(name), &json!({}))
+    }
+
+    /// The behaviours of `plugin` with `options`.
+    pub(super) fn of(plugin: &Arc<Plugin>, options: &Value) -> Self {
+        let mut catalog = Catalog::default();
+        plugin.register(&mut catalog);
+        let setting = Setting { models: vec!["small".to_owned(), "large".to_owned()], epoch_unix_s: 1_000, ..Setting::default() };
+        Self {
+            fault: catalog.fault[plugin.name()].make(options, &setting).expect("a fault"),
+            responder: catalog.responder[plugin.name()].make(options, &setting).expect("a responder"),
+            latency: catalog.latency[plugin.name()].make(options, &setting).expect("a latency model"),
+        }
+    }
+
+    /// What the fault decides for `identity`.
+    pub(super) fn decide(&self, identity: u64) -> Result<Verdict, BehaviorError> {
+        self.fault.decide(&call(identity, &request()))
+    }
+
+    /// The message of the error that the fault answers: how the adversary tells what it saw.
+    pub(super) fn told(&self, identity: u64) -> String {
+        match self.decide(identity) {
+            Ok(Verdict::Error(error)) => error.message.unwrap_or_default(),
+            other => panic!("told nothing: {other:?}"),
+        }
+    }
+}
+
+/// A call at 5 s plan time.
+pub(super) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
+    Call {
+        identity,
+        attempt: 0,
+        occurrence: 0,
+        seed: 42,
+        now: 5_000_000_000,
+        model: 0,
+        tenant: 0,
+        stage: 0,
+        operation: Operation::Chat,
+        input_tokens: 10,
+        max_output_tokens: 100,
+        running: 0,
+        waiting: 0,
+        request,
+    }
+}
+
+/// A small conversation.
+pub(super) fn request() -> Arc<Request> {
+    let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-color", http::HeaderValue::from_static("blue"));
+    Arc::new(Request {
+        operation: Operation::Chat,
+        model: "large-2".into(),
+        messages: vec![message(Role::User, "first"), message(Role::Assistant, "yes"), message(Role::User, "where is my parcel?")],
+        tools: Vec::new(),
+        tool_choice: ToolChoice::Auto,
+        parallel_tool_calls: true,
+        format: Format::Text,
+        choices: 1,
+        max_output_tokens: None,
+        stop: Vec::new(),
+        logprobs: None,
+        stream: None,
+        body: bytes::Bytes::from_static(&[b'x'; 1_000]),
+        headers,
+    })
+}
