@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crate::app::StartError;
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
-use crate::wasm::{LoadSpec, Plugin};
+use crate::wasm::{LoadSpec, Plugin, PluginError};
 
 /// Loads the component in `file` as a server would and gives it for looking at.
 pub fn inspect(file: &Path) -> Result<Arc<Plugin>, InspectError> {
     let bytes = std::fs::read(file).map_err(|error| InspectError::Unreadable(file.display().to_string(), error))?;
     let name = file.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
     let workshop = Workshop::open(RealClock::start(), None, 1)?;
-    Ok(workshop.plugins().load(LoadSpec::with_defaults(&name, bytes.into()))?)
+    Ok(workshop.plugins().load(LoadSpec::new(&name, &bytes))?)
 }
 
 /// Why a component cannot be looked at.
@@ -24,7 +24,7 @@ pub enum InspectError {
     Unreadable(String, std::io::Error),
     /// The component cannot be loaded.
     #[error("{0}")]
-    Refused(#[from] crate::wasm::error::PluginError),
+    Refused(#[from] PluginError),
     /// The host cannot start.
     #[error("{0}")]
     Host(#[from] StartError),

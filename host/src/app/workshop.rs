@@ -15,7 +15,7 @@ use crate::scenario::{PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
-use crate::wasm::{LoadSpec, Plugin, PluginHost, PluginHostConfig, standard_pack};
+use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, default_folder, standard_pack};
 
 /// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
 pub struct Workshop {
@@ -31,7 +31,7 @@ impl Workshop {
     pub fn open(clock: RealClock, fixed_seed: Option<u64>, workers: usize) -> Result<Self, StartError> {
         let mut catalog = Catalog::default();
         builtin::register(&mut catalog);
-        let config = PluginHostConfig { workers, ..PluginHostConfig::default() };
+        let config = PluginHostConfig { cache_dir: default_folder(), workers, meter: Meter::Cpu };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
         Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
     }
@@ -73,7 +73,7 @@ impl Workshop {
             if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
                 continue;
             }
-            match self.plugins.load(LoadSpec::of_standard_pack(name, bytes)) {
+            match self.plugins.load(LoadSpec::new(name, bytes)) {
                 Ok(plugin) => plugin.register(catalog),
                 Err(error) => problems.push(Problem::new("", error.to_string())),
             }
@@ -90,8 +90,8 @@ impl Workshop {
         }
         let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
         let spec = LoadSpec {
-            name: source.name.clone(),
-            bytes: bytes.into(),
+            name: &source.name,
+            bytes: &bytes,
             memory_bytes: source.memory_bytes,
             time_us: source.time_us,
             fresh_per_call: source.fresh_per_call,

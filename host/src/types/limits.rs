@@ -43,8 +43,6 @@ pub const PLUGIN_BREAKER_FAULTS: u32 = 20;
 pub const PLUGIN_BREAKER_WINDOW_MS: u64 = 10_000;
 /// How long an open breaker refuses calls, in milliseconds.
 pub const PLUGIN_BREAKER_OPEN_MS: u64 = 5_000;
-/// The most linear memory that a scenario may give one plugin instance, in bytes: ten times what a Python guest needs.
-pub const GUEST_MEMORY_CEILING_BYTES: usize = 256 * 1024 * 1024;
 /// CPU time to start and configure one instance, in microseconds: interpreters begin slowly.
 pub const GUEST_SETUP_US: u64 = 2_000_000;
 /// Elements of a guest's table: a JavaScript component needs 7,688.
