@@ -133,4 +133,11 @@ impl Request {
     pub fn last_user_text(&self) -> &str {
         self.messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.text)
     }
+
+    /// What tools answered, if the conversation ends with that: the texts of its last tool messages, one a line.
+    pub fn tool_result(&self) -> Option<String> {
+        let from = self.messages.iter().rposition(|message| message.role != Role::Tool).map_or(0, |last| last + 1);
+        let results = &self.messages[from..];
+        (!results.is_empty()).then(|| results.iter().map(|message| &*message.text).collect::<Vec<_>>().join("\n"))
+    }
 }

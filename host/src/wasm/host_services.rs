@@ -107,6 +107,10 @@ impl request::Host for Guest {
                 let system = request.messages.iter().filter(|message| message.role == Role::System);
                 system.map(|message| &*message.text).collect::<Vec<_>>().join("\n")
             }
+            "tool-result" => match request.tool_result() {
+                Some(result) => result,
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
         self.charge(value.len())?;

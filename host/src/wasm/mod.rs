@@ -227,3 +227,8 @@ fn check_file(spec: &LoadSpec<'_>) -> Result<(), PluginError> {
         _ => error("its file is no WebAssembly".to_owned()),
     }
 }
+
+/// The plugins that every copy of the program carries: name and component.
+pub fn standard_pack() -> &'static [(&'static str, &'static [u8])] {
+    include!(concat!(env!("OUT_DIR"), "/standard_pack.rs"))
+}
