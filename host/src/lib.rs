@@ -4,6 +4,7 @@
 //! contracts that native behaviours and plugins fulfil; [`scenario`] is what a person writes; [`dialect`] knows vendors' JSON.
 
 pub mod behavior;
+pub mod builtin;
 pub mod clock;
 pub mod dialect;
 pub mod random;
