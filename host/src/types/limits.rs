@@ -115,3 +115,13 @@ pub const WATCH_QUIET_MS: u64 = 80;
 pub const OCCURRENCES_MAX: usize = 1 << 19;
 /// Requests that the journal remembers.
 pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
+/// Texts whose exact token counts are remembered: about ten megabytes.
+pub const TOKEN_COUNTS_MAX: u64 = 65_536;
+/// JSON Schemas that are kept compiled: more than one application uses.
+pub const SCHEMAS_MAX: u64 = 1_024;
+/// Values of one instance written for a JSON Schema; a schema that needs more is refused.
+pub const SCHEMA_VALUES_MAX: u32 = 10_000;
+/// Nesting of one instance written for a JSON Schema: far inside what JSON parsers accept.
+pub const SCHEMA_DEPTH_MAX: u32 = 32;
+/// Characters of one string written for a JSON Schema.
+pub const SCHEMA_STRING_CHARS_MAX: u64 = 65_536;
