@@ -48,6 +48,9 @@ pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, V
     if tokenizer.is_none() {
         builder.problems.push(Problem::new("/tokens", format!("no tokenizer `{}` in this build", scenario.tokens.name())));
     }
+    if catalog.json.is_none() {
+        builder.problems.push(Problem::new("", "no writer of JSON in this build"));
+    }
     let (Some(tokenizer), Some(json), true) = (tokenizer, catalog.json.clone(), builder.problems.is_empty()) else {
         return Err(builder.problems.into_iter().map(|problem| scenario.source.locate(problem)).collect());
     };
