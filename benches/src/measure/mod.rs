@@ -61,6 +61,8 @@ pub struct Lab {
     pub connections: usize,
     /// Streams of the memory measurement.
     pub sleeping: usize,
+    /// Only paced loads whose name has this text in it.
+    pub only: Option<String>,
     /// Servers started so far, which names their logs.
     pub started: Cell<u32>,
 }
@@ -149,6 +151,7 @@ mod tests {
             smoke: true,
             connections: 1,
             sleeping: 1,
+            only: None,
             started: Cell::new(0),
         }
     }
