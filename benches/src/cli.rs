@@ -1,5 +1,5 @@
-//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which this
-//! program starts as children of itself.
+//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which
+//! this program starts as children of itself.
 //!
 //! Options are the same for all measurements; [`Lab`] is what they become.
 

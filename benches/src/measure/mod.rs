@@ -1,4 +1,5 @@
-//! One file for each measurement; [`Lab`] is what they share: the server under test, the cores, the folder, how long and how often.
+//! One file for each measurement; [`Lab`] is what they share: the server under test, the cores, the folder, how long and how
+//! often.
 //!
 //! Every round starts fresh processes, Simwright and its baseline in turn, so that nothing but the server being measured runs on
 //! its core and a lucky layout of memory lasts one round only.

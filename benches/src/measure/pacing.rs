@@ -1,7 +1,8 @@
 //! Paced streams: how late tokens leave, seen by the server itself, and what the client sees of it.
 //!
-//! Lateness comes from the server's own histogram, as the difference of two scrapes while all streams are open. The baseline keeps
-//! the same histogram, though at the moment a frame is made and not when it is written. Gap errors and drift are the client's.
+//! Lateness comes from the server's own histogram, as the difference of two scrapes while all streams are open. The baseline
+//! keeps the same histogram, though at the moment a frame is made and not when it is written. Gap errors and drift are the
+//! client's.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -41,7 +42,8 @@ struct Load {
     streams: usize,
     between_ms: u64,
     ramp_ms: u64,
-    /// Time before and after the counted window in which all streams are open, so that neither scrape meets a beginning or an end.
+    /// Time before and after the counted window in which all streams are open, so that neither scrape meets a beginning or an
+    /// end.
     margin_ms: u64,
     window_ms: u64,
     /// Budgets of lateness at p50 and p99, in milliseconds.
