@@ -1,5 +1,5 @@
-//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which this
-//! program starts as children of itself.
+//! The command line: one subcommand for each measurement, one that compares two runs, and hidden ones for the baselines, which
+//! this program starts as children of itself.
 //!
 //! Options are the same for all measurements; [`Lab`] is what they become.
 
@@ -50,6 +50,9 @@ struct Options {
     /// Streams that sleep in the memory measurement.
     #[arg(long, global = true, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     streams: u32,
+    /// Only paced loads whose name has this text in it, such as `5000` or `HTTP/1.1`.
+    #[arg(long, global = true)]
+    only: Option<String>,
     /// Only check that everything runs: one short round, nothing judged.
     #[arg(long, global = true)]
     smoke: bool,
@@ -148,9 +151,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
     };
     let options = cli.options;
     let lab = lab(&options)?;
-    let mut figures = Vec::new();
+    let (mut figures, mut failed) = (Vec::new(), false);
     for measurement in measurements {
-        figures.extend(measurement(&lab)?);
+        // What has been measured is worth showing even if the next measurement fails.
+        match measurement(&lab) {
+            Ok(found) => figures.extend(found),
+            Err(error) => {
+                say(&format!("error: {error:#}"));
+                failed = true;
+            }
+        }
     }
     if lab.smoke {
         figures = figures.into_iter().map(Figure::unjudged).collect();
@@ -160,7 +170,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if let Some(path) = &options.json {
         report.write_json(path)?;
     }
-    Ok(if options.strict && !report.met() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(match (failed, options.strict && !report.met()) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => ExitCode::from(2),
+        (false, false) => ExitCode::SUCCESS,
+    })
 }
 
 fn compare(before: &Path, after: &Path) -> Result<ExitCode> {
@@ -196,6 +210,7 @@ fn lab(options: &Options) -> Result<Lab> {
         smoke: options.smoke,
         connections: options.connections as usize,
         sleeping: if options.smoke { options.streams.min(200) as usize } else { options.streams as usize },
+        only: options.only.clone(),
         started: Cell::new(0),
     })
 }

@@ -1,5 +1,6 @@
-//! The servers that Simwright is compared with: bare axum, doing only what the comparison needs. They run as children of the bench
-//! binary (hidden subcommands), on the same allocator as Simwright, behind one accept loop with TCP_NODELAY and HTTP/1.1 or HTTP/2.
+//! The servers that Simwright is compared with: bare axum, doing only what the comparison needs. They run as children of the
+//! bench binary (hidden subcommands), on the same allocator as Simwright, behind one accept loop with TCP_NODELAY and HTTP/1.1 or
+//! HTTP/2.
 //!
 //! [`json`] parses a typed request and answers with prepared bytes, [`sse`] replays a captured stream, [`paced`] sends tokens at
 //! absolute deadlines of tokio's timer, and [`null`] answers without looking: it shows what the load generator can do.

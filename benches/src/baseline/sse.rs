@@ -1,4 +1,4 @@
-//! Streams: the same typed parse as [`json`](crate::baseline::json), then a captured body, one `Bytes` for each event.
+//! Streams: the same typed parse as [`json`], then a captured body, one `Bytes` for each event.
 //!
 //! The body is what Simwright sent in the same run, so that both write the same bytes. Having it ready favours the baseline.
 

@@ -38,7 +38,8 @@ impl Buckets {
         self.pairs.last().map_or(0.0, |(_, count)| *count)
     }
 
-    /// What was counted since `earlier`. A bound that `earlier` lacks counts from zero, as a series does that was born in between.
+    /// What was counted since `earlier`. A bound that `earlier` lacks counts from zero, as a series does that was born in
+    /// between.
     pub fn since(&self, earlier: &Self) -> Self {
         let before = |bound: f64| earlier.pairs.iter().find(|(other, _)| *other == bound).map_or(0.0, |(_, count)| *count);
         Self { pairs: self.pairs.iter().map(|&(bound, count)| (bound, count - before(bound))).collect() }

@@ -1,7 +1,7 @@
 //! A figure, its budget, and whether the run may be believed.
 //!
-//! Three outcomes are kept apart: a budget is met, a budget is missed, or the run says nothing because the load generator, and not
-//! the server, was what limited it. A figure without a budget is only shown.
+//! Three outcomes are kept apart: a budget is met, a budget is missed, or the run says nothing because the load generator, and
+//! not the server, was what limited it. A figure without a budget is only shown.
 
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
 //! Request after request over keep-alive HTTP/1.1 connections, on one thread and one epoll.
 //!
-//! Two paces. *Busy* keeps every connection asking: it finds what the server can do. *Rate* asks at planned moments and counts each
-//! latency from the planned one, so that a server that stalls is charged for everything that had to wait. A rate run never sleeps:
-//! its waiting would be coarser than what it measures.
+//! Two paces. *Busy* keeps every connection asking: it finds what the server can do. *Rate* asks at planned moments and counts
+//! each latency from the planned one, so that a server that stalls is charged for everything that had to wait. A rate run never
+//! sleeps: its waiting would be coarser than what it measures.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};

@@ -38,8 +38,8 @@ struct Stream {
     open: bool,
 }
 
-/// Plays the streams to their end and calls `opened` when the connections are there. A connection that cannot be opened is an error;
-/// a stream that breaks is counted.
+/// Plays the streams to their end and calls `opened` when the connections are there. A connection that cannot be opened is an
+/// error; a stream that breaks is counted.
 pub fn run(plan: &Streams, opened: impl FnOnce()) -> Result<Timeline> {
     let mut poll = Poll::new().context("cannot make an epoll")?;
     let mut streams = open(plan, &poll)?;

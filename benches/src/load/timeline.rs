@@ -1,7 +1,7 @@
 //! When tokens arrived, seen from the client.
 //!
-//! It tells how far each gap is from the planned one, and how far a stream has drifted by its last token, in fixed memory for each
-//! stream, however many tokens it has.
+//! It tells how far each gap is from the planned one, and how far a stream has drifted by its last token, in fixed memory for
+//! each stream, however many tokens it has.
 
 use hdrhistogram::Histogram;
 

@@ -145,10 +145,16 @@ impl Duel<'_> {
         let mut figures = Vec::new();
         for (index, (share, budget_ms)) in [("p50", 0.2), ("p99", 2.0)].into_iter().enumerate() {
             let added = ours[index].iter().zip(&bare[index]).map(|(ours, bare)| ours - bare).collect();
-            let figure = |name: &str, rounds| Figure::new(self.bench, format!("{share} {name}"), "ms", Better::Lower, rounds);
+            let figure = |name: &str, rounds| {
+                Figure::new(self.bench, format!("{share} {name}"), "ms", Better::Lower, rounds).doubted(&doubts)
+            };
             figures.push(figure("latency of simwright at half load", ours[index].clone()).note(format!("{rate:.0} answers/s")));
             figures.push(figure("latency of axum at the same rate", bare[index].clone()));
-            figures.push(figure("latency added", added).budget(budget_ms).doubted(&doubts));
+            figures.push(
+                Figure::new(self.bench, format!("{share} latency added"), "ms", Better::Lower, added)
+                    .budget(budget_ms)
+                    .doubted(&doubts),
+            );
         }
         Ok(figures)
     }

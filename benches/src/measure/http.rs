@@ -1,5 +1,5 @@
-//! Whole replies: requests a second through three plugins, against a bare axum handler that parses the same request and returns the
-//! same bytes.
+//! Whole replies: requests a second through three plugins, against a bare axum handler that parses the same request and returns
+//! the same bytes.
 //!
 //! The null server comes first: it says what the load generator itself can do.
 

@@ -1,4 +1,5 @@
-//! One file for each measurement; [`Lab`] is what they share: the server under test, the cores, the folder, how long and how often.
+//! One file for each measurement; [`Lab`] is what they share: the server under test, the cores, the folder, how long and how
+//! often.
 //!
 //! Every round starts fresh processes, Simwright and its baseline in turn, so that nothing but the server being measured runs on
 //! its core and a lucky layout of memory lasts one round only.
@@ -61,6 +62,8 @@ pub struct Lab {
     pub connections: usize,
     /// Streams of the memory measurement.
     pub sleeping: usize,
+    /// Only paced loads whose name has this text in it.
+    pub only: Option<String>,
     /// Servers started so far, which names their logs.
     pub started: Cell<u32>,
 }
@@ -149,6 +152,7 @@ mod tests {
             smoke: true,
             connections: 1,
             sleeping: 1,
+            only: None,
             started: Cell::new(0),
         }
     }
