@@ -1,1 +1,70 @@
-//! OpenAI.
+//! OpenAI's chat completions, as its own service and the many that speak like it answer them.
+//!
+//! In: [`body`] reads what a client wrote (with [`given`], which forgives wrong kinds), [`chat`] and [`tools`] check it and make the
+//! neutral request, [`refuse`] words the mistakes. Out: [`chat_whole`] and [`chat_stream`] render replies, [`error`] refusals,
+//! [`models`] the list of models; all of them splice bytes with [`splice`], [`ids`] and [`logprobs`]. Begin with [`OpenAi`].
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::dialect::{Dialect, ErrorReply, HeaderFacts, ModelCard, RenderOptions, StreamRenderer};
+use crate::types::api_error::ApiError;
+use crate::types::reply::{Head, WholeReply};
+use crate::types::request::Request;
+
+mod body;
+mod chat;
+mod chat_stream;
+mod chat_whole;
+mod error;
+mod given;
+mod ids;
+mod logprobs;
+mod models;
+mod refuse;
+mod splice;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+/// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenAi;
+
+impl Dialect for OpenAi {
+    fn parse_chat(&self, body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {
+        chat::parse(body, headers)
+    }
+
+    fn render_whole(&self, head: &Head, options: RenderOptions, reply: &WholeReply, out: &mut BytesMut) {
+        chat_whole::push_reply(out, head, options, reply);
+    }
+
+    fn stream(&self, head: &Head, options: RenderOptions) -> Box<dyn StreamRenderer> {
+        Box::new(chat_stream::ChatStream::new(head, options))
+    }
+
+    fn headers(&self, facts: &HeaderFacts, out: &mut HeaderMap) {
+        let mut id = BytesMut::with_capacity(36);
+        ids::push_request_id(&mut id, facts.request_id);
+        if let Ok(id) = HeaderValue::from_maybe_shared(id.freeze()) {
+            out.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        out.insert(HeaderName::from_static("openai-processing-ms"), HeaderValue::from(facts.processing_ms));
+        out.insert(HeaderName::from_static("openai-version"), HeaderValue::from_static("2020-10-01"));
+        out.insert(HeaderName::from_static("openai-organization"), HeaderValue::from_static("simwright"));
+    }
+
+    fn render_error(&self, error: &ApiError) -> ErrorReply {
+        error::render(error)
+    }
+
+    fn render_models(&self, models: &[ModelCard]) -> Bytes {
+        models::list(models)
+    }
+
+    fn render_model(&self, model: &ModelCard) -> Bytes {
+        models::one(model)
+    }
+}

@@ -1,0 +1,268 @@
+//! A chat request as clients write it: one declaration an object, nothing checked yet.
+//!
+//! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are not declared and thus skipped.
+
+use std::borrow::Cow;
+
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use super::given::{Given, Shape, object};
+
+/// A text of a body.
+pub(super) type Text<'de> = Given<Cow<'de, str>>;
+/// A list of a body.
+pub(super) type List<T> = Given<Vec<Given<T>>>;
+
+object! {
+    /// The body.
+    Body<'de> {
+        model "model": Text<'de>,
+        messages "messages": Given<Messages<'de>>,
+        stream "stream": Given<bool>,
+        stream_options "stream_options": Given<StreamOptions>,
+        max_completion_tokens "max_completion_tokens": Given<i64>,
+        max_tokens "max_tokens": Given<i64>,
+        n "n": Given<i64>,
+        stop "stop": Given<Stop<'de>>,
+        temperature "temperature": Given<f64>,
+        top_p "top_p": Given<f64>,
+        presence_penalty "presence_penalty": Given<f64>,
+        frequency_penalty "frequency_penalty": Given<f64>,
+        logprobs "logprobs": Given<bool>,
+        top_logprobs "top_logprobs": Given<i64>,
+        tools "tools": Given<Vec<Given<Tool<'de>>>>,
+        tool_choice "tool_choice": Given<ToolChoice<'de>>,
+        parallel_tool_calls "parallel_tool_calls": Given<bool>,
+        response_format "response_format": Given<ResponseFormat<'de>>,
+        functions "functions": Option<&'de RawValue>,
+        function_call "function_call": Option<&'de RawValue>,
+    }
+}
+
+/// The list of messages: a type of its own because the vendor names what it must contain.
+#[derive(Debug)]
+pub(super) struct Messages<'de>(pub(super) Vec<Given<Message<'de>>>);
+
+impl<'de> Shape<'de> for Messages<'de> {
+    const EXPECTED: &'static str = "an array of objects";
+
+    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Given::Is(Self(list)))
+    }
+}
+
+object! {
+    /// How to stream.
+    StreamOptions {
+        include_usage "include_usage": Given<bool>,
+        include_obfuscation "include_obfuscation": Given<bool>,
+    }
+}
+
+object! {
+    /// One message.
+    Message<'de> {
+        role "role": Text<'de>,
+        content "content": Given<Content<'de>>,
+        refusal "refusal": Text<'de>,
+        name "name": Text<'de>,
+        audio "audio": Option<&'de RawValue>,
+        tool_calls "tool_calls": List<ToolCall<'de>>,
+        tool_call_id "tool_call_id": Text<'de>,
+        function_call "function_call": Given<Call<'de>>,
+    }
+}
+
+/// A message's content: one text or parts.
+#[derive(Debug)]
+pub(super) enum Content<'de> {
+    Text(Cow<'de, str>),
+    Parts(Vec<Given<Part<'de>>>),
+}
+
+impl<'de> Shape<'de> for Content<'de> {
+    const EXPECTED: &'static str = "one of a string or array of objects";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Text(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(match Vec::of_array(values)? {
+            Given::Is(parts) => Given::Is(Self::Parts(parts)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// A part of a message's content.
+    Part<'de> {
+        kind "type": Text<'de>,
+        text "text": Text<'de>,
+        refusal "refusal": Text<'de>,
+        image_url "image_url": Given<ImageUrl<'de>>,
+        input_audio "input_audio": Given<InputAudio<'de>>,
+        file "file": Given<AnyObject>,
+        audio "audio": Given<AnyObject>,
+    }
+}
+
+object! {
+    /// Where an image is.
+    ImageUrl<'de> {
+        url "url": Text<'de>,
+    }
+}
+
+object! {
+    /// A sound.
+    InputAudio<'de> {
+        data "data": Text<'de>,
+        format "format": Text<'de>,
+    }
+}
+
+/// An object that is never looked into.
+#[derive(Debug)]
+pub(super) struct AnyObject;
+
+impl<'de> Shape<'de> for AnyObject {
+    const EXPECTED: &'static str = "an object";
+
+    fn of_object<A: MapAccess<'de>>(mut entries: A) -> Result<Given<Self>, A::Error> {
+        while entries.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Given::Is(Self))
+    }
+}
+
+object! {
+    /// A tool call of an earlier reply.
+    ToolCall<'de> {
+        id "id": Text<'de>,
+        kind "type": Text<'de>,
+        function "function": Given<Call<'de>>,
+        custom "custom": Given<CustomCall<'de>>,
+    }
+}
+
+object! {
+    /// A function with its arguments.
+    Call<'de> {
+        name "name": Text<'de>,
+        arguments "arguments": Text<'de>,
+    }
+}
+
+object! {
+    /// A custom tool with its input.
+    CustomCall<'de> {
+        name "name": Text<'de>,
+        input "input": Text<'de>,
+    }
+}
+
+/// Texts at which a reply ends: one or several.
+#[derive(Debug)]
+pub(super) enum Stop<'de> {
+    One(Cow<'de, str>),
+    Many(Vec<Given<Cow<'de, str>>>),
+}
+
+impl<'de> Shape<'de> for Stop<'de> {
+    const EXPECTED: &'static str = "one of a string or array of strings";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::One(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(match Vec::of_array(values)? {
+            Given::Is(texts) => Given::Is(Self::Many(texts)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// A tool as declared.
+    Tool<'de> {
+        kind "type": Text<'de>,
+        function "function": Given<Function<'de>>,
+    }
+}
+
+object! {
+    /// A function as declared.
+    Function<'de> {
+        name "name": Text<'de>,
+        parameters "parameters": Option<&'de RawValue>,
+    }
+}
+
+/// Whether and which tool must be called: a word or an object.
+#[derive(Debug)]
+pub(super) enum ToolChoice<'de> {
+    Word(Cow<'de, str>),
+    Object(ToolChoiceObject<'de>),
+}
+
+impl<'de> Shape<'de> for ToolChoice<'de> {
+    const EXPECTED: &'static str = "one of a string or object";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Word(value))
+    }
+
+    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
+        Ok(match ToolChoiceObject::of_object(entries)? {
+            Given::Is(object) => Given::Is(Self::Object(object)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// A choice of one tool, or of several allowed ones.
+    ToolChoiceObject<'de> {
+        kind "type": Text<'de>,
+        function "function": Given<Call<'de>>,
+        allowed_tools "allowed_tools": Given<AllowedTools<'de>>,
+    }
+}
+
+object! {
+    /// The tools that may be called this time.
+    AllowedTools<'de> {
+        mode "mode": Text<'de>,
+        tools "tools": List<ToolChoiceObject<'de>>,
+    }
+}
+
+object! {
+    /// What form the reply's text must have.
+    ResponseFormat<'de> {
+        kind "type": Text<'de>,
+        json_schema "json_schema": Given<NamedSchema<'de>>,
+    }
+}
+
+object! {
+    /// A schema with its name.
+    NamedSchema<'de> {
+        name "name": Text<'de>,
+        schema "schema": Option<&'de RawValue>,
+    }
+}
+
+object! {
+    /// What is looked at in a JSON Schema: its outermost type.
+    SchemaHead<'de> {
+        kind "type": Text<'de>,
+    }
+}

@@ -1,0 +1,108 @@
+//! Refusals in the vendor's form: the body with all four keys, and when to come back.
+
+use bytes::{BufMut, BytesMut};
+use http::HeaderValue;
+use http::header::{HeaderName, RETRY_AFTER};
+
+use super::splice::push_string;
+use crate::dialect::ErrorReply;
+use crate::types::api_error::{ApiError, ErrorKind};
+
+/// The answer to `error`.
+pub(super) fn render(error: &ApiError) -> ErrorReply {
+    let (kind, code) = words(error);
+    let mut body = BytesMut::with_capacity(128 + error.message.len());
+    body.put_slice(b"{\"error\":{\"message\":");
+    push_string(&mut body, &error.message);
+    body.put_slice(b",\"type\":");
+    push_string(&mut body, kind);
+    body.put_slice(b",\"param\":");
+    push_nullable(&mut body, error.param.as_deref());
+    body.put_slice(b",\"code\":");
+    push_nullable(&mut body, error.code.as_deref().or(code));
+    body.put_slice(b"}}");
+    let mut headers = Vec::new();
+    if let Some(ms) = error.retry_after_ms {
+        // Whole seconds as documented, at least one; the exact time for clients that know the second header.
+        headers.push((RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
+        headers.push((HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms)));
+    }
+    ErrorReply { status: error.status, headers, body: body.freeze() }
+}
+
+/// The vendor's type and its usual code for a kind of refusal.
+fn words(error: &ApiError) -> (&'static str, Option<&'static str>) {
+    match error.kind {
+        ErrorKind::Authentication => ("invalid_request_error", Some("invalid_api_key")),
+        ErrorKind::NotFound => ("invalid_request_error", Some("model_not_found")),
+        // One kind of rate limit has a type of its own: the load rose too fast, although it is within the limits.
+        ErrorKind::RateLimited if error.code.as_deref() == Some("slow_down") => ("rate_limit_error", None),
+        ErrorKind::RateLimited => ("requests", Some("rate_limit_exceeded")),
+        ErrorKind::QuotaExhausted => ("insufficient_quota", Some("credit_balance_exhausted")),
+        ErrorKind::Overloaded => ("service_unavailable_error", Some("server_is_overloaded")),
+        ErrorKind::Server | ErrorKind::Gateway => ("server_error", None),
+        ErrorKind::InvalidRequest
+        | ErrorKind::PermissionDenied
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::RequestTimeout
+        | ErrorKind::Conflict
+        | ErrorKind::TooLarge => ("invalid_request_error", None),
+    }
+}
+
+fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
+    match text {
+        Some(text) => push_string(out, text),
+        None => out.put_slice(b"null"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(error: &ApiError) -> String {
+        String::from_utf8(render(error).body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn all_four_keys_are_always_there() {
+        insta::assert_snapshot!(
+            body(&ApiError::of_status(500, "it \"broke\"")),
+            @r#"{"error":{"message":"it \"broke\"","type":"server_error","param":null,"code":null}}"#
+        );
+        insta::assert_snapshot!(
+            body(&ApiError::invalid("messages[0].role", "no").with_code("invalid_value")),
+            @r#"{"error":{"message":"no","type":"invalid_request_error","param":"messages[0].role","code":"invalid_value"}}"#
+        );
+    }
+
+    #[test]
+    fn each_status_has_the_vendors_type_and_code() {
+        let table = [
+            (401, "invalid_request_error", Some("invalid_api_key")),
+            (403, "invalid_request_error", None),
+            (404, "invalid_request_error", Some("model_not_found")),
+            (429, "requests", Some("rate_limit_exceeded")),
+            (500, "server_error", None),
+            (502, "server_error", None),
+            (503, "service_unavailable_error", Some("server_is_overloaded")),
+        ];
+        for (status, kind, code) in table {
+            assert_eq!(words(&ApiError::of_status(status, "")), (kind, code), "status {status}");
+        }
+    }
+
+    #[test]
+    fn retry_hints_round_up_to_whole_seconds() {
+        let hints = |ms| {
+            let error = ApiError { retry_after_ms: Some(ms), ..ApiError::of_status(429, "") };
+            let headers = render(&error).headers;
+            headers.iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(hints(1_001), ["2", "1001"]);
+        assert_eq!(hints(1_000), ["1", "1000"]);
+        assert_eq!(hints(5), ["1", "5"]);
+        assert!(render(&ApiError::of_status(429, "")).headers.is_empty());
+    }
+}

@@ -1,0 +1,81 @@
+//! Ids that look like the vendor's, drawn from a number: equal numbers give equal ids, in every process.
+
+use bytes::{BufMut, BytesMut};
+
+use super::splice::hex;
+use crate::random::Stream;
+
+/// The id of a reply.
+pub(super) fn push_reply_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"chatcmpl-");
+    push_alphanumeric(out, &mut Stream::of(id), 29);
+}
+
+/// The id of a tool call.
+pub(super) fn push_call_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"call_");
+    push_alphanumeric(out, &mut Stream::of(id), 24);
+}
+
+/// The fingerprint of what answers.
+pub(super) fn push_fingerprint(out: &mut BytesMut, fingerprint: u64) {
+    out.put_slice(b"fp_");
+    push_hex(out, &mut Stream::of(fingerprint), 10);
+}
+
+/// The id of a request, as the header has it.
+pub(super) fn push_request_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"req_");
+    push_hex(out, &mut Stream::of(id), 32);
+}
+
+/// Appends `count` random letters and digits.
+pub(super) fn push_alphanumeric(out: &mut BytesMut, stream: &mut Stream, count: usize) {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut bits = 0;
+    for index in 0..count {
+        // One draw is good for eight letters: each multiplication takes the high part and leaves the rest for the next.
+        if index % 8 == 0 {
+            bits = stream.bits();
+        }
+        let product = u128::from(bits) * 62;
+        out.put_u8(LETTERS[(product >> 64) as usize]);
+        bits = product as u64;
+    }
+}
+
+fn push_hex(out: &mut BytesMut, stream: &mut Stream, count: usize) {
+    let mut bits = 0;
+    for index in 0..count {
+        if index % 16 == 0 {
+            bits = stream.bits();
+        }
+        out.put_u8(hex((bits & 15) as u8));
+        bits >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(push: impl FnOnce(&mut BytesMut)) -> String {
+        let mut out = BytesMut::new();
+        push(&mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_id_depends_on_its_number_alone() {
+        assert_eq!(text(|out| push_reply_id(out, 7)), text(|out| push_reply_id(out, 7)));
+        assert_ne!(text(|out| push_reply_id(out, 7)), text(|out| push_reply_id(out, 8)));
+    }
+
+    #[test]
+    fn ids_have_the_vendors_form() {
+        let id = text(|out| push_reply_id(out, 0));
+        assert!(id.starts_with("chatcmpl-") && id.len() == 38 && id[9..].bytes().all(|b| b.is_ascii_alphanumeric()), "{id}");
+        assert_eq!(text(|out| push_call_id(out, 1)).len(), 29);
+        assert_eq!(text(|out| push_request_id(out, 1)).len(), 36);
+    }
+}
