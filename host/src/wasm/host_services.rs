@@ -107,6 +107,15 @@ impl request::Host for Guest {
                 let system = request.messages.iter().filter(|message| message.role == Role::System);
                 system.map(|message| &*message.text).collect::<Vec<_>>().join("\n")
             }
+            "tool-result" => {
+                let results = request.messages.iter().rev().take_while(|message| message.role == Role::Tool);
+                let mut texts: Vec<&str> = results.map(|message| &*message.text).collect();
+                if texts.is_empty() {
+                    return Ok(None);
+                }
+                texts.reverse();
+                texts.join("\n")
+            }
             _ => return Ok(None),
         };
         self.charge(value.len())?;
