@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// The `simwright` binary [default: the one beside this program].
+    /// The `simwright` binary [default: the one of the same profile in the target directory].
     #[arg(long, global = true)]
     server: Option<PathBuf>,
     /// The scenario for requests, streams and starts.
@@ -62,6 +62,9 @@ struct Options {
     /// Fail if a budget is missed or a run is invalid.
     #[arg(long, global = true)]
     strict: bool,
+    /// What cargo tells every bench; it means nothing here.
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
     /// Write the figures to this file as well.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
@@ -187,11 +190,16 @@ fn served(ended: Result<()>) -> Result<ExitCode> {
     ended.map(|()| ExitCode::SUCCESS)
 }
 
+/// Cargo puts benches into `deps`, below the folder of binaries.
+fn beside(program: &Path) -> PathBuf {
+    program.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).unwrap_or(Path::new(".")).join("simwright")
+}
+
 fn lab(options: &Options) -> Result<Lab> {
     cores::raise_open_files()?;
     let server = match &options.server {
         Some(server) => server.clone(),
-        None => std::env::current_exe().context("this program's own file is gone")?.with_file_name("simwright"),
+        None => beside(&std::env::current_exe().context("this program's own file is gone")?),
     };
     let folder = tempfile::tempdir().context("cannot make a folder for this run")?;
     let scenario = if options.native {

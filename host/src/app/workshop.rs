@@ -15,7 +15,7 @@ use crate::scenario::{PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
-use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, default_folder, standard_pack};
+use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
 
 /// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
 pub struct Workshop {
@@ -69,7 +69,7 @@ impl Workshop {
             }
         }
         let brought = |name: &str| scenario.plugins.iter().any(|source| source.name == name);
-        for (name, bytes) in standard_pack() {
+        for (name, bytes) in STANDARD_PACK {
             if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
                 continue;
             }

@@ -35,6 +35,8 @@ pub const GUEST_LOG_LINE_BYTES: usize = 1024;
 pub const STATE_KEYS_MAX: usize = 100_000;
 /// Bytes of one value in the host's state.
 pub const STATE_VALUE_BYTES: usize = 64 * 1024;
+/// Bytes of all values that one plugin may keep in the host's state.
+pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Size of a component file: JavaScript and Python ones are 10 to 20 MB.
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Faults of one plugin within ten seconds that open its breaker.

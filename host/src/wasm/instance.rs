@@ -104,7 +104,7 @@ impl Mould {
             PluginError::new(&name, Cause::Version, format!("its exports differ from `simwright:plugin@{CONTRACT}`: {error:#}"))
         };
         let exports =
-            |interface: &str| component.get_export_index(None, &format!("simwright:plugin/{interface}@{CONTRACT}")).is_some();
+            |interface: &str| component.get_export_index(None, format!("simwright:plugin/{interface}@{CONTRACT}")).is_some();
         Ok(Self {
             lifecycle: lifecycle::GuestIndices::new(&pre).map_err(version)?,
             fault: exports("fault").then(|| fault::GuestIndices::new(&pre)).transpose().map_err(version)?,
@@ -333,7 +333,7 @@ fn not_exported(kind: Kind) -> wasmtime::Error {
 }
 
 fn problem(given: types::Problem) -> Problem {
-    let problem = Problem::new(given.path, host_services::printable(&given.message));
+    let problem = Problem::new(host_services::printable(&given.path), host_services::printable(&given.message));
     match given.hint {
         Some(hint) => problem.hint(host_services::printable(&hint)),
         None => problem,

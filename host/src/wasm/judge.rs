@@ -233,3 +233,63 @@ fn wait_ms(field: &'static str, ms: u32) -> Result<u32, BadAnswer> {
     }
     Ok(ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_delay() -> impl Strategy<Value = latency::Delay> {
+        prop_oneof![
+            any::<u32>().prop_map(latency::Delay::Us),
+            any::<[u32; 2]>().prop_map(|[min_us, max_us]| latency::Delay::Uniform(latency::Uniform { min_us, max_us })),
+            any::<[u32; 3]>().prop_map(|[p50_us, p99_us, cap_us]| latency::Delay::LogNormal(latency::LogNormal {
+                p50_us,
+                p99_us,
+                cap_us
+            })),
+            prop::collection::vec(any::<u32>(), 0..4).prop_map(latency::Delay::EachUs),
+        ]
+    }
+
+    fn longest_us(delay: &Delay) -> u32 {
+        match delay {
+            Delay::Us(us) | Delay::Uniform(_, us) => *us,
+            Delay::LogNormal(law) => law.p99_us.max(law.cap_us),
+            Delay::Each(list) => list.iter().copied().max().unwrap_or(u32::MAX),
+            Delay::Other(_) => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accepted_schedules_keep_every_bound(first in any_delay(), between in any_delay(), pauses in prop::collection::vec(any::<(u32, u32)>(), 0..4)) {
+            let pauses = pauses.into_iter().map(|(after_token, us)| latency::Pause { after_token, us }).collect();
+            if let Ok(schedule) = schedule(latency::Schedule { first, between, pauses }) {
+                prop_assert!(u64::from(longest_us(&schedule.first)) <= limits::DELAY_US_MAX);
+                prop_assert!(u64::from(longest_us(&schedule.between)) <= limits::DELAY_US_MAX);
+                prop_assert!(schedule.pauses.is_sorted_by_key(|pause| pause.after_token));
+                prop_assert!(schedule.pauses.iter().all(|pause| pause.after_token > 0 && u64::from(pause.us) <= limits::DELAY_US_MAX));
+            }
+        }
+
+        #[test]
+        fn accepted_errors_can_be_sent(status in any::<u16>(), retry_after_ms in any::<Option<u32>>(), message in any::<Option<String>>(), code in any::<Option<String>>()) {
+            let given = fault::HttpError { status, retry_after_ms, message, code };
+            if let Ok(Verdict::Error(error)) = verdict(fault::Verdict::Error(given)) {
+                prop_assert!((400..=599).contains(&error.status));
+                let texts = [error.message, error.code];
+                prop_assert!(texts.iter().flatten().all(|text| !text.chars().any(char::is_control)));
+            }
+        }
+
+        #[test]
+        fn accepted_places_are_numbers_in_range(bits in any::<u32>()) {
+            let given = fault::Position::Share(f32::from_bits(bits));
+            if let Ok(Position::Share(share)) = position(given) {
+                prop_assert!((0.0..=1.0).contains(&share));
+            }
+        }
+    }
+}

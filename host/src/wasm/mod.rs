@@ -3,7 +3,7 @@
 //! Begin with [`PluginHost::load`] and follow a call: [`maker`] checks options and fills a [`pool`]; [`adapter`] asks an
 //! [`instance`] from it; [`judge`] looks at what comes back. [`limits`], [`ticker`] and [`breaker`] see to it that a bad plugin costs
 //! nobody else anything; [`error`] says what it did. [`host_services`] with [`state`] and [`wasi`] are all that a guest can reach.
-//! [`engine_config`] and [`compile_cache`] are about compiled code. [`bindings`] is generated.
+//! [`engine_config`] and [`compile_cache`] are about compiled code, [`standard_pack`] holds the embedded plugins, [`bindings`] is generated.
 //! A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
@@ -28,6 +28,7 @@ mod judge;
 mod limits;
 mod maker;
 mod pool;
+mod standard_pack;
 mod state;
 mod ticker;
 mod wasi;
@@ -39,6 +40,7 @@ pub use compile_cache::default_folder;
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
 pub use instance::Kind;
+pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;
 use compile_cache::CompileCache;
@@ -65,9 +67,14 @@ pub struct PluginHost {
     cache: CompileCache,
     states: state::Store,
     config: PluginHostConfig,
-    janitor: Arc<Janitor>,
+    threads: Arc<Threads>,
+}
+
+/// The threads that all plugins of a host share. They end with the last host, plugin or behaviour that holds them.
+struct Threads {
+    janitor: Janitor,
     /// `None` where time is counted in instructions.
-    ticker: Option<Arc<Ticker>>,
+    _ticker: Option<Ticker>,
 }
 
 /// A plugin to load.
@@ -97,7 +104,7 @@ impl PluginHost {
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
         let engine = engine_config::engine(config.meter)?;
         let ticker = match config.meter {
-            Meter::Cpu => Some(Arc::new(Ticker::start(&engine)?)),
+            Meter::Cpu => Some(Ticker::start(&engine)?),
             Meter::Fuel => None,
         };
         let cache = CompileCache::open(config.cache_dir.as_deref());
@@ -109,7 +116,8 @@ impl PluginHost {
             transfer = %error::mebibytes(bounds::GUEST_TRANSFER_BYTES),
             "plugin limits"
         );
-        Ok(Self { engine, cache, states: state::Store::default(), janitor: Arc::new(Janitor::start()?), ticker, config })
+        let threads = Arc::new(Threads { janitor: Janitor::start()?, _ticker: ticker });
+        Ok(Self { engine, cache, states: state::Store::default(), threads, config })
     }
 
     /// Loads a plugin: checks its file, what it imports and exports and its version, compiles it or takes it from the cache, and asks
@@ -128,8 +136,8 @@ impl PluginHost {
         Ok(Arc::new(Plugin {
             name: spec.name.to_owned(),
             about: About {
-                name: about.name,
-                version: about.version,
+                name: host_services::printable(&about.name).into_owned(),
+                version: host_services::printable(&about.version).into_owned(),
                 summary: host_services::printable(&about.summary).into_owned(),
                 options_schema: about.options_schema,
             },
@@ -140,8 +148,7 @@ impl PluginHost {
             workers: self.config.workers,
             pools: Mutex::default(),
             breaker: Arc::default(),
-            janitor: Arc::clone(&self.janitor),
-            _ticker: self.ticker.clone(),
+            threads: Arc::clone(&self.threads),
         }))
     }
 
@@ -175,9 +182,7 @@ pub struct Plugin {
     workers: usize,
     pools: Mutex<Vec<(String, Weak<Pool>)>>,
     breaker: Arc<Breaker>,
-    janitor: Arc<Janitor>,
-    /// Held so that time goes on for this plugin's guests when the host is gone.
-    _ticker: Option<Arc<Ticker>>,
+    threads: Arc<Threads>,
 }
 
 impl Plugin {
@@ -226,9 +231,4 @@ fn check_file(spec: &LoadSpec<'_>) -> Result<(), PluginError> {
         Some([0, b'a', b's', b'm', ..]) => error("its file is WebAssembly of a version that is not known here".to_owned()),
         _ => error("its file is no WebAssembly".to_owned()),
     }
-}
-
-/// The plugins that every copy of the program carries: name and component.
-pub fn standard_pack() -> &'static [(&'static str, &'static [u8])] {
-    include!(concat!(env!("OUT_DIR"), "/standard_pack.rs"))
 }

@@ -20,6 +20,7 @@ use crate::clock::real::monotonic_ns;
 use crate::random::Key;
 use crate::telemetry::metrics as names;
 use crate::types::limits;
+use crate::wasm::Threads;
 use crate::wasm::breaker::{Breaker, Pass};
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::instance::{Instance, Kind, Mould, SetupError};
@@ -46,7 +47,8 @@ pub(super) struct Pool {
     ready: Gauge,
     made_total: Counter,
     made: AtomicU64,
-    janitor: Thread,
+    /// Held, so that time goes on for these guests and somebody tends them, whoever else is gone.
+    threads: Arc<Threads>,
 }
 
 /// What is measured of one kind of behaviour.
@@ -79,7 +81,7 @@ impl KindGauge {
 }
 
 impl Pool {
-    /// A pool with one instance for each of `workers`, all configured. `janitor` is woken when there is something to tend.
+    /// A pool with one instance for each of `workers`, all configured. The janitor among `threads` tends it.
     pub(super) fn fill(
         mould: Arc<Mould>,
         options: String,
@@ -87,7 +89,7 @@ impl Pool {
         fresh_per_call: bool,
         workers: usize,
         breaker: Arc<Breaker>,
-        janitor: &Janitor,
+        threads: &Arc<Threads>,
     ) -> Result<Arc<Self>, SetupError> {
         let plugin = [("plugin", mould.name.as_str())];
         let pool = Arc::new(Self {
@@ -102,7 +104,7 @@ impl Pool {
             spares: ArrayQueue::new(limits::PLUGIN_SPARES + workers),
             retired: ArrayQueue::new(64),
             breaker,
-            janitor: janitor.thread(),
+            threads: Arc::clone(threads),
             mould,
         });
         // The first instance tells whether the options are good.
@@ -114,7 +116,7 @@ impl Pool {
             }
         }
         pool.tend();
-        janitor.tend_also(&pool);
+        threads.janitor.tend_also(&pool);
         Ok(pool)
     }
 
@@ -265,7 +267,7 @@ impl Pool {
     fn spare(&self) -> Result<Box<Instance>, PluginError> {
         if let Some(instance) = self.spares.pop() {
             if self.fresh_per_call {
-                self.janitor.unpark();
+                self.threads.janitor.wake();
             }
             return Ok(instance);
         }
@@ -288,7 +290,7 @@ impl Pool {
     fn retire(&self, instance: Box<Instance>) {
         // With a full queue this drops the instance right here, which is slow but bounded.
         drop(self.retired.push(instance));
-        self.janitor.unpark();
+        self.threads.janitor.wake();
     }
 
     /// Drops what has been retired and makes up for it.
@@ -307,11 +309,8 @@ impl Pool {
 
     fn refused(&self, kind: Kind) -> BehaviorError {
         self.count_failure(kind, Cause::Breaker);
-        let seconds = limits::PLUGIN_BREAKER_OPEN_MS as f64 / 1_000.0;
-        let message = format!(
-            "it is not asked, because it failed {} times in a row of seconds; the next try is at most {seconds} s away",
-            limits::PLUGIN_BREAKER_FAULTS
-        );
+        let (faults, window_ms) = (limits::PLUGIN_BREAKER_FAULTS, limits::PLUGIN_BREAKER_WINDOW_MS);
+        let message = format!("it is not asked, because it failed {faults} times within {window_ms} ms");
         PluginError::new(&self.mould.name, Cause::Breaker, message).in_call(kind.word())
     }
 
@@ -363,8 +362,8 @@ impl Janitor {
         Ok(Self { rounds, handle: thread.thread().clone(), thread: Some(thread) })
     }
 
-    fn thread(&self) -> Thread {
-        self.handle.clone()
+    fn wake(&self) {
+        self.handle.unpark();
     }
 
     fn tend_also(&self, pool: &Arc<Pool>) {

@@ -43,6 +43,8 @@ pub(super) struct State {
 struct Shard {
     counters: HashMap<Box<str>, Entry<i64>>,
     values: HashMap<Box<str>, Entry<Arc<[u8]>>>,
+    /// Bytes of all values.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl State {
             *entry = Entry { value: before.saturating_add(delta), expires };
             return Ok(entry.value);
         }
-        shard.make_room(now)?;
+        shard.make_room(1, 0, now)?;
         shard.counters.insert(key.into(), Entry { value: delta, expires });
         Ok(delta)
     }
@@ -83,12 +85,12 @@ impl State {
         }
         let mut shard = self.shard(key);
         let entry = Entry { value: value.into(), expires: expiry(now, ttl_ms) };
-        if let Some(place) = shard.values.get_mut(key) {
-            *place = entry;
-            return Ok(());
-        }
-        shard.make_room(now)?;
-        shard.values.insert(key.into(), entry);
+        let replaced = shard.values.get(key).map(|old| old.value.len());
+        let more_keys = usize::from(replaced.is_none());
+        shard.make_room(more_keys, value.len().saturating_sub(replaced.unwrap_or(0)), now)?;
+        // Making room may have removed the old value, so its size is taken from what really leaves.
+        let old = shard.values.insert(key.into(), entry).map_or(0, |old| old.value.len());
+        shard.bytes = shard.bytes + value.len() - old;
         Ok(())
     }
 
@@ -105,16 +107,22 @@ impl State {
 }
 
 impl Shard {
-    fn make_room(&mut self, now: Nanos) -> Result<(), String> {
-        if self.len() < limits::STATE_KEYS_MAX / SHARDS {
+    fn make_room(&mut self, more_keys: usize, more_bytes: usize, now: Nanos) -> Result<(), String> {
+        if self.has_room(more_keys, more_bytes) {
             return Ok(());
         }
         self.counters.retain(|_, entry| entry.expires > now);
         self.values.retain(|_, entry| entry.expires > now);
-        if self.len() < limits::STATE_KEYS_MAX / SHARDS {
+        self.bytes = self.values.values().map(|entry| entry.value.len()).sum();
+        if self.has_room(more_keys, more_bytes) {
             return Ok(());
         }
-        Err(format!("filled its state, which holds about {} keys", limits::STATE_KEYS_MAX))
+        let (keys, mebibytes) = (limits::STATE_KEYS_MAX, limits::STATE_BYTES_MAX >> 20);
+        Err(format!("filled its state, which holds about {keys} keys and {mebibytes} MiB"))
+    }
+
+    fn has_room(&self, more_keys: usize, more_bytes: usize) -> bool {
+        self.len() + more_keys <= limits::STATE_KEYS_MAX / SHARDS && self.bytes + more_bytes <= limits::STATE_BYTES_MAX / SHARDS
     }
 
     fn len(&self) -> usize {
@@ -172,6 +180,16 @@ mod tests {
         let refused = (0..2 * limits::STATE_KEYS_MAX).find_map(|i| state.add(&i.to_string(), 1, Some(1), 0).err());
         assert!(refused.expect("a bound").contains("filled its state"));
         assert_eq!(state.add("another", 1, None, 2_000_000), Ok(1));
+    }
+
+    #[test]
+    fn a_state_is_bounded_in_bytes_and_replaced_values_are_given_back() {
+        let state = State::default();
+        let value = vec![0; limits::STATE_VALUE_BYTES];
+        assert!((0..10_000).all(|_| state.set("same", &value, None, 0).is_ok()));
+        let kept = (0..).find(|i: &u32| state.set(&i.to_string(), &value, None, 0).is_err()).expect("a bound");
+        assert!(kept as usize * value.len() <= limits::STATE_BYTES_MAX);
+        assert!(state.set("same", b"", None, 0).is_ok());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! `call.identity` chooses what a behaviour does; 0 is good behaviour. The numbers stand in `host/src/wasm/tests.rs` beside the
 //! test that uses each. Options are JSON text and are only searched for words: `"configure":"loop"` and its like misbehave before
 //! the first call. It is written against the raw contract, so that the host's tests do not depend on the SDK.
+//! It exists for Wasm alone: native test runs of this workspace find an empty crate.
+#![cfg(target_arch = "wasm32")]
 
 #[allow(missing_docs, clippy::all)]
 mod bindings {

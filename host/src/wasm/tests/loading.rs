@@ -127,11 +127,11 @@ fn a_lost_instance_is_replaced_before_the_next_request() {
 }
 
 #[test]
-fn a_plugin_outlives_its_host() {
+fn behaviours_outlive_their_host_and_plugin() {
     let own = PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Default::default() }).expect("a host");
     let plugin = own.load(LoadSpec::new("orphan", adversary())).expect("a plugin");
-    drop(own);
     let scene = Scene::of(&plugin, &json!({}));
+    drop((own, plugin));
     assert!(scene.decide(0).is_ok());
     assert_eq!(scene.decide(3).expect_err("a loop").cause, "timeout");
 }

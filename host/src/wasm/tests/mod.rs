@@ -6,4 +6,4 @@
 mod answers;
 mod conduct;
 mod loading;
-mod support;
+pub(super) mod support;

@@ -15,7 +15,7 @@ use crate::types::request::{Format, Message, Operation, Request, Role, ToolChoic
 use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
-pub(super) fn adversary() -> &'static [u8] {
+pub(in crate::wasm) fn adversary() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
         let target = target_dir().join("guests");
@@ -40,25 +40,25 @@ fn target_dir() -> PathBuf {
 }
 
 /// One host for all tests that do not need their own: address space is reserved per host.
-pub(super) fn host() -> &'static PluginHost {
+pub(in crate::wasm) fn host() -> &'static PluginHost {
     static HOST: OnceLock<PluginHost> = OnceLock::new();
     HOST.get_or_init(|| new_host(Meter::Cpu))
 }
 
 /// A host of its own.
-pub(super) fn new_host(meter: Meter) -> PluginHost {
+pub(in crate::wasm) fn new_host(meter: Meter) -> PluginHost {
     // Compiled code is kept beside the guests, so that a second run of the tests does not compile them again.
     let cache_dir = Some(target_dir().join("guests-compiled"));
     PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter }).expect("a host")
 }
 
 /// The adversary under a name of its own, so that tests share neither state nor breaker.
-pub(super) fn load(name: &str) -> Arc<Plugin> {
+pub(in crate::wasm) fn load(name: &str) -> Arc<Plugin> {
     host().load(LoadSpec::new(name, adversary())).expect("a good plugin")
 }
 
 /// The adversary's three behaviours with default options.
-pub(super) struct Scene {
+pub(in crate::wasm) struct Scene {
     pub(super) fault: Arc<dyn Fault>,
     pub(super) responder: Arc<dyn Responder>,
     pub(super) latency: Arc<dyn Latency>,
@@ -97,7 +97,7 @@ impl Scene {
 }
 
 /// A call at 5 s plan time.
-pub(super) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
+pub(in crate::wasm) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
     Call {
         identity,
         attempt: 0,
@@ -117,7 +117,7 @@ pub(super) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
 }
 
 /// A small conversation.
-pub(super) fn request() -> Arc<Request> {
+pub(in crate::wasm) fn request() -> Arc<Request> {
     let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
     let mut headers = http::HeaderMap::new();
     headers.insert("x-color", http::HeaderValue::from_static("blue"));
