@@ -182,6 +182,11 @@ const B: Slot = &[" and", " but", " so", " while", " because", " although", " si
 const AND: Slot = &[" and", " or"];
 const C: Slot = &[","];
 
+/// Adjectives, for texts other than sentences; each begins with a blank.
+pub(super) const ADJECTIVES: Slot = A;
+/// Nouns, for texts other than sentences; each begins with a blank.
+pub(super) const NOUNS: Slot = N;
+
 const fn sentence(opening: Opening, rest: &'static [Slot]) -> Sentence {
     Sentence { opening, rest }
 }
