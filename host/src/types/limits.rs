@@ -119,8 +119,10 @@ pub const OCCURRENCES_MAX: usize = 1 << 19;
 pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
 /// Texts whose exact token counts are remembered: about ten megabytes.
 pub const TOKEN_COUNTS_MAX: u64 = 65_536;
-/// JSON Schemas that are kept compiled: more than one application uses.
-pub const SCHEMAS_MAX: u64 = 1_024;
+/// Size of one JSON Schema for which an instance is written, in bytes: twice the text that OpenAI documents as its bound.
+pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Text of the JSON Schemas that are kept compiled, in bytes; compiled they take some ten times as much.
+pub const SCHEMAS_KEPT_BYTES: u64 = 4 * 1024 * 1024;
 /// Values of one instance written for a JSON Schema; a schema that needs more is refused.
 pub const SCHEMA_VALUES_MAX: u32 = 10_000;
 /// Nesting of one instance written for a JSON Schema: far inside what JSON parsers accept.
