@@ -1,5 +1,6 @@
 //! Simwright from outside: the real server on port 0, looked at through its sockets.
 #![allow(clippy::disallowed_methods, reason = "tests may look at the machine's clock")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody imports a test")]
 
 /// Starts the server and speaks to it.
 mod support;
