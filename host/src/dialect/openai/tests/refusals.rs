@@ -1,4 +1,6 @@
 //! Every bad request is refused with the vendor's words, and nothing that a client can send panics.
+//!
+//! A refusal is written as `param | code | message`, with `-` for what is not there.
 
 use proptest::prelude::*;
 
@@ -111,6 +113,13 @@ fn numbers_outside_their_range_are_refused() {
         (r#""max_completion_tokens":-1"#, "max_completion_tokens", "integer_below_min_value"),
         (r#""stop":["a","b","c","d","e"]"#, "stop", "array_above_max_length"),
         (r#""tools":[]"#, "tools", "empty_array"),
+        (
+            r#""tools":[{"type":"function","function":{"name":"a"}}],
+               "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}"#,
+            "tool_choice.allowed_tools.tools",
+            "empty_array",
+        ),
+        (r#""stop":["a",1]"#, "stop[1]", "invalid_type"),
     ];
     for (field, param, code) in table {
         let error = with(field).unwrap_err();
@@ -136,6 +145,12 @@ fn wrong_tools_and_formats_are_refused() {
     insta::assert_snapshot!(refusal(with(r#""response_format":{"type":"xml"}"#)), @"response_format.type | invalid_value | Invalid value: 'xml'. Supported values are: 'json_object', 'json_schema', and 'text'.");
     insta::assert_snapshot!(refusal(with(r#""response_format":{"type":"json_schema"}"#)), @"response_format.json_schema | missing_required_parameter | Missing required parameter: 'response_format.json_schema'.");
     insta::assert_snapshot!(refusal(parse(r#"{"model":"m","messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}"#)), @"messages | - | 'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.");
+}
+
+#[test]
+fn a_reply_schema_that_is_no_object_is_refused() {
+    let text = refusal(with(r#""response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string"}}}"#));
+    insta::assert_snapshot!(text, @r#"response_format | - | Invalid schema for response_format 'x': schema must be a JSON Schema of 'type: "object"', got 'type: "string"'."#);
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Streams, byte by byte; and a strict reader that gets back exactly what was planned.
+//!
+//! The snapshots leave out trailing blank lines, so the reader is what checks the end of a stream.
 
 use std::collections::BTreeMap;
 

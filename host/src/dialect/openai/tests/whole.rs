@@ -1,4 +1,6 @@
 //! Whole replies, byte by byte.
+//!
+//! Each reply is gathered from the events that a stream would have, so that both ways of answering are fed alike.
 
 use super::whole_text;
 use crate::dialect::RenderOptions;

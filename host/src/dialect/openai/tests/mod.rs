@@ -1,4 +1,6 @@
 //! The dialect through its one door: what goes on the wire, byte by byte, and what comes back out of it.
+//!
+//! Here: requests that are understood. `refusals` has those that are not, `whole` and `stream` the replies.
 
 mod refusals;
 mod stream;
@@ -96,6 +98,17 @@ fn allowed_tools_drop_the_others() {
     )
     .unwrap();
     assert_eq!((request.tool_choice, request.tools.len(), &*request.tools[0].name), (ToolChoice::Required, 1, "b"));
+}
+
+#[test]
+fn every_documented_kind_of_part_is_counted() {
+    let request = parse(
+        r#"{"model":"m","messages":[{"role":"user","content":[
+            {"type":"input_audio","input_audio":{"data":"","format":"wav"}},{"type":"file","file":{"file_id":"f"}},
+            {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},{"type":"text","text":"Compare"}]}]}"#,
+    )
+    .unwrap();
+    assert_eq!((request.messages[0].attachments, request.last_user_text()), (3, "Compare"));
 }
 
 #[test]
