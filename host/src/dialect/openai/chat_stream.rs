@@ -177,7 +177,10 @@ impl StreamRenderer for ChatStream {
                 self.text(choice, kind, text, logprob, out);
             }
             StreamEvent::ToolStart { choice, index, id, name } => self.tool_start(choice, index, id, name, out),
-            StreamEvent::ToolArguments { choice, index, fragment } => self.tool_arguments(choice, index, fragment, out),
+            StreamEvent::ToolArguments { choice, index, fragment } => {
+                self.settle(choice, out);
+                self.tool_arguments(choice, index, fragment, out);
+            }
             StreamEvent::Finish { choice, reason } => {
                 self.settle(choice, out);
                 self.open(choice, 0, out);

@@ -1,4 +1,6 @@
 //! A chat reply in one piece, and what it shares with the stream: token counts and the words for why a reply ended.
+//!
+//! The order of the keys is the vendor's; `reasoning_content` is the common addition of servers that show their reasoning.
 
 use bytes::{BufMut, BytesMut};
 

@@ -1,4 +1,6 @@
 //! Refusals in the vendor's form: the body with all four keys, and when to come back.
+//!
+//! `words` is the table of types and codes; a code that the refusal brings itself counts before the table's.
 
 use bytes::{BufMut, BytesMut};
 use http::HeaderValue;

@@ -1,7 +1,7 @@
 //! Reading JSON that may be wrong: a [`Given`] accepts any value and remembers what kind came instead of the expected one.
 //!
-//! So serde itself fails only where the body is no JSON at all, and every other mistake is found afterwards, in [`super::chat`] and
-//! [`super::tools`], where its path is known. Texts are borrowed from the body; of two equal keys the last one counts.
+//! So serde itself fails only where the body is no JSON at all, and every other mistake is found afterwards, in [`super::chat`]
+//! and [`super::tools`], where its path is known. Texts are borrowed from the body; of two equal keys the last one counts.
 //! [`object!`] writes the reader of one object; begin with [`Shape`].
 
 use std::borrow::Cow;

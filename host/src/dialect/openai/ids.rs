@@ -1,4 +1,6 @@
 //! Ids that look like the vendor's, drawn from a number: equal numbers give equal ids, in every process.
+//!
+//! The prefixes and lengths are those of the real service, because gateways and log filters match on them.
 
 use bytes::{BufMut, BytesMut};
 

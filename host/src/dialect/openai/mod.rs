@@ -1,8 +1,8 @@
 //! OpenAI's chat completions, as its own service and the many that speak like it answer them.
 //!
-//! In: [`body`] reads what a client wrote (with [`given`], which forgives wrong kinds), [`chat`] and [`tools`] check it and make the
-//! neutral request, [`refuse`] words the mistakes. Out: [`chat_whole`] and [`chat_stream`] render replies, [`error`] refusals,
-//! [`models`] the list of models; all of them splice bytes with [`splice`], [`ids`] and [`logprobs`]. Begin with [`OpenAi`].
+//! In: `body` reads what a client wrote (with `given`, which forgives wrong kinds), `chat` and `tools` check it and make the
+//! neutral request, `refuse` words the mistakes. Out: `chat_whole` and `chat_stream` render replies, `error` refusals,
+//! `models` the list of models; all of them splice bytes with `splice`, `ids` and `logprobs`. Begin with [`OpenAi`].
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,4 +1,6 @@
-//! The list of models and one model. `max_model_len` is vLLM's addition: load tools read the context window from it.
+//! The list of models, and one model.
+//!
+//! `max_model_len` is vLLM's addition: load tools read the context window from it. Clients of the vendor ignore it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

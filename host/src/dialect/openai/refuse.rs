@@ -175,9 +175,13 @@ pub(super) fn unsupported(field: &'static str, instead: &str) -> ApiError {
     ApiError::invalid(field, message).with_code("unsupported_parameter")
 }
 
-/// A schema that is none.
+/// A schema that cannot be used. Only for tools does the vendor name the place and a code.
 pub(super) fn bad_schema(path: Path<'_>, owner: &str, reason: impl Display) -> ApiError {
-    coded(path, "invalid_function_parameters", format!("Invalid schema for {owner}: {reason}."))
+    let message = format!("Invalid schema for {owner}: {reason}.");
+    if owner.starts_with("response_format") {
+        return ApiError::invalid("response_format", message);
+    }
+    coded(path, "invalid_function_parameters", message)
 }
 
 fn coded(path: Path<'_>, code: &'static str, message: String) -> ApiError {

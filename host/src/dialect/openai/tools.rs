@@ -1,4 +1,7 @@
 //! The parts of a chat request that carry schemas: tools, the choice among them, and the form of the reply.
+//!
+//! Schemas are kept as written. Only their outermost type and their depth are looked at here; whether an instance can be
+//! written is found by the one who writes it.
 
 use std::sync::Arc;
 
@@ -91,11 +94,18 @@ fn allowed(given: AllowedTools<'_>, path: Path<'_>, mut tools: Vec<Tool>) -> Res
         other => return Err(refuse::unknown_word(path.field("mode"), other, "'auto' and 'required'")),
     };
     let list = path.field("tools");
-    let mut names = Vec::new();
-    for (index, tool) in given.tools.required(list)?.into_iter().enumerate() {
-        let path = list.element(index);
-        let path = path.field("function");
-        let name = tool.required(list.element(index))?.function.required(path)?.name.required(path.field("name"))?;
+    let given = given.tools.required(list)?;
+    if given.is_empty() {
+        return Err(refuse::empty_list(list));
+    }
+    if given.len() > TOOLS_MAX {
+        return Err(refuse::long_list(list, TOOLS_MAX, given.len()));
+    }
+    let mut names = Vec::with_capacity(given.len());
+    for (index, tool) in given.into_iter().enumerate() {
+        let element = list.element(index);
+        let path = element.field("function");
+        let name = tool.required(element)?.function.required(path)?.name.required(path.field("name"))?;
         known(&name, &tools)?;
         names.push(name);
     }
