@@ -16,7 +16,7 @@ fn scenario(odd: bool) -> String {
 simwright: 1
 seed: {seed}
 models:
-  - match: same
+  - match: [same, 'only-*']
     list: [same, only-{word}]
     latency: {{ constant: {{ first: 1ms, between: 1ms }} }}
     reply: {{ fixed: {{ text: {text} }} }}
