@@ -43,7 +43,7 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
-/// What a character weighs, by its first byte: ASCII 1, two bytes (Latin, Greek, Cyrillic, Arabic) 3, three (CJK) 8, four 12.
+/// What a character weighs, by its first byte: ASCII 1, two bytes (Latin, Greek, Cyrillic, Arabic) 2, three (CJK) 4, four 12.
 /// A byte that continues a character weighs nothing.
 const WEIGHTS: [u8; 256] = {
     let mut weights = [1; 256];
@@ -51,8 +51,8 @@ const WEIGHTS: [u8; 256] = {
     while byte < 256 {
         weights[byte] = match byte as u8 {
             0x80..=0xbf => 0,
-            0xc0..=0xdf => 3,
-            0xe0..=0xef => 8,
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 4,
             _ => 12,
         };
         byte += 1;
