@@ -135,6 +135,7 @@ fn hostile_schemas_are_refused_and_not_followed() {
         json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]}),
         json!({"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": ["a", "b"]}),
         json!({"type": "string", "pattern": "^((){900}){900}(a{900}){900}$"}),
+        json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}], "enum": vec!["x".repeat(100); 2_000]}),
         json!({"$ref": "https://example.com/schema.json"}),
         json!({"type": "strin"}),
         json!(7),
