@@ -1,3 +1,7 @@
+//! Schemas that clients send, schemas that no instance satisfies, and schemas made to do harm.
+//!
+//! The writer validates what it writes, so a test of what can be written only has to see that nothing is refused.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
