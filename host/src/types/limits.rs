@@ -123,7 +123,7 @@ pub const TOKEN_COUNTS_MAX: u64 = 65_536;
 pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 /// Text of the JSON Schemas that are kept compiled, in bytes; compiled they take some ten times as much.
 pub const SCHEMAS_KEPT_BYTES: u64 = 4 * 1024 * 1024;
-/// Values of one instance written for a JSON Schema; a schema that needs more is refused.
+/// Steps of writing one instance for a JSON Schema (values written, draws that failed included); one that needs more is refused.
 pub const SCHEMA_VALUES_MAX: u32 = 10_000;
 /// Nesting of one instance written for a JSON Schema: far inside what JSON parsers accept.
 pub const SCHEMA_DEPTH_MAX: u32 = 32;

@@ -1,6 +1,6 @@
 //! Native responders: what is answered, and the writers that turn "37 tokens of prose" or "JSON of this schema" into bytes.
 //!
-//! [`text`] generates, [`fixed`] and [`echo`] know their text. [`style`] writes text from [`words`];
+//! [`text`] generates, [`fixed`] and [`echo`] know their text. [`style`] writes text from `words`;
 //! [`json_schema`] writes instances of JSON Schemas.
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Writes JSON that fits a JSON Schema, from a seed.
 //!
-//! [`shape`] turns a node of a schema with its `$ref` and `allOf` into one flat node; [`value`] writes an instance of it, with
-//! [`text`] for the strings. What they do not look at (`not`, `if`, `dependentSchemas`, the "exactly one" of `oneOf` …) is
+//! `shape` turns a node of a schema with its `$ref` and `allOf` into one flat node; `value` writes an instance of it, with
+//! `text` for the strings. What they do not look at (`not`, `if`, `dependentSchemas`, the "exactly one" of `oneOf` …) is
 //! left to the judge: every instance is validated before it leaves, another draw is tried if it fails, and a schema that no draw
 //! satisfies is refused. Compiled schemas are kept by the hash of their text, since applications send the same few again and again.
 
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::behavior::writer::{JsonWriter, SchemaRefused};
+use crate::builtin::responder::json_schema::shape::Budget;
 use crate::random::Key;
 use crate::types::limits::{SCHEMA_BYTES_MAX, SCHEMAS_KEPT_BYTES};
 
@@ -84,9 +85,10 @@ fn compile(text: &str) -> Result<Compiled, SchemaRefused> {
 impl Compiled {
     fn instance(&self, seed: u64) -> Result<String, SchemaRefused> {
         let mut refused = refuse("", "no instance was found; make the schema simpler");
+        let mut budget = Budget::new();
         for attempt in 0..ATTEMPTS {
             let stream = Key::of_seed(seed).named("json").with(attempt).stream();
-            let instance = match value::write(&self.schema, stream) {
+            let instance = match value::write(&self.schema, stream, &mut budget) {
                 Ok(instance) => instance,
                 Err(error) => {
                     refused = error;

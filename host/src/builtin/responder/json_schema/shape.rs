@@ -12,7 +12,7 @@ use crate::types::limits::SCHEMA_VALUES_MAX;
 /// A flat node: no `$ref` and no `allOf`.
 pub(super) type Shape = Map<String, Value>;
 
-/// Counts the steps of one instance, so that a schema that explodes is refused and not followed.
+/// Counts the steps of one instance, draws that failed included, so that a schema that explodes is refused and not followed.
 pub(super) struct Budget {
     left: u32,
 }
@@ -23,9 +23,9 @@ impl Budget {
         Self { left: SCHEMA_VALUES_MAX }
     }
 
-    /// Takes one step; refuses if there are none left.
-    pub(super) fn spend(&mut self, pointer: &str) -> Result<(), SchemaRefused> {
-        match self.left.checked_sub(1) {
+    /// Takes `steps`; refuses if there are not as many left.
+    fn spend(&mut self, steps: u32, pointer: &str) -> Result<(), SchemaRefused> {
+        match self.left.checked_sub(steps) {
             Some(left) => {
                 self.left = left;
                 Ok(())
@@ -43,6 +43,21 @@ impl Budget {
     }
 }
 
+/// Keys that are not copied: the first two are resolved, the others demand nothing or are reached from the root.
+const SKIPPED: [&str; 9] = ["$ref", "allOf", "$defs", "definitions", "description", "title", "examples", "default", "$comment"];
+/// How much of a schema is copied for one step of the budget: one value or sixteen bytes of text are 1.
+const BULK_PER_STEP: u32 = 64;
+
+/// How much there is to copy of `value`.
+fn bulk(value: &Value) -> u32 {
+    match value {
+        Value::String(text) => 1 + text.len() as u32 / 16,
+        Value::Array(items) => 1 + items.iter().map(bulk).sum::<u32>(),
+        Value::Object(members) => 1 + members.iter().map(|(name, value)| name.len() as u32 / 16 + bulk(value)).sum::<u32>(),
+        _ => 1,
+    }
+}
+
 /// References that are followed from one node before they count as a circle.
 const HOPS_MAX: u32 = 32;
 
@@ -52,7 +67,7 @@ pub(super) fn flatten(root: &Value, node: &Value, pointer: &str, budget: &mut Bu
 }
 
 fn flatten_within(root: &Value, node: &Value, pointer: &str, budget: &mut Budget, hops: u32) -> Result<Shape, SchemaRefused> {
-    budget.spend(pointer)?;
+    budget.spend(1, pointer)?;
     if hops > HOPS_MAX {
         return Err(refuse(pointer, "the references lead in a circle; let one of them end"));
     }
@@ -64,7 +79,8 @@ fn flatten_within(root: &Value, node: &Value, pointer: &str, budget: &mut Budget
     };
     let mut shape = Shape::new();
     for (key, value) in node {
-        if key != "$ref" && key != "allOf" {
+        if !SKIPPED.contains(&key.as_str()) {
+            budget.spend(bulk(value) / BULK_PER_STEP, pointer)?;
             shape.insert(key.clone(), value.clone());
         }
     }

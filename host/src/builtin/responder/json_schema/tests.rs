@@ -1,3 +1,8 @@
+//! Schemas that clients send, schemas that no instance satisfies, and schemas made to do harm.
+//!
+//! The writer validates what it writes, so a test of what can be written only has to see that nothing is refused.
+
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -134,6 +139,7 @@ fn hostile_schemas_are_refused_and_not_followed() {
         json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]}),
         json!({"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": ["a", "b"]}),
         json!({"type": "string", "pattern": "^((){900}){900}(a{900}){900}$"}),
+        json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}], "enum": vec!["x".repeat(100); 2_000]}),
         json!({"$ref": "https://example.com/schema.json"}),
         json!({"type": "strin"}),
         json!(7),
@@ -147,4 +153,38 @@ fn equal_seeds_write_equal_instances_and_others_do_not() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]});
     assert_eq!(write(&schema, 1), write(&schema, 1));
     assert_ne!(write(&schema, 1), write(&schema, 2));
+}
+
+/// Keywords put together at random: most such schemas are odd, many impossible.
+fn any_schema() -> impl Strategy<Value = Value> {
+    let number = prop_oneof![Just(json!(-3)), Just(json!(0)), Just(json!(2.5)), Just(json!(7)), Just(json!(1e300))];
+    let leaf = prop_oneof![
+        Just(json!(true)),
+        Just(json!(false)),
+        Just(json!({"$ref": "#"})),
+        Just(json!({"type": ["null", "integer"]})),
+        Just(json!({"enum": [1, "a", null]})),
+        (number.clone(), number).prop_map(|(low, high)| json!({"type": "number", "minimum": low, "maximum": high})),
+        (0..40_u32, 0..40_u32).prop_map(|(low, high)| json!({"type": "string", "minLength": low, "maxLength": high})),
+    ];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let some = prop::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            (prop_oneof![Just("anyOf"), Just("oneOf"), Just("allOf")], some).prop_map(|(key, parts)| json!({key: parts})),
+            (inner.clone(), 0..5_u32).prop_map(|(items, least)| json!({"type": "array", "items": items, "minItems": least})),
+            (inner.clone(), inner).prop_map(|(a, b)| json!({"properties": {"a": a, "b": b}, "required": ["b"]})),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_schema_is_satisfied_or_refused_with_a_reason(schema in any_schema(), seed: u64) {
+        match write(&schema, seed) {
+            Ok(instance) => prop_assert!(jsonschema::is_valid(&schema, &instance), "{schema}: {instance}"),
+            Err(refused) => prop_assert!(!refused.message.is_empty()),
+        }
+    }
 }

@@ -17,15 +17,15 @@ use crate::types::limits::SCHEMA_DEPTH_MAX;
 const GENEROUS_DEPTH: u32 = 6;
 
 /// An instance of `schema`, not yet validated.
-pub(super) fn write(schema: &Value, stream: Stream) -> Result<Value, SchemaRefused> {
-    let mut author = Author { root: schema, stream, budget: Budget::new() };
+pub(super) fn write(schema: &Value, stream: Stream, budget: &mut Budget) -> Result<Value, SchemaRefused> {
+    let mut author = Author { root: schema, stream, budget };
     author.value(schema, "", 0)
 }
 
 struct Author<'a> {
     root: &'a Value,
     stream: Stream,
-    budget: Budget,
+    budget: &'a mut Budget,
 }
 
 impl Author<'_> {
@@ -33,7 +33,7 @@ impl Author<'_> {
         if depth > SCHEMA_DEPTH_MAX {
             return Err(refuse(pointer, format!("instances nest deeper than {SCHEMA_DEPTH_MAX} levels; let the recursion end")));
         }
-        let shape = flatten(self.root, node, pointer, &mut self.budget)?;
+        let shape = flatten(self.root, node, pointer, self.budget)?;
         for key in ["anyOf", "oneOf"] {
             if shape.get(key).is_some_and(Value::is_array) {
                 return self.alternative(shape, key, pointer, depth);
