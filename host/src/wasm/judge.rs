@@ -27,6 +27,7 @@ fn bad<T>(field: &'static str, value: impl ToString, rule: impl Into<String>) ->
 }
 
 /// Judges a fault's verdict.
+#[inline]
 pub(super) fn verdict(given: fault::Verdict) -> Result<Verdict, BadAnswer> {
     use fault::Verdict as Given;
     Ok(match given {
@@ -95,24 +96,29 @@ fn position(given: fault::Position) -> Result<Position, BadAnswer> {
 }
 
 /// Judges a latency model's schedule.
+#[inline]
 pub(super) fn schedule(given: latency::Schedule) -> Result<Schedule, BadAnswer> {
-    if given.pauses.len() > limits::PLUGIN_ITEMS_MAX {
-        return bad("pauses", format!("{} long", given.pauses.len()), format!("{} is the most", limits::PLUGIN_ITEMS_MAX));
-    }
-    let first = delay("first", given.first)?;
-    let between = delay("between", given.between)?;
-    if given.pauses.iter().any(|pause| pause.after_token == 0) {
-        return bad("pauses.after-token", 0, "tokens are counted from 1");
-    }
-    for pause in &given.pauses {
-        wait_us("pauses.us", pause.us)?;
-    }
-    let mut pauses: Vec<Pause> =
-        given.pauses.into_iter().map(|pause| Pause { after_token: pause.after_token, us: pause.us }).collect();
-    pauses.sort_by_key(|pause| pause.after_token);
-    Ok(Schedule { first, between, pauses })
+    // Most schedules have no pauses, and an empty list needs none of what follows.
+    let pauses = if given.pauses.is_empty() { Vec::new() } else { pauses(given.pauses)? };
+    Ok(Schedule { first: delay("first", given.first)?, between: delay("between", given.between)?, pauses })
 }
 
+fn pauses(given: Vec<latency::Pause>) -> Result<Vec<Pause>, BadAnswer> {
+    if given.len() > limits::PLUGIN_ITEMS_MAX {
+        return bad("pauses", format!("{} long", given.len()), format!("{} is the most", limits::PLUGIN_ITEMS_MAX));
+    }
+    if given.iter().any(|pause| pause.after_token == 0) {
+        return bad("pauses.after-token", 0, "tokens are counted from 1");
+    }
+    for pause in &given {
+        wait_us("pauses.us", pause.us)?;
+    }
+    let mut pauses: Vec<Pause> = given.into_iter().map(|pause| Pause { after_token: pause.after_token, us: pause.us }).collect();
+    pauses.sort_by_key(|pause| pause.after_token);
+    Ok(pauses)
+}
+
+#[inline]
 fn delay(field: &'static str, given: latency::Delay) -> Result<Delay, BadAnswer> {
     Ok(match given {
         latency::Delay::Us(us) => Delay::Us(wait_us(field, us)?),

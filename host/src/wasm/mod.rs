@@ -1,9 +1,9 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
-//! Begin with [`PluginHost::load`] and follow a call: [`maker`] checks options and fills a [`pool`]; [`adapter`] asks an
-//! [`instance`] from it; [`judge`] looks at what comes back. [`limits`], [`ticker`] and [`breaker`] see to it that a bad plugin costs
-//! nobody else anything; [`error`] says what it did. [`host_services`] with [`state`] and [`wasi`] are all that a guest can reach.
-//! [`engine_config`] and [`compile_cache`] are about compiled code, [`standard_pack`] holds the embedded plugins, [`bindings`] is generated.
+//! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
+//! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
+//! nobody else anything; `error` says what it did. `host_services` with `state` and `wasi` are all that a guest can reach.
+//! `engine_config` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is generated.
 //! A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;

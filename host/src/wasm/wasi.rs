@@ -257,7 +257,7 @@ fn define_clock(to: &mut LinkerInstance<'_, Guest>, interface: &str, function: &
 fn define_random(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime::Result<bool> {
     match function {
         "get-random-u64" | "get-insecure-random-u64" => {
-            to.func_wrap(function, |mut store, ()| Ok((store.data_mut().draws.bits(),)))?;
+            to.func_wrap(function, |mut store, ()| Ok((store.data_mut().draws().bits(),)))?;
         }
         "get-random-bytes" | "get-insecure-random-bytes" => to.func_wrap(function, |mut store, (len,): (u64,)| {
             use rand::Rng;
@@ -265,7 +265,7 @@ fn define_random(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             guest.charge(len)?;
             let mut bytes = vec![0; len.min(limits::GUEST_TRANSFER_BYTES)];
-            guest.draws.fill_bytes(&mut bytes);
+            guest.draws().fill_bytes(&mut bytes);
             Ok((bytes,))
         })?,
         // Hash maps ask for this once in an instance's life, whichever call comes first. The same answer everywhere keeps the order
