@@ -1,7 +1,7 @@
 //! What the host knows about one instance while it runs: the data of its store.
 //!
-//! It holds the request in hand, what is left of the call's budgets, and what the guest has said. Everything about one call is set
-//! by [`Guest::begin`] and let go by [`Guest::end`], so that nothing of one request is there for the next.
+//! It holds the request in hand, what is left of the call's budgets, and what the guest has said. Everything about one call is
+//! set by [`Guest::begin`] and let go by [`Guest::end`], so that nothing of one request is there for the next.
 
 use std::sync::Arc;
 
@@ -132,7 +132,8 @@ impl Guest {
         }
         self.log_left -= 1;
         if self.log_left == 0 {
-            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {} lines", limits::GUEST_LOG_LINES);
+            let lines = limits::GUEST_LOG_LINES;
+            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {lines} lines");
             return false;
         }
         true

@@ -1,8 +1,8 @@
 //! Ready instances of one plugin with one set of options.
 //!
-//! Each worker has a slot of its own, in the pool and not in the thread, so that an idle thread keeps no old generation alive. All
-//! others (the slow lane, tests) and workers whose instance has just been lost take from a small queue of spares. The janitor, one
-//! thread for all pools, refills that queue and drops what has been retired, so that neither costs a request.
+//! Each worker has a slot of its own, in the pool and not in the thread, so that an idle thread keeps no old generation alive.
+//! All others (the slow lane, tests) and workers whose instance has just been lost take from a small queue of spares. The
+//! janitor, one thread for all pools, refills that queue and drops what has been retired, so that neither costs a request.
 //! An instance is replaced after a bounded number of calls, which differs from one to the next so that they do not all go at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -131,8 +131,8 @@ impl Pool {
     ) -> Result<R, BehaviorError> {
         let Some(pass) = self.breaker.admit(call.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
-        // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which costs a
-        // schedule as much as all other bookkeeping together.
+        // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
+        // costs a schedule as much as all other bookkeeping together.
         let mut given = None;
         let ask = |instance: &mut Instance| {
             given = Some(ask(instance)?);

@@ -2,9 +2,10 @@
 //! Python's and JavaScript's interpreters for more.
 //!
 //! The component's own list of imports decides what is defined, in whatever 0.2 version it names. Interfaces inside
-//! `wasi:cli/imports` are answered: the environment is empty, clocks show plan time, random bytes are drawn from the call, output goes
-//! to the plugin's log, and every function that could reach further traps by name. Anything else is refused before the first call.
-//! This is not `wasmtime-wasi`: its synchronous functions block on an async runtime, and panic when one is already running.
+//! `wasi:cli/imports` are answered: the environment is empty, clocks show plan time, random bytes are drawn from the call,
+//! output goes to the plugin's log, and every function that could reach further traps by name. Anything else is refused before
+//! the first call. This is not `wasmtime-wasi`: its synchronous functions block on an async runtime, and panic when one is
+//! already running.
 
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, ResourceDynamic, ResourceType};
@@ -268,8 +269,8 @@ fn define_random(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime
             guest.draws().fill_bytes(&mut bytes);
             Ok((bytes,))
         })?,
-        // Hash maps ask for this once in an instance's life, whichever call comes first. The same answer everywhere keeps the order
-        // of a map's keys from depending on which instance a request met.
+        // Hash maps ask for this once in an instance's life, whichever call comes first. The same answer everywhere keeps the
+        // order of a map's keys from depending on which instance a request met.
         "insecure-seed" => to.func_wrap(function, |_, ()| Ok(((0x5169_6d77_7269_6768_u64, 1_u64),)))?,
         _ => return Ok(false),
     }
