@@ -1,9 +1,9 @@
 //! Compiles the standard pack: the plugins that every copy of the program carries.
 //!
-//! The same cargo builds them for `wasm32-wasip2` from `plugins/`, in a target directory of their own below `OUT_DIR`, with `--locked`
-//! and without the flags and wrappers that are meant for the host. The components are copied to `OUT_DIR`; `standard_pack.rs` there
-//! is an expression, a slice of `(name, bytes)`, for `include!`. So a fresh clone needs nothing but the Wasm target, which
-//! `rust-toolchain.toml` names.
+//! The same cargo builds them for `wasm32-wasip2` from `plugins/`, in a target directory of their own below `OUT_DIR`, with
+//! `--locked` and without the flags and wrappers that are meant for the host. The components are copied to `OUT_DIR`;
+//! `standard_pack.rs` there is an expression, a slice of `(name, bytes)`, for `include!`. So a fresh clone needs nothing but the
+//! Wasm target, which `rust-toolchain.toml` names.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

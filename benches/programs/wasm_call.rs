@@ -1,8 +1,8 @@
 //! What a call through the plugin host costs beside the same typed call made with wasmtime alone, kind by kind.
 //!
 //! Build the test guests in `plugins/` first, then give the component's path:
-//! `cargo run --release -p simwright-benches --bin wasm_call -- adversary.wasm`. Both sides run in one process, in turn, and the best
-//! round of each counts, so that a busy machine disturbs the ratio least. Budget: 1.3.
+//! `cargo run --release -p simwright-benches --bin wasm_call -- adversary.wasm`. Both sides run in one process, in turn, and the
+//! best round of each counts, so that a busy machine disturbs the ratio least. Budget: 1.3.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 use std::sync::Arc;

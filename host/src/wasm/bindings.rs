@@ -1,6 +1,6 @@
 //! Generated from `wit/`, nothing else. The world exports everything; what a component really exports is found interface by
 //! interface, so that one set of types serves every kind of plugin.
-//! Imports may refuse: a refusal ends the call and names its cause. Floor 2 alone knows these types; `adapter` turns them into ours.
+//! Imports may refuse: a refusal ends the call and names its cause. `adapter` and `judge` turn these types into the host's own.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated code")]
 
 wasmtime::component::bindgen!({

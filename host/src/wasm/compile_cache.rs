@@ -1,9 +1,9 @@
 //! Compiled code on disk, so that a start does not wait for the compiler.
 //!
 //! Loading compiled code means running it, so nobody else may put it there: the folder is private, and each file carries an HMAC
-//! under a key that lies beside it, over its name and its content, checked before wasmtime sees a byte. A file's name is the digest
-//! of the component and of everything that the engine's code depends on. Whatever is wrong with the folder or a file only means that
-//! the compiler runs; the cache never makes a start fail.
+//! under a key that lies beside it, over its name and its content, checked before wasmtime sees a byte. A file's name is the
+//! digest of the component and of everything that the engine's code depends on. Whatever is wrong with the folder or a file only
+//! means that the compiler runs; the cache never makes a start fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,7 +27,8 @@ pub(super) struct CompileCache {
 }
 
 impl CompileCache {
-    /// The cache in `folder`, which is made if it is not there. A folder that cannot be trusted or used is a warning, not an error.
+    /// The cache in `folder`, which is made if it is not there. A folder that cannot be trusted or used is a warning, not an
+    /// error.
     pub(super) fn open(folder: Option<&Path>) -> Self {
         let place = folder.and_then(|folder| match prepare(folder) {
             Ok(key) => Some((folder.to_owned(), key)),
@@ -145,8 +146,9 @@ fn load(engine: &Engine, path: &Path, name: &str, key: &[u8; 32]) -> Option<Comp
         tracing::warn!("a compiled plugin is compiled again: `{}` has been changed", path.display());
         return None;
     }
-    // SAFETY: `deserialize` trusts its input to be what `serialize` gave. The tag shows that the holder of the key wrote exactly these
-    // bytes under this name, and only `store` does that, with the result of `serialize`. wasmtime checks engine and version itself.
+    // SAFETY: `deserialize` trusts its input to be what `serialize` gave. The tag shows that the holder of the key wrote exactly
+    // these bytes under this name, and only `store` does that, with the result of `serialize`. wasmtime checks engine and
+    // version itself.
     #[allow(unsafe_code, reason = "the only way to load compiled code; its input is authenticated above")]
     unsafe { Component::deserialize(engine, code) }.ok()
 }

@@ -1,8 +1,9 @@
 //! The two wasmtime engines and the reason for every switch.
 //!
-//! The live engine counts time in epochs: nearly free, but what a call may do depends on the machine. The deterministic one counts
-//! fuel, so that virtual time and `plugin test` give the same result everywhere. Both are settings of compiled code as well, so each
-//! has compiled code of its own in the cache. Sizes come from [`limits`]; wasmtime's defaults are never relied upon for them.
+//! The live engine counts time in epochs: nearly free, but what a call may do depends on the machine. The deterministic one
+//! counts fuel, so that virtual time and `plugin test` give the same result everywhere. Both are settings of compiled code as
+//! well, so each has compiled code of its own in the cache. Sizes come from [`limits`]; wasmtime's defaults are never relied
+//! upon for them.
 
 use std::num::NonZeroUsize;
 

@@ -1,7 +1,7 @@
 //! What the host knows about one instance while it runs: the data of its store.
 //!
-//! It holds the request in hand, what is left of the call's budgets, and what the guest has said. Everything about one call is set
-//! by [`Guest::begin`] and let go by [`Guest::end`], so that nothing of one request is there for the next.
+//! It holds the request in hand, what is left of the call's budgets, and what the guest has said. Everything about one call is
+//! set by [`Guest::begin`] and let go by [`Guest::end`], so that nothing of one request is there for the next.
 
 use std::sync::Arc;
 
@@ -26,8 +26,10 @@ pub(super) struct Guest {
     pub(super) now: Nanos,
     /// Unix time in seconds at which `now` is 0.
     pub(super) epoch_unix_s: u64,
-    /// What WASI's random functions give.
-    pub(super) draws: Stream,
+    /// Seed of the call in hand.
+    seed: u64,
+    /// What WASI's random functions give, once one has been asked: few guests do, and each call would pay.
+    draws: Option<Stream>,
     /// A trial call: it must leave no trace in state, log and metrics.
     pub(super) rehearsal: bool,
     transfer_left: usize,
@@ -57,7 +59,8 @@ impl Guest {
             request: None,
             now: 0,
             epoch_unix_s,
-            draws: Stream::of(0),
+            seed: 0,
+            draws: None,
             rehearsal: false,
             transfer_left: limits::GUEST_TRANSFER_BYTES,
             log_left: limits::GUEST_LOG_LINES,
@@ -69,26 +72,36 @@ impl Guest {
     /// Setting up begins: no request, no time, the same draws for every instance.
     pub(super) fn begin_setup(&mut self) {
         self.renew(limits::GUEST_SETUP_US);
-        self.draws = Key::of_seed(0).named("wasi").stream();
+        self.seed = 0;
     }
 
     /// A behaviour's call begins, with `time_us` of CPU time.
+    #[inline]
     pub(super) fn begin(&mut self, call: &Call<'_>, time_us: u64) {
         self.renew(time_us);
         self.request = Some(Arc::clone(call.request));
         self.now = call.now;
-        self.draws = Key::of_seed(call.seed).named("wasi").stream();
+        self.seed = call.seed;
     }
 
+    #[inline]
     fn renew(&mut self, time_us: u64) {
         self.watch.begin(time_us);
         self.space.begin();
         self.transfer_left = limits::GUEST_TRANSFER_BYTES;
         self.log_left = limits::GUEST_LOG_LINES;
+        self.draws = None;
         self.words.clear();
     }
 
+    /// The random numbers of this call.
+    pub(super) fn draws(&mut self) -> &mut Stream {
+        let seed = self.seed;
+        self.draws.get_or_insert_with(|| Key::of_seed(seed).named("wasi").stream())
+    }
+
     /// The call has ended: lets go of the request and says what was left unsaid.
+    #[inline]
     pub(super) fn end(&mut self) {
         self.request = None;
         for output in [Output::Out, Output::Error] {
@@ -119,7 +132,8 @@ impl Guest {
         }
         self.log_left -= 1;
         if self.log_left == 0 {
-            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {} lines", limits::GUEST_LOG_LINES);
+            let lines = limits::GUEST_LOG_LINES;
+            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {lines} lines");
             return false;
         }
         true

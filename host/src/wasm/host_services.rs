@@ -1,7 +1,7 @@
 //! What a guest may call, apart from the empty WASI next door: the request in hand, its plugin's state, its log.
 //!
-//! Every function is short and bounded, since an epoch that ends does not interrupt the host. What it hands over is charged to the
-//! call. Outside a behaviour's call there is no request; in a rehearsal nothing is kept or said.
+//! Every function is short and bounded, since an epoch that ends does not interrupt the host. What it hands over is charged to
+//! the call. Outside a behaviour's call there is no request; in a rehearsal nothing is kept or said.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,7 +32,8 @@ impl Home {
         Self { name: name.to_owned(), state, counters: Mutex::default() }
     }
 
-    /// Adds to a counter of the plugin's own. Names beyond [`limits::PLUGIN_COUNTERS_MAX`] are not counted: each would be a series.
+    /// Adds to a counter of the plugin's own. Names beyond [`limits::PLUGIN_COUNTERS_MAX`] are not counted: each would be a
+    /// series.
     fn count(&self, name: &str, by: u64) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = counters.get(name) {

@@ -185,6 +185,7 @@ fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result
     Ok(())
 }
 
+#[inline]
 fn give_time(store: &mut Store<Guest>, meter: Meter, time_us: u64) {
     match meter {
         Meter::Cpu => store.set_epoch_deadline(FIRST_LOOK_TICKS),
@@ -258,6 +259,7 @@ impl Instance {
     }
 
     /// Makes one call of a behaviour.
+    #[inline]
     pub(super) fn call<R>(
         &mut self,
         mould: &Mould,
@@ -270,6 +272,7 @@ impl Instance {
         self.enter(mould, kind.function(), ask)
     }
 
+    #[inline]
     fn enter<R>(
         &mut self,
         mould: &Mould,
@@ -282,7 +285,9 @@ impl Instance {
         match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(diagnose(&mould.name, function, &error, self.store.data())),
-            Err(_) => Err(PluginError::new(&mould.name, Cause::Host, format!("the host failed while `{function}` called it"))),
+            Err(_panic) => {
+                Err(PluginError::new(&mould.name, Cause::Host, format!("the host failed while `{function}` called it")))
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! Judges every value that a guest returns before anybody uses it, and turns it into the host's own types.
 //!
-//! What makes no sense is refused with the field and the value; nothing is guessed or clamped, so that a mistake is seen at once. Only
-//! the order of pauses is put right: sorted by token they mean the same.
-//! Texts are bounded in bytes before they get here. Names and codes may reach headers and logs, so they hold no control characters;
-//! texts of answers may hold anything, since dialects escape them.
+//! What makes no sense is refused with the field and the value; nothing is guessed or clamped, so that a mistake is
+//! seen at once. Only the order of pauses is put right: sorted by token they mean the same.
+//! Texts are bounded in bytes before they get here. Names and codes may reach headers and logs, so they hold no control
+//! characters; texts of answers may hold anything, since dialects escape them.
 
 use crate::behavior::fault::{Cut, Damage, HttpError, Named, Position, Verdict};
 use crate::behavior::latency::{Delay, LogNormal, Pause, Schedule};
@@ -27,6 +27,7 @@ fn bad<T>(field: &'static str, value: impl ToString, rule: impl Into<String>) ->
 }
 
 /// Judges a fault's verdict.
+#[inline]
 pub(super) fn verdict(given: fault::Verdict) -> Result<Verdict, BadAnswer> {
     use fault::Verdict as Given;
     Ok(match given {
@@ -95,24 +96,29 @@ fn position(given: fault::Position) -> Result<Position, BadAnswer> {
 }
 
 /// Judges a latency model's schedule.
+#[inline]
 pub(super) fn schedule(given: latency::Schedule) -> Result<Schedule, BadAnswer> {
-    if given.pauses.len() > limits::PLUGIN_ITEMS_MAX {
-        return bad("pauses", format!("{} long", given.pauses.len()), format!("{} is the most", limits::PLUGIN_ITEMS_MAX));
-    }
-    let first = delay("first", given.first)?;
-    let between = delay("between", given.between)?;
-    if given.pauses.iter().any(|pause| pause.after_token == 0) {
-        return bad("pauses.after-token", 0, "tokens are counted from 1");
-    }
-    for pause in &given.pauses {
-        wait_us("pauses.us", pause.us)?;
-    }
-    let mut pauses: Vec<Pause> =
-        given.pauses.into_iter().map(|pause| Pause { after_token: pause.after_token, us: pause.us }).collect();
-    pauses.sort_by_key(|pause| pause.after_token);
-    Ok(Schedule { first, between, pauses })
+    // Most schedules have no pauses, and an empty list needs none of what follows.
+    let pauses = if given.pauses.is_empty() { Vec::new() } else { pauses(given.pauses)? };
+    Ok(Schedule { first: delay("first", given.first)?, between: delay("between", given.between)?, pauses })
 }
 
+fn pauses(given: Vec<latency::Pause>) -> Result<Vec<Pause>, BadAnswer> {
+    if given.len() > limits::PLUGIN_ITEMS_MAX {
+        return bad("pauses", format!("{} long", given.len()), format!("{} is the most", limits::PLUGIN_ITEMS_MAX));
+    }
+    if given.iter().any(|pause| pause.after_token == 0) {
+        return bad("pauses.after-token", 0, "tokens are counted from 1");
+    }
+    for pause in &given {
+        wait_us("pauses.us", pause.us)?;
+    }
+    let mut pauses: Vec<Pause> = given.into_iter().map(|pause| Pause { after_token: pause.after_token, us: pause.us }).collect();
+    pauses.sort_by_key(|pause| pause.after_token);
+    Ok(pauses)
+}
+
+#[inline]
 fn delay(field: &'static str, given: latency::Delay) -> Result<Delay, BadAnswer> {
     Ok(match given {
         latency::Delay::Us(us) => Delay::Us(wait_us(field, us)?),
@@ -264,18 +270,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn accepted_schedules_keep_every_bound(first in any_delay(), between in any_delay(), pauses in prop::collection::vec(any::<(u32, u32)>(), 0..4)) {
+        fn accepted_schedules_keep_every_bound(
+            first in any_delay(), between in any_delay(), pauses in prop::collection::vec(any::<(u32, u32)>(), 0..4),
+        ) {
             let pauses = pauses.into_iter().map(|(after_token, us)| latency::Pause { after_token, us }).collect();
             if let Ok(schedule) = schedule(latency::Schedule { first, between, pauses }) {
                 prop_assert!(u64::from(longest_us(&schedule.first)) <= limits::DELAY_US_MAX);
                 prop_assert!(u64::from(longest_us(&schedule.between)) <= limits::DELAY_US_MAX);
                 prop_assert!(schedule.pauses.is_sorted_by_key(|pause| pause.after_token));
-                prop_assert!(schedule.pauses.iter().all(|pause| pause.after_token > 0 && u64::from(pause.us) <= limits::DELAY_US_MAX));
+                let in_bounds = |pause: &Pause| pause.after_token > 0 && u64::from(pause.us) <= limits::DELAY_US_MAX;
+                prop_assert!(schedule.pauses.iter().all(in_bounds));
             }
         }
 
         #[test]
-        fn accepted_errors_can_be_sent(status in any::<u16>(), retry_after_ms in any::<Option<u32>>(), message in any::<Option<String>>(), code in any::<Option<String>>()) {
+        fn accepted_errors_can_be_sent(
+            status in any::<u16>(), retry_after_ms in any::<Option<u32>>(), message in any::<Option<String>>(),
+            code in any::<Option<String>>(),
+        ) {
             let given = fault::HttpError { status, retry_after_ms, message, code };
             if let Ok(Verdict::Error(error)) = verdict(fault::Verdict::Error(given)) {
                 prop_assert!((400..=599).contains(&error.status));

@@ -1,8 +1,8 @@
 //! What one guest may use, and what happens when it wants more.
 //!
 //! Memory and tables: growth beyond the limit is refused as the instruction allows (-1), and remembered, so that the abort that
-//! usually follows is called by its name. Time: when an epoch ends the guest's thread looks at its own CPU time and goes on if the
-//! guest has not used it up; a busy machine must not kill the innocent. A cap in wall time stops the rest.
+//! usually follows is called by its name. Time: when an epoch ends the guest's thread looks at its own CPU time and goes on if
+//! the guest has not used it up; a busy machine must not kill the innocent. A cap in wall time stops the rest.
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 

@@ -1,10 +1,10 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
-//! Begin with [`PluginHost::load`] and follow a call: [`maker`] checks options and fills a [`pool`]; [`adapter`] asks an
-//! [`instance`] from it; [`judge`] looks at what comes back. [`limits`], [`ticker`] and [`breaker`] see to it that a bad plugin costs
-//! nobody else anything; [`error`] says what it did. [`host_services`] with [`state`] and [`wasi`] are all that a guest can reach.
-//! [`engine_config`] and [`compile_cache`] are about compiled code, [`standard_pack`] holds the embedded plugins, [`bindings`] is generated.
-//! A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
+//! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
+//! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
+//! nobody else anything; `error` says what it did. `host_services` with `state` and `wasi` are all that a guest can reach.
+//! `engine_config` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -100,7 +100,8 @@ impl<'a> LoadSpec<'a> {
 }
 
 impl PluginHost {
-    /// Prepares to run plugins. Fails where the system gives neither the address space (about 4 TiB, never filled) nor the threads.
+    /// Prepares to run plugins. Fails where the system gives neither the address space (about 4 TiB, never filled) nor the
+    /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
         let engine = engine_config::engine(config.meter)?;
         let ticker = match config.meter {
@@ -120,8 +121,8 @@ impl PluginHost {
         Ok(Self { engine, cache, states: state::Store::default(), threads, config })
     }
 
-    /// Loads a plugin: checks its file, what it imports and exports and its version, compiles it or takes it from the cache, and asks
-    /// it what it is. Slow when it must compile: never on a worker.
+    /// Loads a plugin: checks its file, what it imports and exports and its version, compiles it or takes it from the cache, and
+    /// asks it what it is. Slow when it must compile: never on a worker.
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
         check_file(&spec)?;
         let component = self

@@ -1,8 +1,8 @@
 //! Ready instances of one plugin with one set of options.
 //!
-//! Each worker has a slot of its own, in the pool and not in the thread, so that an idle thread keeps no old generation alive. All
-//! others (the slow lane, tests) and workers whose instance has just been lost take from a small queue of spares. The janitor, one
-//! thread for all pools, refills that queue and drops what has been retired, so that neither costs a request.
+//! Each worker has a slot of its own, in the pool and not in the thread, so that an idle thread keeps no old generation alive.
+//! All others (the slow lane, tests) and workers whose instance has just been lost take from a small queue of spares. The
+//! janitor, one thread for all pools, refills that queue and drops what has been retired, so that neither costs a request.
 //! An instance is replaced after a bounded number of calls, which differs from one to the next so that they do not all go at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -121,6 +121,7 @@ impl Pool {
     }
 
     /// Asks a behaviour, judges its answer and counts what happened.
+    #[inline]
     pub(super) fn call<G, R>(
         &self,
         kind: Kind,
@@ -130,14 +131,23 @@ impl Pool {
     ) -> Result<R, BehaviorError> {
         let Some(pass) = self.breaker.admit(call.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
-        let result = match self.own_slot() {
+        // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
+        // costs a schedule as much as all other bookkeeping together.
+        let mut given = None;
+        let ask = |instance: &mut Instance| {
+            given = Some(ask(instance)?);
+            Ok(())
+        };
+        let asked = match self.own_slot() {
             Some(mut slot) => self.call_in_slot(&mut slot, kind, call, ask),
             None => self.call_spare(kind, call, ask),
         };
-        let judged = result.and_then(|given| {
-            judge(given)
-                .map_err(|bad| PluginError::new(&self.mould.name, Cause::BadAnswer, format!("it returned a bad answer: {bad}")))
-        });
+        let judged = match (asked, given) {
+            (Ok(()), Some(given)) => judge(given)
+                .map_err(|bad| PluginError::new(&self.mould.name, Cause::BadAnswer, format!("it returned a bad answer: {bad}"))),
+            (Ok(()), None) => Err(PluginError::new(&self.mould.name, Cause::Host, "its answer was lost")),
+            (Err(error), _) => Err(error),
+        };
         match judged {
             Ok(value) => {
                 if pass == Pass::Probe {
@@ -150,6 +160,7 @@ impl Pool {
     }
 
     /// The calling worker's slot, unless the caller is no worker or this pool has no instances to keep.
+    #[inline]
     fn own_slot(&self) -> Option<MutexGuard<'_, Option<Box<Instance>>>> {
         if self.fresh_per_call {
             return None;
@@ -162,13 +173,14 @@ impl Pool {
         }
     }
 
-    fn call_in_slot<G>(
+    #[inline]
+    fn call_in_slot(
         &self,
         slot: &mut Option<Box<Instance>>,
         kind: Kind,
         call: &Call<'_>,
-        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<G>,
-    ) -> Result<G, PluginError> {
+        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
+    ) -> Result<(), PluginError> {
         let instance = match slot {
             Some(instance) => instance,
             None => slot.insert(self.spare()?),
@@ -184,12 +196,12 @@ impl Pool {
         result
     }
 
-    fn call_spare<G>(
+    fn call_spare(
         &self,
         kind: Kind,
         call: &Call<'_>,
-        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<G>,
-    ) -> Result<G, PluginError> {
+        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
+    ) -> Result<(), PluginError> {
         let mut instance = self.spare()?;
         let result = self.ask(&mut instance, kind, call, ask);
         if result.is_err() || instance.calls_left == 0 || self.fresh_per_call {
@@ -201,13 +213,14 @@ impl Pool {
     }
 
     /// The call itself, timed now and then. Sets `calls_left` to 0 when the instance should be replaced.
-    fn ask<G>(
+    #[inline]
+    fn ask(
         &self,
         instance: &mut Instance,
         kind: Kind,
         call: &Call<'_>,
-        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<G>,
-    ) -> Result<G, PluginError> {
+        ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
+    ) -> Result<(), PluginError> {
         instance.calls_left -= 1;
         let gauge = &self.gauges[kind as usize];
         let result = if instance.calls_left.is_multiple_of(TIMED_ONE_IN) {

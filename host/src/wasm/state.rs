@@ -1,8 +1,8 @@
 //! State that lives in the host: shared by all instances of a plugin, kept across reloads, the same on both clocks.
 //!
-//! Each plugin, by its name in the scenario, has counters and values, which are apart from each other even under one key. Keys lie
-//! in shards with a lock each, so that workers seldom meet. Lifetimes are in plan time. A shard that is full first forgets what has
-//! expired, and then refuses: forgetting what is alive would make answers depend on the order of requests.
+//! Each plugin, by its name in the scenario, has counters and values, which are apart from each other even under one key. Keys
+//! lie in shards with a lock each, so that workers seldom meet. Lifetimes are in plan time. A shard that is full first forgets
+//! what has expired, and then refuses: forgetting what is alive would make answers depend on the order of requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,8 +55,8 @@ struct Entry<T> {
 }
 
 impl State {
-    /// Adds to a counter, which begins at 0, and gives its new value; it stays at the ends of its range. The error says what is too
-    /// much.
+    /// Adds to a counter, which begins at 0, and gives its new value; it stays at the ends of its range. The error says what is
+    /// too much.
     pub(super) fn add(&self, key: &str, delta: i64, ttl_ms: Option<u32>, now: Nanos) -> Result<i64, String> {
         check_key(key)?;
         let mut shard = self.shard(key);

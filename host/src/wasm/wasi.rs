@@ -2,9 +2,10 @@
 //! Python's and JavaScript's interpreters for more.
 //!
 //! The component's own list of imports decides what is defined, in whatever 0.2 version it names. Interfaces inside
-//! `wasi:cli/imports` are answered: the environment is empty, clocks show plan time, random bytes are drawn from the call, output goes
-//! to the plugin's log, and every function that could reach further traps by name. Anything else is refused before the first call.
-//! This is not `wasmtime-wasi`: its synchronous functions block on an async runtime, and panic when one is already running.
+//! `wasi:cli/imports` are answered: the environment is empty, clocks show plan time, random bytes are drawn from the call,
+//! output goes to the plugin's log, and every function that could reach further traps by name. Anything else is refused before
+//! the first call. This is not `wasmtime-wasi`: its synchronous functions block on an async runtime, and panic when one is
+//! already running.
 
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, ResourceDynamic, ResourceType};
@@ -257,7 +258,7 @@ fn define_clock(to: &mut LinkerInstance<'_, Guest>, interface: &str, function: &
 fn define_random(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime::Result<bool> {
     match function {
         "get-random-u64" | "get-insecure-random-u64" => {
-            to.func_wrap(function, |mut store, ()| Ok((store.data_mut().draws.bits(),)))?;
+            to.func_wrap(function, |mut store, ()| Ok((store.data_mut().draws().bits(),)))?;
         }
         "get-random-bytes" | "get-insecure-random-bytes" => to.func_wrap(function, |mut store, (len,): (u64,)| {
             use rand::Rng;
@@ -265,11 +266,11 @@ fn define_random(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             guest.charge(len)?;
             let mut bytes = vec![0; len.min(limits::GUEST_TRANSFER_BYTES)];
-            guest.draws.fill_bytes(&mut bytes);
+            guest.draws().fill_bytes(&mut bytes);
             Ok((bytes,))
         })?,
-        // Hash maps ask for this once in an instance's life, whichever call comes first. The same answer everywhere keeps the order
-        // of a map's keys from depending on which instance a request met.
+        // Hash maps ask for this once in an instance's life, whichever call comes first. The same answer everywhere keeps the
+        // order of a map's keys from depending on which instance a request met.
         "insecure-seed" => to.func_wrap(function, |_, ()| Ok(((0x5169_6d77_7269_6768_u64, 1_u64),)))?,
         _ => return Ok(false),
     }

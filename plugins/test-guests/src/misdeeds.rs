@@ -63,7 +63,7 @@ fn grow_until_refused() {
 }
 
 /// Uses the stack that only the host sees.
-#[allow(unconditional_recursion, reason = "that is the misdeed")]
+#[allow(unconditional_recursion, clippy::only_used_in_recursion, reason = "that is the misdeed")]
 fn recurse(depth: u64) -> u64 {
     recurse(depth + 1) ^ (recurse(depth + 2) >> 1)
 }

@@ -1,4 +1,6 @@
 //! Values that make no sense, and what guests see of the world.
+//!
+//! The adversary's numbers from 100 return bad values; those from 200 tell, as an error's message, what the guest saw.
 
 use crate::behavior::fault::Verdict;
 use crate::behavior::latency::Delay;

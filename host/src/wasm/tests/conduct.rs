@@ -1,4 +1,6 @@
 //! Guests that behave badly: each costs nobody else anything, and the error names the plugin and what to do.
+//!
+//! The adversary's numbers below 100 are its misdeeds. After each the same behaviour must answer a good call.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! Files, versions, options, pools.
+//!
+//! Broken components are made from the adversary: cut short, or with one text put in place of another.
 
 use std::sync::Arc;
 

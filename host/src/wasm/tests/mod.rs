@@ -1,7 +1,7 @@
 //! The plugin host against good guests and bad ones. The adversary (plugins/test-guests) does what `call.identity` says.
 //!
-//! [`support`] builds it once and sets scenes; [`conduct`] is about bad calls, [`answers`] about bad values and what guests may see,
-//! [`loading`] about files, options and reloads.
+//! [`support`] builds it once and sets scenes; [`conduct`] is about bad calls, [`answers`] about bad values and what guests may
+//! see, [`loading`] about files, options and reloads.
 
 mod answers;
 mod conduct;

@@ -1,4 +1,6 @@
 //! Builds the test guests and sets the scene: a host, the adversary, calls.
+//!
+//! Each test loads the adversary under a name of its own, since state, breaker and metrics belong to the name.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
