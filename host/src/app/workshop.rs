@@ -46,6 +46,7 @@ impl Workshop {
         }
         let ingredients = Ingredients {
             catalog: &catalog,
+            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).collect(),
             number,
             seed: self.fixed_seed.or(scenario.seed).unwrap_or(self.fresh_seed),
             epoch_unix_s: self.clock.epoch_unix_s(),

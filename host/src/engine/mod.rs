@@ -135,8 +135,11 @@ pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
             3 + 1 + count(&message.text) + calls + message.attachments * 85
         })
         .sum();
-    let tools: u32 =
-        request.tools.iter().map(|tool| 7 + count(&tool.name) + tool.parameters.as_ref().map_or(0, |schema| count(schema.get()))).sum();
+    let tools: u32 = request
+        .tools
+        .iter()
+        .map(|tool| 7 + count(&tool.name) + tool.parameters.as_ref().map_or(0, |schema| count(schema.get())))
+        .sum();
     messages + tools + 3
 }
 

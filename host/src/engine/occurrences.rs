@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn repeats_are_counted_by_identity_and_attempt() {
         let occurrences = Occurrences::default();
-        assert_eq!([occurrences.next(7, 0), occurrences.next(7, 0), occurrences.next(7, 1), occurrences.next(8, 0)], [0, 1, 0, 0]);
+        assert_eq!(
+            [occurrences.next(7, 0), occurrences.next(7, 0), occurrences.next(7, 1), occurrences.next(8, 0)],
+            [0, 1, 0, 0]
+        );
     }
 
     #[test]
@@ -94,7 +97,8 @@ mod tests {
             }
         }
         assert!(occurrences.next(u64::MAX, 0) > 2_000);
-        let held: usize = occurrences.shards.iter().map(|shard| shard.lock().unwrap().newer.len() + shard.lock().unwrap().older.len()).sum();
+        let held: usize =
+            occurrences.shards.iter().map(|shard| shard.lock().unwrap().newer.len() + shard.lock().unwrap().older.len()).sum();
         assert!(held <= 2 * OCCURRENCES_MAX, "{held}");
     }
 }

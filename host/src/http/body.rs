@@ -86,8 +86,7 @@ impl Body for StreamBody {
         }
         loop {
             let now = this.clock.now();
-            let mut page =
-                Page { renderer: &mut *this.renderer, out: BytesMut::new(), wire: this.connection.wire() };
+            let mut page = Page { renderer: &mut *this.renderer, out: BytesMut::new(), wire: this.connection.wire() };
             let moment = this.playback.play(now, &mut page);
             let out = page.out;
             if !out.is_empty() {
@@ -173,14 +172,7 @@ pub struct WholeBody {
 
 impl WholeBody {
     /// A body of `bytes`, due at `due`. With a cut, they are what leaves before it.
-    pub fn new(
-        bytes: Bytes,
-        due: u64,
-        cut: Option<(Cut, CutBy)>,
-        sleep: Sleep,
-        connection: InFlight,
-        clock: RealClock,
-    ) -> Self {
+    pub fn new(bytes: Bytes, due: u64, cut: Option<(Cut, CutBy)>, sleep: Sleep, connection: InFlight, clock: RealClock) -> Self {
         Self { bytes, cut, sleep, connection, clock, due }
     }
 }

@@ -70,7 +70,8 @@ impl Visit {
         let begun = match read(body).await.and_then(|body| self.dialect.parse_chat(body, headers)) {
             Ok(request) => {
                 let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
-                let head = Head { id: 0, created_unix_s: self.door.engine.unix_s(), model: request.model.clone(), fingerprint: 0 };
+                let head =
+                    Head { id: 0, created_unix_s: self.door.engine.unix_s(), model: request.model.clone(), fingerprint: 0 };
                 self.door.engine.begin(request, origin).await.map(|playback| (playback, options, streams, head))
             }
             Err(error) => Err(error),

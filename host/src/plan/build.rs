@@ -14,6 +14,8 @@ use crate::types::problem::{Problem, did_you_mean};
 pub struct Ingredients<'a> {
     /// Everything that the scenario can name.
     pub catalog: &'a Catalog,
+    /// Names that would be in the catalog if they were spelt right: plugins that are loaded only when they are used.
+    pub loadable: Vec<&'a str>,
     /// The number of the new generation.
     pub number: u64,
     /// Seed of the run.
@@ -31,7 +33,7 @@ pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, V
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };
-    let mut builder = Builder { setting, problems: Vec::new() };
+    let mut builder = Builder { setting, loadable: &with.loadable, problems: Vec::new() };
     let (mut faults, mut replies, mut latencies) = (HashMap::new(), HashMap::new(), HashMap::new());
     let catalog = with.catalog;
     let mut models = Vec::with_capacity(scenario.models.len());
@@ -68,15 +70,16 @@ pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, V
     })
 }
 
-struct Builder {
+struct Builder<'a> {
     setting: Setting,
+    loadable: &'a [&'a str],
     problems: Vec<Problem>,
 }
 
 /// Behaviours made so far, by the use that made them: equal uses share one behaviour, and so one pool of instances.
 type Made<B> = HashMap<String, Option<Arc<B>>>;
 
-impl Builder {
+impl Builder<'_> {
     fn slot<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Slot<B>> {
         let primary = self.behaviour(kind, makers, used, made);
         let fallback = match &used.fallback {
@@ -86,19 +89,14 @@ impl Builder {
         Some(Slot { name: used.name.clone(), primary: primary?, fallback })
     }
 
-    fn behaviour<B: ?Sized>(
-        &mut self,
-        kind: &str,
-        makers: &Makers<B>,
-        used: &BehaviorUse,
-        made: &mut Made<B>,
-    ) -> Option<Arc<B>> {
+    fn behaviour<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Arc<B>> {
         let same = format!("{} {}", used.name, used.options);
         if let Some(behaviour) = made.get(&same) {
             return behaviour.clone();
         }
         let Some(maker) = makers.get(&used.name) else {
-            let hint = match did_you_mean(&used.name, makers.keys().map(String::as_str)) {
+            let known = makers.keys().map(String::as_str).chain(self.loadable.iter().copied());
+            let hint = match did_you_mean(&used.name, known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
             };

@@ -93,8 +93,8 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let key = events.named("latency");
     call.seed = key.bits();
     let schedule = ask(&model.latency, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
-    plan.timing =
-        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
+    plan.timing = Timing::of_schedule(schedule, key.named("gap"))
+        .map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
     plan.outcome = resolve(verdict, steps).map_err(|error| failed("fault", "", &error.to_string()))?;
     Ok(())
 }

@@ -93,7 +93,13 @@ impl Work<'_> {
             self.generation.style_names.iter().position(|name| *name == generate.style)
         };
         match style {
-            Some(style) => Ok(Segment::Generated { kind, style: style as u16, seed: key.bits(), tokens: generate.tokens }),
+            Some(style) => Ok(Segment::Generated {
+                kind,
+                style: style as u16,
+                seed: key.bits(),
+                tokens: generate.tokens,
+                whole: generate.tokens,
+            }),
             None => {
                 let known = self.generation.style_names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
                 Err(Refused::Responder(format!("unknown style `{}`; known: {}", generate.style, known.join(", "))))
@@ -145,7 +151,9 @@ impl Work<'_> {
         }
         let (text, ends) = match &segment {
             Segment::Pieces { text, ends, .. } => (text.clone(), ends.clone()),
-            Segment::Generated { style, seed, tokens, .. } => self.write_out(*style, *seed, (*tokens).min(self.left)),
+            Segment::Generated { style, seed, tokens, whole, .. } => {
+                self.write_out(*style, *seed, (*tokens).min(self.left), *whole)
+            }
             Segment::Tool { .. } => return (segment, false),
         };
         let cut = self.request.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(&**stop)).min();
@@ -159,11 +167,11 @@ impl Work<'_> {
         (Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() }, true)
     }
 
-    fn write_out(&self, style: u16, seed: u64, tokens: u32) -> (Box<str>, Box<[u32]>) {
+    fn write_out(&self, style: u16, seed: u64, tokens: u32, whole: u32) -> (Box<str>, Box<[u32]>) {
         let writer = &self.generation.styles[usize::from(style)];
         let mut pen = writer.begin(seed);
         let (mut text, mut ends) = (String::new(), Vec::with_capacity(tokens as usize));
-        for left in (0..tokens).rev() {
+        for left in (whole - tokens..whole).rev() {
             text.push_str(writer.next(&mut pen, left));
             ends.push(text.len() as u32);
         }
@@ -184,7 +192,7 @@ fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
         (text[..ends.last().copied().unwrap_or(0) as usize].into(), ends.into())
     };
     Some(match segment {
-        Segment::Generated { kind, style, seed, .. } => Segment::Generated { kind, style, seed, tokens: limit },
+        Segment::Generated { kind, style, seed, whole, .. } => Segment::Generated { kind, style, seed, tokens: limit, whole },
         Segment::Pieces { kind, text, ends } => {
             let (text, ends) = cut(&text, &ends, limit as usize);
             Segment::Pieces { kind, text, ends }

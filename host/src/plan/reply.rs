@@ -38,8 +38,10 @@ pub enum Segment {
         style: u16,
         /// What the text is drawn from.
         seed: u64,
-        /// Its length.
+        /// How many of its tokens are sent.
         tokens: u32,
+        /// How many it would have if nothing cut it: a text that is cut does not end well.
+        whole: u32,
     },
     /// Text that is there already.
     Pieces {
@@ -171,10 +173,10 @@ impl ChoiceCursor {
             return;
         }
         match &choice.segments[self.segment as usize] {
-            Segment::Generated { kind, style, seed, tokens } => {
+            Segment::Generated { kind, style, seed, whole, .. } => {
                 let writer = &styles[usize::from(*style)];
                 let pen = self.pen.get_or_insert_with(|| writer.begin(*seed));
-                let text = writer.next(pen, tokens - self.piece - 1);
+                let text = writer.next(pen, whole - self.piece - 1);
                 sink(StreamEvent::Text { choice: number, kind: *kind, text, logprob });
             }
             Segment::Pieces { kind, text, ends } => {

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn deadlines_add_up_without_drift() {
-        let schedule = Schedule { first: Delay::Us(50_000), between: Delay::Us(10_000), pauses: vec![Pause { after_token: 2, us: 5_000 }] };
+        let schedule =
+            Schedule { first: Delay::Us(50_000), between: Delay::Us(10_000), pauses: vec![Pause { after_token: 2, us: 5_000 }] };
         assert_eq!(offsets(schedule, 4), [50_000_000, 60_000_000, 75_000_000, 85_000_000]);
     }
 

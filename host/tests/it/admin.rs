@@ -7,6 +7,7 @@ models:
   - match: admin-model
     latency: { constant: { first: 2ms, between: 1ms } }
     reply: { text: { tokens: 10 } }
+  - match: admin-secret
   - match: admin-failing
     faults: [{ http-error: { rate: 100%, status: 429, retry-after: 1s } }]
 ";
@@ -53,7 +54,7 @@ fn a_page_that_rebinds_its_name_to_loopback_gets_nothing() {
 #[test]
 fn credentials_appear_in_no_metric() {
     let host = TestHost::start(SCENARIO);
-    host.chat_with(&ask("admin-model", "secret"), &[("authorization", "Bearer sk-canary-4711"), ("x-api-key", "canary-4712")]);
+    host.chat_with(&ask("admin-secret", "secret"), &[("authorization", "Bearer sk-canary-4711"), ("x-api-key", "canary-4712")]);
     let metrics = host.metrics();
     assert!(!metrics.contains("canary"), "{metrics}");
 }

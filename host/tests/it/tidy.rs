@@ -128,7 +128,10 @@ fn imports_point_down_the_floors() {
         for (line, imported) in imports(&text) {
             let allowed = imported == module || floor_of(&imported).is_some_and(|below| below < floor);
             if !allowed {
-                broken.push(format!("{}:{line}: `{module}` (floor {floor}) imports `{imported}`, which is not below it", path.display()));
+                broken.push(format!(
+                    "{}:{line}: `{module}` (floor {floor}) imports `{imported}`, which is not below it",
+                    path.display()
+                ));
             }
         }
     }
@@ -179,8 +182,12 @@ fn every_file_is_part_of_its_crate_and_has_a_telling_name() {
         if EMPTY_NAMES.contains(&stem) {
             broken.push(format!("{}: a name that says nothing; which noun is missing?", path.display()));
         }
-        let is_root = matches!(stem, "lib" | "main" | "build") || path.components().any(|part| part.as_os_str() == "bin" || part.as_os_str() == "benches") && path.parent().is_some_and(|parent| !parent.ends_with("src"));
-        let is_test_root = path.parent().is_some_and(|parent| parent.ends_with("tests") || parent.ends_with("examples") || parent.ends_with("programs"));
+        let is_root = matches!(stem, "lib" | "main" | "build")
+            || path.components().any(|part| part.as_os_str() == "bin" || part.as_os_str() == "benches")
+                && path.parent().is_some_and(|parent| !parent.ends_with("src"));
+        let is_test_root = path
+            .parent()
+            .is_some_and(|parent| parent.ends_with("tests") || parent.ends_with("examples") || parent.ends_with("programs"));
         if is_root || is_test_root {
             continue;
         }
@@ -191,9 +198,14 @@ fn every_file_is_part_of_its_crate_and_has_a_telling_name() {
             (stem, path.parent().expect("a folder"))
         };
         let parents = [folder.join("mod.rs"), folder.join("lib.rs"), folder.join("main.rs"), folder.with_extension("rs")];
-        let declared = parents.iter().filter_map(|parent| files.get(parent)).any(|text| text.contains(&format!("mod {name};")) || text.contains(&format!("\"{stem}.rs\"")));
+        let declared = parents
+            .iter()
+            .filter_map(|parent| files.get(parent))
+            .any(|text| text.contains(&format!("mod {name};")) || text.contains(&format!("\"{stem}.rs\"")));
         // A `#[path]` in a sibling also makes a file part of its crate.
-        let by_path = files.iter().any(|(other, text)| other.parent() == path.parent() && text.contains(&format!("#[path = \"{stem}.rs\"]")));
+        let by_path = files
+            .iter()
+            .any(|(other, text)| other.parent() == path.parent() && text.contains(&format!("#[path = \"{stem}.rs\"]")));
         if !declared && !by_path {
             broken.push(format!("{}: no `mod` line names it; delete it or include it", path.display()));
         }

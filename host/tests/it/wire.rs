@@ -53,8 +53,7 @@ fn a_stream_and_a_whole_reply_have_one_text() {
 #[test]
 fn two_servers_give_the_same_request_the_same_text() {
     let texts: Vec<Value> = (0..2)
-        .map(|_| TestHost::start(SCENARIO).chat(&ask("wire", "the same"))
-        .json()["choices"][0]["message"]["content"].clone())
+        .map(|_| TestHost::start(SCENARIO).chat(&ask("wire", "the same")).json()["choices"][0]["message"]["content"].clone())
         .collect();
     assert_eq!(texts[0], texts[1]);
 }

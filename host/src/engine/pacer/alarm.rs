@@ -26,7 +26,9 @@ impl Alarm {
         // Zero would switch the timer off.
         let ns = ns.max(1);
         let value = Timespec { tv_sec: (ns / 1_000_000_000).min(i64::MAX as u64) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
-        if let Err(error) = timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &Itimerspec { it_interval: off, it_value: value }) {
+        if let Err(error) =
+            timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &Itimerspec { it_interval: off, it_value: value })
+        {
             tracing::error!(%error, "cannot set the pacer's timer");
         }
     }

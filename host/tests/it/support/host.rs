@@ -1,7 +1,7 @@
 //! The real server on port 0, with a scenario of the test's own in a folder of its own.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -42,10 +42,6 @@ impl TestHost {
     /// Takes the server out, to stop it by hand.
     pub fn into_app(mut self) -> App {
         self.app.take().expect("not stopped")
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn scenario_file(&self) -> PathBuf {
