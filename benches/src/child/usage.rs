@@ -51,6 +51,12 @@ impl Usage {
         self.server_ns as f64 / self.at_ns.max(1) as f64
     }
 
+    /// Takes time out in which the load generator only waited, though on the CPU.
+    pub fn forget_load(&mut self, ns: u64) {
+        self.load_ns = self.load_ns.saturating_sub(ns);
+        self.machine_ns = self.machine_ns.saturating_sub(ns);
+    }
+
     /// Share of one core that the load generator used, of a difference.
     pub fn load_share(&self) -> f64 {
         self.load_ns as f64 / self.at_ns.max(1) as f64

@@ -12,7 +12,7 @@ use crate::app::{StartError, read};
 use crate::clock::real::RealClock;
 use crate::dialect::Dialect;
 use crate::dialect::openai::OpenAi;
-use crate::engine::input_tokens;
+use crate::engine::token_counts::input_tokens;
 use crate::plan::Plan;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};

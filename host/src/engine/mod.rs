@@ -2,19 +2,20 @@
 //!
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
-//! repeats; [`measure`] keeps the metrics' handles.
+//! repeats; [`token_counts`] counts prompts; [`measure`] keeps the metrics' handles.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::slow_lane::SlowLane;
+use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
@@ -27,6 +28,7 @@ pub mod occurrences;
 pub mod pacer;
 pub mod playback;
 pub mod slow_lane;
+pub mod token_counts;
 
 /// The live player.
 pub struct Engine {
@@ -110,9 +112,9 @@ impl Engine {
         Ok(Playback::of(planned, origin.arrival, active))
     }
 
-    /// Unix time in seconds.
-    pub fn unix_s(&self) -> u64 {
-        self.clock.epoch_unix_s() + self.clock.now() / 1_000_000_000
+    /// Unix time in seconds of the moment `at`.
+    pub fn unix_s(&self, at: Nanos) -> u64 {
+        self.clock.epoch_unix_s() + at / 1_000_000_000
     }
 }
 
@@ -121,26 +123,6 @@ impl Running {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
         Self { generation: Arc::new(generation), measures }
     }
-}
-
-/// Tokens of the prompt: of every text, plus what the chat format adds to each message (3) and to the whole (3), as OpenAI's cookbook
-/// counts.
-pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
-    let count = |text: &str| generation.tokenizer.count(text);
-    let messages: u32 = request
-        .messages
-        .iter()
-        .map(|message| {
-            let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
-            3 + 1 + count(&message.text) + calls + message.attachments * 85
-        })
-        .sum();
-    let tools: u32 = request
-        .tools
-        .iter()
-        .map(|tool| 7 + count(&tool.name) + tool.parameters.as_ref().map_or(0, |schema| count(schema.get())))
-        .sum();
-    messages + tools + 3
 }
 
 fn unknown_model(name: &str) -> ApiError {

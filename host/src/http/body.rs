@@ -50,6 +50,46 @@ impl Drop for InFlight {
     }
 }
 
+/// What a reply's body is. Bodies are values and not boxes, so that a reply costs no allocation for its kind.
+pub enum ReplyBody {
+    /// Bytes that go out as they are: refusals, lists of models.
+    Plain(Bytes),
+    /// A whole reply.
+    Whole(WholeBody),
+    /// A stream; boxed, because it is large and the others wait beside it.
+    Stream(Box<StreamBody>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        match self.get_mut() {
+            Self::Plain(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Plain(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Whole(body) => Pin::new(body).poll_frame(context),
+            Self::Stream(body) => Pin::new(&mut **body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(bytes) => bytes.is_empty(),
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Whole(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
 /// A stream that plays.
 pub struct StreamBody {
     playback: Playback,

@@ -1,9 +1,9 @@
 //! Turns a refusal into a response in the caller's dialect: the only place that does.
 
-use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use crate::dialect::{Dialect, HeaderFacts};
+use crate::http::body::ReplyBody;
 use crate::types::api_error::ApiError;
 
 /// Marks every response, so that a simulator is never mistaken for the vendor.
@@ -12,9 +12,9 @@ pub const MARK: &str = "x-simwright-generation";
 pub const FALLBACK: &str = "x-simwright-fallback";
 
 /// The response to a refused request.
-pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, generation: u64) -> Response<Body> {
+pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, generation: u64) -> Response<ReplyBody> {
     let reply = dialect.render_error(error);
-    let mut response = Response::new(Body::from(reply.body));
+    let mut response = Response::new(ReplyBody::Plain(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

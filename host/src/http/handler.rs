@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 
 use crate::behavior::fault::Cut;
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
 use crate::engine::{Engine, Origin};
-use crate::http::body::{CutBy, InFlight, StreamBody, WholeBody};
+use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::error_reply::{FALLBACK, mark, respond};
 use crate::http::wire::WireState;
 use crate::plan::identity;
@@ -28,14 +28,8 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 pub const IDENTITY: &str = "x-simwright-identity";
 /// The header in which vendors' SDKs say which attempt this is.
 const RETRY_COUNT: &str = "x-stainless-retry-count";
-/// Headers that no plugin ever sees.
-const CREDENTIALS: [header::HeaderName; 5] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::PROXY_AUTHORIZATION,
-    header::HeaderName::from_static("x-api-key"),
-    header::HeaderName::from_static("api-key"),
-];
+/// Headers of an answer, so that their map need not grow.
+const HEADERS_USUAL: usize = 12;
 
 /// What every request on one worker shares.
 pub struct Door {
@@ -57,21 +51,17 @@ pub struct Visit {
 
 impl Visit {
     /// Answers a chat request.
-    pub async fn chat(self, request: Request<Body>) -> Response<Body> {
+    pub async fn chat(self, request: Request<Incoming>) -> Response<ReplyBody> {
         let connection = InFlight::begin(Arc::clone(&self.wire));
         let arrival = self.door.engine.clock().now();
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
         let origin = origin_of(&parts.headers, arrival);
-        let mut headers = parts.headers;
-        CREDENTIALS.iter().for_each(|name| {
-            headers.remove(name);
-        });
-        let begun = match read(body).await.and_then(|body| self.dialect.parse_chat(body, headers)) {
+        let begun = match read(body).await.and_then(|body| self.dialect.parse_chat(body, parts.headers)) {
             Ok(request) => {
                 let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
-                let head =
-                    Head { id: 0, created_unix_s: self.door.engine.unix_s(), model: request.model.clone(), fingerprint: 0 };
+                let created_unix_s = self.door.engine.unix_s(arrival);
+                let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
                 self.door.engine.begin(request, origin).await.map(|playback| (playback, options, streams, head))
             }
             Err(error) => Err(error),
@@ -81,17 +71,17 @@ impl Visit {
                 let performance = Performance { visit: self, connection, cut_by, options, head };
                 performance.run(playback, streams).await
             }
-            Err(error) => self.refuse(&error, arrival, Key::of_seed(arrival).bits()),
+            Err(error) => self.refuse(&error, arrival),
         }
     }
 
     /// Answers a request for the list of models.
-    pub fn models(&self) -> Response<Body> {
+    pub fn models(&self) -> Response<ReplyBody> {
         self.json(self.dialect.render_models(&self.cards()))
     }
 
     /// Answers a request for the model `id`.
-    pub fn model(&self, id: &str) -> Response<Body> {
+    pub fn model(&self, id: &str) -> Response<ReplyBody> {
         match self.cards().iter().find(|card| *card.id == *id) {
             Some(card) => self.json(self.dialect.render_model(card)),
             None => {
@@ -104,13 +94,13 @@ impl Visit {
     }
 
     /// Refuses a request that has not been planned.
-    pub fn error(&self, error: &ApiError) -> Response<Body> {
-        let now = self.door.engine.clock().now();
-        self.refuse(error, now, Key::of_seed(now).bits())
+    pub fn error(&self, error: &ApiError) -> Response<ReplyBody> {
+        self.refuse(error, self.door.engine.clock().now())
     }
 
-    fn refuse(&self, error: &ApiError, arrival: u64, request_id: u64) -> Response<Body> {
-        let facts = HeaderFacts { request_id, processing_ms: self.since_ms(arrival) };
+    fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
+        let processing_ms = since_ms(arrival, self.door.engine.clock().now());
+        let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms };
         respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
     }
 
@@ -126,8 +116,8 @@ impl Visit {
         models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
     }
 
-    fn json(&self, body: Bytes) -> Response<Body> {
-        let mut response = Response::new(Body::from(body));
+    fn json(&self, body: Bytes) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let now = self.door.engine.clock().now();
@@ -135,11 +125,10 @@ impl Visit {
         mark(headers, self.door.engine.running().generation.number);
         response
     }
+}
 
-    fn since_ms(&self, arrival: u64) -> u32 {
-        let ns = self.door.engine.clock().now().saturating_sub(arrival);
-        u32::try_from(ns / 1_000_000).unwrap_or(u32::MAX)
-    }
+fn since_ms(arrival: u64, now: u64) -> u32 {
+    u32::try_from(now.saturating_sub(arrival) / 1_000_000).unwrap_or(u32::MAX)
 }
 
 /// A planned request on its way out.
@@ -152,7 +141,7 @@ struct Performance {
 }
 
 impl Performance {
-    async fn run(mut self, mut playback: Playback, streams: bool) -> Response<Body> {
+    async fn run(mut self, mut playback: Playback, streams: bool) -> Response<ReplyBody> {
         let plan = playback.plan();
         let key = plan.identity.event_key(plan.generation.seed);
         self.head.id = key.named("reply-id").bits();
@@ -177,35 +166,37 @@ impl Performance {
         if streams { self.stream(playback, sleep).await } else { self.whole(playback, sleep).await }
     }
 
-    async fn stream(self, playback: Playback, mut sleep: Sleep) -> Response<Body> {
+    async fn stream(self, playback: Playback, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let due = playback.head_due();
-        if due > clock.now() {
+        if due > playback.arrival() {
             sleep.until(due).await;
         }
-        let mut response = self.answer(&playback);
+        let mut response = self.answer(&playback, clock.now());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         let renderer = self.visit.dialect.stream(&self.head, self.options);
-        *response.body_mut() = Body::new(StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by));
+        let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by);
+        *response.body_mut() = ReplyBody::Stream(Box::new(body));
         response
     }
 
-    async fn whole(self, mut playback: Playback, mut sleep: Sleep) -> Response<Body> {
+    async fn whole(self, mut playback: Playback, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
-        let mut gathered = Gathered::default();
+        let reply = &playback.plan().reply;
+        let mut gathered = Gathered { reply: WholeReply::with_capacity(reply.choices.len(), reply.steps()), error: None };
         let (due, ending) = playback.play_whole(&mut gathered);
-        if due > clock.now() {
+        if due > playback.arrival() {
             sleep.until(due).await;
         }
         if let Some(message) = gathered.error {
             return self.refuse(&mut playback, &ApiError::of_status(500, message));
         }
-        let mut out = BytesMut::with_capacity(1024);
+        let mut out = BytesMut::with_capacity(gathered.reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
         self.visit.dialect.render_whole(&self.head, self.options, &gathered.reply, &mut out);
         let cut = match ending {
             Ending::Complete => None,
@@ -218,18 +209,20 @@ impl Performance {
                 Some((cut, self.cut_by))
             }
         };
-        let mut response = self.answer(&playback);
+        let now = clock.now();
+        let mut response = self.answer(&playback, now);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        playback.end(200, clock.now(), true);
-        *response.body_mut() = Body::new(WholeBody::new(out.freeze(), due, cut, sleep, self.connection, clock));
+        playback.end(200, now, true);
+        *response.body_mut() = ReplyBody::Whole(WholeBody::new(out.freeze(), due, cut, sleep, self.connection, clock));
         response
     }
 
     /// An empty 200 with the headers that every answer has.
-    fn answer(&self, playback: &Playback) -> Response<Body> {
-        let mut response = Response::new(Body::empty());
+    fn answer(&self, playback: &Playback, now: u64) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::Plain(Bytes::new()));
         let headers = response.headers_mut();
-        self.visit.dialect.headers(&self.facts(playback), headers);
+        headers.reserve(HEADERS_USUAL);
+        self.visit.dialect.headers(&self.facts(playback, now), headers);
         let plan = playback.plan();
         mark(headers, plan.generation.number);
         if !plan.fallbacks.is_empty()
@@ -240,13 +233,14 @@ impl Performance {
         response
     }
 
-    fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<Body> {
-        playback.end(error.status, self.visit.door.engine.clock().now(), false);
-        respond(error, self.visit.dialect, &self.facts(playback), playback.plan().generation.number)
+    fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
+        let now = self.visit.door.engine.clock().now();
+        playback.end(error.status, now, false);
+        respond(error, self.visit.dialect, &self.facts(playback, now), playback.plan().generation.number)
     }
 
     /// Ends the connection or stream without a byte.
-    async fn vanish(self, mut playback: Playback, cut: Cut) -> Response<Body> {
+    async fn vanish(self, mut playback: Playback, cut: Cut) -> Response<ReplyBody> {
         playback.end(0, self.visit.door.engine.clock().now(), false);
         match self.cut_by {
             CutBy::Connection => {
@@ -254,15 +248,15 @@ impl Performance {
                 std::future::pending().await
             }
             CutBy::Stream => {
-                let mut response = Response::new(Body::empty());
+                let mut response = Response::new(ReplyBody::Plain(Bytes::new()));
                 response.extensions_mut().insert(Vanished(cut));
                 response
             }
         }
     }
 
-    fn facts(&self, playback: &Playback) -> HeaderFacts {
-        HeaderFacts { request_id: self.head.id, processing_ms: self.visit.since_ms(playback.arrival()) }
+    fn facts(&self, playback: &Playback, now: u64) -> HeaderFacts {
+        HeaderFacts { request_id: self.head.id, processing_ms: since_ms(playback.arrival(), now) }
     }
 }
 
@@ -270,7 +264,6 @@ impl Performance {
 #[derive(Debug, Clone, Copy)]
 pub struct Vanished(pub Cut);
 
-#[derive(Default)]
 struct Gathered {
     reply: WholeReply,
     error: Option<String>,
@@ -293,11 +286,11 @@ fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
 }
 
 /// The whole body, within the limits of size and of time between its parts.
-async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let too_large = || ApiError::of_status(413, format!("The request body is larger than {BODY_BYTES_MAX} bytes."));
-    if http_body::Body::size_hint(&body).lower() > BODY_BYTES_MAX as u64 {
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(too_large());
     }
     let idle = Duration::from_secs(BODY_IDLE_S);

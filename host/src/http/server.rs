@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tower::ServiceExt;
 
 use crate::connection;
 use crate::engine::Engine;
@@ -133,7 +131,7 @@ impl Worker {
         if let Some((listener, posts)) = accepting {
             tokio::spawn(accept(TcpListener::from_std(listener)?, posts, self.stopped.clone()));
         }
-        let router = routes::router(Arc::new(Door { engine: Arc::clone(&self.engine), pacer }));
+        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));
         let mut stopped = self.stopped.clone();
@@ -142,7 +140,7 @@ impl Worker {
                 biased;
                 () = reached(&mut stopped, Stop::Drain) => break,
                 socket = self.queue.recv() => match socket {
-                    Some(socket) => self.open(socket, &router, &wires),
+                    Some(socket) => self.open(socket, &door, &wires),
                     None => break,
                 }
             }
@@ -160,13 +158,13 @@ impl Worker {
         Ok(())
     }
 
-    fn open(&self, socket: std::net::TcpStream, router: &Router, wires: &Mutex<Vec<Weak<WireState>>>) {
+    fn open(&self, socket: std::net::TcpStream, door: &Arc<Door>, wires: &Mutex<Vec<Weak<WireState>>>) {
         let state = WireState::new(*self.engine.clock());
         wires.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&state));
         let counted = Counted::begin(Arc::clone(&self.open), self.connections.clone());
-        let (router, stopped) = (router.clone(), self.stopped.clone());
+        let (door, stopped) = (Arc::clone(door), self.stopped.clone());
         tokio::spawn(async move {
-            serve(socket, state, router, stopped).await;
+            serve(socket, state, door, stopped).await;
             drop(counted);
         });
     }
@@ -236,17 +234,16 @@ async fn reached(stopped: &mut watch::Receiver<Stop>, stop: Stop) {
     drop(stopped.wait_for(|asked| *asked >= stop).await);
 }
 
-async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, router: Router, mut stopped: watch::Receiver<Stop>) {
+async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, door: Arc<Door>, mut stopped: watch::Receiver<Stop>) {
     let socket = match socket.set_nodelay(true).and_then(|()| TcpStream::from_std(socket)) {
         Ok(socket) => socket,
         Err(error) => return tracing::debug!(%error, "a connection ended before it began"),
     };
     let shared = Arc::clone(&state);
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&shared));
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+    let service = service_fn(move |request| {
+        let answer = routes::answer(Arc::clone(&door), Arc::clone(&shared), request);
         async move {
-            let response = answer.await.unwrap_or_else(|never| match never {});
+            let response = answer.await;
             match response.extensions().get::<Vanished>() {
                 Some(Vanished(cut)) => Err(stream_reset(*cut)),
                 None => Ok(response),

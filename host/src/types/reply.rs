@@ -156,6 +156,14 @@ impl Default for WholeChoice {
 }
 
 impl WholeReply {
+    /// A reply that is about to gather `choices` choices of up to `tokens` tokens.
+    pub fn with_capacity(choices: usize, tokens: u32) -> Self {
+        // English has about five bytes a token; a long reply may grow on.
+        let bytes = tokens.min(4_096) as usize * 6;
+        let choice = || WholeChoice { content: String::with_capacity(bytes), ..WholeChoice::default() };
+        Self { choices: (0..choices).map(|_| choice()).collect(), usage: Usage::default() }
+    }
+
     /// Adds what `event` says. Events of a choice arrive in order; choices may interleave.
     pub fn gather(&mut self, event: &StreamEvent<'_>) {
         match *event {

@@ -50,7 +50,7 @@ pub struct Request {
     pub stream: Option<StreamOptions>,
     /// The body as it came, for plugins that ask for it.
     pub body: Bytes,
-    /// The request's headers that plugins may read (credentials removed), for plugins that ask for them.
+    /// The request's headers as they came; [`Request::header`] is the way to look at them.
     pub headers: http::HeaderMap,
 }
 
@@ -128,7 +128,18 @@ pub enum Format {
     },
 }
 
+/// Headers that carry credentials: nothing outside the doors ever sees them.
+const CREDENTIALS: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
+
 impl Request {
+    /// The header `name` if the client sent it as text; credentials are never shown.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        if CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+            return None;
+        }
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The text of the newest user message; empty if there is none.
     pub fn last_user_text(&self) -> &str {
         self.messages.iter().rev().find(|m| m.role == Role::User).map_or("", |m| &m.text)

@@ -86,9 +86,9 @@ impl request::Host for Guest {
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         let Some(request) = self.request.clone() else { return Ok(None) };
-        let Some(value) = request.headers.get(name.as_str()) else { return Ok(None) };
+        let Some(value) = request.header(&name) else { return Ok(None) };
         self.charge(value.len())?;
-        Ok(Some(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        Ok(Some(value.to_owned()))
     }
 
     fn last_user_text(&mut self) -> wasmtime::Result<String> {

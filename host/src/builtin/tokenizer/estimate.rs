@@ -114,6 +114,16 @@ fn word_end(bytes: &[u8], start: usize, at: usize) -> usize {
     // A token that begins right after a letter continues a long word.
     let continues = start == at && at > 0 && CLASSES[usize::from(bytes[at - 1])] == Class::Letter;
     let bound = if continues { NEXT_WEIGHT } else { FIRST_WEIGHT };
+    // Most words are a few small letters with something else after them: no weighing needed.
+    let small = bytes[at + 1..].iter().take(bound as usize).position(|byte| !byte.is_ascii_lowercase());
+    if let Some(small) = small
+        && bytes[at].is_ascii()
+        && (small as u32) < bound
+        && CLASSES[usize::from(bytes[at + 1 + small])] != Class::Letter
+        && bytes[at + 1 + small] != b'\''
+    {
+        return at + 1 + small;
+    }
     let mut weight = 0;
     let mut end = at;
     while let Some(&byte) = bytes.get(end) {

@@ -1,0 +1,54 @@
+//! Counts the tokens of prompts, and remembers texts counted lately: under load the same system prompts come again and again.
+
+use std::cell::RefCell;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::plan::generation::Generation;
+use crate::types::request::Request;
+
+/// Texts that one worker remembers: 16 KiB, and enough for the prompts of a load test.
+const REMEMBERED: usize = 1024;
+/// Shorter texts are counted sooner than they are found.
+const WORTH_REMEMBERING_BYTES: usize = 64;
+/// What the chat format adds to each message and to the whole (OpenAI's cookbook): role and separators.
+const PER_MESSAGE: u32 = 4;
+const PER_REQUEST: u32 = 3;
+/// An image at low detail, as OpenAI counts it.
+const PER_ATTACHMENT: u32 = 85;
+/// Names and braces around a declared tool.
+const PER_TOOL: u32 = 7;
+
+thread_local! {
+    /// Hash and count, each in the one place that its hash gives it.
+    static COUNTS: RefCell<Vec<(u64, u32)>> = RefCell::new(vec![(0, 0); REMEMBERED]);
+}
+
+/// Tokens of the prompt of `request`: of every text, and of what the chat format adds.
+pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
+    let count = |text: &str| count(generation, text);
+    let messages = request.messages.iter().map(|message| {
+        let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
+        PER_MESSAGE + count(&message.text) + calls + message.attachments * PER_ATTACHMENT
+    });
+    let tools = request.tools.iter().map(|tool| {
+        let parameters = tool.parameters.as_ref().map_or(0, |schema| count(schema.get()));
+        PER_TOOL + count(&tool.name) + parameters
+    });
+    messages.chain(tools).sum::<u32>() + PER_REQUEST
+}
+
+fn count(generation: &Generation, text: &str) -> u32 {
+    if text.len() < WORTH_REMEMBERING_BYTES {
+        return generation.tokenizer.count(text);
+    }
+    // The seed keeps the counts of two tokenizers apart across a reload.
+    let hash = xxh3_64_with_seed(text.as_bytes(), generation.scenario.tokens as u64 + 1);
+    COUNTS.with_borrow_mut(|counts| {
+        let place = &mut counts[hash as usize % REMEMBERED];
+        if place.0 != hash {
+            *place = (hash, generation.tokenizer.count(text));
+        }
+        place.1
+    })
+}
