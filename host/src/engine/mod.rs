@@ -86,11 +86,12 @@ impl Engine {
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
-    pub async fn begin(&self, request: Request, origin: Origin) -> Result<Playback, ApiError> {
+    ///
+    /// The playback is boxed because it is handed on several times before it rests in a body.
+    pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Box<Playback>, ApiError> {
         let running = self.running.load_full();
         let generation = &running.generation;
         let model = generation.scenario.find(&request.model).ok_or_else(|| unknown_model(&request.model))?;
-        let request = Arc::new(request);
         let content = content_of(&request);
         let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
         let occurrence = self.occurrences.next(identity, attempt);
@@ -109,7 +110,7 @@ impl Engine {
         } else {
             plan(generation, model, &request, &facts)
         };
-        Ok(Playback::of(planned, origin.arrival, active))
+        Ok(Box::new(Playback::of(planned, origin.arrival, active)))
     }
 
     /// Unix time in seconds of the moment `at`.

@@ -92,7 +92,7 @@ impl Body for ReplyBody {
 
 /// A stream that plays.
 pub struct StreamBody {
-    playback: Playback,
+    playback: Box<Playback>,
     renderer: Box<dyn StreamRenderer>,
     sleep: Sleep,
     connection: InFlight,
@@ -104,7 +104,7 @@ pub struct StreamBody {
 impl StreamBody {
     /// The body that plays `playback`, whose head is about to leave.
     pub fn new(
-        playback: Playback,
+        playback: Box<Playback>,
         renderer: Box<dyn StreamRenderer>,
         sleep: Sleep,
         connection: InFlight,

@@ -1,15 +1,15 @@
 //! Turns a refusal into a response in the caller's dialect: the only place that does.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::dialect::{Dialect, HeaderFacts};
 use crate::http::body::ReplyBody;
 use crate::types::api_error::ApiError;
 
 /// Marks every response, so that a simulator is never mistaken for the vendor.
-pub const MARK: &str = "x-simwright-generation";
+pub const MARK: HeaderName = HeaderName::from_static("x-simwright-generation");
 /// Names the behaviours whose fallback had to answer.
-pub const FALLBACK: &str = "x-simwright-fallback";
+pub const FALLBACK: HeaderName = HeaderName::from_static("x-simwright-fallback");
 
 /// The response to a refused request.
 pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, generation: u64) -> Response<ReplyBody> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
@@ -25,9 +25,11 @@ use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 
 /// The header in which a client names a request's identity itself.
-pub const IDENTITY: &str = "x-simwright-identity";
+pub const IDENTITY: HeaderName = HeaderName::from_static("x-simwright-identity");
 /// The header in which vendors' SDKs say which attempt this is.
-const RETRY_COUNT: &str = "x-stainless-retry-count";
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+/// Tells proxies to pass a stream on as it comes.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Headers of an answer, so that their map need not grow.
 const HEADERS_USUAL: usize = 12;
 
@@ -62,7 +64,7 @@ impl Visit {
                 let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
                 let created_unix_s = self.door.engine.unix_s(arrival);
                 let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
-                self.door.engine.begin(request, origin).await.map(|playback| (playback, options, streams, head))
+                self.door.engine.begin(Arc::new(request), origin).await.map(|playback| (playback, options, streams, head))
             }
             Err(error) => Err(error),
         };
@@ -141,7 +143,7 @@ struct Performance {
 }
 
 impl Performance {
-    async fn run(mut self, mut playback: Playback, streams: bool) -> Response<ReplyBody> {
+    async fn run(mut self, mut playback: Box<Playback>, streams: bool) -> Response<ReplyBody> {
         let plan = playback.plan();
         let key = plan.identity.event_key(plan.generation.seed);
         self.head.id = key.named("reply-id").bits();
@@ -166,7 +168,7 @@ impl Performance {
         if streams { self.stream(playback, sleep).await } else { self.whole(playback, sleep).await }
     }
 
-    async fn stream(self, playback: Playback, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn stream(self, playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let due = playback.head_due();
@@ -177,14 +179,14 @@ impl Performance {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         let renderer = self.visit.dialect.stream(&self.head, self.options);
         let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by);
         *response.body_mut() = ReplyBody::Stream(Box::new(body));
         response
     }
 
-    async fn whole(self, mut playback: Playback, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn whole(self, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let reply = &playback.plan().reply;
@@ -240,7 +242,7 @@ impl Performance {
     }
 
     /// Ends the connection or stream without a byte.
-    async fn vanish(self, mut playback: Playback, cut: Cut) -> Response<ReplyBody> {
+    async fn vanish(self, mut playback: Box<Playback>, cut: Cut) -> Response<ReplyBody> {
         playback.end(0, self.visit.door.engine.clock().now(), false);
         match self.cut_by {
             CutBy::Connection => {

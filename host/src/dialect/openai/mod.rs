@@ -28,6 +28,12 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+// Constants, because a name that is made anew is also checked anew.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+const VERSION: HeaderName = HeaderName::from_static("openai-version");
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpenAi;
@@ -49,11 +55,11 @@ impl Dialect for OpenAi {
         let mut id = BytesMut::with_capacity(36);
         ids::push_request_id(&mut id, facts.request_id);
         if let Ok(id) = HeaderValue::from_maybe_shared(id.freeze()) {
-            out.insert(HeaderName::from_static("x-request-id"), id);
+            out.insert(REQUEST_ID, id);
         }
-        out.insert(HeaderName::from_static("openai-processing-ms"), HeaderValue::from(facts.processing_ms));
-        out.insert(HeaderName::from_static("openai-version"), HeaderValue::from_static("2020-10-01"));
-        out.insert(HeaderName::from_static("openai-organization"), HeaderValue::from_static("simwright"));
+        out.insert(PROCESSING_MS, HeaderValue::from(facts.processing_ms));
+        out.insert(VERSION, HeaderValue::from_static("2020-10-01"));
+        out.insert(ORGANIZATION, HeaderValue::from_static("simwright"));
     }
 
     fn render_error(&self, error: &ApiError) -> ErrorReply {
