@@ -1,0 +1,103 @@
+//! What planning one request costs, without HTTP: with native behaviours and with three plugins. Also parsing and counting, which
+//! come before it.
+//!
+//! `cargo bench -p simwright-benches --bench plan`. One thread, one warm generation, 64 requests in turn as a load test sends them;
+//! the best of several rounds counts, so that a busy machine disturbs the figures least. `--smoke` runs one short round.
+#![allow(clippy::print_stdout, reason = "the table is the result")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use simwright::app::workshop::Workshop;
+use simwright::clock::real::{RealClock, monotonic_ns};
+use simwright::dialect::Dialect;
+use simwright::dialect::openai::OpenAi;
+use simwright::engine::token_counts::input_tokens;
+use simwright::plan::generation::Generation;
+use simwright::plan::identity::{Identity, content_of};
+use simwright::plan::planner::{Facts, plan};
+use simwright::scenario::read;
+use simwright::types::request::Request;
+use simwright::worker;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const NATIVE: &str = "
+simwright: 1
+models:
+  - match: bench
+    latency: { log-normal: { first: { p50: 300ms, p99: 1s }, between: { p50: 10ms, p99: 40ms } } }
+    faults: [{ http-error: { rate: 1%, status: 500 } }]
+    reply: { text: { tokens: 32 } }
+";
+const PLUGINS: &str = "
+simwright: 1
+models:
+  - match: bench
+    latency: { brown-out: { first: 0ms, between: 0ms } }
+    faults: [{ retry-storm: { per-request: 3 } }]
+    reply: { support-desk: { attentive: false, tokens: 32 } }
+";
+
+fn main() -> anyhow::Result<()> {
+    let smoke = std::env::args().any(|argument| argument == "--smoke");
+    let (rounds, calls) = if smoke { (1, 100) } else { (30, 20_000) };
+    worker::enter(0);
+    let workshop = Workshop::open(RealClock::start(), Some(1), 1)?;
+    let bodies: Vec<Bytes> = (0..64).map(body).collect();
+    println!("{:<34}{:>10}{:>12}", "one request of 1 KB", "ns", "budget");
+    let parse = best(rounds, calls, |index| {
+        black_box(OpenAi.parse_chat(bodies[index % 64].clone(), HeaderMap::new()).is_ok());
+    });
+    println!("{:<34}{parse:>10.0}", "parse");
+    for (name, scenario, budget) in [("plan, native behaviours", NATIVE, 500), ("plan, three plugins", PLUGINS, 1_800)] {
+        let scenario = read::parse("bench.yaml", scenario, Path::new("."))?;
+        let generation = Arc::new(workshop.build(scenario, 1)?);
+        let requests: Vec<Arc<Request>> = bodies
+            .iter()
+            .map(|body| OpenAi.parse_chat(body.clone(), HeaderMap::new()).map(Arc::new))
+            .collect::<Result<_, _>>()
+            .map_err(|error| anyhow::anyhow!("{}", error.message))?;
+        if budget == 500 {
+            let counted = best(rounds, calls, |index| {
+                black_box(input_tokens(&generation, &requests[index % 64]));
+            });
+            println!("{:<34}{counted:>10.0}", "count prompt tokens");
+        }
+        let planned = best(rounds, calls, |index| planned(&generation, &requests[index % 64], index as u32));
+        println!("{name:<34}{planned:>10.0}{budget:>12}");
+    }
+    Ok(())
+}
+
+fn planned(generation: &Arc<Generation>, request: &Arc<Request>, occurrence: u32) {
+    let content = content_of(request);
+    let identity = Identity { content, identity: content, attempt: 0, occurrence };
+    let facts = Facts { identity, now: 1, input_tokens: 200, running: 1, waiting: 0 };
+    black_box(plan(generation, 0, request, &facts));
+}
+
+/// Nanoseconds of one call, of the best round.
+fn best(rounds: u32, calls: usize, call: impl Fn(usize)) -> f64 {
+    let round = || {
+        let start = monotonic_ns();
+        (0..calls).for_each(&call);
+        (monotonic_ns() - start) as f64 / calls as f64
+    };
+    round();
+    (0..rounds).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+fn body(number: u32) -> Bytes {
+    let system = "You are a helpful assistant who answers briefly and to the point. ".repeat(6);
+    let user = format!("Question {number}: ") + &"what does the weather do to trains? ".repeat(12);
+    format!(
+        "{{\"model\":\"bench\",\"messages\":[{{\"role\":\"system\",\"content\":\"{system}\"}},{{\"role\":\"user\",\"content\":\"{user}\"}}],\
+         \"temperature\":0.7,\"max_tokens\":64}}"
+    )
+    .into()
+}
