@@ -281,3 +281,36 @@ fn place(interrupt: &Interrupt) -> String {
         Place::AfterTime(after) => format!("{:.1} ms after the request", after.as_secs_f64() * 1e3),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Ten tokens, 100 ms apart, as `place` and `action` leave them: times in milliseconds, `None` for a token and the fault's kind.
+    fn left(place: Place, action: Action) -> Vec<(u64, Option<&'static str>)> {
+        let token = |index: u64| Step { at: (index + 1) * 100_000_000, what: What::Token("x".to_owned()) };
+        let steps = interrupted((0..10).map(token).collect(), &Interrupt { place, action });
+        let kind = |step: &Step| match step.what {
+            What::Token(_) => None,
+            What::Interrupt(kind) => Some(kind),
+        };
+        steps.iter().map(|step| (step.at / 1_000_000, kind(step))).collect()
+    }
+
+    #[test]
+    fn a_cut_ends_the_time_line_where_it_strikes() {
+        let cut = || Action::Cut(crate::behavior::fault::Cut::Reset);
+        assert_eq!(left(Place::BeforeHead, cut()), [(0, Some("cut-reset"))]);
+        assert_eq!(left(Place::AfterStep(2), cut()), [(100, None), (200, None), (200, Some("cut-reset"))]);
+        let after = Place::AfterTime(Duration::from_millis(150));
+        assert_eq!(left(after, cut()), [(100, None), (150, Some("cut-reset"))]);
+    }
+
+    #[test]
+    fn a_stall_moves_what_comes_after_it() {
+        let steps = left(Place::AfterStep(9), Action::Stall(Duration::from_secs(1)));
+        assert_eq!(steps[8..], [(900, None), (900, Some("stall")), (2_000, None)]);
+    }
+}

@@ -150,6 +150,34 @@ fn every_scenario_in_a_readme_is_valid() {
     assert!(checked >= 6, "only {checked} scenarios were found");
 }
 
+#[test]
+fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("a README");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    let scenario = first_block(&readme, "yaml").replace("p50: 350ms", "p50: 350");
+    std::fs::write(&file, scenario).expect("written");
+    let refusal = app::check(Some(&file)).expect_err("no unit").to_string();
+    shows(&readme, &refusal.replace(&file.display().to_string(), "scenario.yaml"));
+
+    let example = workspace().join("examples/quickstart");
+    let request = std::fs::read(example.join("request.json")).expect("a request");
+    let scenario = Some(example.join("scenario.yaml"));
+    let options = ExplainOptions { scenario, request, seed: None, attempt: 0, occurrence: 0 };
+    shows(&readme, &explain(&options).unwrap_or_else(|error| panic!("{error}")).text());
+}
+
+/// The first block of `markdown` in `language`.
+fn first_block(markdown: &str, language: &str) -> String {
+    blocks(markdown).into_iter().find(|block| block.language == language).expect("a block").text
+}
+
+/// `markdown` has every line of `text`, in an indented block.
+fn shows(markdown: &str, text: &str) {
+    let indented: Vec<String> = text.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
+    assert!(markdown.contains(&indented.join("\n")), "the README does not show this:\n{text}");
+}
+
 /// Puts the components that `scenario` names, which are this repository's, to where it expects them below `folder`.
 fn put_components(scenario: &str, folder: &Path) {
     for path in scenario.split([' ', ',', '}', '\n']).filter(|word| word.ends_with(".wasm")) {
