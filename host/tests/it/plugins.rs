@@ -1,8 +1,11 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::support::guests::adversary;
+use serde_json::{Value, json};
+
+use super::support::guests::{adversary, workspace};
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
+use super::support::readme::blocks;
 use super::support::stream::{chunks, content};
 
 const SCENARIO: &str = "
@@ -209,4 +212,51 @@ fn sixteen_loops_at_once_keep_nobody_else_from_an_answer() {
         }
     });
     assert_eq!(host.chat_with(&ask("bystander", "after"), &[]).status, 200);
+}
+
+/// A running server with the scenario of a plugin's README.
+fn as_in_the_readme_of(plugin: &str) -> TestHost {
+    let readme = std::fs::read_to_string(workspace().join("plugins").join(plugin).join("README.md")).expect("a README");
+    let scenario = blocks(&readme).into_iter().find(|block| block.language == "yaml").expect("a scenario").text;
+    TestHost::start(&format!("{scenario}\ndefaults: {{ latency: {{ constant: {{ first: 1ms, between: 0ms }} }} }}\n"))
+}
+
+#[test]
+fn the_support_desk_does_what_its_readme_says() {
+    let host = as_in_the_readme_of("support-desk");
+    let message = |request: &Value| host.chat(request).json()["choices"][0]["message"].clone();
+    assert_eq!(message(&ask("gpt-5", "I need an invoice."))["content"], "I have sent your invoice again.");
+    assert_eq!(host.chat(&ask("gpt-5", "Good morning!")).json()["usage"]["completion_tokens"], 60);
+
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name, "parameters": {
+        "type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}}})
+    };
+    let mut request = ask("gpt-5", "Where is my order?");
+    request["tools"] = json!([tool("get_weather"), tool("get_order_status")]);
+    let calls = message(&request);
+    assert_eq!(calls["tool_calls"][0]["function"]["name"], "get_order_status", "{calls}");
+    let arguments = calls["tool_calls"][0]["function"]["arguments"].as_str().expect("a text");
+    assert!(serde_json::from_str::<Value>(arguments).expect("JSON")["id"].is_string(), "{arguments}");
+    let messages = request["messages"].as_array_mut().expect("messages");
+    messages.push(calls.clone());
+    messages.push(json!({"role": "tool", "tool_call_id": calls["tool_calls"][0]["id"], "content": "{\"status\": \"shipped\"}"}));
+    let answer = message(&request)["content"].as_str().expect("a text").to_owned();
+    assert!(answer.starts_with("Thank you for waiting. I looked it up for you: {\"status\": \"shipped\"}"), "{answer}");
+}
+
+#[test]
+fn the_retry_storm_does_what_its_readme_says() {
+    let host = as_in_the_readme_of("retry-storm");
+    let wait = |attempt: u32| {
+        let retry = attempt.to_string();
+        let reply = host.chat_with(&ask("gpt-5", "x"), &[("x-stainless-retry-count", &retry), ("x-simwright-identity", "one")]);
+        let wait = reply.header("retry-after-ms").map(str::to_owned);
+        (reply.status, wait)
+    };
+    // The README counts attempts from 1; the failing server below the plugin may refuse with 500 what the plugin lets pass.
+    let seen: Vec<_> = (0..6).map(wait).collect();
+    assert!(seen[..3].iter().all(|(status, _)| [200, 500].contains(status)), "{seen:?}");
+    let refused = |wait: &str| (429, Some(wait.to_owned()));
+    assert_eq!(seen[3..], [refused("500"), refused("1000"), refused("2000")]);
 }
