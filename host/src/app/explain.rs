@@ -18,7 +18,7 @@ use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
 use crate::plan::reply::ReplyCursor;
 use crate::plan::timing::{Due, TimingCursor};
-use crate::plan::verdict::{Interrupt, Outcome};
+use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
 
@@ -51,8 +51,23 @@ pub enum ExplainError {
 /// The plan of one request.
 pub struct Explanation {
     plan: Plan,
+    asked_model: Box<str>,
     streams: bool,
-    steps: Vec<(u64, String)>,
+    steps: Vec<Step>,
+}
+
+/// A line of the time line.
+struct Step {
+    /// Nanoseconds after the request's arrival.
+    at: u64,
+    what: What,
+}
+
+enum What {
+    /// A token of every choice that has one.
+    Token(String),
+    /// A fault.
+    Interrupt(&'static str),
 }
 
 /// Plans the request that `options` describe, as a server's first request of this kind would be.
@@ -67,15 +82,19 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let content = content_of(&request);
     let identity = Identity { content, identity: content, attempt: options.attempt, occurrence: options.occurrence };
     let input_tokens = input_tokens(&generation, &request);
-    let streams = request.stream.is_some();
+    let (streams, asked_model) = (request.stream.is_some(), request.model.clone());
     let facts = Facts { identity, now: 0, input_tokens, running: 0, waiting: 0 };
     let plan = plan(&generation, model, &Arc::new(request), &facts);
-    let steps = steps(&plan);
-    Ok(Explanation { plan, streams, steps })
+    let steps = match &plan.outcome {
+        Outcome::Refuse(_) => Vec::new(),
+        Outcome::Answer => tokens(&plan),
+        Outcome::Interrupt(interrupt) => interrupted(tokens(&plan), interrupt),
+    };
+    Ok(Explanation { plan, asked_model, streams, steps })
 }
 
-/// Offset in nanoseconds and text of each step.
-fn steps(plan: &Plan) -> Vec<(u64, String)> {
+/// When each token would leave if nothing went wrong.
+fn tokens(plan: &Plan) -> Vec<Step> {
     let (mut cursor, mut timing) = (ReplyCursor::of(&plan.reply), TimingCursor::default());
     let mut steps = Vec::new();
     for _ in 0..plan.reply.steps() {
@@ -90,9 +109,29 @@ fn steps(plan: &Plan) -> Vec<(u64, String)> {
             StreamEvent::ToolArguments { fragment, .. } => text.push_str(fragment),
             _ => {}
         });
-        steps.push((offset, text));
+        steps.push(Step { at: offset, what: What::Token(text) });
     }
     steps
+}
+
+/// `tokens` as `interrupt` leaves them: what is lost is gone, and what a stall holds up comes later.
+fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
+    let index = match interrupt.place {
+        Place::BeforeHead => 0,
+        Place::AfterStep(step) => (step as usize).min(tokens.len()),
+        Place::AfterTime(after) => tokens.partition_point(|step| u128::from(step.at) <= after.as_nanos()),
+    };
+    let at = match interrupt.place {
+        Place::AfterTime(after) => after.as_nanos() as u64,
+        _ => index.checked_sub(1).map_or(0, |before| tokens[before].at),
+    };
+    let mut after = tokens.split_off(index);
+    tokens.push(Step { at, what: What::Interrupt(interrupt.action.kind()) });
+    if let Action::Stall(stall) = interrupt.action {
+        after.iter_mut().for_each(|step| step.at = step.at.saturating_add(stall.as_nanos() as u64));
+        tokens.append(&mut after);
+    }
+    tokens
 }
 
 impl Explanation {
@@ -104,14 +143,15 @@ impl Explanation {
             Outcome::Refuse(error) => json!({
                 "kind": "refuse", "status": error.status, "message": error.message, "retry_after_ms": error.retry_after_ms,
             }),
-            Outcome::Interrupt(Interrupt { place, action }) => {
-                json!({"kind": "interrupt", "action": action.kind(), "place": format!("{place:?}")})
+            Outcome::Interrupt(interrupt) => {
+                json!({"kind": "interrupt", "action": interrupt.action.kind(), "place": place(interrupt)})
             }
         };
         let identity = &plan.identity;
         json!({
             "scenario": plan.generation.scenario.name,
             "seed": plan.generation.seed,
+            "asked_model": self.asked_model,
             "model": entry.name,
             "content": format!("{:016x}", identity.content),
             "identity": format!("{:016x}", identity.identity),
@@ -126,53 +166,151 @@ impl Explanation {
             "outcome": outcome,
             "usage": {"input": plan.usage.input, "output": plan.usage.output, "reasoning": plan.usage.reasoning},
             "streams": self.streams,
-            "steps": self.steps.iter().map(|(ns, text)| json!({"at_ms": *ns as f64 / 1e6, "text": text})).collect::<Vec<_>>(),
+            "steps": self.steps.iter().map(|step| match &step.what {
+                What::Token(text) => json!({"at_ms": ms(step.at), "text": text}),
+                What::Interrupt(kind) => json!({"at_ms": ms(step.at), "fault": kind}),
+            }).collect::<Vec<_>>(),
         })
     }
 
-    /// For people: what decided, then the time line.
+    /// For people: who decided what, then the time line.
     pub fn text(&self) -> String {
         let (plan, entry) = (&self.plan, &self.plan.generation.scenario.models[self.plan.model]);
         let identity = &plan.identity;
-        let faults = entry.faults.iter().map(|used| used.name.as_str()).collect::<Vec<_>>().join(", ");
+        let faults = entry.faults.iter().map(|used| used.name.as_str()).collect::<Vec<_>>().join(", then ");
+        let how = if self.streams { "streamed" } else { "not streamed" };
+        let (attempt, occurrence) = (identity.attempt, identity.occurrence);
         let mut lines = vec![
-            format!("scenario   {} (seed {})", plan.generation.scenario.name, plan.generation.seed),
-            format!("model      {}", entry.name),
-            format!("request    {:016x}, attempt {}, occurrence {}", identity.identity, identity.attempt, identity.occurrence),
+            format!("scenario   {}, seed {}", plan.generation.scenario.name, plan.generation.seed),
+            format!("request    {}, {how}, {} tokens of prompt", self.asked_model, plan.usage.input),
+            format!("identity   {:016x}, attempt {attempt}, occurrence {occurrence}", identity.identity),
+            format!("entry      {}", entry.name),
             format!("faults     {}", if faults.is_empty() { "none" } else { &faults }),
-            format!("reply      {}", entry.reply.name),
-            format!("latency    {}", entry.latency.name),
-            format!("tokens     {} in, {} out", plan.usage.input, plan.usage.output),
+            format!("reply      {}{}", entry.reply.name, self.about_reply()),
+            format!("latency    {}{}", entry.latency.name, self.about_latency()),
         ];
         if !plan.fallbacks.is_empty() {
-            lines.push(format!("fallbacks  {}", plan.fallbacks.join(", ")));
+            lines.push(format!("fallback   of {}", plan.fallbacks.join(", ")));
         }
         lines.push(match &plan.outcome {
-            Outcome::Answer => "outcome    answered".to_owned(),
+            Outcome::Answer if self.streams => "outcome    answered".to_owned(),
+            Outcome::Answer => "outcome    answered, all of it when the last token is due".to_owned(),
             Outcome::Refuse(error) => format!("outcome    refused with {}: {}", error.status, error.message),
-            Outcome::Interrupt(Interrupt { place, action }) => format!("outcome    {} at {place:?}", action.kind()),
+            Outcome::Interrupt(interrupt) => format!("outcome    {} {}", interrupt.action.kind(), place(interrupt)),
         });
-        lines.push(String::new());
+        if let Outcome::Refuse(ApiError { retry_after_ms: Some(wait), .. }) = &plan.outcome {
+            lines.push(format!("           the client is asked to wait {wait} ms"));
+        }
+        if !self.steps.is_empty() {
+            lines.push(format!("\n{:>13}  {:>5}", "at", "token"));
+        }
         lines.extend(self.time_line());
         lines.join("\n")
     }
 
+    /// `: 93 tokens`, or nothing if there is no reply.
+    fn about_reply(&self) -> String {
+        match self.plan.usage {
+            usage if usage.output == 0 => String::new(),
+            usage if usage.reasoning > 0 => format!(": {} tokens, {} of them reasoning", usage.output, usage.reasoning),
+            usage => format!(": {} tokens", usage.output),
+        }
+    }
+
+    /// The times in short, as far as the reply comes.
+    fn about_latency(&self) -> String {
+        let at: Vec<u64> = self.steps.iter().filter(|step| matches!(step.what, What::Token(_))).map(|step| step.at).collect();
+        let [first, .., last] = at[..] else {
+            return at.first().map_or(String::new(), |only| format!(": the only token after {:.1} ms", ms(*only)));
+        };
+        let mut gaps: Vec<u64> = at.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+        gaps.sort_unstable();
+        let (median, longest) = (ms(gaps[gaps.len() / 2]), ms(gaps[gaps.len() - 1]));
+        let (first, last) = (ms(first), ms(last));
+        format!(
+            ": first token after {first:.1} ms, last after {last:.1} ms; gaps {median:.1} ms in the median, {longest:.1} ms at most"
+        )
+    }
+
     /// The first and last steps with their times; what lies between is counted.
     fn time_line(&self) -> Vec<String> {
-        const SHOWN_FIRST: usize = 12;
+        const SHOWN_FIRST: usize = 8;
         const SHOWN_LAST: usize = 3;
         let line = |index: usize| {
-            let (ns, text) = &self.steps[index];
-            format!("{:>10.1} ms  {:>5}  {text:?}", *ns as f64 / 1e6, index + 1)
+            let at = ms(self.steps[index].at);
+            match &self.steps[index].what {
+                What::Token(text) => {
+                    let number = self.steps[..=index].iter().filter(|step| matches!(step.what, What::Token(_))).count();
+                    format!("{at:>10.1} ms  {number:>5}  {text:?}")
+                }
+                What::Interrupt(kind) => format!("{at:>10.1} ms         {kind}"),
+            }
         };
         let count = self.steps.len();
         if count <= SHOWN_FIRST + SHOWN_LAST {
             return (0..count).map(line).collect();
         }
-        let hidden = count - SHOWN_FIRST - SHOWN_LAST;
-        let mut lines: Vec<String> = (0..SHOWN_FIRST).map(line).collect();
-        lines.push(format!("{:>13}  {:>5}  {hidden} more", "", "…"));
-        lines.extend((count - SHOWN_LAST..count).map(line));
+        // A fault is what the reader came for: it and what is around it are always shown.
+        let fault = self.steps.iter().position(|step| matches!(step.what, What::Interrupt(_)));
+        let near = |index: usize| fault.is_some_and(|fault| index.abs_diff(fault) <= 1);
+        let (mut lines, mut hidden) = (Vec::new(), 0);
+        for index in 0..count {
+            if index < SHOWN_FIRST || index >= count - SHOWN_LAST || near(index) {
+                if hidden > 0 {
+                    lines.push(format!("{:>13}  {:>5}  {hidden} more", "", "…"));
+                }
+                hidden = 0;
+                lines.push(line(index));
+            } else {
+                hidden += 1;
+            }
+        }
         lines
+    }
+}
+
+fn ms(ns: u64) -> f64 {
+    ns as f64 / 1e6
+}
+
+/// Where `interrupt` strikes, in words.
+fn place(interrupt: &Interrupt) -> String {
+    match interrupt.place {
+        Place::BeforeHead => "before the first byte".to_owned(),
+        Place::AfterStep(step) => format!("after token {step}"),
+        Place::AfterTime(after) => format!("{:.1} ms after the request", after.as_secs_f64() * 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Ten tokens, 100 ms apart, as `place` and `action` leave them: times in milliseconds, `None` for a token and the fault's kind.
+    fn left(place: Place, action: Action) -> Vec<(u64, Option<&'static str>)> {
+        let token = |index: u64| Step { at: (index + 1) * 100_000_000, what: What::Token("x".to_owned()) };
+        let steps = interrupted((0..10).map(token).collect(), &Interrupt { place, action });
+        let kind = |step: &Step| match step.what {
+            What::Token(_) => None,
+            What::Interrupt(kind) => Some(kind),
+        };
+        steps.iter().map(|step| (step.at / 1_000_000, kind(step))).collect()
+    }
+
+    #[test]
+    fn a_cut_ends_the_time_line_where_it_strikes() {
+        let cut = || Action::Cut(crate::behavior::fault::Cut::Reset);
+        assert_eq!(left(Place::BeforeHead, cut()), [(0, Some("cut-reset"))]);
+        assert_eq!(left(Place::AfterStep(2), cut()), [(100, None), (200, None), (200, Some("cut-reset"))]);
+        let after = Place::AfterTime(Duration::from_millis(150));
+        assert_eq!(left(after, cut()), [(100, None), (150, Some("cut-reset"))]);
+    }
+
+    #[test]
+    fn a_stall_moves_what_comes_after_it() {
+        let steps = left(Place::AfterStep(9), Action::Stall(Duration::from_secs(1)));
+        assert_eq!(steps[8..], [(900, None), (900, Some("stall")), (2_000, None)]);
     }
 }

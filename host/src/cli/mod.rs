@@ -22,7 +22,8 @@ Examples:
   simwright                                  serve the built-in scenario on http://127.0.0.1:8080
   simwright serve scenario.yaml              serve your own; it is read again whenever it changes
   simwright check scenario.yaml              name every mistake in it
-  simwright explain scenario.yaml --model gpt-4o --prompt hello
+  simwright explain scenario.yaml --request request.json
+                                             say what would happen to one request, and why
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin.";
 
@@ -122,7 +123,7 @@ mod tests {
             ("simwright chekc", "`check`"),
             ("simwright serve --lisen 1", "`--listen`"),
             ("simwright serve --workers 0", "0 is not in"),
-            ("simwright explain", "--model"),
+            ("simwright explain", "--request <FILE>"),
         ] {
             let failure = parsed(line).expect_err(line);
             assert_eq!(failure.kind, error::Kind::Usage, "{line}");

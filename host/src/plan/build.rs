@@ -8,6 +8,7 @@ use metrics::Gauge;
 use crate::behavior::catalog::{Catalog, Makers, Setting};
 use crate::plan::generation::{Alive, Generation, Model, Slot};
 use crate::scenario::{BehaviorUse, Scenario};
+use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
 
 /// What a generation is built with besides its scenario.
@@ -100,7 +101,10 @@ impl Builder<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
             };
-            self.problems.push(Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint));
+            let problem = Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint);
+            // With options the name is a key, without any it is the value.
+            let is_key = used.pointer.rsplit('/').next() == Some(&*escape(&used.name));
+            self.problems.push(if is_key { problem.at_key() } else { problem });
             return None;
         };
         let behaviour = match maker.make(&used.options, &self.setting) {

@@ -107,7 +107,7 @@ fn explain(error: &ValidationError<'_>, properties: &[String]) -> Vec<Problem> {
     };
     let unknown = |name: &String| {
         let place = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-        let problem = Problem::new(place, format!("unknown option `{name}`"));
+        let problem = Problem::new(place, format!("unknown option `{name}`")).at_key();
         match did_you_mean(name, properties.iter().map(String::as_str)) {
             Some(close) => problem.hint(format!("did you mean `{close}`?")),
             None if properties.is_empty() => problem,

@@ -11,6 +11,8 @@ mod admin;
 mod examples;
 /// Plugins behind the real server.
 mod plugins;
+/// What the READMEs promise.
+mod readme;
 /// New generations under load.
 mod reload;
 /// Streams: pacing, cuts, clients that leave, draining.

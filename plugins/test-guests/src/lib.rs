@@ -1,7 +1,7 @@
 //! The adversary: a plugin whose every misdeed is asked for by number.
 //!
-//! `call.identity` chooses what a behaviour does; 0 is good behaviour. The numbers stand in `host/src/wasm/tests.rs` beside the
-//! test that uses each. Options are JSON text and are only searched for words: `"configure":"loop"` and its like misbehave before
+//! `call.identity` chooses what a behaviour does, or the header `x-adversary` behind a real server, where identities are hashes; 0 is
+//! good behaviour. The numbers stand in `host/src/wasm/tests/` beside the test that uses each. Options are JSON text and are only searched for words: `"configure":"loop"` and its like misbehave before
 //! the first call. It is written against the raw contract, so that the host's tests do not depend on the SDK.
 //! It exists for Wasm alone: native test runs of this workspace find an empty crate.
 #![cfg(target_arch = "wasm32")]
@@ -65,10 +65,10 @@ impl lifecycle::Guest for Adversary {
 
 impl fault::Guest for Adversary {
     fn decide(call: Call) -> Verdict {
-        match call.identity {
+        match deed(&call) {
             0 => Verdict::Pass,
             1..=99 => {
-                misdeeds::commit(call.identity);
+                misdeeds::commit(deed(&call));
                 Verdict::Pass
             }
             100 => error(99),
@@ -111,9 +111,9 @@ impl responder::Guest for Adversary {
     fn respond(call: Call, choices: u32) -> Vec<Answer> {
         let generate = |tokens| Item::Generate(Generate { tokens, style: String::new() });
         let answer = |items| Answer { items, finish: Finish::Stop };
-        match call.identity {
+        match deed(&call) {
             1..=99 => {
-                misdeeds::commit(call.identity);
+                misdeeds::commit(deed(&call));
                 Vec::new()
             }
             // One gibibyte that is not even there: a pointer and a length.
@@ -134,9 +134,9 @@ impl latency::Guest for Adversary {
     fn plan(call: Call, _output_tokens: u32) -> Schedule {
         let between = Delay::LogNormal(LogNormal { p50_us: 15_000, p99_us: 60_000, cap_us: 0 });
         let schedule = |first| Schedule { first, between: between.clone(), pauses: Vec::new() };
-        match call.identity {
+        match deed(&call) {
             1..=99 => {
-                misdeeds::commit(call.identity);
+                misdeeds::commit(deed(&call));
                 schedule(Delay::Us(0))
             }
             120 => schedule(Delay::Us(u32::MAX)),
@@ -151,6 +151,11 @@ impl latency::Guest for Adversary {
             _ => schedule(Delay::Us(350_000)),
         }
     }
+}
+
+/// The number of what is asked for.
+fn deed(call: &Call) -> u64 {
+    request::header("x-adversary").and_then(|number| number.parse().ok()).unwrap_or(call.identity)
 }
 
 fn plain(status: u16) -> HttpError {

@@ -25,7 +25,11 @@ impl TestHost {
 
     /// The same with a seed that goes before the scenario's, or none.
     pub fn start_seeded(scenario: &str, seed: Option<u64>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_in(tempfile::tempdir().expect("a folder"), scenario, seed)
+    }
+
+    /// The same in a folder that has what the scenario names, such as components.
+    pub fn start_in(folder: tempfile::TempDir, scenario: &str, seed: Option<u64>) -> Self {
         let path = folder.path().join("scenario.yaml");
         std::fs::write(&path, scenario).expect("written");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -1,0 +1,189 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simwright::app;
+use simwright::app::explain::{ExplainOptions, explain};
+use simwright::app::inspect::inspect;
+
+use super::support::guests::{build, cargo, run, target_dir, workspace};
+use super::support::host::{TestHost, ask, eventually};
+use super::support::readme::{all, blocks};
+
+/// The blocks of one chapter of a README.
+struct Chapter {
+    toml: String,
+    rust: String,
+    yaml: String,
+}
+
+fn chapter(readme: &str, title: &str) -> Chapter {
+    let text = std::fs::read_to_string(workspace().join(readme)).expect("a README");
+    let start = text.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("{readme} has no `{title}`")) + 1;
+    let end = text[start..].find("\n## ").map_or(text.len(), |length| start + length);
+    let blocks = blocks(&text[start..end]);
+    let of = |language: &str| {
+        let mut of_language = blocks.iter().filter(|block| block.language == language);
+        of_language.next().unwrap_or_else(|| panic!("{readme}, `{title}`: no {language}")).text.clone()
+    };
+    Chapter { toml: of("toml"), rust: of("rust"), yaml: of("yaml") }
+}
+
+/// Makes the crate as the README's commands do and gives its folder.
+fn new_crate(chapter: &Chapter, parent: &Path) -> PathBuf {
+    let mut new = cargo(parent);
+    new.args(["new", "--quiet", "--lib", "night-shift", "--vcs", "none"]);
+    run(new);
+    let folder = parent.join("night-shift");
+    // What the plugins of this repository use is there already, so that nothing is looked up.
+    std::fs::copy(workspace().join("plugins/Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
+    let sdk = workspace().join("guest-sdk");
+    if chapter.toml.contains("[package]") {
+        let manifest = chapter.toml.replace("../simwright/guest-sdk", &sdk.display().to_string());
+        std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
+    } else {
+        let mut add = cargo(&folder);
+        add.args(["add", "--quiet", "--offline", "simwright-sdk", "--path"]).arg(sdk);
+        run(add);
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        std::fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{}", chapter.toml)).expect("written");
+    }
+    std::fs::write(folder.join("src/lib.rs"), &chapter.rust).expect("written");
+    folder
+}
+
+/// Builds the crate in `folder` and puts the component to `place`, where the README says that cargo would.
+fn build_to(folder: &Path, place: &Path) {
+    std::fs::create_dir_all(place.parent().expect("a folder")).expect("made");
+    std::fs::copy(build(folder, &["--offline"], "night_shift"), place).expect("copied");
+}
+
+/// When the first token of an otherwise idle model would leave, in milliseconds.
+fn first_token_ms(scenario: &Path, model: &str) -> Value {
+    let request = ask(model, "x").to_string().into_bytes();
+    let options = ExplainOptions { scenario: Some(scenario.to_owned()), request, seed: Some(1), attempt: 0, occurrence: 0 };
+    let explained = explain(&options).unwrap_or_else(|error| panic!("{error}")).json();
+    explained["steps"][0]["at_ms"].clone()
+}
+
+#[test]
+fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_server_runs() {
+    let chapter = chapter("README.md", "Your first plugin in five minutes");
+    let (crates, scene) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let folder = new_crate(&chapter, crates.path());
+    let component = scene.path().join("target/wasm32-wasip2/release/night_shift.wasm");
+    build_to(&folder, &component);
+
+    let plugin = inspect(&component).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plugin.about().name, "night-shift");
+    assert_eq!(plugin.kinds().into_iter().map(|kind| kind.word()).collect::<Vec<_>>(), ["latency"]);
+    let schema: Value = serde_json::from_str(&plugin.about().options_schema).expect("JSON");
+    assert_eq!(schema["properties"]["first"]["default"], "900ms", "{schema}");
+
+    let host = TestHost::start_in(scene, &chapter.yaml, Some(1));
+    let reply = host.chat(&ask("my-model", "x"));
+    assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some("1")), "{}", reply.text());
+    assert_eq!(first_token_ms(&host.scenario_file(), "my-model"), json!(200.0));
+
+    // Another build of it, while the server runs.
+    std::fs::write(folder.join("src/lib.rs"), chapter.rust.replace("ms(200)", "ms(450)")).expect("written");
+    build_to(&folder, &component);
+    eventually("the new component answers", || host.app().generation() > 1);
+    assert_eq!(first_token_ms(&host.scenario_file(), "my-model"), json!(450.0));
+    let start = Instant::now();
+    assert_eq!(host.chat(&ask("my-model", "x")).status, 200);
+    // Never early; how late says something about the machine only.
+    assert!(start.elapsed() >= Duration::from_millis(450), "{:?}", start.elapsed());
+
+    // Half a component is refused with its name and changes nothing.
+    let whole = std::fs::read(&component).expect("a component");
+    let refused = host.metric("simwright_reloads_total", &["outcome=\"refused\""]);
+    std::fs::write(&component, &whole[..whole.len() / 2]).expect("written");
+    eventually("the broken file is noticed", || host.metric("simwright_reloads_total", &["outcome=\"refused\""]) > refused);
+    let generation = host.app().generation();
+    let refusal = host.app().reload().expect_err("half a component").to_string();
+    assert!(refusal.contains("scenario.yaml:3:") && refusal.contains("wasm32-wasip2"), "{refusal}");
+    let reply = host.chat(&ask("my-model", "x"));
+    assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some(&*generation.to_string())));
+
+    std::fs::write(&component, &whole[..]).expect("written");
+    eventually("the server goes on following", || host.app().generation() > generation);
+}
+
+#[test]
+fn the_sdks_first_plugin_builds_passes_its_test_and_answers() {
+    let chapter = chapter("guest-sdk/README.md", "Your first plugin in five minutes");
+    let crates = tempfile::tempdir().expect("a folder");
+    let folder = new_crate(&chapter, crates.path());
+    let rest = std::fs::read_to_string(workspace().join("guest-sdk/README.md")).expect("a README");
+    let test = blocks(&rest).into_iter().find(|block| block.text.starts_with("#[cfg(test)]")).expect("a test of the plugin");
+    std::fs::write(folder.join("src/lib.rs"), format!("{}\n{}", chapter.rust, test.text)).expect("written");
+    let mut native = cargo(&folder);
+    native.args(["test", "--quiet", "--offline"]).env("CARGO_TARGET_DIR", target_dir().join("guests"));
+    run(native);
+    let component = folder.join("target/wasm32-wasip2/release/night_shift.wasm");
+    build_to(&folder, &component);
+    let scenario = folder.join("scenario.yaml");
+    std::fs::write(&scenario, &chapter.yaml).expect("written");
+    assert_eq!(first_token_ms(&scenario, "gpt-5"), json!(200.0));
+}
+
+#[test]
+fn every_scenario_in_a_readme_is_valid() {
+    let mut checked = 0;
+    for (path, text) in all() {
+        for block in blocks(&text).into_iter().filter(|block| block.language == "yaml") {
+            let place = format!("{}:{}", path.display(), block.line);
+            assert!(block.text.starts_with("simwright: 1\n"), "{place}: a fragment; write it as a whole scenario");
+            // The tests above build this one and run it.
+            if block.text.contains("night_shift.wasm") {
+                continue;
+            }
+            let folder = tempfile::tempdir().expect("a folder");
+            put_components(&block.text, folder.path());
+            let file = folder.path().join("scenario.yaml");
+            std::fs::write(&file, &block.text).expect("written");
+            app::check(Some(&file)).unwrap_or_else(|error| panic!("{place}:\n{error}"));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 6, "only {checked} scenarios were found");
+}
+
+#[test]
+fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("a README");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    let scenario = first_block(&readme, "yaml").replace("p50: 350ms", "p50: 350");
+    std::fs::write(&file, scenario).expect("written");
+    let refusal = app::check(Some(&file)).expect_err("no unit").to_string();
+    shows(&readme, &refusal.replace(&file.display().to_string(), "scenario.yaml"));
+
+    let example = workspace().join("examples/quickstart");
+    let request = std::fs::read(example.join("request.json")).expect("a request");
+    let scenario = Some(example.join("scenario.yaml"));
+    let options = ExplainOptions { scenario, request, seed: None, attempt: 0, occurrence: 0 };
+    shows(&readme, &explain(&options).unwrap_or_else(|error| panic!("{error}")).text());
+}
+
+/// The first block of `markdown` in `language`.
+fn first_block(markdown: &str, language: &str) -> String {
+    blocks(markdown).into_iter().find(|block| block.language == language).expect("a block").text
+}
+
+/// `markdown` has every line of `text`, in an indented block.
+fn shows(markdown: &str, text: &str) {
+    let indented: Vec<String> = text.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
+    assert!(markdown.contains(&indented.join("\n")), "the README does not show this:\n{text}");
+}
+
+/// Puts the components that `scenario` names, which are this repository's, to where it expects them below `folder`.
+fn put_components(scenario: &str, folder: &Path) {
+    for path in scenario.split([' ', ',', '}', '\n']).filter(|word| word.ends_with(".wasm")) {
+        let (target, name) = (folder.join(path), Path::new(path).file_stem().and_then(|stem| stem.to_str()).expect("a name"));
+        std::fs::create_dir_all(target.parent().expect("a folder")).expect("made");
+        let package = name.replace('_', "-");
+        std::fs::copy(build(&workspace().join("plugins"), &["--locked", "--package", &package], name), target).expect("copied");
+    }
+}
