@@ -92,7 +92,8 @@ impl Active {
         match status {
             200 => self.measure.answered.increment(1),
             other => {
-                metrics::counter(metrics::REQUESTS, &[("model", &self.measure.name), ("status", &other.to_string())]).increment(1);
+                metrics::counter(metrics::REQUESTS, &[("model", &self.measure.name), ("status", &other.to_string())])
+                    .increment(1);
             }
         }
         self.measure.duration.record(seconds(self.arrival, now));
