@@ -79,7 +79,7 @@ mod tests {
         let mut catalog = Catalog::default();
         register(&mut catalog);
         assert_eq!(catalog.latency.keys().collect::<Vec<_>>(), ["constant", "log-normal"]);
-        assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), ["http-error", "none"]);
+        assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), ["cut", "error-event", "hang", "http-error", "none", "stall"]);
         assert_eq!(catalog.responder.keys().collect::<Vec<_>>(), ["echo", "fixed", "text"]);
         assert_eq!(catalog.styles.keys().collect::<Vec<_>>(), ["", "list", "prose"]);
         assert_eq!(catalog.tokenizers.keys().collect::<Vec<_>>(), ["estimate", "exact"]);

@@ -128,12 +128,20 @@ impl Playback {
     }
 
     /// Plays to the end at once, for a reply that is sent whole: gives its events to `stage` and says when it is due and how it
-    /// ends. The tokens inside are not measured: they leave in one write.
+    /// ends. The tokens inside are not measured: they leave in one write. A reply that is cut gives all its events, too: what breaks
+    /// off are the bytes of the whole, and [`Playback::progress`] says where.
     pub fn play_whole(&mut self, stage: &mut impl Stage) -> (Nanos, Ending) {
         let ending = match self.advance(Nanos::MAX, stage, false) {
             Moment::Done(ending) => ending,
             Moment::Wait(_) => Ending::Complete,
         };
+        if matches!(ending, Ending::Cut(_)) {
+            for _ in self.step..self.steps {
+                self.read_step(stage);
+            }
+            stage.event(&StreamEvent::Usage(self.plan.usage));
+            stage.event(&StreamEvent::End);
+        }
         (self.newest, ending)
     }
 
@@ -161,16 +169,18 @@ impl Playback {
                 }
                 continue;
             }
+            if now < self.next {
+                return Moment::Wait(self.next);
+            }
             if self.step == self.steps {
+                // After the last token the end is due at once, unless a stall has come between.
+                self.newest = self.next;
                 stage.event(&StreamEvent::Usage(self.plan.usage));
                 stage.event(&StreamEvent::End);
                 return Moment::Done(Ending::Complete);
             }
-            if now < self.next {
-                return Moment::Wait(self.next);
-            }
             stage.due(self.next);
-            self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
+            self.read_step(stage);
             if measured {
                 self.active.token(now);
             }
@@ -202,6 +212,10 @@ impl Playback {
         Some(ending)
     }
 
+    fn read_step(&mut self, stage: &mut impl Stage) {
+        self.reply.step(&self.plan.reply, &self.plan.generation.styles, |event| stage.event(&event));
+    }
+
     fn stall(&mut self, ns: Nanos) {
         self.shift += ns;
         self.next += ns;
@@ -229,3 +243,7 @@ impl Playback {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "playback_tests.rs"]
+mod tests;

@@ -90,6 +90,57 @@ impl Body for ReplyBody {
     }
 }
 
+/// How a body's last bytes leave before the cut that follows them.
+struct LastBytes {
+    by: CutBy,
+    held: Bytes,
+    looked: bool,
+}
+
+impl LastBytes {
+    fn of(by: CutBy) -> Self {
+        Self { by, held: Bytes::new(), looked: false }
+    }
+
+    /// What of `bytes` leaves first. The HTTP/2 layer takes a frame whenever the client's window is open at all, but the next one only
+    /// once everything before fits: so the last byte comes alone, and when it has been taken nothing waits for the window.
+    fn first_of(&mut self, mut bytes: Bytes) -> Bytes {
+        if self.by == CutBy::Stream && bytes.len() > 1 {
+            self.held = bytes.split_off(bytes.len() - 1);
+        }
+        bytes
+    }
+
+    /// The rest, and then the end of the connection or the stream once all of it has left.
+    fn poll_cut(
+        &mut self,
+        cut: Cut,
+        wire: &WireState,
+        sleep: &mut Sleep,
+        now: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if !self.held.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.held)))));
+        }
+        match self.by {
+            CutBy::Connection => {
+                wire.cut(cut);
+                Poll::Pending
+            }
+            CutBy::Stream if self.looked && wire.is_drained() => Poll::Ready(Some(Err(stream_reset(cut)))),
+            // A reset drops what still waits to be sent, so it has to come after. The connection's own task writes what we have handed
+            // over before this one wakes.
+            CutBy::Stream => {
+                self.looked = true;
+                let later = sleep.poll_until(now + DRAIN_LOOK_NS, now, context);
+                debug_assert!(later.is_pending(), "it lies in the future");
+                Poll::Pending
+            }
+        }
+    }
+}
+
 /// A stream that plays.
 pub struct StreamBody {
     playback: Box<Playback>,
@@ -97,7 +148,7 @@ pub struct StreamBody {
     sleep: Sleep,
     connection: InFlight,
     clock: RealClock,
-    cut_by: CutBy,
+    last_bytes: LastBytes,
     ended: bool,
 }
 
@@ -111,7 +162,7 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        Self { playback, renderer, sleep, connection, clock, cut_by, ended: false }
+        Self { playback, renderer, sleep, connection, clock, last_bytes: LastBytes::of(cut_by), ended: false }
     }
 }
 
@@ -128,10 +179,11 @@ impl Body for StreamBody {
             let now = this.clock.now();
             let mut page = Page { renderer: &mut *this.renderer, out: BytesMut::new(), wire: this.connection.wire() };
             let moment = this.playback.play(now, &mut page);
-            let out = page.out;
+            let out = page.out.freeze();
             if !out.is_empty() {
-                this.ended = moment == Moment::Done(Ending::Complete);
-                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+                this.ended = matches!(moment, Moment::Done(Ending::Complete | Ending::Cut(Cut::End)));
+                let is_cut = !this.ended && matches!(moment, Moment::Done(_));
+                return Poll::Ready(Some(Ok(Frame::data(if is_cut { this.last_bytes.first_of(out) } else { out }))));
             }
             match moment {
                 Moment::Wait(due) => ready!(this.sleep.poll_until(due, now, context)),
@@ -140,7 +192,7 @@ impl Body for StreamBody {
                     return Poll::Ready(None);
                 }
                 Moment::Done(Ending::Cut(cut)) => {
-                    return poll_cut(cut, this.cut_by, this.connection.wire(), &mut this.sleep, now, context);
+                    return this.last_bytes.poll_cut(cut, this.connection.wire(), &mut this.sleep, now, context);
                 }
             }
         }
@@ -148,30 +200,6 @@ impl Body for StreamBody {
 
     fn is_end_stream(&self) -> bool {
         self.ended
-    }
-}
-
-/// Ends the connection or the stream once the bytes before have left.
-fn poll_cut(
-    cut: Cut,
-    by: CutBy,
-    wire: &WireState,
-    sleep: &mut Sleep,
-    now: u64,
-    context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-    match by {
-        CutBy::Connection => {
-            wire.cut(cut);
-            Poll::Pending
-        }
-        CutBy::Stream if wire.is_drained() => Poll::Ready(Some(Err(stream_reset(cut)))),
-        // A reset drops what still waits to be sent, so it has to come after.
-        CutBy::Stream => {
-            let later = sleep.poll_until(now + DRAIN_LOOK_NS, now, context);
-            debug_assert!(later.is_pending(), "it lies in the future");
-            Poll::Pending
-        }
     }
 }
 
@@ -203,7 +231,10 @@ impl Stage for Page<'_> {
 /// A whole reply, perhaps cut before its end.
 pub struct WholeBody {
     bytes: Bytes,
-    cut: Option<(Cut, CutBy)>,
+    /// How many bytes the head announces.
+    announced: u64,
+    cut: Option<Cut>,
+    last_bytes: LastBytes,
     sleep: Sleep,
     connection: InFlight,
     clock: RealClock,
@@ -211,9 +242,24 @@ pub struct WholeBody {
 }
 
 impl WholeBody {
-    /// A body of `bytes`, due at `due`. With a cut, they are what leaves before it.
-    pub fn new(bytes: Bytes, due: u64, cut: Option<(Cut, CutBy)>, sleep: Sleep, connection: InFlight, clock: RealClock) -> Self {
-        Self { bytes, cut, sleep, connection, clock, due }
+    /// A body of `bytes`, due at `due`.
+    pub fn new(bytes: Bytes, due: u64, sleep: Sleep, connection: InFlight, clock: RealClock, cut_by: CutBy) -> Self {
+        let announced = bytes.len() as u64;
+        let last_bytes = LastBytes::of(cut_by);
+        Self { bytes, announced, cut: None, last_bytes, sleep, connection, clock, due }
+    }
+
+    /// The same with `cut` after `length` bytes. The head announces the whole, as that of a server that breaks would, and at least one
+    /// byte never comes; if the early end shall be well-formed, the head announces what comes.
+    pub fn cut_after(mut self, length: usize, cut: Cut) -> Self {
+        if cut == Cut::End {
+            self.bytes.truncate(length);
+            self.announced = self.bytes.len() as u64;
+        } else {
+            self.bytes.truncate(length.min(self.bytes.len().saturating_sub(1)));
+            self.cut = Some(cut);
+        }
+        self
     }
 }
 
@@ -224,14 +270,14 @@ impl Body for WholeBody {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let this = self.get_mut();
         if !this.bytes.is_empty() {
+            this.announced = 0;
             this.connection.wire().mark(this.due, 1);
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.bytes)))));
+            let bytes = std::mem::take(&mut this.bytes);
+            return Poll::Ready(Some(Ok(Frame::data(if this.cut.is_some() { this.last_bytes.first_of(bytes) } else { bytes }))));
         }
         match this.cut {
-            Some((cut, by)) if cut != Cut::End => {
-                poll_cut(cut, by, this.connection.wire(), &mut this.sleep, this.clock.now(), context)
-            }
-            _ => Poll::Ready(None),
+            Some(cut) => this.last_bytes.poll_cut(cut, this.connection.wire(), &mut this.sleep, this.clock.now(), context),
+            None => Poll::Ready(None),
         }
     }
 
@@ -240,9 +286,6 @@ impl Body for WholeBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.cut {
-            None | Some((Cut::End, _)) => SizeHint::with_exact(self.bytes.len() as u64),
-            Some(_) => SizeHint::default(),
-        }
+        SizeHint::with_exact(self.announced)
     }
 }

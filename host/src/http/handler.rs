@@ -207,15 +207,18 @@ impl Performance {
                 if step == 0 {
                     return self.vanish(playback, cut).await;
                 }
-                out.truncate(out.len() * step as usize / steps as usize);
-                Some((cut, self.cut_by))
+                Some((cut, out.len() * step as usize / steps as usize))
             }
         };
         let now = clock.now();
         let mut response = self.answer(&playback, now);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         playback.end(200, now, true);
-        *response.body_mut() = ReplyBody::Whole(WholeBody::new(out.freeze(), due, cut, sleep, self.connection, clock));
+        let body = WholeBody::new(out.freeze(), due, sleep, self.connection, clock, self.cut_by);
+        *response.body_mut() = ReplyBody::Whole(match cut {
+            Some((cut, length)) => body.cut_after(length, cut),
+            None => body,
+        });
         response
     }
 

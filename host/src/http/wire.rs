@@ -1,8 +1,8 @@
 //! The socket wrapper: where bytes really leave.
 //!
 //! Bodies *mark* the tokens they hand over; when the socket takes the bytes, the marks become lateness. A body that wants the
-//! connection to end says so through [`WireState::cut`]; the cut happens after the last byte before it has been written. A
-//! sweep once a second ends connections that are too slow with their head or with taking what is due.
+//! connection to end says so through [`WireState::cut`]; the cut happens after the last byte before it has been sent. A sweep
+//! once a second ends connections that are too slow with their head or with taking what is due.
 
 use std::io;
 use std::pin::Pin;
@@ -69,12 +69,13 @@ impl WireState {
         }
     }
 
-    /// Have all marked bytes been written?
+    /// Have all marked bytes been written, and does nothing else wait for the socket?
     pub fn is_drained(&self) -> bool {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        let is_blocked = self.stall_age_s.load(Ordering::Relaxed) != OFF;
+        !is_blocked && self.marks.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Ends the connection as soon as everything handed over has been written. HTTP/1.1 only: on HTTP/2 a stream is reset.
+    /// Ends the connection as soon as everything handed over has been sent. HTTP/1.1 only: on HTTP/2 a stream is reset.
     pub fn cut(&self, cut: Cut) {
         let cut = match cut {
             Cut::Reset => CUT_RESET,
@@ -114,6 +115,11 @@ impl WireState {
         self.expired.notified().await;
     }
 
+    /// The client takes nothing more for now. Begins to count only if it is not counting already.
+    fn blocked(&self) {
+        let _ = self.stall_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     fn wrote_all(&self) {
         self.stall_age_s.store(OFF, Ordering::Relaxed);
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,22 +134,19 @@ impl WireState {
 pub struct Wire {
     socket: TcpStream,
     state: Arc<WireState>,
+    last_bytes: LastBytes,
 }
 
 impl Wire {
     /// Wraps `socket`.
     pub fn new(socket: TcpStream, state: Arc<WireState>) -> Self {
-        Self { socket, state }
+        Self { socket, state, last_bytes: LastBytes::default() }
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Ready(Ok(taken)) if *taken == offered => self.state.wrote_all(),
-            Poll::Pending => {
-                // Begins to count only if it is not counting already.
-                let stalled = &self.state.stall_age_s;
-                let _ = stalled.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
-            }
+            Poll::Pending => self.state.blocked(),
             Poll::Ready(Ok(_)) => self.state.stall_age_s.store(OFF, Ordering::Relaxed),
             Poll::Ready(Err(_)) => {}
         }
@@ -190,6 +193,12 @@ impl AsyncWrite for Wire {
             return Pin::new(&mut self.socket).poll_flush(context);
         }
         if cut == CUT_RESET {
+            // A reset drops what the kernel still holds for a slow client, so it has to come after.
+            let this = self.as_mut().get_mut();
+            if this.last_bytes.poll_sent(&this.socket, context)?.is_pending() {
+                this.state.blocked();
+                return Poll::Pending;
+            }
             // No lingering: closing sends RST at once.
             socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO))?;
         }
@@ -198,5 +207,41 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// Waits until the kernel has sent everything that was written to a socket. Linux: a second registration of the socket, which
+/// becomes writable when nothing is left unsent.
+#[cfg(target_os = "linux")]
+#[derive(Default)]
+struct LastBytes(Option<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>>);
+
+#[cfg(target_os = "linux")]
+impl LastBytes {
+    #[allow(deprecated, reason = "its successor is unsafe for descriptors that nobody owns; this one owns its twin")]
+    fn poll_sent(&mut self, socket: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        use std::os::fd::AsFd;
+        let twin = match &self.0 {
+            Some(twin) => twin,
+            None => {
+                // From here on "writable" means that less than one byte is unsent.
+                socket2::SockRef::from(socket).set_tcp_notsent_lowat(1)?;
+                let twin = socket.as_fd().try_clone_to_owned()?;
+                self.0.insert(tokio::io::unix::AsyncFd::with_interest(twin, tokio::io::Interest::WRITABLE)?)
+            }
+        };
+        twin.poll_write_ready(context).map(|sent| sent.map(drop))
+    }
+}
+
+/// Elsewhere than on Linux nothing tells how much is unsent, and a reset may overtake what a slow client has not taken.
+#[cfg(not(target_os = "linux"))]
+#[derive(Default)]
+struct LastBytes;
+
+#[cfg(not(target_os = "linux"))]
+impl LastBytes {
+    fn poll_sent(&mut self, _socket: &TcpStream, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

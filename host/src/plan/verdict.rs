@@ -111,10 +111,17 @@ pub fn resolve(verdict: Verdict, steps: u32) -> Result<Outcome, Unplayable> {
     let place = match position {
         Position::Start => Place::BeforeHead,
         Position::Token(token) => Place::AfterStep(token.min(steps)),
-        Position::Share(share) => Place::AfterStep((f64::from(share.clamp(0.0, 1.0)) * f64::from(steps)).floor() as u32),
+        Position::Share(share) => Place::AfterStep(share_of(share, steps)),
         Position::AfterMs(after) => Place::AfterTime(ms(after)),
     };
     Ok(Outcome::Interrupt(Interrupt { place, action }))
+}
+
+/// So many steps are `share` of `steps`, rounded down. A share such as 70 % has no exact `f32`: what lies below a whole number only by
+/// that error counts as the whole number.
+fn share_of(share: f32, steps: u32) -> u32 {
+    let exact = f64::from(share.clamp(0.0, 1.0)) * f64::from(steps);
+    ((exact * (1.0 + f64::from(f32::EPSILON))).floor() as u32).min(steps)
 }
 
 fn usual_message(status: u16) -> &'static str {
@@ -144,6 +151,10 @@ mod tests {
         };
         assert_eq!(at(Position::Share(0.5)), Place::AfterStep(20));
         assert_eq!(at(Position::Share(f32::NAN)), Place::AfterStep(0));
+        for percent in 0..=100_u32 {
+            let place = at(Position::Share((f64::from(percent) / 100.0) as f32));
+            assert_eq!(place, Place::AfterStep(percent * 40 / 100), "{percent} %");
+        }
         assert_eq!(at(Position::Token(99)), Place::AfterStep(40));
         assert_eq!(at(Position::Start), Place::BeforeHead);
     }

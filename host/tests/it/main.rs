@@ -9,6 +9,10 @@ mod support;
 mod admin;
 /// Every folder in `examples/` checks and answers.
 mod examples;
+/// Every native fault, on the bytes of HTTP/1.1.
+mod faults;
+/// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
+mod http2;
 /// Plugins behind the real server.
 mod plugins;
 /// What the READMEs promise.

@@ -10,9 +10,8 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, HttpError as Refusal, Verdict};
-use crate::random::Key;
+use crate::builtin::fault::{delay_ms, strikes};
 use crate::types::fields::Fields;
-use crate::types::limits::DELAY_US_MAX;
 use crate::types::problem::Problem;
 
 /// Makes [`HttpError`].
@@ -29,12 +28,7 @@ impl Maker<dyn Fault> for Make {
         fields.require("status");
         let rate = fields.share("rate").unwrap_or(1.0);
         let status = fields.integer("status", 400..=599).unwrap_or(500) as u16;
-        let retry_after_us = fields.duration_us("retry-after");
-        if retry_after_us.is_some_and(|us| us > DELAY_US_MAX) {
-            fields.problem("retry-after", "`retry-after` is longer than an hour; give at most `1h`");
-        }
-        // Rounded up, so that a client that obeys is never early.
-        let retry_after_ms = retry_after_us.map(|us| us.div_ceil(1_000).min(u64::from(u32::MAX)) as u32);
+        let retry_after_ms = delay_ms(&mut fields, "retry-after");
         let message = fields.text("message").map(str::to_owned);
         let code = fields.text("code").map(str::to_owned);
         match fields.finish() {
@@ -55,7 +49,7 @@ pub struct HttpError {
 
 impl Fault for HttpError {
     fn decide(&self, call: &Call<'_>) -> Result<Verdict, BehaviorError> {
-        let hit = Key::of_seed(call.seed).named("http-error").unit() < self.rate;
+        let hit = strikes("http-error", self.rate, call);
         Ok(if hit { Verdict::Error(self.refusal.clone()) } else { Verdict::Pass })
     }
 }

@@ -41,6 +41,25 @@ pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     parse(&bytes)
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By FIN.
+    Closed,
+    /// By RST.
+    Reset,
+}
+
+/// Reads everything up to the end of the connection.
+pub fn read_out(socket: &mut TcpStream) -> (Vec<u8>, Ended) {
+    let mut bytes = Vec::new();
+    match socket.read_to_end(&mut bytes) {
+        Ok(_) => (bytes, Ended::Closed),
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => (bytes, Ended::Reset),
+        Err(error) => panic!("{error} after {} bytes", bytes.len()),
+    }
+}
+
 /// A socket to the server that gives up after ten seconds of silence.
 pub fn open(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).expect("the server listens");

@@ -1,8 +1,9 @@
-//! One door for all tests: [`host::TestHost`] starts the real server, [`client::Client`] speaks to it byte by
-//! byte. [`guests`] builds components, [`readme`] reads what the READMEs promise.
+//! One door for all tests: [`host::TestHost`] starts the real server, [`client`] speaks to it byte by byte and [`h2_client`] frame by
+//! frame. [`guests`] builds components, [`readme`] reads what the READMEs promise.
 
 pub mod client;
 pub mod guests;
+pub mod h2_client;
 pub mod host;
 pub mod readme;
 pub mod stream;
