@@ -8,15 +8,11 @@ use hyper_util::server::conn::auto;
 
 use crate::types::limits;
 
-/// A builder of connections.
+/// A builder of connections. Deadlines of HTTP/1.1 (heads, idle connections) are the caller's: a timer set and cleared for each
+/// request would cost as much as a plugin call.
 pub fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(limits::KEEP_ALIVE_IDLE_S))
-        .max_buf_size(limits::H1_BUFFER_BYTES)
-        .max_headers(limits::HEADERS_MAX);
+    builder.http1().max_buf_size(limits::H1_BUFFER_BYTES).max_headers(limits::HEADERS_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

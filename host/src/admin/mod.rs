@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,12 +15,13 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::routing::get;
 use http::{HeaderValue, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
 use crate::connection::builder;
+use crate::types::limits::KEEP_ALIVE_IDLE_S;
 
 /// A running admin door.
 pub struct Admin {
@@ -109,7 +111,7 @@ async fn serve(listener: std::net::TcpListener, router: Router, metrics: &'stati
     tokio::spawn(async move {
         // The exporter keeps raw samples until it is told to fold them into buckets.
         loop {
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
             metrics.run_upkeep();
         }
     });
@@ -118,14 +120,16 @@ async fn serve(listener: std::net::TcpListener, router: Router, metrics: &'stati
             Ok((socket, _)) => {
                 let service = TowerToHyperService::new(router.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = builder().serve_connection(TokioIo::new(socket), service).await {
+                    let mut http = builder();
+                    http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(KEEP_ALIVE_IDLE_S));
+                    if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {
                         tracing::debug!(%error, "an admin connection ended early");
                     }
                 });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an admin connection");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }

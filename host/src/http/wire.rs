@@ -19,7 +19,7 @@ use crate::behavior::fault::Cut;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::lateness;
-use crate::types::limits::{HEADER_READ_S, WRITE_STALL_S};
+use crate::types::limits::{HEADER_READ_S, KEEP_ALIVE_IDLE_S, WRITE_STALL_S};
 
 const CUT_NONE: u8 = 0;
 const CUT_CLOSE: u8 = 1;
@@ -35,6 +35,8 @@ pub struct WireState {
     in_flight: AtomicU32,
     /// Seconds since a request head was begun and not completed.
     head_age_s: AtomicU32,
+    /// Seconds since the last request ended, if none has begun.
+    idle_age_s: AtomicU32,
     /// Seconds since the client stopped taking bytes.
     stall_age_s: AtomicU32,
     expired: Notify,
@@ -55,6 +57,7 @@ impl WireState {
             cut: AtomicU8::new(CUT_NONE),
             in_flight: AtomicU32::new(0),
             head_age_s: AtomicU32::new(0),
+            idle_age_s: AtomicU32::new(OFF),
             stall_age_s: AtomicU32::new(OFF),
             expired: Notify::new(),
         })
@@ -88,11 +91,14 @@ impl WireState {
     pub fn request_began(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_age_s.store(OFF, Ordering::Relaxed);
+        self.idle_age_s.store(OFF, Ordering::Relaxed);
     }
 
     /// A request's reply is complete or given up.
     pub fn request_ended(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.idle_age_s.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Another second has passed; ends the connection if it is past a deadline.
@@ -105,7 +111,9 @@ impl WireState {
             age.store(seconds + 1, Ordering::Relaxed);
             u64::from(seconds) >= limit_s
         };
-        if past(&self.head_age_s, HEADER_READ_S) || past(&self.stall_age_s, WRITE_STALL_S) {
+        let head = past(&self.head_age_s, HEADER_READ_S);
+        let stall = past(&self.stall_age_s, WRITE_STALL_S);
+        if past(&self.idle_age_s, KEEP_ALIVE_IDLE_S) || head || stall {
             self.expired.notify_one();
         }
     }
@@ -172,18 +180,10 @@ impl AsyncWrite for Wire {
         self.wrote(result, bytes.len())
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let offered = slices.iter().map(|slice| slice.len()).sum();
-        let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.wrote(result, offered)
-    }
-
+    /// No, although the socket could: the HTTP/2 layer then copies frames of up to a kilobyte into one buffer instead of writing each by
+    /// itself, which is one system call for all tokens that are due together.
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        false
     }
 
     /// The HTTP layer flushes when it has handed everything over: the exact place to cut.
