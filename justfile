@@ -11,7 +11,8 @@ guests:
     cd plugins && cargo build --release
 
 bench *ARGS:
-    cargo run --release --package simwright-benches --bin simwright-bench -- all {{ARGS}}
+    cargo build --release
+    cargo bench -p simwright-benches --bench figures -- all {{ARGS}}
 
 docs:
     cargo doc --no-deps --workspace --open

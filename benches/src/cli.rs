@@ -124,13 +124,23 @@ type Measurement = fn(&Lab) -> Result<Vec<Figure>>;
 
 /// Runs the command line and gives the exit code: 0, or 1 if something failed, or 2 if `--strict` is not content.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    match at_the_root(cli.options.bench).and_then(|()| run(cli)) {
         Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Cargo runs benches in their package's folder; paths on the command line mean the root.
+fn at_the_root(by_cargo: bool) -> Result<()> {
+    if by_cargo {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package lies below the root")?;
+        std::env::set_current_dir(root).with_context(|| format!("cannot go to `{}`", root.display()))?;
+    }
+    Ok(())
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
