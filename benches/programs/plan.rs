@@ -9,17 +9,21 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use simwright::app::workshop::Workshop;
+use simwright::clock::Clock;
 use simwright::clock::real::{RealClock, monotonic_ns};
-use simwright::dialect::Dialect;
 use simwright::dialect::openai::OpenAi;
+use simwright::dialect::{Dialect, RenderOptions};
+use simwright::engine::playback::Stage;
 use simwright::engine::token_counts::input_tokens;
+use simwright::engine::{Engine, Origin};
 use simwright::plan::generation::Generation;
 use simwright::plan::identity::{Identity, content_of};
 use simwright::plan::planner::{Facts, plan};
 use simwright::scenario::read;
+use simwright::types::reply::{Head, StreamEvent, WholeReply};
 use simwright::types::request::Request;
 use simwright::worker;
 
@@ -54,8 +58,8 @@ fn main() -> anyhow::Result<()> {
         black_box(OpenAi.parse_chat(bodies[index % 64].clone(), HeaderMap::new()).is_ok());
     });
     println!("{:<34}{parse:>10.0}", "parse");
-    for (name, scenario, budget) in [("plan, native behaviours", NATIVE, 500), ("plan, three plugins", PLUGINS, 1_800)] {
-        let scenario = read::parse("bench.yaml", scenario, Path::new("."))?;
+    for (name, scenario_text, budget) in [("plan, native behaviours", NATIVE, 500), ("plan, three plugins", PLUGINS, 1_800)] {
+        let scenario = read::parse("bench.yaml", scenario_text, Path::new("."))?;
         let generation = Arc::new(workshop.build(scenario, 1)?);
         let requests: Vec<Arc<Request>> = bodies
             .iter()
@@ -68,6 +72,15 @@ fn main() -> anyhow::Result<()> {
             });
             println!("{:<34}{counted:>10.0}", "count prompt tokens");
         }
+        if budget != 500 {
+            let scenario = read::parse("bench.yaml", scenario_text, Path::new("."))?;
+            let engine = Engine::new(workshop.build(scenario, 2)?, RealClock::start());
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            let answered = best(rounds, calls / 4, |index| {
+                runtime.block_on(answered(&engine, &bodies[index % 64]));
+            });
+            println!("{:<34}{answered:>10.0}", "all of it, and the reply's bytes");
+        }
         let planned = best(rounds, calls, |index| planned(&generation, &requests[index % 64], index as u32));
         println!("{name:<34}{planned:>10.0}{budget:>12}");
     }
@@ -79,6 +92,33 @@ fn planned(generation: &Arc<Generation>, request: &Arc<Request>, occurrence: u32
     let identity = Identity { content, identity: content, attempt: 0, occurrence };
     let facts = Facts { identity, now: 1, input_tokens: 200, running: 1, waiting: 0 };
     black_box(plan(generation, 0, request, &facts));
+}
+
+/// A request from its bytes to the bytes of its whole reply: everything but HTTP and the socket.
+async fn answered(engine: &Engine, body: &Bytes) {
+    let Ok(request) = OpenAi.parse_chat(body.clone(), HeaderMap::new()) else { return };
+    let options = RenderOptions::of(&request);
+    let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1 };
+    let Ok(mut playback) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await
+    else {
+        return;
+    };
+    let mut gathered = Gathered(WholeReply::with_capacity(1, playback.plan().reply.steps()));
+    playback.play_whole(&mut gathered);
+    let mut out = BytesMut::with_capacity(1_024);
+    OpenAi.render_whole(&head, options, &gathered.0, &mut out);
+    playback.end(200, engine.clock().now(), true);
+    black_box(out);
+}
+
+struct Gathered(WholeReply);
+
+impl Stage for Gathered {
+    fn due(&mut self, _due: u64) {}
+
+    fn event(&mut self, event: &StreamEvent<'_>) {
+        self.0.gather(event);
+    }
 }
 
 /// Nanoseconds of one call, of the best round.
