@@ -72,9 +72,9 @@ enum What {
 
 /// Plans the request that `options` describe, as a server's first request of this kind would be.
 pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
-    let scenario = read(options.scenario.as_deref()).map_err(StartError::from)?;
+    let draft = read(options.scenario.as_deref()).map_err(StartError::from)?;
     let workshop = Workshop::open(RealClock::start(), options.seed, 1)?;
-    let generation = Arc::new(workshop.build(scenario, 1).map_err(StartError::from)?);
+    let generation = Arc::new(workshop.build(draft, 1).map_err(StartError::from)?);
     let body = Bytes::copy_from_slice(&options.request);
     let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(ExplainError::Refused)?;
     let unknown = || ApiError::of_status(404, format!("no entry of the scenario answers for the model `{}`", request.model));

@@ -61,11 +61,15 @@ impl Watcher {
     }
 
     /// Watches `files` and no others from now on: any change after this call is reported. Call it before the files are read, so that
-    /// a change between the two is not lost; for files that were watched already, what was last reported still counts.
+    /// a change between the two is not lost, and one that is read anyhow is not reported again.
     pub fn watch(&self, files: impl IntoIterator<Item = PathBuf>) {
-        let files = files.into_iter().map(|file| (fingerprint(&file), file)).map(|(print, file)| (file, print)).collect();
         // The thread lives as long as `self`.
-        let _ = self.signals.send(Signal::Watch(files));
+        let _ = self.signals.send(Signal::Watch(with_fingerprints(files)));
+    }
+
+    /// Watches `files` too. Those that are under watch already stay as they are.
+    pub fn watch_also(&self, files: impl IntoIterator<Item = PathBuf>) {
+        let _ = self.signals.send(Signal::WatchAlso(with_fingerprints(files)));
     }
 }
 
@@ -84,6 +88,7 @@ impl Drop for Watcher {
 enum Signal {
     Touched,
     Watch(BTreeMap<PathBuf, Fingerprint>),
+    WatchAlso(BTreeMap<PathBuf, Fingerprint>),
     Stop,
 }
 
@@ -112,11 +117,12 @@ impl Watching {
         match signal {
             Signal::Touched => true,
             Signal::Watch(files) => {
-                let known = std::mem::replace(&mut self.files, files);
-                for (file, print) in &mut self.files {
-                    if let Some(last) = known.get(file) {
-                        *print = *last;
-                    }
+                self.files = files;
+                true
+            }
+            Signal::WatchAlso(files) => {
+                for (file, print) in files {
+                    self.files.entry(file).or_insert(print);
                 }
                 true
             }
@@ -230,6 +236,10 @@ fn steps(path: &Path) -> Vec<PathBuf> {
         }
     }
     passed
+}
+
+fn with_fingerprints(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathBuf, Fingerprint> {
+    files.into_iter().map(|file| (fingerprint(&file), file)).map(|(print, file)| (file, print)).collect()
 }
 
 fn fingerprint(file: &Path) -> Fingerprint {
