@@ -111,8 +111,10 @@ impl App {
         // A change that is seen from here on waits for its turn.
         let turn = shared.turn();
         let engine = Arc::new(Engine::new(shared.build(1)?, clock));
-        let admin = Admin::start(listen(options.admin, "--admin")?, handle)?;
-        let server = Server::start(Arc::clone(&engine), listen(options.listen, "--listen")?, workers)?;
+        // Both before either is served: an address that is taken leaves no door half open.
+        let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
+        let admin = Admin::start(inner, handle)?;
+        let server = Server::start(Arc::clone(&engine), outer, workers)?;
         let _ = shared.engine.set(Arc::clone(&engine));
         drop(turn);
         admin.set_ready(true);

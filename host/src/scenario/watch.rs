@@ -23,7 +23,7 @@ use crate::types::limits::WATCH_QUIET_MS;
 /// Symbolic links on one path; the kernel's own bound.
 const LINKS_MAX: usize = 40;
 
-/// The contents of a file; `None` if there is no such file.
+/// The contents of a file; `None` if there is no such file, or if it is no plain one.
 type Fingerprint = Option<u128>;
 
 /// A set of files under watch. Dropping it stops the watching.
@@ -243,6 +243,10 @@ fn with_fingerprints(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathB
 }
 
 fn fingerprint(file: &Path) -> Fingerprint {
+    // A pipe gives its contents once, and not to us; a device may have no end.
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
     let mut reader = BufReader::with_capacity(64 * 1024, File::open(file).ok()?);
     let mut hash = Xxh3::new();
     let mut buffer = [0; 16 * 1024];

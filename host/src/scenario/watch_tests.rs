@@ -168,6 +168,11 @@ fn dropping_the_watcher_ends_its_thread() {
 }
 
 #[test]
+fn pipes_and_devices_are_not_read() {
+    assert_eq!(fingerprint(Path::new("/dev/zero")), None);
+}
+
+#[test]
 fn links_in_a_circle_end() {
     let folder = tempfile::tempdir().expect("a folder");
     symlink("b", folder.path().join("a")).expect("linked");
