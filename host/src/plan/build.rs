@@ -38,7 +38,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };
-    let mut builder = Builder { setting, loadable: &with.loadable, unloaded: &with.unloaded, problems };
+    let mut builder = Builder { setting, catalog: with.catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
     let (mut faults, mut replies, mut latencies) = (HashMap::new(), HashMap::new(), HashMap::new());
     let catalog = with.catalog;
     let mut models = Vec::with_capacity(scenario.models.len());
@@ -77,6 +77,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
 
 struct Builder<'a> {
     setting: Setting,
+    catalog: &'a Catalog,
     loadable: &'a [&'a str],
     unloaded: &'a [&'a str],
     problems: Vec<Problem>,
@@ -95,6 +96,17 @@ impl Builder<'_> {
         Some(Slot { name: used.name.clone(), primary: primary?, fallback })
     }
 
+    /// The field of a scenario under which `name` would be known.
+    fn section_of(&self, name: &str) -> Option<&'static str> {
+        let Catalog { fault, responder, latency, .. } = self.catalog;
+        let known = [
+            ("faults", fault.contains_key(name)),
+            ("reply", responder.contains_key(name)),
+            ("latency", latency.contains_key(name)),
+        ];
+        known.into_iter().find_map(|(section, is_known)| is_known.then_some(section))
+    }
+
     fn behaviour<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Arc<B>> {
         let same = format!("{} {}", used.name, used.options);
         if let Some(behaviour) = made.get(&same) {
@@ -105,9 +117,10 @@ impl Builder<'_> {
                 return None;
             }
             let known = makers.keys().map(String::as_str).chain(self.loadable.iter().copied());
-            let hint = match did_you_mean(&used.name, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
+            let hint = match (self.section_of(&used.name), did_you_mean(&used.name, known)) {
+                (Some(section), _) => format!("`{}` stands under `{section}`", used.name),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
             };
             let problem = Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint);
             // With options the name is a key, without any it is the value.
