@@ -165,14 +165,16 @@ fn a_file_saved_while_the_server_starts_is_not_lost() {
 
 #[test]
 fn a_stream_keeps_the_generation_that_it_began_with() {
-    let slow = scenario(true).replace("between: 1ms", "between: 50ms");
+    // Metrics are the process's: a model of its own tells this stream from those of tests beside it.
+    let own = |odd| scenario(odd).replace("same", "lasting");
+    let slow = own(true).replace("between: 1ms", "between: 50ms");
     let host = Arc::new(TestHost::start(&slow));
     let streaming = Arc::clone(&host);
-    let stream = std::thread::spawn(move || streaming.chat(&ask_streamed("same", "long")));
-    eventually("the stream runs", || host.metric("simwright_requests_running", &["model=\"same\""]) >= 1.0);
-    std::fs::write(host.scenario_file(), scenario(false)).expect("written");
+    let stream = std::thread::spawn(move || streaming.chat(&ask_streamed("lasting", "long")));
+    eventually("the stream runs", || host.metric("simwright_requests_running", &["model=\"lasting\""]) >= 1.0);
+    std::fs::write(host.scenario_file(), own(false)).expect("written");
     host.app().reload().expect("a good scenario");
-    assert!(host.chat(&ask("same", "new")).text().contains("beta"));
+    assert!(host.chat(&ask("lasting", "new")).text().contains("beta"));
     let reply = stream.join().expect("the stream ends well");
     assert_eq!(wholly_one(&reply, true, false), 1);
 }
