@@ -13,12 +13,13 @@ use crate::clock::real::RealClock;
 use crate::dialect::Dialect;
 use crate::dialect::openai::OpenAi;
 use crate::engine::token_counts::input_tokens;
-use crate::plan::Plan;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
 use crate::plan::reply::ReplyCursor;
 use crate::plan::timing::{Due, TimingCursor};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::plan::{Phase, Plan};
+use crate::scenario::BehaviorUse;
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
 
@@ -72,9 +73,9 @@ enum What {
 
 /// Plans the request that `options` describe, as a server's first request of this kind would be.
 pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
-    let scenario = read(options.scenario.as_deref()).map_err(StartError::from)?;
+    let draft = read(options.scenario.as_deref()).map_err(StartError::from)?;
     let workshop = Workshop::open(RealClock::start(), options.seed, 1)?;
-    let generation = Arc::new(workshop.build(scenario, 1).map_err(StartError::from)?);
+    let generation = Arc::new(workshop.build(draft, 1).map_err(StartError::from)?);
     let body = Bytes::copy_from_slice(&options.request);
     let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(ExplainError::Refused)?;
     let unknown = || ApiError::of_status(404, format!("no entry of the scenario answers for the model `{}`", request.model));
@@ -159,8 +160,9 @@ impl Explanation {
             "occurrence": identity.occurrence,
             "behaviours": {
                 "faults": entry.faults.iter().map(|used| &used.name).collect::<Vec<_>>(),
-                "reply": entry.reply.name,
-                "latency": entry.latency.name,
+                "struck": plan.struck,
+                "reply": self.asked(Phase::Reply).then_some(&entry.reply.name),
+                "latency": self.asked(Phase::Latency).then_some(&entry.latency.name),
             },
             "fallbacks": plan.fallbacks,
             "outcome": outcome,
@@ -177,7 +179,6 @@ impl Explanation {
     pub fn text(&self) -> String {
         let (plan, entry) = (&self.plan, &self.plan.generation.scenario.models[self.plan.model]);
         let identity = &plan.identity;
-        let faults = entry.faults.iter().map(|used| used.name.as_str()).collect::<Vec<_>>().join(", then ");
         let how = if self.streams { "streamed" } else { "not streamed" };
         let (attempt, occurrence) = (identity.attempt, identity.occurrence);
         let mut lines = vec![
@@ -185,10 +186,15 @@ impl Explanation {
             format!("request    {}, {how}, {} tokens of prompt", self.asked_model, plan.usage.input),
             format!("identity   {:016x}, attempt {attempt}, occurrence {occurrence}", identity.identity),
             format!("entry      {}", entry.name),
-            format!("faults     {}", if faults.is_empty() { "none" } else { &faults }),
-            format!("reply      {}{}", entry.reply.name, self.about_reply()),
-            format!("latency    {}{}", entry.latency.name, self.about_latency()),
+            format!("faults     {}", self.about_faults()),
         ];
+        // A name here would say that the behaviour had been asked.
+        if self.asked(Phase::Reply) {
+            lines.push(format!("reply      {}{}", entry.reply.name, self.about_reply()));
+        }
+        if self.asked(Phase::Latency) {
+            lines.push(format!("latency    {}{}", entry.latency.name, self.about_latency()));
+        }
         if !plan.fallbacks.is_empty() {
             lines.push(format!("fallback   of {}", plan.fallbacks.join(", ")));
         }
@@ -206,6 +212,25 @@ impl Explanation {
         }
         lines.extend(self.time_line());
         lines.join("\n")
+    }
+
+    fn asked(&self, phase: Phase) -> bool {
+        self.plan.last_asked >= Some(phase)
+    }
+
+    /// Who passed and who struck, in the order in which they were asked.
+    fn about_faults(&self) -> String {
+        let faults = &self.plan.generation.scenario.models[self.plan.model].faults;
+        let names = |faults: &[BehaviorUse]| faults.iter().map(|used| used.name.as_str()).collect::<Vec<_>>().join(", ");
+        match self.plan.struck {
+            _ if faults.is_empty() => "none".to_owned(),
+            Some(0) => format!("{} struck", faults[0].name),
+            Some(struck) => format!("{} passed, {} struck", names(&faults[..struck]), faults[struck].name),
+            None if self.asked(Phase::Reply) => format!("{} passed", names(faults)),
+            None if self.plan.last_asked.is_none() => "not asked".to_owned(),
+            // One of them failed, as the outcome says.
+            None => names(faults),
+        }
     }
 
     /// `: 93 tokens`, or nothing if there is no reply.

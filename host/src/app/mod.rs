@@ -1,13 +1,14 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
-//! change. Start and reload are one path: read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it is.
+//! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
+//! is.
 //! [`explain`] and [`inspect`] answer questions without a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::admin::Admin;
@@ -18,7 +19,7 @@ use crate::http::server::Server;
 use crate::plan::generation::Generation;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
-use crate::scenario::{Scenario, read};
+use crate::scenario::{Draft, Scenario, read};
 use crate::telemetry::metrics;
 
 pub mod explain;
@@ -71,6 +72,7 @@ pub enum StartError {
 /// A running server.
 pub struct App {
     shared: Arc<Shared>,
+    engine: Arc<Engine>,
     server: Server,
     admin: Admin,
 }
@@ -78,10 +80,12 @@ pub struct App {
 /// What start and reload share.
 struct Shared {
     workshop: Workshop,
-    engine: Arc<Engine>,
     scenario: Option<PathBuf>,
-    /// Number of the newest generation; held during a reload, so that there is one at a time.
-    newest: Mutex<u64>,
+    /// Held while a generation is built and takes over, the first one too, so that there is one at a time.
+    turn: Mutex<()>,
+    /// What plays the generations; not there before the first one is built.
+    engine: OnceLock<Arc<Engine>>,
+    /// Not there without a scenario file.
     watcher: OnceLock<Watcher>,
 }
 
@@ -96,16 +100,25 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open(clock, options.seed, workers)?;
-        let generation = workshop.build(read(options.scenario.as_deref())?, 1)?;
-        let files = watched(options.scenario.as_deref(), &generation);
-        let engine = Arc::new(Engine::new(generation, clock));
-        let admin = Admin::start(listen(options.admin, "--admin")?, handle)?;
-        let server = Server::start(Arc::clone(&engine), listen(options.listen, "--listen")?, workers)?;
-        let (scenario, newest) = (options.scenario, Mutex::new(1));
-        let shared = Arc::new(Shared { workshop, engine, scenario, newest, watcher: OnceLock::new() });
-        shared.follow(files);
+        let shared = Arc::new(Shared {
+            workshop,
+            scenario: options.scenario,
+            turn: Mutex::new(()),
+            engine: OnceLock::new(),
+            watcher: OnceLock::new(),
+        });
+        shared.follow();
+        // A change that is seen from here on waits for its turn.
+        let turn = shared.turn();
+        let engine = Arc::new(Engine::new(shared.build(1)?, clock));
+        // Both before either is served: an address that is taken leaves no door half open.
+        let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
+        let admin = Admin::start(inner, handle)?;
+        let server = Server::start(Arc::clone(&engine), outer, workers)?;
+        let _ = shared.engine.set(Arc::clone(&engine));
+        drop(turn);
         admin.set_ready(true);
-        Ok(Self { shared, server, admin })
+        Ok(Self { shared, engine, server, admin })
     }
 
     /// Where clients connect.
@@ -120,18 +133,18 @@ impl App {
 
     /// Seed of all draws.
     pub fn seed(&self) -> u64 {
-        self.shared.engine.running().generation.seed
+        self.engine.running().generation.seed
     }
 
     /// Number of the generation that answers requests which begin now.
     pub fn generation(&self) -> u64 {
-        self.shared.engine.running().generation.number
+        self.engine.running().generation.number
     }
 
     /// Reads the scenario and its plugins again and lets the result answer from now on. Gives the new generation's number; a refusal
     /// changes nothing.
     pub fn reload(&self) -> Result<u64, Refusal> {
-        self.shared.reload()
+        self.shared.reload(&self.engine)
     }
 
     /// Not ready any more; open requests may finish within `limit`. Says whether they did.
@@ -142,45 +155,61 @@ impl App {
 }
 
 impl Shared {
-    /// Reloads whenever the scenario or one of its plugins changes. Without a scenario file there is nothing to follow.
-    fn follow(self: &Arc<Self>, files: Vec<PathBuf>) {
+    /// Reloads whenever a file changes that [`Shared::build`] watches. Without a scenario file there is nothing to follow.
+    fn follow(self: &Arc<Self>) {
         if self.scenario.is_none() {
             return;
         }
         let shared: Weak<Self> = Arc::downgrade(self);
         let started = Watcher::start(move |_| {
-            if let Some(shared) = shared.upgrade() {
+            let Some(shared) = shared.upgrade() else { return };
+            // While the start is still at it, this waits; without an engine after that, the start has failed.
+            drop(shared.turn());
+            if let Some(engine) = shared.engine.get() {
                 // A refusal is logged where it arises.
-                let _ = shared.reload();
+                let _ = shared.reload(engine);
             }
         });
         match started {
             Ok(watcher) => {
-                watcher.watch(files);
                 let _ = self.watcher.set(watcher);
             }
             Err(error) => tracing::warn!(%error, "cannot watch files; changes need a restart"),
         }
     }
 
-    fn reload(&self) -> Result<u64, Refusal> {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Builds generation `number` from the files as they are. Each is watched from before it is read, so that nothing saved meanwhile
+    /// is lost; and even if the scenario is refused, the plugins that it names are, so that building a missing one is enough.
+    fn build(&self, number: u64) -> Result<Generation, Refusal> {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.watch(self.scenario.clone());
+        }
+        let draft = read(self.scenario.as_deref())?;
+        if let Some(watcher) = self.watcher.get() {
+            watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
+        }
+        self.workshop.build(draft, number)
+    }
+
+    fn reload(&self, engine: &Engine) -> Result<u64, Refusal> {
+        let _turn = self.turn();
         let count = |outcome| metrics::counter(metrics::RELOADS, &[("outcome", outcome)]).increment(1);
-        let built = read(self.scenario.as_deref()).and_then(|scenario| self.workshop.build(scenario, *newest + 1));
-        match built {
+        let running = engine.running().generation.number;
+        match self.build(running + 1) {
             Ok(generation) => {
-                *newest += 1;
-                if let Some(watcher) = self.watcher.get() {
-                    watcher.watch(watched(self.scenario.as_deref(), &generation));
-                }
-                self.engine.swap(generation);
+                let number = generation.number;
+                engine.swap(generation);
                 count("applied");
-                tracing::info!(generation = *newest, "reloaded");
-                Ok(*newest)
+                tracing::info!(generation = number, "reloaded");
+                Ok(number)
             }
             Err(refusal) => {
                 count("refused");
-                tracing::error!("reload refused, generation {} stays\n{refusal}", *newest);
+                tracing::error!("reload refused, generation {running} stays\n{refusal}");
                 Err(refusal)
             }
         }
@@ -188,14 +217,13 @@ impl Shared {
 }
 
 /// Checks a scenario as starting would: reads it, loads its plugins, makes its behaviours. Without a file, the built-in one.
-pub fn check(scenario: Option<&Path>) -> Result<Scenario, StartError> {
-    let checked = read(scenario)?;
-    let workshop = Workshop::open(RealClock::start(), None, 1)?;
-    workshop.build(checked.clone(), 1)?;
-    Ok(checked)
+pub fn check(scenario: Option<&Path>) -> Result<Arc<Scenario>, StartError> {
+    let draft = read(scenario)?;
+    let generation = Workshop::open(RealClock::start(), None, 1)?.build(draft, 1)?;
+    Ok(generation.scenario)
 }
 
-fn read(scenario: Option<&Path>) -> Result<Scenario, Refusal> {
+fn read(scenario: Option<&Path>) -> Result<Draft, Refusal> {
     match scenario {
         Some(path) => read::read(path),
         None => read::built_in(),
@@ -204,10 +232,4 @@ fn read(scenario: Option<&Path>) -> Result<Scenario, Refusal> {
 
 fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|error| StartError::Listen { address, option, error })
-}
-
-/// The files that decide a generation.
-fn watched(scenario: Option<&Path>, generation: &Generation) -> Vec<PathBuf> {
-    let plugins = generation.scenario.plugins.iter().map(|plugin| plugin.file.clone());
-    scenario.map(Path::to_owned).into_iter().chain(plugins).collect()
 }

@@ -11,8 +11,9 @@ use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{PluginSource, Scenario};
+use crate::scenario::{Draft, PluginSource, Scenario};
 use crate::telemetry::metrics;
+use crate::types::fields::escape;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
 use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
@@ -36,23 +37,22 @@ impl Workshop {
         Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
     }
 
-    /// The generation that `scenario` stands for: plugins loaded, behaviours made and warm.
-    pub fn build(&self, scenario: Scenario, number: u64) -> Result<Generation, Refusal> {
-        let source = Arc::clone(&scenario.source);
+    /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
+    /// reading found, those of plugins, and those of behaviours.
+    pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
-        let problems = self.load_plugins(&scenario, &mut catalog);
-        if !problems.is_empty() {
-            return Err(Refusal::of(&source, problems));
-        }
+        let unloaded = self.load_plugins(&mut draft, &mut catalog);
         let ingredients = Ingredients {
             catalog: &catalog,
             loadable: STANDARD_PACK.iter().map(|(name, _)| *name).collect(),
+            unloaded: unloaded.iter().map(String::as_str).collect(),
             number,
-            seed: self.fixed_seed.or(scenario.seed).unwrap_or(self.fresh_seed),
+            seed: self.fixed_seed.or(draft.scenario.seed).unwrap_or(self.fresh_seed),
             epoch_unix_s: self.clock.epoch_unix_s(),
             alive: metrics::gauge(metrics::GENERATIONS, &[]),
         };
-        build(scenario, &ingredients).map_err(|problems| Refusal::of(&source, problems))
+        build(draft, &ingredients).map_err(|problems| Refusal::of(&source, problems))
     }
 
     /// The plugin host.
@@ -60,31 +60,43 @@ impl Workshop {
         &self.plugins
     }
 
-    /// Loads the scenario's own plugins, and those of the standard pack that it uses.
-    fn load_plugins(&self, scenario: &Scenario, catalog: &mut Catalog) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    /// Loads the scenario's own plugins, and those of the standard pack that it uses, into `catalog`. Mistakes go to the draft; gives
+    /// the names of the plugins that could not be loaded.
+    fn load_plugins(&self, draft: &mut Draft, catalog: &mut Catalog) -> Vec<String> {
+        let Draft { scenario, problems } = draft;
+        let mut unloaded = unreadable_plugins(scenario);
         for source in &scenario.plugins {
             match self.load(source) {
                 Ok(plugin) => plugin.register(catalog),
-                Err(problem) => problems.push(problem),
+                Err(problem) => {
+                    problems.push(problem);
+                    unloaded.push(source.name.clone());
+                }
             }
         }
-        let brought = |name: &str| scenario.plugins.iter().any(|source| source.name == name);
+        let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
         for (name, bytes) in STANDARD_PACK {
             if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
                 continue;
             }
             match self.plugins.load(LoadSpec::new(name, bytes)) {
                 Ok(plugin) => plugin.register(catalog),
-                Err(error) => problems.push(Problem::new("", error.to_string())),
+                Err(error) => {
+                    problems.push(Problem::new("", error.to_string()));
+                    unloaded.push((*name).to_owned());
+                }
             }
         }
-        problems
+        unloaded
     }
 
     fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, Problem> {
         let file = source.file.display();
         let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
+        if !source.file.is_file() {
+            let problem = unreadable(format!("there is no file `{file}`"));
+            return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+        }
         let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
         if size > COMPONENT_BYTES_MAX {
             return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
@@ -99,4 +111,10 @@ impl Workshop {
         };
         self.plugins.load(spec).map_err(|error| unreadable(error.message.clone()).hint(error.hint()))
     }
+}
+
+/// Names under `plugins:` whose entries could not be read.
+fn unreadable_plugins(scenario: &Scenario) -> Vec<String> {
+    let written = scenario.source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys());
+    written.filter(|name| scenario.plugins.iter().all(|plugin| plugin.name != **name)).cloned().collect()
 }

@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn the_summary_counts_what_the_scenario_has() {
         let text = "simwright: 1\nmodels: [{ match: a }, { match: b }]\n";
-        let scenario = crate::scenario::read::parse("s.yaml", text, Path::new("")).expect("valid");
+        let scenario = crate::scenario::read::parse("s.yaml", text, Path::new("")).expect("readable").scenario;
         assert_eq!(summary(&scenario), "s.yaml: no mistakes, 2 model entries, 0 plugins");
     }
 

@@ -36,7 +36,15 @@ fn playback(verdict: Verdict) -> Playback {
     let mut catalog = Catalog::default();
     builtin::register(&mut catalog);
     let scenario = read::parse("test.yaml", SCENARIO, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
-    let with = Ingredients { catalog: &catalog, loadable: Vec::new(), number: 1, seed: 7, epoch_unix_s: 0, alive: Gauge::noop() };
+    let with = Ingredients {
+        catalog: &catalog,
+        loadable: Vec::new(),
+        unloaded: Vec::new(),
+        number: 1,
+        seed: 7,
+        epoch_unix_s: 0,
+        alive: Gauge::noop(),
+    };
     let generation = Arc::new(build(scenario, &with).unwrap_or_else(|problems| panic!("{problems:?}")));
     let request = Arc::new(testing::request("hi"));
     let content = content_of(&request);

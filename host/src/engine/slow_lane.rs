@@ -23,7 +23,12 @@ impl SlowLane {
         let (jobs, queue) = bounded::<Job>(SLOW_LANE_WAITING_MAX);
         for index in 0..THREADS {
             let queue = queue.clone();
-            let work = move || queue.iter().for_each(|job| job());
+            // A job that panics drops its sender, which tells its caller; the thread must live on for the others.
+            let work = move || {
+                for job in &queue {
+                    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+                }
+            };
             if let Err(error) = std::thread::Builder::new().name(format!("slow-lane-{index}")).spawn(work) {
                 tracing::error!(%error, "cannot start a thread of the slow lane");
             }
@@ -45,5 +50,20 @@ impl SlowLane {
                 Err(ApiError { retry_after_ms: Some(1_000), ..ApiError::of_status(503, message) })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_request_and_no_thread() {
+        let lane = SlowLane::start();
+        for _ in 0..2 * THREADS {
+            let error = lane.run(|| panic!("a test of panics")).await.unwrap_err();
+            assert_eq!(error.status, 500);
+        }
+        assert_eq!(lane.run(|| 7).await.expect("a free thread"), 7);
     }
 }

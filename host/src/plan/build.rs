@@ -7,7 +7,7 @@ use metrics::Gauge;
 
 use crate::behavior::catalog::{Catalog, Makers, Setting};
 use crate::plan::generation::{Alive, Generation, Model, Slot};
-use crate::scenario::{BehaviorUse, Scenario};
+use crate::scenario::{BehaviorUse, Draft};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
 
@@ -17,6 +17,8 @@ pub struct Ingredients<'a> {
     pub catalog: &'a Catalog,
     /// Names that would be in the catalog if they were spelt right: plugins that are loaded only when they are used.
     pub loadable: Vec<&'a str>,
+    /// Names of plugins that could not be loaded. Why has been said already, so their uses are passed over.
+    pub unloaded: Vec<&'a str>,
     /// The number of the new generation.
     pub number: u64,
     /// Seed of the run.
@@ -27,14 +29,16 @@ pub struct Ingredients<'a> {
     pub alive: Gauge,
 }
 
-/// Builds a generation. Problems carry absolute pointers and, where the file is known, places.
-pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, Vec<Problem>> {
+/// Builds a generation. A draft with mistakes is built as far as it goes, to find the others: the error has those and the new ones.
+/// All carry absolute pointers.
+pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Problem>> {
+    let Draft { scenario, problems } = draft;
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };
-    let mut builder = Builder { setting, loadable: &with.loadable, problems: Vec::new() };
+    let mut builder = Builder { setting, catalog: with.catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
     let (mut faults, mut replies, mut latencies) = (HashMap::new(), HashMap::new(), HashMap::new());
     let catalog = with.catalog;
     let mut models = Vec::with_capacity(scenario.models.len());
@@ -55,7 +59,7 @@ pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, V
         builder.problems.push(Problem::new("", "no writer of JSON in this build"));
     }
     let (Some(tokenizer), Some(json), true) = (tokenizer, catalog.json.clone(), builder.problems.is_empty()) else {
-        return Err(builder.problems.into_iter().map(|problem| scenario.source.locate(problem)).collect());
+        return Err(builder.problems);
     };
     let (style_names, styles) = catalog.styles.iter().map(|(name, style)| (name.clone(), Arc::clone(style))).unzip();
     Ok(Generation {
@@ -73,7 +77,9 @@ pub fn build(scenario: Scenario, with: &Ingredients<'_>) -> Result<Generation, V
 
 struct Builder<'a> {
     setting: Setting,
+    catalog: &'a Catalog,
     loadable: &'a [&'a str],
+    unloaded: &'a [&'a str],
     problems: Vec<Problem>,
 }
 
@@ -90,16 +96,31 @@ impl Builder<'_> {
         Some(Slot { name: used.name.clone(), primary: primary?, fallback })
     }
 
+    /// The field of a scenario under which `name` would be known.
+    fn section_of(&self, name: &str) -> Option<&'static str> {
+        let Catalog { fault, responder, latency, .. } = self.catalog;
+        let known = [
+            ("faults", fault.contains_key(name)),
+            ("reply", responder.contains_key(name)),
+            ("latency", latency.contains_key(name)),
+        ];
+        known.into_iter().find_map(|(section, is_known)| is_known.then_some(section))
+    }
+
     fn behaviour<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Arc<B>> {
         let same = format!("{} {}", used.name, used.options);
         if let Some(behaviour) = made.get(&same) {
             return behaviour.clone();
         }
         let Some(maker) = makers.get(&used.name) else {
+            if self.unloaded.contains(&used.name.as_str()) {
+                return None;
+            }
             let known = makers.keys().map(String::as_str).chain(self.loadable.iter().copied());
-            let hint = match did_you_mean(&used.name, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
+            let hint = match (self.section_of(&used.name), did_you_mean(&used.name, known)) {
+                (Some(section), _) => format!("`{}` stands under `{section}`", used.name),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
             };
             let problem = Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint);
             // With options the name is a key, without any it is the value.

@@ -1,7 +1,7 @@
 //! Decides what will happen to a request, once, and never acts: no I/O, no clock, no waiting.
 //!
-//! [`planner`] asks the behaviours of a [`generation`] in order (route, fault, respond, latency) and gives a [`Plan`]: a verdict, a
-//! [`reply`] and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
+//! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
+//! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
 //! [`identity`] says who a request is and names every draw.
 
 use std::sync::Arc;
@@ -22,6 +22,17 @@ pub mod reply;
 pub mod timing;
 pub mod verdict;
 
+/// The phases of planning in which behaviours are asked, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// What fails.
+    Fault,
+    /// What is answered.
+    Reply,
+    /// When it leaves.
+    Latency,
+}
+
 /// What will happen to one request.
 pub struct Plan {
     /// The generation that decided; it lives as long as its last plan.
@@ -30,6 +41,10 @@ pub struct Plan {
     pub model: usize,
     /// Who the request is.
     pub identity: Identity,
+    /// The last phase in which a behaviour was asked; `None` if the request was refused before the first.
+    pub last_asked: Option<Phase>,
+    /// Index in the model's faults of the one that did not pass.
+    pub struck: Option<usize>,
     /// Answer it, and if not, how it fails.
     pub outcome: Outcome,
     /// What is answered; empty if the outcome leaves nothing to answer.

@@ -1,4 +1,4 @@
-//! The phases of planning, in order: fault, respond, latency. Each behaviour is asked at most once.
+//! The phases of planning, in order: fault, reply, latency. Each behaviour is asked at most once.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::clock::Nanos;
-use crate::plan::Plan;
 use crate::plan::generation::{Generation, Model, Slot};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
-use crate::plan::verdict::{Outcome, leaves_nothing, resolve};
+use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
+use crate::plan::{Phase, Plan};
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::request::Request;
 use crate::types::usage::Usage;
@@ -38,6 +38,8 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
         generation: Arc::clone(generation),
         model,
         identity: facts.identity,
+        last_asked: None,
+        struck: None,
         outcome: Outcome::Answer,
         reply: Reply::default(),
         timing: Timing::immediate(),
@@ -75,12 +77,17 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);
 
-    let verdict = judge(model, &mut call, events, &mut plan.fallbacks)?;
+    plan.last_asked = Some(Phase::Fault);
+    let (verdict, struck) = judge(model, &mut call, events, &mut plan.fallbacks)?;
+    plan.struck = struck;
+    let unplayable =
+        |error: Unplayable| failed("fault", struck.map_or("", |struck| &model.faults[struck].name), &error.to_string());
     if leaves_nothing(&verdict) {
-        plan.outcome = resolve(verdict, 0).map_err(|error| failed("fault", "", &error.to_string()))?;
+        plan.outcome = resolve(verdict, 0).map_err(unplayable)?;
         return Ok(());
     }
 
+    plan.last_asked = Some(Phase::Reply);
     call.seed = content.named("responder").bits();
     let answers = ask(&model.reply, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
     plan.reply = realise(&generation, request, &answers, content.named("reply"), limit).map_err(|refused| match refused {
@@ -89,31 +96,32 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     })?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
 
+    plan.last_asked = Some(Phase::Latency);
     let steps = plan.reply.steps();
     let key = events.named("latency");
     call.seed = key.bits();
     let schedule = ask(&model.latency, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
     plan.timing = Timing::of_schedule(schedule, key.named("gap"))
         .map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
-    plan.outcome = resolve(verdict, steps).map_err(|error| failed("fault", "", &error.to_string()))?;
+    plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     Ok(())
 }
 
-/// The first verdict that is not "pass".
+/// The first verdict that is not "pass", and the index of the fault that gave it.
 fn judge(
     model: &Model,
     call: &mut Call<'_>,
     events: crate::random::Key,
     fallbacks: &mut Vec<&'static str>,
-) -> Result<Verdict, ApiError> {
+) -> Result<(Verdict, Option<usize>), ApiError> {
     for (index, slot) in model.faults.iter().enumerate() {
         call.seed = events.named("fault").with(index as u64).bits();
         match ask(slot, "fault", fallbacks, |fault| fault.decide(call))? {
             Verdict::Pass => {}
-            verdict => return Ok(verdict),
+            verdict => return Ok((verdict, Some(index))),
         }
     }
-    Ok(Verdict::Pass)
+    Ok((Verdict::Pass, None))
 }
 
 /// Asks a behaviour, and its fallback if it fails.

@@ -1,14 +1,16 @@
 //! A scenario: which models exist, how they behave, and which plugins decide it.
 //!
 //! A scenario has two shapes. [`source`] is the file as written: a tree with a place for every value. [`Scenario`] is the checked
-//! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge, and
-//! it reports every [`crate::types::problem::Problem`] at once. [`read`] is the way in for files; [`refusal`] is what comes back
-//! when something is wrong. [`pattern`] says which entry answers for a model's name, and [`watch`] when a file has changed.
+//! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge; what
+//! it makes is a [`Draft`], so that the builder of generations can add its mistakes to those found here and all are told at once.
+//! [`read`] is the way in for files; [`refusal`] is what comes back when something is wrong. [`pattern`] says which entry answers for a model's name, and [`watch`] when a file has changed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
+
+use crate::types::problem::Problem;
 
 pub mod check;
 pub mod pattern;
@@ -16,6 +18,15 @@ pub mod read;
 pub mod refusal;
 pub mod source;
 pub mod watch;
+
+/// A scenario as far as it could be read, and what is wrong with it.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The scenario; what could not be read is left out of it or has its default.
+    pub scenario: Scenario,
+    /// Every mistake found so far; the scenario may be used only if there is none.
+    pub problems: Vec<Problem>,
+}
 
 /// A checked scenario.
 #[derive(Debug, Clone)]

@@ -1,12 +1,12 @@
-//! The way in: a file, a text or the built-in scenario becomes a checked [`Scenario`] or a [`Refusal`]. All three take the same path,
-//! so that what `check` accepts is what `serve` and a reload accept.
+//! The way in: a file, a text or the built-in scenario becomes a [`Draft`], or a [`Refusal`] if it cannot be read at all. All three
+//! take the same path, so that what `check` accepts is what `serve` and a reload accept.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::scenario::Scenario;
+use crate::scenario::Draft;
 use crate::scenario::check::check;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::source::Source;
@@ -20,21 +20,21 @@ pub const DEFAULT: &str = include_str!("../../assets/default.yaml");
 pub const DEFAULT_FILE: &str = "(built-in)/default.yaml";
 
 /// Reads and checks the scenario in the file `path`.
-pub fn read(path: &Path) -> Result<Scenario, Refusal> {
+pub fn read(path: &Path) -> Result<Draft, Refusal> {
     let file = path.display().to_string();
     let text = text_of(path).map_err(|problem| Refusal { file: file.clone(), text: String::new(), problems: vec![problem] })?;
     parse(&file, &text, path.parent().unwrap_or(Path::new("")))
 }
 
 /// Checks the scenario in `text`, which `file` names in messages; relative paths in it start at `folder`.
-pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Scenario, Refusal> {
-    let refuse = |problems| Refusal { file: file.to_owned(), text: text.to_owned(), problems };
-    let source = Arc::new(Source::parse(file, text).map_err(|problem| refuse(vec![problem]))?);
-    check(&source, folder).map_err(refuse)
+pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Draft, Refusal> {
+    let refuse = |problem| Refusal { file: file.to_owned(), text: text.to_owned(), problems: vec![problem] };
+    let source = Arc::new(Source::parse(file, text).map_err(refuse)?);
+    Ok(check(&source, folder))
 }
 
 /// The scenario that is used when none is given.
-pub fn built_in() -> Result<Scenario, Refusal> {
+pub fn built_in() -> Result<Draft, Refusal> {
     parse(DEFAULT_FILE, DEFAULT, Path::new(""))
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_built_in_scenario_has_no_mistakes() {
-        let scenario = built_in().unwrap_or_else(|refusal| panic!("{refusal}"));
+        let scenario = built_in().and_then(Draft::whole).unwrap_or_else(|refusal| panic!("{refusal}"));
         assert_eq!(scenario.name, "default");
         for (index, model) in scenario.models.iter().enumerate() {
             for name in &model.list {
@@ -82,7 +82,7 @@ mod tests {
         for entry in std::fs::read_dir(examples).expect("the folder of examples") {
             let path = entry.expect("an entry").path().join("scenario.yaml");
             if path.is_file() {
-                read(&path).unwrap_or_else(|refusal| panic!("{refusal}"));
+                read(&path).and_then(Draft::whole).unwrap_or_else(|refusal| panic!("{refusal}"));
                 found += 1;
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::scenario::check::in_order;
 use crate::scenario::source::Source;
+use crate::scenario::{Draft, Scenario};
 use crate::types::problem::Problem;
 
 /// Lines longer than this are cut around the culprit, in characters.
@@ -24,6 +25,16 @@ impl Refusal {
     /// The mistakes `problems` in `source`; their places are looked up here.
     pub fn of(source: &Source, problems: Vec<Problem>) -> Self {
         Self { file: source.file.clone(), text: source.text.clone(), problems: in_order(source, problems) }
+    }
+}
+
+impl Draft {
+    /// The scenario if nothing is wrong with it.
+    pub fn whole(self) -> Result<Scenario, Refusal> {
+        match self.problems {
+            problems if problems.is_empty() => Ok(self.scenario),
+            problems => Err(Refusal::of(&self.scenario.source, problems)),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::types::limits::WATCH_QUIET_MS;
 /// Symbolic links on one path; the kernel's own bound.
 const LINKS_MAX: usize = 40;
 
-/// The contents of a file; `None` if there is no such file.
+/// The contents of a file; `None` if there is no such file, or if it is no plain one.
 type Fingerprint = Option<u128>;
 
 /// A set of files under watch. Dropping it stops the watching.
@@ -61,11 +61,15 @@ impl Watcher {
     }
 
     /// Watches `files` and no others from now on: any change after this call is reported. Call it before the files are read, so that
-    /// a change between the two is not lost; for files that were watched already, what was last reported still counts.
+    /// a change between the two is not lost, and one that is read anyhow is not reported again.
     pub fn watch(&self, files: impl IntoIterator<Item = PathBuf>) {
-        let files = files.into_iter().map(|file| (fingerprint(&file), file)).map(|(print, file)| (file, print)).collect();
         // The thread lives as long as `self`.
-        let _ = self.signals.send(Signal::Watch(files));
+        let _ = self.signals.send(Signal::Watch(with_fingerprints(files)));
+    }
+
+    /// Watches `files` too. Those that are under watch already stay as they are.
+    pub fn watch_also(&self, files: impl IntoIterator<Item = PathBuf>) {
+        let _ = self.signals.send(Signal::WatchAlso(with_fingerprints(files)));
     }
 }
 
@@ -84,6 +88,7 @@ impl Drop for Watcher {
 enum Signal {
     Touched,
     Watch(BTreeMap<PathBuf, Fingerprint>),
+    WatchAlso(BTreeMap<PathBuf, Fingerprint>),
     Stop,
 }
 
@@ -112,11 +117,12 @@ impl Watching {
         match signal {
             Signal::Touched => true,
             Signal::Watch(files) => {
-                let known = std::mem::replace(&mut self.files, files);
-                for (file, print) in &mut self.files {
-                    if let Some(last) = known.get(file) {
-                        *print = *last;
-                    }
+                self.files = files;
+                true
+            }
+            Signal::WatchAlso(files) => {
+                for (file, print) in files {
+                    self.files.entry(file).or_insert(print);
                 }
                 true
             }
@@ -232,7 +238,15 @@ fn steps(path: &Path) -> Vec<PathBuf> {
     passed
 }
 
+fn with_fingerprints(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathBuf, Fingerprint> {
+    files.into_iter().map(|file| (fingerprint(&file), file)).map(|(print, file)| (file, print)).collect()
+}
+
 fn fingerprint(file: &Path) -> Fingerprint {
+    // A pipe gives its contents once, and not to us; a device may have no end.
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
     let mut reader = BufReader::with_capacity(64 * 1024, File::open(file).ok()?);
     let mut hash = Xxh3::new();
     let mut buffer = [0; 16 * 1024];

@@ -151,10 +151,25 @@ fn files_no_longer_watched_are_not_reported() {
 }
 
 #[test]
+fn files_watched_also_keep_what_is_known_of_them() {
+    let stage = Stage::with(&["a"]);
+    fs::write(stage.path("a"), "new").expect("written");
+    stage.watcher.watch_also([stage.path("a"), stage.path("b")]);
+    stage.expect("a");
+    fs::write(stage.path("b"), "new").expect("written");
+    stage.expect("b");
+}
+
+#[test]
 fn dropping_the_watcher_ends_its_thread() {
     let Stage { watcher, reports, folder: _folder } = Stage::with(&["a"]);
     drop(watcher);
     assert!(reports.recv().is_err(), "the callback and its sender are gone");
+}
+
+#[test]
+fn pipes_and_devices_are_not_read() {
+    assert_eq!(fingerprint(Path::new("/dev/zero")), None);
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn a_draining_server_says_goaway_and_finishes_its_streams() {
         let (body, end) = read_out(answer.into_body()).await;
         assert_eq!((chunks(&body).len(), end), (12, StreamEnd::Complete));
         assert!(stopped.await.expect("it stops"), "some were cut off");
-        let refused = client.begin(&ask("h2", "x")).await.err().expect("no more requests");
+        let refused = client.begin(&ask("h2", "x")).await.expect_err("no more requests");
         assert!(refused.is_go_away() && refused.is_remote(), "{refused:?}");
         assert_eq!(refused.reason(), Some(Reason::NO_ERROR));
         client.connection.await.expect("no panic").expect("it closes in order");

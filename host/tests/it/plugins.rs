@@ -50,6 +50,47 @@ fn an_unknown_behaviour_is_named_with_what_may_be_meant() {
     assert!(refusal.contains("`brown-uot`") && refusal.contains("did you mean `brown-out`"), "{refusal}");
 }
 
+#[test]
+fn a_behaviour_in_the_wrong_place_is_told_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("s.yaml");
+    std::fs::write(&file, SCENARIO.replace("latency: { brown-out: { first: 1ms, between: 0ms } }", "latency: retry-storm"))
+        .expect("written");
+    let refusal = simwright::app::check(Some(&file)).expect_err("a fault is no latency").to_string();
+    assert!(refusal.contains("unknown latency `retry-storm`") && refusal.contains("stands under `faults`"), "{refusal}");
+}
+
+#[test]
+fn a_plugin_that_cannot_be_loaded_is_one_mistake_and_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("s.yaml");
+    std::fs::write(folder.path().join("bad.wasm"), "no component").expect("written");
+    let text = "
+simwright: 1
+plugins:
+  gone: { file: ./gone.wasm }
+  bad: { file: ./bad.wasm }
+  huge: { file: ./bad.wasm, memory: 64GiB }
+models:
+  - match: m
+    faults: [{ gone: {} }, { bad: { x: 1 } }, huge, cut]
+    latency: 5
+    replyy: echo
+";
+    std::fs::write(&file, text).expect("written");
+    let refusal = simwright::app::check(Some(&file)).expect_err("six mistakes").to_string();
+    let lines: Vec<_> = refusal.lines().filter_map(|line| line.split_once("s.yaml:").map(|(_, rest)| rest)).collect();
+    let expected = [
+        "4:17: there is no file",
+        "5:16: its file is no WebAssembly",
+        "6:37: expected up to",
+        "9:53: the field `at` is missing",
+        "10:14: expected a behaviour",
+        "11:5: unknown field `replyy`",
+    ];
+    assert!(lines.len() == expected.len() && lines.iter().zip(expected).all(|(line, said)| line.starts_with(said)), "{refusal}");
+}
+
 /// A misdeed, and what the client, the log reader and the metrics are told of it.
 struct Misdeed {
     /// The plugin's name in the scenario, which is also the model's: state, breaker and metrics belong to the name.

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use simwright::app;
 use simwright::app::explain::{ExplainOptions, explain};
 use simwright::app::inspect::inspect;
+use simwright::behavior::catalog::Catalog;
+use simwright::builtin;
+use simwright::scenario::read;
 
 use super::support::guests::{build, cargo, run, target_dir, workspace};
 use super::support::host::{TestHost, ask, eventually};
@@ -165,6 +168,34 @@ fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
     let scenario = Some(example.join("scenario.yaml"));
     let options = ExplainOptions { scenario, request, seed: None, attempt: 0, occurrence: 0 };
     shows(&readme, &explain(&options).unwrap_or_else(|error| panic!("{error}")).text());
+}
+
+#[test]
+fn the_readme_has_a_row_for_every_native_behaviour_with_all_its_options() {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("a README");
+    let mut catalog = Catalog::default();
+    builtin::register(&mut catalog);
+    let latencies = catalog.latency.iter().map(|(name, maker)| (name, "latency", maker.summary()));
+    let faults = catalog.fault.iter().map(|(name, maker)| (name, "faults", maker.summary()));
+    let replies = catalog.responder.iter().map(|(name, maker)| (name, "replies", maker.summary()));
+    for (name, kind, summary) in latencies.chain(faults).chain(replies) {
+        let start = format!("| `{name}` | {kind} |");
+        let row = readme.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row begins with {start}"));
+        for option in summary.split('`').skip(1).step_by(2) {
+            assert!(row.contains(&format!("`{option}`")), "the row of `{name}` does not tell of `{option}`");
+        }
+    }
+}
+
+#[test]
+fn the_faults_that_the_default_scenario_suggests_are_valid() {
+    let suggested: Vec<_> = read::DEFAULT.lines().filter_map(|line| line.strip_prefix("  #   - ")).collect();
+    assert_eq!(suggested.len(), 5);
+    let faults: String = suggested.iter().map(|fault| format!("      - {fault}\n")).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    std::fs::write(&file, format!("simwright: 1\nmodels:\n  - match: m\n    faults:\n{faults}")).expect("written");
+    app::check(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// The first block of `markdown` in `language`.

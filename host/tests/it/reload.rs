@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::support::client::Reply;
+use super::support::guests::adversary;
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
 use super::support::stream::{chunks, content};
 
@@ -110,16 +111,70 @@ fn a_saved_file_answers_soon_and_a_bad_one_changes_nothing() {
     assert!(host.metric("simwright_reloads_total", &["outcome=\"refused\""]) >= refused + 3.0);
 }
 
+/// One model that answers when a plugin says so.
+fn with_plugin(file: &str) -> String {
+    format!(
+        "
+simwright: 1
+plugins: {{ guest: {{ file: {file} }} }}
+models:
+  - match: same
+    latency: {{ constant: {{ first: 0ms, between: 0ms }} }}
+    faults: [{{ guest: {{}} }}]
+    reply: {{ fixed: {{ text: gamma }} }}
+"
+    )
+}
+
+#[test]
+fn a_scenario_refused_for_a_missing_plugin_is_live_once_the_plugin_is_built() {
+    let host = TestHost::start(&scenario(true));
+    let text = || host.chat_with(&ask("same", "x"), &[("x-adversary", "0")]).text().to_owned();
+    std::fs::write(host.scenario_file(), with_plugin("./built/later.wasm")).expect("written");
+    let refusal = host.app().reload().expect_err("no such file").to_string();
+    assert!(refusal.contains("there is no file") && refusal.contains("build the plugin first"), "{refusal}");
+    assert!(text().contains("alpha"));
+
+    let place = host.scenario_file().with_file_name("built");
+    std::fs::create_dir(&place).expect("made");
+    std::fs::copy(adversary(), place.join("later.wasm")).expect("copied");
+    eventually("the plugin is there, and with it the scenario", || text().contains("gamma"));
+}
+
+#[test]
+fn a_file_saved_while_the_server_starts_is_not_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    let stop = Arc::new(AtomicBool::new(false));
+    std::fs::write(&file, scenario(true)).expect("written");
+    // Saves one scenario after the other while the server reads the first; the last one must be what answers in the end.
+    let (saved, done) = (file.with_extension("new"), Arc::clone(&stop));
+    let saving = std::thread::spawn(move || {
+        let mut odd = true;
+        while odd || !done.load(Ordering::Acquire) {
+            odd = !odd;
+            std::fs::write(&saved, scenario(odd)).expect("written");
+            std::fs::rename(&saved, &file).expect("renamed");
+        }
+    });
+    let host = TestHost::start_beside(folder, None);
+    stop.store(true, Ordering::Release);
+    saving.join().expect("saved");
+    eventually("the last scenario answers", || host.chat(&ask("same", "x")).text().contains("beta"));
+}
+
 #[test]
 fn a_stream_keeps_the_generation_that_it_began_with() {
-    let slow = scenario(true).replace("between: 1ms", "between: 50ms");
+    // Metrics are the process's: a model of its own tells this stream from those of tests beside it.
+    let own = |odd| scenario(odd).replace("same", "lasting");
+    let slow = own(true).replace("between: 1ms", "between: 50ms");
     let host = Arc::new(TestHost::start(&slow));
     let streaming = Arc::clone(&host);
-    let stream = std::thread::spawn(move || streaming.chat(&ask_streamed("same", "long")));
-    eventually("the stream runs", || host.metric("simwright_requests_running", &["model=\"same\""]) >= 1.0);
-    std::fs::write(host.scenario_file(), scenario(false)).expect("written");
+    let stream = std::thread::spawn(move || streaming.chat(&ask_streamed("lasting", "long")));
+    eventually("the stream runs", || host.metric("simwright_requests_running", &["model=\"lasting\""]) >= 1.0);
+    std::fs::write(host.scenario_file(), own(false)).expect("written");
     host.app().reload().expect("a good scenario");
-    assert!(host.chat(&ask("same", "new")).text().contains("beta"));
+    assert!(host.chat(&ask("lasting", "new")).text().contains("beta"));
     let reply = stream.join().expect("the stream ends well");
     assert_eq!(wholly_one(&reply, true, false), 1);
 }

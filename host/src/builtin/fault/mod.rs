@@ -2,7 +2,7 @@
 //!
 //! [`none`] lets everything pass; [`http_error`] refuses a share of the requests. The others act on the connection or inside the
 //! reply: [`hang`] sends nothing, [`cut`] ends too early, [`stall`] pauses, [`error_event`] ends a stream with the vendor's error.
-//! Where in a reply they act is written as [`position`] says.
+//! Where in a reply they act is written as `position.rs` says.
 
 use std::sync::Arc;
 

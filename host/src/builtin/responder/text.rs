@@ -1,6 +1,6 @@
 //! `text`: generated text of a drawn length, a tool call where the client demands one, JSON where it asks for JSON.
 //!
-//! Options: `tokens`, the length: a number, `{min, max}` (uniform) or `{p50, p99}` (log-normal, the default with 120 and 800);
+//! Options: `tokens`, the length: a number, `{min, max}` (uniform) or `{p50, p99}` (log-normal, the default with 120 and 900);
 //! `reasoning`, the same for thinking that comes first (none if not given); `style`, see [`crate::builtin::responder::style`].
 //! Lengths are drawn from the call's seed. What is longer than the client allows is asked for one token longer than that, so that
 //! the planner sees that it has to cut and says `length`.
@@ -31,7 +31,7 @@ impl Maker<dyn Responder> for Make {
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {
         let mut fields = Fields::of(options, "");
-        let tokens = Length::read(&mut fields, "tokens").unwrap_or(Length::log_normal(120, 800));
+        let tokens = Length::read(&mut fields, "tokens").unwrap_or(Length::log_normal(120, 900));
         let reasoning = Length::read(&mut fields, "reasoning");
         let style = fields.text("style").unwrap_or_default().to_owned();
         let is_known = style.is_empty() || STYLES.contains(&style.as_str());

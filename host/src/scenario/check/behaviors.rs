@@ -57,17 +57,17 @@ fn from_map(map: &Map<String, Value>, pointer: &str, problems: &mut Vec<Problem>
     }
     let options_pointer = format!("{pointer}/{}", escape(name));
     let options = match options {
-        Value::Null => Value::Object(Map::new()),
-        Value::Object(_) => options.clone(),
+        Value::Null => Some(Value::Object(Map::new())),
+        Value::Object(_) => Some(options.clone()),
         other => {
             let message = format!("expected the options of `{name}`, found {}", kind_of(other));
             problems.push(Problem::new(options_pointer.clone(), message).hint("options are a map of fields, such as `rate: 5%`"));
-            Value::Null
+            None
         }
     };
     let fallback = match map.get("fallback") {
         None | Some(Value::Null) => None,
         Some(value) => behavior(value, &format!("{pointer}/fallback"), problems).map(Box::new),
     };
-    Some(BehaviorUse { name: name.clone(), options, fallback, pointer: options_pointer })
+    Some(BehaviorUse { name: name.clone(), options: options?, fallback, pointer: options_pointer })
 }

@@ -1,4 +1,4 @@
-//! The bridge from a file as written to a [`Scenario`]: every mistake is reported, not only the first.
+//! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
 //! A file per section: `plugins`, `models`, and `behaviors` for `{ name: options }` wherever it stands. What a scenario leaves
 //! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::scenario::pattern::Index;
 use crate::scenario::read::DEFAULT;
 use crate::scenario::source::Source;
-use crate::scenario::{Scenario, TokenCounting};
+use crate::scenario::{Draft, Scenario, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Problem, did_you_mean};
@@ -24,8 +24,8 @@ mod plugins;
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;
 
-/// Checks `source`. Relative paths in it start at `folder`. The error has every mistake, with its place, in the order of the file.
-pub fn check(source: &Arc<Source>, folder: &Path) -> Result<Scenario, Vec<Problem>> {
+/// Checks `source`. Relative paths in it start at `folder`. Whether they lead to files is for the loader of plugins to say.
+pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let mut fields = Fields::of(&source.value, "");
     check_format(&mut fields);
     let name = fields.text("name").map_or_else(|| stem(&source.file), str::to_owned);
@@ -36,11 +36,8 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Result<Scenario, Vec<Proble
     let defaults = models::check_defaults(&mut fields);
     let models = models::check(&mut fields, &defaults);
     let problems = fields.finish();
-    if !problems.is_empty() {
-        return Err(in_order(source, problems));
-    }
     let index = Index::of(models.iter().map(|model| (model.matches.as_slice(), model.list.as_slice())));
-    Ok(Scenario { name, seed, tokens, plugins, models, source: Arc::clone(source), index })
+    Draft { scenario: Scenario { name, seed, tokens, plugins, models, source: Arc::clone(source), index }, problems }
 }
 
 /// `problems` with their places, in the order of the file and each only once: a default can be wrong for many models.

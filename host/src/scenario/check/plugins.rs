@@ -10,7 +10,8 @@ use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
 use crate::types::problem::Problem;
 
-/// Reads `plugins:` of the scenario in `fields`; relative paths start at `folder`.
+/// Reads `plugins:` of the scenario in `fields`; relative paths start at `folder`. An entry with a mistake is left out, so that
+/// nothing is loaded under a name or with a limit that is none.
 pub(super) fn check(fields: &mut Fields<'_>, folder: &Path) -> Vec<PluginSource> {
     let map = match fields.value("plugins") {
         None => return Vec::new(),
@@ -25,6 +26,7 @@ pub(super) fn check(fields: &mut Fields<'_>, folder: &Path) -> Vec<PluginSource>
     };
     if map.len() > SCENARIO_PLUGINS_MAX {
         fields.problem("plugins", format!("there are {} plugins, and a scenario may bring {SCENARIO_PLUGINS_MAX}", map.len()));
+        return Vec::new();
     }
     let pointer = fields.pointer("plugins");
     let mut plugins = Vec::new();
@@ -47,12 +49,6 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
     fields.require("file");
     // Without the `.` in `./plugin.wasm`, which would only clutter messages.
     let file = fields.text("file").map(|file| folder.join(file).components().collect::<PathBuf>());
-    if let Some(file) = &file
-        && !file.is_file()
-    {
-        let problem = Problem::new(fields.pointer("file"), format!("there is no file `{}`", file.display()));
-        fields.extend(vec![problem.hint("paths start at the scenario's folder; build the plugin first")]);
-    }
     let memory_bytes = fields.bytes("memory").unwrap_or(GUEST_MEMORY_BYTES as u64);
     if !(1..=GUEST_MEMORY_CEILING_BYTES as u64).contains(&memory_bytes) {
         fields.problem("memory", format!("expected up to {}MiB, and more than nothing", GUEST_MEMORY_CEILING_BYTES >> 20));
@@ -77,5 +73,6 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         fresh_per_call,
         pointer: pointer.to_owned(),
     });
-    (plugin, fields.finish())
+    let problems = fields.finish();
+    (plugin.filter(|_| problems.is_empty()), problems)
 }

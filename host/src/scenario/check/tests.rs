@@ -8,7 +8,7 @@ use crate::scenario::read::parse;
 
 /// Every mistake in `text` as `line:column message`, with the hint after a bar.
 fn mistakes(text: &str) -> Vec<String> {
-    let refusal = parse("s.yaml", text, Path::new("/no/such/folder")).expect_err("mistakes");
+    let refusal = parse("s.yaml", text, Path::new("")).and_then(Draft::whole).expect_err("mistakes");
     let show = |problem: &Problem| {
         let place = problem.place.as_ref().expect("a place");
         let hint = problem.hint.as_ref().map(|hint| format!(" | {hint}")).unwrap_or_default();
@@ -18,7 +18,9 @@ fn mistakes(text: &str) -> Vec<String> {
 }
 
 fn scenario(text: &str) -> Scenario {
-    parse("folder/my scenario.yaml", text, Path::new("folder")).unwrap_or_else(|refusal| panic!("{refusal}"))
+    parse("folder/my scenario.yaml", text, Path::new("folder"))
+        .and_then(Draft::whole)
+        .unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn a_plugin_has_limits_and_a_path_from_the_scenarios_folder() {
     std::fs::write(folder.path().join("p.wasm"), "").expect("written");
     let text = "simwright: 1\nplugins:\n  p: { file: ./p.wasm }\n  q: { file: p.wasm, memory: 64MiB, time: 5ms, isolation: per-call }\n\
                 models: [{ match: a }]\n";
-    let scenario = parse("s.yaml", text, folder.path()).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let scenario = parse("s.yaml", text, folder.path()).and_then(Draft::whole).unwrap_or_else(|refusal| panic!("{refusal}"));
     let [p, q] = scenario.plugins.as_slice() else { panic!("two plugins") };
     assert_eq!((p.memory_bytes, p.time_us, p.fresh_per_call), (16 << 20, 20_000, false));
     assert_eq!((q.memory_bytes, q.time_us, q.fresh_per_call), (64 << 20, 5_000, true));
@@ -109,7 +111,6 @@ models:
     6:8 unknown field `fil` | did you mean `file`?
     6:31 `TB` is no unit of size; use KiB, MiB or GiB
     6:47 `never` is no value of `isolation` | one of: reused, per-call
-    7:14 there is no file `/no/such/folder/q.wasm` | paths start at the scenario's folder; build the plugin first
     7:30 expected up to 500ms, and more than nothing
     9:12 expected a behaviour, found a number | write `name`, or `name:` with its options below
     10:19 expected a whole number from 1 to 100000000, found `0`

@@ -30,8 +30,13 @@ impl TestHost {
 
     /// The same in a folder that has what the scenario names, such as components.
     pub fn start_in(folder: tempfile::TempDir, scenario: &str, seed: Option<u64>) -> Self {
+        std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
+        Self::start_beside(folder, seed)
+    }
+
+    /// The same with the scenario that `folder` has.
+    pub fn start_beside(folder: tempfile::TempDir, seed: Option<u64>) -> Self {
         let path = folder.path().join("scenario.yaml");
-        std::fs::write(&path, scenario).expect("written");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2) };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
