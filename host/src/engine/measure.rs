@@ -58,6 +58,11 @@ impl ModelMeasure {
     }
 }
 
+/// Counts a request that was refused before a model was found for it: bad JSON, an unknown model or path.
+pub fn unplanned(status: u16) {
+    metrics::counter(metrics::REQUESTS, &[("model", ""), ("status", &status.to_string())]).increment(1);
+}
+
 /// One request under way. Dropped without [`Active::end`], its client has left.
 pub struct Active {
     measure: Arc<ModelMeasure>,

@@ -30,3 +30,13 @@ pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, gen
 pub fn mark(headers: &mut HeaderMap, generation: u64) {
     headers.insert(MARK, HeaderValue::from(generation));
 }
+
+/// Names the behaviours whose fallback had to answer, if there are any.
+pub fn mark_fallbacks(headers: &mut HeaderMap, behaviours: &[&'static str]) {
+    if behaviours.is_empty() {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(&behaviours.join(", ")) {
+        headers.insert(FALLBACK, value);
+    }
+}

@@ -13,9 +13,9 @@ use crate::clock::Clock;
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
-use crate::engine::{Engine, Origin};
+use crate::engine::{Engine, Origin, measure};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
-use crate::http::error_reply::{FALLBACK, mark, respond};
+use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::wire::WireState;
 use crate::plan::identity;
 use crate::plan::verdict::{Action, Outcome};
@@ -100,7 +100,9 @@ impl Visit {
         self.refuse(error, self.door.engine.clock().now())
     }
 
+    /// The answer to a request that was never planned; it counts under no model.
     fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
+        measure::unplanned(error.status);
         let processing_ms = since_ms(arrival, self.door.engine.clock().now());
         let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms };
         respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
@@ -230,18 +232,17 @@ impl Performance {
         self.visit.dialect.headers(&self.facts(playback, now), headers);
         let plan = playback.plan();
         mark(headers, plan.generation.number);
-        if !plan.fallbacks.is_empty()
-            && let Ok(value) = HeaderValue::from_str(&plan.fallbacks.join(", "))
-        {
-            headers.insert(FALLBACK, value);
-        }
+        mark_fallbacks(headers, &plan.fallbacks);
         response
     }
 
     fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
         let now = self.visit.door.engine.clock().now();
         playback.end(error.status, now, false);
-        respond(error, self.visit.dialect, &self.facts(playback, now), playback.plan().generation.number)
+        let plan = playback.plan();
+        let mut response = respond(error, self.visit.dialect, &self.facts(playback, now), plan.generation.number);
+        mark_fallbacks(response.headers_mut(), &plan.fallbacks);
+        response
     }
 
     /// Ends the connection or stream without a byte.

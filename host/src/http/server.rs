@@ -56,6 +56,7 @@ impl Server {
         }
         let mut listener = Some((listener, posts.clone()));
         let mut threads = Vec::new();
+        let (told, begun) = std::sync::mpsc::channel();
         for (index, queue) in queues.into_iter().enumerate() {
             let worker = Worker {
                 engine: Arc::clone(&engine),
@@ -63,10 +64,15 @@ impl Server {
                 open: Arc::clone(&posts[index].open),
                 stopped: stopped.clone(),
                 connections: names::gauge(names::CONNECTIONS, &[]),
+                begun: told.clone(),
             };
             let accepting = listener.take();
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             threads.push(thread.spawn(move || worker.run(index, accepting))?);
+        }
+        // A worker that cannot start would leave its connections without an answer.
+        for _ in &threads {
+            begun.recv().unwrap_or_else(|_| Err(io::Error::other("a worker ended before it began")))?;
         }
         Ok(Self { address, stop, workers: threads })
     }
@@ -108,20 +114,25 @@ struct Worker {
     open: Arc<AtomicUsize>,
     stopped: watch::Receiver<Stop>,
     connections: Gauge,
+    /// Told once whether the worker could begin.
+    begun: std::sync::mpsc::Sender<io::Result<()>>,
 }
 
 impl Worker {
     fn run(self, index: usize, accepting: Option<(std::net::TcpListener, Vec<Post>)>) {
         worker::enter(index);
         // Sockets and timers are looked at often, so that a long row of ready streams delays no deadline.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build();
-        match runtime {
-            Ok(runtime) => {
-                if let Err(error) = runtime.block_on(self.work(accepting)) {
-                    tracing::error!(%error, "a worker cannot work");
-                }
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // Nobody listens only if another worker has failed already.
+                let _ = self.begun.send(Err(error));
+                return;
             }
-            Err(error) => tracing::error!(%error, "a worker cannot start"),
+        };
+        let begun = self.begun.clone();
+        if let Err(error) = runtime.block_on(self.work(accepting)) {
+            let _ = begun.send(Err(error));
         }
     }
 
@@ -131,6 +142,7 @@ impl Worker {
         if let Some((listener, posts)) = accepting {
             tokio::spawn(accept(TcpListener::from_std(listener)?, posts, self.stopped.clone()));
         }
+        let _ = self.begun.send(Ok(()));
         let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));

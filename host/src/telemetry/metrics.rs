@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Requests answered, by `model` and `status`.
+/// Requests answered, by `model` (empty if they were refused before one was found) and `status`.
 pub const REQUESTS: &str = "simwright_requests_total";
 /// Requests being answered, by `model`.
 pub const RUNNING: &str = "simwright_requests_running";

@@ -133,7 +133,9 @@ fn hostile(fallback: bool) -> String {
     let mut scenario = "simwright: 1\ndefaults: { latency: { constant: { first: 1ms, between: 0ms } } }\nplugins:\n".to_owned();
     let harmless = ["prints", "minds-no-refusal"];
     for name in MISDEEDS.iter().map(|misdeed| misdeed.name).chain(harmless) {
-        scenario.push_str(&format!("  {name}: {{ file: {file} }}\n"));
+        // On a busy machine the first touch of 16 MiB can take more than the usual time.
+        let time = if name == "eats" { ", time: 400ms" } else { "" };
+        scenario.push_str(&format!("  {name}: {{ file: {file}{time} }}\n"));
     }
     scenario.push_str("models:\n  - { match: bystander, reply: { fixed: { text: fine } } }\n");
     for Misdeed { name, kind, .. } in MISDEEDS {
