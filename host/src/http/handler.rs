@@ -52,28 +52,35 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Answers a chat request.
-    pub async fn chat(self, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// Answers a chat request, in two parts: what reads and plans is large and short, so it lives in a box of its own; what then
+    /// waits for the head's deadline, perhaps for minutes, is small.
+    pub fn chat(self, request: Request<Incoming>) -> impl Future<Output = Response<ReplyBody>> + Send {
+        let prepared = Box::pin(self.prepare(request));
+        async move {
+            // A statement of its own, so that the box is gone before the waiting begins.
+            let prepared = prepared.await;
+            match prepared {
+                Ok((performance, playback, streams)) => performance.run(playback, streams).await,
+                Err(response) => *response,
+            }
+        }
+    }
+
+    /// Reads, parses and plans. The error is the answer to a request that cannot be planned.
+    async fn prepare(self, request: Request<Incoming>) -> Result<Prepared, Box<Response<ReplyBody>>> {
         let connection = InFlight::begin(Arc::clone(&self.wire));
         let arrival = self.door.engine.clock().now();
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
         let origin = origin_of(&parts.headers, arrival);
-        let begun = match read(body).await.and_then(|body| self.dialect.parse_chat(body, parts.headers)) {
-            Ok(request) => {
-                let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
-                let created_unix_s = self.door.engine.unix_s(arrival);
-                let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
-                self.door.engine.begin(Arc::new(request), origin).await.map(|playback| (playback, options, streams, head))
-            }
-            Err(error) => Err(error),
-        };
-        match begun {
-            Ok((playback, options, streams, head)) => {
-                let performance = Performance { visit: self, connection, cut_by, options, head };
-                performance.run(playback, streams).await
-            }
-            Err(error) => self.refuse(&error, arrival),
+        let parsed = read(body).await.and_then(|body| self.dialect.parse_chat(body, parts.headers));
+        let request = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
+        let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
+        let created_unix_s = self.door.engine.unix_s(arrival);
+        let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
+        match self.door.engine.begin(Arc::new(request), origin).await {
+            Ok(playback) => Ok((Box::new(Performance { visit: self, connection, cut_by, options, head }), playback, streams)),
+            Err(error) => Err(Box::new(self.refuse(&error, arrival))),
         }
     }
 
@@ -135,6 +142,9 @@ fn since_ms(arrival: u64, now: u64) -> u32 {
     u32::try_from(now.saturating_sub(arrival) / 1_000_000).unwrap_or(u32::MAX)
 }
 
+/// A planned request, and whether it streams. Boxes, because it is handed from one waiting to the next, and each would keep a copy.
+type Prepared = (Box<Performance>, Box<Playback>, bool);
+
 /// A planned request on its way out.
 struct Performance {
     visit: Visit,
@@ -145,7 +155,7 @@ struct Performance {
 }
 
 impl Performance {
-    async fn run(mut self, mut playback: Box<Playback>, streams: bool) -> Response<ReplyBody> {
+    async fn run(mut self: Box<Self>, mut playback: Box<Playback>, streams: bool) -> Response<ReplyBody> {
         let plan = playback.plan();
         let key = plan.identity.event_key(plan.generation.seed);
         self.head.id = key.named("reply-id").bits();
@@ -170,7 +180,7 @@ impl Performance {
         if streams { self.stream(playback, sleep).await } else { self.whole(playback, sleep).await }
     }
 
-    async fn stream(self, playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn stream(self: Box<Self>, playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let due = playback.head_due();
@@ -188,7 +198,7 @@ impl Performance {
         response
     }
 
-    async fn whole(self, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn whole(self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let reply = &playback.plan().reply;
@@ -246,7 +256,7 @@ impl Performance {
     }
 
     /// Ends the connection or stream without a byte.
-    async fn vanish(self, mut playback: Box<Playback>, cut: Cut) -> Response<ReplyBody> {
+    async fn vanish(self: Box<Self>, mut playback: Box<Playback>, cut: Cut) -> Response<ReplyBody> {
         playback.end(0, self.visit.door.engine.clock().now(), false);
         match self.cut_by {
             CutBy::Connection => {

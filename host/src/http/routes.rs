@@ -41,21 +41,46 @@ const ROUTES: [Route; 3] = [
 ];
 
 /// Answers `request`, which came in on `wire`.
-pub(super) async fn answer(door: Arc<Door>, wire: Arc<WireState>, request: Request<Incoming>) -> Response<ReplyBody> {
+pub(super) fn answer(
+    door: Arc<Door>,
+    wire: Arc<WireState>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ReplyBody>> + Send {
+    let answer = route(door, wire, request);
+    async move {
+        match answer {
+            Answer::Now(response) => *response,
+            Answer::Chat(chat) => chat.await,
+        }
+    }
+}
+
+/// An answer, or what will come to be one.
+enum Answer<C> {
+    Now(Box<Response<ReplyBody>>),
+    Chat(C),
+}
+
+fn route(
+    door: Arc<Door>,
+    wire: Arc<WireState>,
+    request: Request<Incoming>,
+) -> Answer<impl Future<Output = Response<ReplyBody>> + Send> {
     let visit = |dialect| Visit { door, wire, dialect };
+    let now = |response| Answer::Now(Box::new(response));
     let path = request.uri().path();
     let unversioned = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
     let Some((route, rest)) = find(unversioned) else {
-        return visit(&OpenAi).error(&unknown_path(request.method(), path));
+        return now(visit(&OpenAi).error(&unknown_path(request.method(), path)));
     };
     let visit = visit(route.dialect);
     if route.method != *request.method() {
-        return visit.error(&unknown_method(request.method(), path));
+        return now(visit.error(&unknown_method(request.method(), path)));
     }
     match route.operation {
-        Operation::Chat => visit.chat(request).await,
-        Operation::Models => visit.models(),
-        Operation::Model => visit.model(&percent_decoded(rest)),
+        Operation::Chat => Answer::Chat(visit.chat(request)),
+        Operation::Models => now(visit.models()),
+        Operation::Model => now(visit.model(&percent_decoded(rest))),
     }
 }
 
@@ -111,6 +136,16 @@ mod tests {
         assert_eq!(found("/models"), Some((Operation::Models, "")));
         assert_eq!(found("/models/vendor/name"), Some((Operation::Model, "vendor/name")));
         assert_eq!([found("/models/"), found("/chat/completions/x"), found("/modelsx"), found("/")], [None; 4]);
+    }
+
+    #[test]
+    fn what_waits_for_its_head_is_small() {
+        fn size_of_answer<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let answer = size_of_answer(answer);
+        let playback = std::mem::size_of::<crate::engine::playback::Playback>();
+        assert!(answer <= 1_024 && playback <= 1_024, "answer {answer}, playback {playback} bytes");
     }
 
     #[test]
