@@ -141,10 +141,10 @@ mod tests {
     #[test]
     fn what_waits_for_its_head_is_small() {
         fn size_of_answer<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
-            std::mem::size_of::<F>()
+            size_of::<F>()
         }
         let answer = size_of_answer(answer);
-        let playback = std::mem::size_of::<crate::engine::playback::Playback>();
+        let playback = size_of::<crate::engine::playback::Playback>();
         assert!(answer <= 1_024 && playback <= 1_024, "answer {answer}, playback {playback} bytes");
     }
 
