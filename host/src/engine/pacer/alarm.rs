@@ -48,7 +48,7 @@ impl Alarm {
 /// A timer that rings once at a time. Elsewhere than on Linux: the runtime's own, with its millisecond grain.
 #[cfg(not(target_os = "linux"))]
 pub(super) struct Alarm {
-    set: tokio::sync::watch::Sender<Option<tokio::time::Instant>>,
+    set: tokio::sync::watch::Sender<Option<std::time::Duration>>,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -59,18 +59,17 @@ impl Alarm {
 
     /// Rings in `ns` nanoseconds instead of whenever it was set to.
     pub(super) fn set(&self, ns: Nanos) {
-        let at = tokio::time::Instant::now() + std::time::Duration::from_nanos(ns);
-        self.set.send_replace(Some(at));
+        self.set.send_replace(Some(std::time::Duration::from_nanos(ns)));
     }
 
     /// Ready when it has rung.
     pub(super) async fn rang(&self) {
         let mut changes = self.set.subscribe();
         loop {
-            let at = *changes.borrow_and_update();
+            let delay = *changes.borrow_and_update();
             let wait = async {
-                match at {
-                    Some(at) => tokio::time::sleep_until(at).await,
+                match delay {
+                    Some(delay) => tokio::time::sleep(delay).await,
                     None => std::future::pending().await,
                 }
             };

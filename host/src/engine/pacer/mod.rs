@@ -20,8 +20,8 @@ use crate::engine::pacer::alarm::Alarm;
 
 mod alarm;
 
-/// The least time between two turns, in nanoseconds: a quarter of it is what a token of a crowded worker is late in the median, and
-/// with 100,000 tokens a second it saves three writes of four.
+/// The least time between two turns, in nanoseconds: what has become due by then shares a write, at the price of being late by half
+/// of it on average on a crowded worker (`benches/README.md` has what was measured).
 const GRAIN_NS: Nanos = 400_000;
 /// Deadlines that nobody waits for any more are swept out once they are this many and the larger half.
 const STALE_MIN: usize = 1_024;
