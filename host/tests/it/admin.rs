@@ -8,6 +8,7 @@ models:
     latency: { constant: { first: 2ms, between: 1ms } }
     reply: { text: { tokens: 10 } }
   - match: admin-secret
+  - { match: admin-small, context-window: 20, max-output-tokens: 10 }
   - match: admin-failing
     faults: [{ http-error: { rate: 100%, status: 429, retry-after: 1s } }]
 ";
@@ -36,6 +37,15 @@ fn metrics_count_requests_tokens_faults_and_lateness() {
     assert_eq!(host.metric("simwright_requests_running", &[model]), 0.0);
     assert!(host.metric("simwright_pacing_lateness_seconds_count", &[]) > lateness);
     assert!(host.metric("simwright_generations_alive", &[]) >= 1.0);
+}
+
+#[test]
+fn a_refusal_that_no_fault_asked_for_is_no_fault() {
+    let host = TestHost::start(SCENARIO);
+    assert_eq!(host.chat(&ask("admin-small", &"word ".repeat(100))).status, 400);
+    let model = "model=\"admin-small\"";
+    assert_eq!(host.metric("simwright_requests_total", &[model, "status=\"400\""]), 1.0);
+    assert_eq!(host.metric("simwright_faults_total", &[model]), 0.0);
 }
 
 #[test]
