@@ -144,6 +144,7 @@ fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
         running: 0,
         waiting: 0,
         request,
+        draws: None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! same point get the same number, in any order and at any concurrency. A [`Stream`] is a generator that starts at such a point,
 //! for draws that come in a row (the words of a reply, the gaps of a stream).
 
+use std::cell::RefCell;
+
 /// A point in the tree of draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u64);
@@ -39,6 +41,32 @@ impl Key {
     /// A generator that starts at this point.
     pub fn stream(self) -> Stream {
         Stream { state: self.0 }
+    }
+}
+
+/// The draws of one plan by name, in the order in which they were made: what `explain` shows.
+#[derive(Debug, Default)]
+pub struct Draws {
+    noted: RefCell<Vec<(String, f64)>>,
+    scope: RefCell<String>,
+}
+
+impl Draws {
+    /// Draws noted from now on belong to `scope`, for example `fault 2`.
+    pub fn enter(&self, scope: impl Into<String>) {
+        *self.scope.borrow_mut() = scope.into();
+    }
+
+    /// Notes that the draw `name` gave `value`.
+    pub fn note(&self, name: &str, value: f64) {
+        let scope = self.scope.borrow();
+        let name = if scope.is_empty() { name.to_owned() } else { format!("{scope}: {name}") };
+        self.noted.borrow_mut().push((name, value));
+    }
+
+    /// All draws so far, each with its scope before its name.
+    pub fn take(&self) -> Vec<(String, f64)> {
+        self.noted.take()
     }
 }
 

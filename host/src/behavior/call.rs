@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Nanos;
+use crate::random::{Draws, Key};
 use crate::types::request::{Operation, Request};
 
 /// One request as a behaviour sees it. Mirrors the contract's `call` record; texts are behind `request`.
@@ -36,6 +37,19 @@ pub struct Call<'a> {
     pub waiting: u32,
     /// The request itself, for behaviours that need more than numbers.
     pub request: &'a Arc<Request>,
+    /// Notes every draw, where somebody wants to see them.
+    pub draws: Option<&'a Draws>,
+}
+
+impl Call<'_> {
+    /// The draw called `name` of this behaviour for this call, in [0, 1).
+    pub fn draw(&self, name: &str) -> f64 {
+        let value = Key::of_seed(self.seed).named(name).unit();
+        if let Some(draws) = self.draws {
+            draws.note(name, value);
+        }
+        value
+    }
 }
 
 /// Why a behaviour gave no answer. The planner falls back or answers 500, as the scenario says.

@@ -29,6 +29,10 @@ pub struct Setting {
 pub trait Maker<B: ?Sized>: Send + Sync {
     /// One sentence for lists.
     fn summary(&self) -> &str;
+    /// JSON Schema of the options, for editors. Write it with [`crate::types::schema`]; [`Maker::make`] is what judges.
+    fn schema(&self) -> Value {
+        serde_json::json!({ "type": "object" })
+    }
     /// Checks the options and makes the behaviour; all mistakes at once.
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<B>, Vec<Problem>>;
 }

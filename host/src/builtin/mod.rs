@@ -66,6 +66,7 @@ pub(crate) mod testing {
             running: 0,
             waiting: 0,
             request,
+            draws: None,
         }
     }
 }

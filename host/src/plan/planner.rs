@@ -73,6 +73,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
         running: facts.running,
         waiting: facts.waiting,
         request,
+        draws: None,
     };
     let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);

@@ -10,4 +10,5 @@ pub mod problem;
 pub mod quantity;
 pub mod reply;
 pub mod request;
+pub mod schema;
 pub mod usage;

@@ -176,6 +176,7 @@ fn rehearsal(number: u64, request: &Arc<Request>) -> Call<'_> {
         running: 0,
         waiting: 0,
         request,
+        draws: None,
     }
 }
 

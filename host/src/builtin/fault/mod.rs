@@ -9,7 +9,6 @@ use std::sync::Arc;
 use crate::behavior::call::Call;
 use crate::behavior::catalog::Makers;
 use crate::behavior::fault::Fault;
-use crate::random::Key;
 use crate::types::fields::Fields;
 use crate::types::limits::DELAY_US_MAX;
 
@@ -33,7 +32,7 @@ pub fn register(makers: &mut Makers<dyn Fault>) {
 
 /// Does the fault `name` strike this call? Each attempt of a request is drawn anew.
 fn strikes(name: &str, rate: f64, call: &Call<'_>) -> bool {
-    Key::of_seed(call.seed).named(name).unit() < rate
+    call.draw(name) < rate
 }
 
 /// A delay of at most an hour in whole milliseconds, rounded up, so that nothing that waits for it is ever early.

@@ -115,6 +115,7 @@ pub(in crate::wasm) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
         running: 0,
         waiting: 0,
         request,
+        draws: None,
     }
 }
 
