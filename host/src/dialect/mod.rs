@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::{Request, StreamOptions};
@@ -65,6 +66,8 @@ pub struct HeaderFacts {
     pub request_id: u64,
     /// Time from the request to its first byte, in milliseconds.
     pub processing_ms: u32,
+    /// What the caller may still ask for; `None` for what counts against no budget.
+    pub allowance: Option<Allowance>,
 }
 
 /// A refusal in the vendor's form.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::metrics::{Counter, Gauge, Histogram};
 
 use crate::clock::Nanos;
+use crate::station::quota::Budget;
 use crate::telemetry::metrics;
 use crate::types::usage::Usage;
 
@@ -29,6 +30,10 @@ pub struct ModelMeasure {
     name: String,
     /// Requests being answered now.
     pub running: AtomicU32,
+    /// Requests and tokens of the last minute, against what the scenario allows.
+    pub requests: Budget,
+    /// See `requests`.
+    pub tokens: Budget,
     running_gauge: Gauge,
     answered: Counter,
     cancelled: Counter,
@@ -46,6 +51,8 @@ impl ModelMeasure {
         Self {
             name: name.to_owned(),
             running: AtomicU32::new(0),
+            requests: Budget::default(),
+            tokens: Budget::default(),
             running_gauge: metrics::gauge(metrics::RUNNING, &model),
             answered: metrics::counter(metrics::REQUESTS, &[("model", name), ("status", "200")]),
             cancelled: metrics::counter(metrics::CANCELLED, &model),

@@ -19,6 +19,7 @@ use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
+use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
@@ -57,6 +58,14 @@ pub struct Origin {
     pub arrival: u64,
 }
 
+/// A request that is planned and about to play.
+pub struct Begun {
+    /// What plays.
+    pub playback: Box<Playback>,
+    /// What its caller may still ask for.
+    pub allowance: Allowance,
+}
+
 impl Engine {
     /// An engine that plays `generation` on `clock`.
     pub fn new(generation: Generation, clock: RealClock) -> Self {
@@ -88,7 +97,7 @@ impl Engine {
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
     ///
     /// The playback is boxed because it is handed on several times before it rests in a body.
-    pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Box<Playback>, ApiError> {
+    pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let running = self.running.load_full();
         let generation = &running.generation;
         let model = generation.scenario.find(&request.model).ok_or_else(|| unknown_model(&request.model))?;
@@ -104,13 +113,19 @@ impl Engine {
             waiting: 0,
         };
         let active = Active::begin(Arc::clone(measure), origin.arrival);
+        let limits = generation.scenario.models[model].rate_limits;
         let planned = if generation.models[model].is_slow() {
             let generation = Arc::clone(generation);
             self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
         } else {
             plan(generation, model, &request, &facts)
         };
-        Ok(Box::new(Playback::of(planned, origin.arrival, active)))
+        let tokens = planned.usage.input.saturating_add(planned.usage.output);
+        let allowance = Allowance {
+            requests: measure.requests.spend(1, limits.requests_per_minute, origin.arrival),
+            tokens: measure.tokens.spend(tokens, limits.tokens_per_minute, origin.arrival),
+        };
+        Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
     }
 
     /// Unix time in seconds of the moment `at`.

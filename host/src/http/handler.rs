@@ -13,13 +13,14 @@ use crate::clock::Clock;
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
-use crate::engine::{Engine, Origin, measure};
+use crate::engine::{Begun, Engine, Origin, measure};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::wire::WireState;
 use crate::plan::identity;
 use crate::plan::verdict::{Action, Outcome};
 use crate::random::Key;
+use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
 use crate::types::reply::{Head, StreamEvent, WholeReply};
@@ -31,7 +32,7 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 /// Tells proxies to pass a stream on as it comes.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Headers of an answer, so that their map need not grow.
-const HEADERS_USUAL: usize = 12;
+const HEADERS_USUAL: usize = 18;
 
 /// What every request on one worker shares.
 pub struct Door {
@@ -79,7 +80,10 @@ impl Visit {
         let created_unix_s = self.door.engine.unix_s(arrival);
         let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
         match self.door.engine.begin(Arc::new(request), origin).await {
-            Ok(playback) => Ok((Box::new(Performance { visit: self, connection, cut_by, options, head }), playback, streams)),
+            Ok(Begun { playback, allowance }) => {
+                let performance = Performance { visit: self, connection, cut_by, options, head, allowance };
+                Ok((Box::new(performance), playback, streams))
+            }
             Err(error) => Err(Box::new(self.refuse(&error, arrival))),
         }
     }
@@ -111,7 +115,7 @@ impl Visit {
     fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
         measure::unplanned(error.status);
         let processing_ms = since_ms(arrival, self.door.engine.clock().now());
-        let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms };
+        let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms, allowance: None };
         respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
     }
 
@@ -132,7 +136,8 @@ impl Visit {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let now = self.door.engine.clock().now();
-        self.dialect.headers(&HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1 }, headers);
+        let facts = HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1, allowance: None };
+        self.dialect.headers(&facts, headers);
         mark(headers, self.door.engine.running().generation.number);
         response
     }
@@ -152,6 +157,7 @@ struct Performance {
     cut_by: CutBy,
     options: RenderOptions,
     head: Head,
+    allowance: Allowance,
 }
 
 impl Performance {
@@ -272,7 +278,8 @@ impl Performance {
     }
 
     fn facts(&self, playback: &Playback, now: u64) -> HeaderFacts {
-        HeaderFacts { request_id: self.head.id, processing_ms: since_ms(playback.arrival(), now) }
+        let processing_ms = since_ms(playback.arrival(), now);
+        HeaderFacts { request_id: self.head.id, processing_ms, allowance: Some(self.allowance) }
     }
 }
 

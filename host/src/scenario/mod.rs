@@ -114,12 +114,23 @@ pub struct ModelEntry {
     pub context_window: u32,
     /// The most tokens of one reply.
     pub max_output_tokens: u32,
+    /// What callers may ask for within a minute.
+    pub rate_limits: RateLimits,
     /// When tokens leave.
     pub latency: BehaviorUse,
     /// What fails, asked in order; the first verdict that is not "pass" counts.
     pub faults: Vec<BehaviorUse>,
     /// What is answered.
     pub reply: BehaviorUse,
+}
+
+/// What callers of a model may ask for within a minute. Answers tell it in their headers; nobody is refused for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests, at least 1.
+    pub requests_per_minute: u32,
+    /// Tokens of prompts and replies together, at least 1.
+    pub tokens_per_minute: u32,
 }
 
 /// A behaviour that a scenario uses: `{ name: options, fallback: { … } }`.

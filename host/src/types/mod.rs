@@ -3,6 +3,7 @@
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
 //! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives.
 
+pub mod allowance;
 pub mod api_error;
 pub mod fields;
 pub mod limits;

@@ -1,6 +1,7 @@
 """The official OpenAI SDK, streamed and not: every field that applications read."""
 
 import json
+import re
 
 import openai
 import pydantic
@@ -60,6 +61,10 @@ def test_headers_are_the_vendors(client):
     assert raw.headers["content-type"] == "application/json"
     assert raw.headers["openai-version"] == "2020-10-01"
     assert int(raw.headers["openai-processing-ms"]) >= 0
+    for budget in ("requests", "tokens"):
+        limit = int(raw.headers[f"x-ratelimit-limit-{budget}"])
+        assert 0 < int(raw.headers[f"x-ratelimit-remaining-{budget}"]) < limit
+        assert re.fullmatch(r"(\d+m)?(\d+(\.\d+)?s|\d+ms)", raw.headers[f"x-ratelimit-reset-{budget}"])
     assert raw.headers["x-request-id"].startswith("req_")
 
 

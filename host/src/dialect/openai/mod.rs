@@ -2,10 +2,10 @@
 //!
 //! In: `body` reads what a client wrote (with `given`, which forgives wrong kinds), `chat` and `tools` check it and make the
 //! neutral request, `refuse` words the mistakes. Out: `chat_whole` and `chat_stream` render replies, `error` refusals,
-//! `models` the list of models; all of them splice bytes with `splice`, `ids` and `logprobs`. Begin with [`OpenAi`].
+//! `models` the list of models, `headers` what every answer says of itself; all of them splice bytes with `splice`, `ids` and `logprobs`. Begin with [`OpenAi`].
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 
 use crate::dialect::{Dialect, ErrorReply, HeaderFacts, ModelCard, RenderOptions, StreamRenderer};
 use crate::types::api_error::ApiError;
@@ -18,6 +18,7 @@ mod chat_stream;
 mod chat_whole;
 mod error;
 mod given;
+mod headers;
 mod ids;
 mod logprobs;
 mod models;
@@ -27,12 +28,6 @@ mod tools;
 
 #[cfg(test)]
 mod tests;
-
-// Constants, because a name that is made anew is also checked anew.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
-const VERSION: HeaderName = HeaderName::from_static("openai-version");
-const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,14 +47,7 @@ impl Dialect for OpenAi {
     }
 
     fn headers(&self, facts: &HeaderFacts, out: &mut HeaderMap) {
-        let mut id = BytesMut::with_capacity(36);
-        ids::push_request_id(&mut id, facts.request_id);
-        if let Ok(id) = HeaderValue::from_maybe_shared(id.freeze()) {
-            out.insert(REQUEST_ID, id);
-        }
-        out.insert(PROCESSING_MS, HeaderValue::from(facts.processing_ms));
-        out.insert(VERSION, HeaderValue::from_static("2020-10-01"));
-        out.insert(ORGANIZATION, HeaderValue::from_static("simwright"));
+        headers::push(facts, out);
     }
 
     fn render_error(&self, error: &ApiError) -> ErrorReply {

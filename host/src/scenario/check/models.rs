@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
-use crate::scenario::{BehaviorUse, ModelEntry};
+use crate::scenario::{BehaviorUse, ModelEntry, RateLimits};
 use crate::types::fields::Fields;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
 use crate::types::problem::Problem;
@@ -16,6 +16,8 @@ pub(super) struct Behaving {
     reply: Option<BehaviorUse>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
+    requests_per_minute: Option<u32>,
+    tokens_per_minute: Option<u32>,
 }
 
 impl Behaving {
@@ -29,7 +31,8 @@ impl Behaving {
         let mut tokens = |name, most: u32| fields.integer(name, 1..=u64::from(most)).map(|tokens| tokens as u32);
         let context_window = tokens("context-window", CONTEXT_WINDOW_MAX);
         let max_output_tokens = tokens("max-output-tokens", OUTPUT_TOKENS_MAX);
-        Self { latency, faults, reply, context_window, max_output_tokens }
+        let (requests_per_minute, tokens_per_minute) = rate_limits(fields);
+        Self { latency, faults, reply, context_window, max_output_tokens, requests_per_minute, tokens_per_minute }
     }
 
     fn or(self, other: &Self) -> Self {
@@ -39,8 +42,20 @@ impl Behaving {
             reply: self.reply.or_else(|| other.reply.clone()),
             context_window: self.context_window.or(other.context_window),
             max_output_tokens: self.max_output_tokens.or(other.max_output_tokens),
+            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
         }
     }
+}
+
+/// `rate-limits:`, requests and tokens a minute.
+fn rate_limits(fields: &mut Fields<'_>) -> (Option<u32>, Option<u32>) {
+    let Some(value) = fields.value("rate-limits") else { return (None, None) };
+    let mut section = Fields::of(value, fields.pointer("rate-limits"));
+    let mut limit = |name| section.integer(name, 1..=u64::from(u32::MAX)).map(|limit| limit as u32);
+    let limits = (limit("requests-per-minute"), limit("tokens-per-minute"));
+    fields.extend(section.finish());
+    limits
 }
 
 /// Reads `defaults:` of the scenario in `fields`; what it leaves open is what the built-in scenario says.
@@ -107,6 +122,10 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
         created_unix_s,
         context_window,
         max_output_tokens: all.max_output_tokens.unwrap_or(OUTPUT_TOKENS_MAX).min(context_window),
+        rate_limits: RateLimits {
+            requests_per_minute: all.requests_per_minute.unwrap_or(u32::MAX),
+            tokens_per_minute: all.tokens_per_minute.unwrap_or(u32::MAX),
+        },
         // Only a mistake that has been noted leaves one of these open: the built-in scenario has them all.
         latency: all.latency.unwrap_or_else(nothing),
         faults: all.faults.unwrap_or_default(),

@@ -122,7 +122,7 @@ fn a_schema_is_kept_as_written() {
 #[test]
 fn headers_name_the_request() {
     let mut headers = HeaderMap::new();
-    OpenAi.headers(&HeaderFacts { request_id: 3, processing_ms: 12 }, &mut headers);
+    OpenAi.headers(&HeaderFacts { request_id: 3, processing_ms: 12, allowance: None }, &mut headers);
     let id = headers["x-request-id"].to_str().unwrap();
     assert!(id.len() == 36 && id.starts_with("req_"), "{id}");
     assert_eq!(
