@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use simwright::app;
 
 use super::support::host::{TestHost, ask, ask_streamed};
+use super::support::readme::blocks;
 use super::support::stream::chunks;
+use super::support::transcript::Shell;
 
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("examples");
@@ -30,6 +32,22 @@ fn every_example_checks_answers_and_explains_itself() {
             assert!(chunks(streamed.text()).len() > 2, "{name}");
         }
     }
+}
+
+#[test]
+fn every_command_in_an_examples_readme_prints_what_it_says() {
+    let mut played = 0;
+    for example in examples() {
+        let readme = std::fs::read_to_string(example.join("README.md")).expect("a README");
+        let mut shell = Shell::in_copy_of(&example);
+        for block in blocks(&readme).into_iter().filter(|block| block.language == "console") {
+            let differences = shell.play(&block);
+            let place = format!("{}/README.md:{}", example.display(), block.line);
+            assert!(differences.is_empty(), "{place}:\n{}", differences.join("\n"));
+            played += 1;
+        }
+    }
+    assert!(played >= 1, "only {played} blocks were found");
 }
 
 #[test]

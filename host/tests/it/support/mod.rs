@@ -1,5 +1,5 @@
 //! One door for all tests: [`host::TestHost`] starts the real server, [`client`] speaks to it byte by byte and [`h2_client`] frame by
-//! frame. [`guests`] builds components, [`readme`] reads what the READMEs promise.
+//! frame. [`guests`] builds components, [`readme`] reads what the READMEs promise, [`transcript`] runs their commands.
 
 pub mod client;
 pub mod guests;
@@ -7,3 +7,4 @@ pub mod h2_client;
 pub mod host;
 pub mod readme;
 pub mod stream;
+pub mod transcript;
