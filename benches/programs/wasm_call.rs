@@ -11,7 +11,7 @@ use simwright::behavior::call::Call;
 use simwright::behavior::catalog::{Catalog, Setting};
 use simwright::clock::real::monotonic_ns;
 use simwright::types::request::{Format, Operation, Request, ToolChoice};
-use simwright::wasm::{LoadSpec, Meter, PluginHost, PluginHostConfig};
+use simwright::wasm::{Compiler, LoadSpec, Meter, PluginHost, PluginHostConfig};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
 
@@ -33,7 +33,8 @@ fn main() -> anyhow::Result<()> {
     let bytes = std::fs::read(&path)?;
     let (mut store, raw) = raw_instance(&bytes)?;
     let request = Arc::new(request());
-    let host = PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Cpu })?;
+    let host =
+        PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Cpu, compiler: Compiler::InProcess })?;
     let plugin = host.load(LoadSpec::new("adversary", &bytes))?;
     let mut catalog = Catalog::default();
     plugin.register(&mut catalog);

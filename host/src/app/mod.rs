@@ -21,6 +21,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::scenario::{Draft, Scenario, read};
 use crate::telemetry::metrics;
+use crate::wasm::Compiler;
 
 pub mod explain;
 pub mod inspect;
@@ -40,6 +41,8 @@ pub struct ServeOptions {
     pub seed: Option<u64>,
     /// Worker threads, at least 1; as many as there are cores if not given.
     pub workers: Option<usize>,
+    /// Who compiles plugins; usually [`Compiler::offered`].
+    pub compiler: Compiler,
 }
 
 /// Why a server does not start.
@@ -99,7 +102,7 @@ impl App {
         let clock = RealClock::start();
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
-        let workshop = Workshop::open(clock, options.seed, workers)?;
+        let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
         let shared = Arc::new(Shared {
             workshop,
             scenario: options.scenario,

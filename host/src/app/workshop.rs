@@ -16,7 +16,7 @@ use crate::telemetry::metrics;
 use crate::types::fields::escape;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
-use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
+use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
 
 /// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
 pub struct Workshop {
@@ -28,11 +28,17 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// A workshop for a run on `clock` with `workers` threads. `fixed_seed` goes before what scenarios say.
+    /// A workshop for a run on `clock` with `workers` threads. `fixed_seed` goes before what scenarios say. Plugins are compiled by
+    /// who was offered to the process.
     pub fn open(clock: RealClock, fixed_seed: Option<u64>, workers: usize) -> Result<Self, StartError> {
+        Self::open_with(clock, fixed_seed, workers, Compiler::offered())
+    }
+
+    /// The same with a compiler of its own.
+    pub fn open_with(clock: RealClock, fixed_seed: Option<u64>, workers: usize, compiler: Compiler) -> Result<Self, StartError> {
         let mut catalog = Catalog::default();
         builtin::register(&mut catalog);
-        let config = PluginHostConfig { cache_dir: default_folder(), workers, meter: Meter::Cpu };
+        let config = PluginHostConfig { cache_dir: default_folder(), workers, meter: Meter::Cpu, compiler };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
         Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
     }

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::error::Failure;
 
 mod check;
+mod compile_plugin;
 mod error;
 mod explain;
 mod output;
@@ -45,15 +46,20 @@ enum Command {
     Explain(explain::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
+    /// Compile one component for the program itself.
+    #[command(hide = true, name = compile_plugin::NAME)]
+    CompilePlugin(compile_plugin::Args),
 }
 
 /// Runs the command in `arguments`, the program's name first, and gives the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = parse(arguments).and_then(|cli| match cli.command {
+    let offered = compile_plugin::offer();
+    let done = offered.and_then(|()| parse(arguments)).and_then(|cli| match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Plugin(args) => plugin::run(&args),
+        Command::CompilePlugin(args) => compile_plugin::run(args),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::telemetry::logs;
 use crate::types::limits::DRAIN_S;
+use crate::wasm::Compiler;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -45,6 +46,7 @@ impl Args {
             admin: self.admin,
             seed: self.seed,
             workers: self.workers.map(usize::from),
+            compiler: Compiler::offered(),
         }
     }
 }

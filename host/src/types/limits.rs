@@ -39,6 +39,20 @@ pub const STATE_VALUE_BYTES: usize = 64 * 1024;
 pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Size of a component file: JavaScript and Python ones are 10 to 20 MB.
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// CPU time to compile one component, in seconds: six times what a Python component of 20 MB needs.
+pub const COMPILE_CPU_S: u64 = 120;
+/// Address space of a process that compiles one component, in bytes: the largest known components need half of it.
+pub const COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Time to compile one component from start to end, in seconds: the CPU time on a machine that is busy otherwise.
+pub const COMPILE_WALL_S: u64 = 300;
+/// Time after which a compilation is worth a line in the log, in milliseconds.
+pub const COMPILE_NOTICE_MS: u64 = 2_000;
+/// Compiled code of one component, in bytes: eight times the largest component.
+pub const COMPILE_OUTPUT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes of what a compiler says before it dies that an error message repeats.
+pub const COMPILE_WORDS_BYTES: u64 = 2 * 1024;
+/// Compiled code that is kept on disk, in bytes; what was not used for longest goes first.
+pub const COMPILE_CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Faults of one plugin within ten seconds that open its breaker.
 pub const PLUGIN_BREAKER_FAULTS: u32 = 20;
 /// The time within which those faults count, in milliseconds.

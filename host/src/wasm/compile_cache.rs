@@ -3,7 +3,7 @@
 //! Loading compiled code means running it, so nobody else may put it there: the folder is private, and each file carries an HMAC
 //! under a key that lies beside it, over its name and its content, checked before wasmtime sees a byte. A file's name is the
 //! digest of the component and of everything that the engine's code depends on. Whatever is wrong with the folder or a file only
-//! means that the compiler runs; the cache never makes a start fail.
+//! means that the compiler runs; the cache never makes a start fail. It is bounded: files carry the time of their last use.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,9 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit, Mac};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::types::limits::COMPILE_CACHE_BYTES_MAX;
+use crate::wasm::code::Code;
 
 const TAG_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
@@ -40,19 +46,23 @@ impl CompileCache {
         Self { place }
     }
 
-    /// The compiled component of `bytes`: from the cache if it is there and authentic, else from the compiler.
-    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some((folder, key)) = &self.place else { return Component::from_binary(engine, bytes) };
+    /// The compiled component of `bytes`, if it is there and authentic.
+    pub(super) fn component(&self, engine: &Engine, bytes: &[u8]) -> Option<Component> {
+        let (folder, key) = self.place.as_ref()?;
         let name = file_name(engine, bytes);
-        if let Some(component) = load(engine, &folder.join(&name), &name, key) {
-            return Ok(component);
-        }
-        let component = Component::from_binary(engine, bytes)?;
-        let kept = component.serialize().map_err(io::Error::other).and_then(|code| store(folder, &name, key, &code));
-        if let Err(error) = kept {
+        let path = folder.join(&name);
+        let component = load(&path, &name, key)?.component(engine).ok()?;
+        touch(&path);
+        Some(component)
+    }
+
+    /// Keeps `code`, the compiled component of `bytes`. A cache that grew too large loses what was not used for longest.
+    pub(super) fn keep(&self, engine: &Engine, bytes: &[u8], code: &Code) {
+        let Some((folder, key)) = &self.place else { return };
+        let kept = store(folder, &file_name(engine, bytes), key, code.bytes());
+        if let Err(error) = kept.and_then(|()| prune(folder, COMPILE_CACHE_BYTES_MAX)) {
             tracing::warn!("a compiled plugin is not kept: `{}`: {error}", folder.display());
         }
-        Ok(component)
     }
 }
 
@@ -131,9 +141,9 @@ fn store(folder: &Path, name: &str, key: &[u8; 32], code: &[u8]) -> io::Result<(
     fs::rename(temporary, folder.join(name))
 }
 
-/// The component in `path`, if it is there, ours and unchanged.
-fn load(engine: &Engine, path: &Path, name: &str, key: &[u8; 32]) -> Option<Component> {
-    let bytes = match read_private(path) {
+/// The code in `path`, if it is there, ours and unchanged.
+fn load(path: &Path, name: &str, key: &[u8; 32]) -> Option<Code> {
+    let mut bytes = match read_private(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
@@ -146,11 +156,52 @@ fn load(engine: &Engine, path: &Path, name: &str, key: &[u8; 32]) -> Option<Comp
         tracing::warn!("a compiled plugin is compiled again: `{}` has been changed", path.display());
         return None;
     }
-    // SAFETY: `deserialize` trusts its input to be what `serialize` gave. The tag shows that the holder of the key wrote exactly
-    // these bytes under this name, and only `store` does that, with the result of `serialize`. wasmtime checks engine and
-    // version itself.
-    #[allow(unsafe_code, reason = "the only way to load compiled code; its input is authenticated above")]
-    unsafe { Component::deserialize(engine, code) }.ok()
+    // The holder of the key wrote exactly these bytes under this name, and only `store` does that, with what a compiler gave.
+    bytes.drain(..TAG_BYTES);
+    Some(Code::vouched(bytes))
+}
+
+/// Notes that `path` has been used. Where that cannot be noted it is only forgotten earlier.
+fn touch(path: &Path) {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let _ = utimensat(CWD, path, &Timestamps { last_access: now, last_modification: now }, AtFlags::SYMLINK_NOFOLLOW);
+}
+
+/// Removes what was not used for longest until `folder` has at most `most` bytes, and what processes that died have left half-written.
+fn prune(folder: &Path, most: u64) -> io::Result<()> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (Some(name), Ok(meta)) = (entry.file_name().to_str().map(str::to_owned), entry.metadata()) else { continue };
+        if let Some(writer) = name.strip_prefix('.') {
+            if is_abandoned(writer) {
+                remove(&entry.path())?;
+            }
+        } else if name != KEY_FILE {
+            kept.push(((meta.mtime(), meta.mtime_nsec()), meta.len(), entry.path()));
+        }
+    }
+    kept.sort();
+    let mut bytes: u64 = kept.iter().map(|(_, length, _)| length).sum();
+    for (_, length, path) in kept {
+        if bytes <= most {
+            break;
+        }
+        remove(&path)?;
+        bytes -= length;
+    }
+    Ok(())
+}
+
+/// Has the process ended that began to write the file `.PID-N`?
+fn is_abandoned(writer: &str) -> bool {
+    let pid = writer.split('-').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
+/// Removes a file that another process may have removed already.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 fn sign(name: &str, key: &[u8; 32], code: &[u8]) -> Hmac<Sha256> {
@@ -186,27 +237,28 @@ mod tests {
         files.find(|file| !file.ends_with(KEY_FILE)).expect("a kept file")
     }
 
-    fn component() -> Vec<u8> {
-        // The eight bytes of an empty component.
-        b"\0asm\x0d\0\x01\0".to_vec()
+    /// The eight bytes of an empty component.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// Compiles the component and keeps it.
+    fn fill(cache: &CompileCache, engine: &Engine) {
+        let code = engine.precompile_component(COMPONENT).expect("it compiles");
+        cache.keep(engine, COMPONENT, &Code::vouched(code));
     }
 
     #[test]
     fn a_second_process_loads_what_the_first_compiled() {
         let (engine, _guard, path) = scene();
-        CompileCache::open(Some(&path)).compile(&engine, &component()).expect("compiles");
-        let cache = CompileCache::open(Some(&path));
-        let (_, key) = cache.place.as_ref().expect("a usable folder");
-        let file = kept(&path);
-        let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
-        assert!(load(&engine, &file, name, key).is_some());
+        fill(&CompileCache::open(Some(&path)), &engine);
+        assert!(CompileCache::open(Some(&path)).component(&engine, COMPONENT).is_some());
+        assert!(CompileCache::open(Some(&path)).component(&engine, b"another").is_none());
     }
 
     #[test]
     fn every_changed_byte_is_noticed_and_repaired() {
         let (engine, _guard, path) = scene();
         let cache = CompileCache::open(Some(&path));
-        cache.compile(&engine, &component()).expect("compiles");
+        fill(&cache, &engine);
         let (file, (_, key)) = (kept(&path), cache.place.as_ref().expect("a usable folder"));
         let name = file.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         let good = fs::read(&file).expect("readable");
@@ -214,21 +266,21 @@ mod tests {
             let mut bad = good.clone();
             bad[index] ^= 1;
             fs::write(&file, &bad).expect("writable");
-            assert!(load(&engine, &file, &name, key).is_none(), "byte {index}");
+            assert!(load(&file, &name, key).is_none(), "byte {index}");
         }
-        cache.compile(&engine, &component()).expect("compiles again");
-        assert!(load(&engine, &file, &name, key).is_some());
+        fill(&cache, &engine);
+        assert!(load(&file, &name, key).is_some());
     }
 
     #[test]
     fn a_file_under_another_name_is_refused() {
         let (engine, _guard, path) = scene();
         let cache = CompileCache::open(Some(&path));
-        cache.compile(&engine, &component()).expect("compiles");
+        fill(&cache, &engine);
         let (_, key) = cache.place.as_ref().expect("a usable folder");
         let other = path.join("other");
         fs::rename(kept(&path), &other).expect("renamed");
-        assert!(load(&engine, &other, "other", key).is_none());
+        assert!(load(&other, "other", key).is_none());
     }
 
     #[test]
@@ -238,7 +290,8 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
         let cache = CompileCache::open(Some(&path));
         assert!(cache.place.is_none());
-        cache.compile(&engine, &component()).expect("compiles all the same");
+        fill(&cache, &engine);
+        assert!(cache.component(&engine, COMPONENT).is_none());
     }
 
     #[test]
@@ -251,5 +304,45 @@ mod tests {
         fs::remove_file(path.join(KEY_FILE)).expect("removed");
         std::os::unix::fs::symlink(&target, path.join(KEY_FILE)).expect("linked");
         assert!(CompileCache::open(Some(&path)).place.is_none());
+    }
+
+    fn length(path: &Path) -> u64 {
+        path.metadata().expect("a file").len()
+    }
+
+    /// Makes `path` a file that was not used for decades.
+    fn age(path: &Path) {
+        let then = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let times = Timestamps { last_access: then, last_modification: then };
+        utimensat(CWD, path, &times, AtFlags::empty()).expect("set");
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first_and_the_key_stays() {
+        let (engine, _guard, path) = scene();
+        let cache = CompileCache::open(Some(&path));
+        fill(&cache, &engine);
+        let (used, unused) = (kept(&path), path.join("unused"));
+        fs::write(&unused, "old").expect("written");
+        [&used, &unused].into_iter().for_each(|file| age(file));
+        assert!(cache.component(&engine, COMPONENT).is_some(), "used, and so young again");
+        prune(&path, length(&used)).expect("pruned");
+        assert!(used.exists() && !unused.exists());
+        prune(&path, 0).expect("pruned");
+        assert!(!used.exists() && path.join(KEY_FILE).exists());
+    }
+
+    #[test]
+    fn half_written_files_of_the_dead_are_removed_and_those_of_the_living_are_not() {
+        let (_engine, _guard, path) = scene();
+        CompileCache::open(Some(&path));
+        let mut dead = std::process::Command::new("true").spawn().expect("a process");
+        dead.wait().expect("it ends");
+        let (dead, alive) = (path.join(format!(".{}-0", dead.id())), path.join(format!(".{}-99", std::process::id())));
+        for file in [&dead, &alive] {
+            fs::write(file, "half").expect("written");
+        }
+        prune(&path, u64::MAX).expect("pruned");
+        assert!(!dead.exists() && alive.exists());
     }
 }

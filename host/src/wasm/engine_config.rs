@@ -24,8 +24,35 @@ pub enum Meter {
     Fuel,
 }
 
+impl Meter {
+    /// The word for it on a command line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Fuel => "fuel",
+        }
+    }
+
+    /// The meter that `word` stands for.
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        [Self::Cpu, Self::Fuel].into_iter().find(|meter| meter.word() == word)
+    }
+}
+
 /// The engine for guests whose time is counted by `meter`. Fails where the address space for the instances cannot be reserved.
 pub(super) fn engine(meter: Meter) -> wasmtime::Result<Engine> {
+    let mut config = settings(meter);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    Engine::new(&config)
+}
+
+/// The engine that compiles for [`engine`]: the same code, but no room for instances, which would be terabytes of address space.
+pub(super) fn compiling_engine(meter: Meter) -> wasmtime::Result<Engine> {
+    Engine::new(&settings(meter))
+}
+
+/// Everything that compiled code depends on.
+fn settings(meter: Meter) -> Config {
     let mut config = Config::new();
     match meter {
         Meter::Cpu => config.epoch_interruption(true),
@@ -45,8 +72,11 @@ pub(super) fn engine(meter: Meter) -> wasmtime::Result<Engine> {
     config.debug_info(false);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
     features(&mut config);
-    memory(&mut config);
-    Engine::new(&config)
+    // 4 GiB of address space for each memory makes bounds checks unnecessary; what may be used is a matter of `GuestLimits`.
+    config.memory_reservation(4 << 30);
+    config.memory_guard_size(32 << 20);
+    config.memory_may_move(false);
+    config
 }
 
 /// What a guest may be made of: the settled part of WebAssembly whose results do not depend on the machine.
@@ -67,11 +97,8 @@ fn features(config: &mut Config) {
     config.wasm_wide_arithmetic(false);
 }
 
-fn memory(config: &mut Config) {
-    // 4 GiB of address space for each memory makes bounds checks unnecessary; what may be used is a matter of `GuestLimits`.
-    config.memory_reservation(4 << 30);
-    config.memory_guard_size(32 << 20);
-    config.memory_may_move(false);
+/// Room for instances.
+fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let instances = limits::PLUGIN_INSTANCES_MAX;
     pool.total_component_instances(instances);
@@ -90,22 +117,30 @@ fn memory(config: &mut Config) {
     // Memory of dead instances goes back to the system at once: ours live long, so there is nothing to win by keeping it.
     pool.linear_memory_keep_resident(0);
     pool.table_keep_resident(0);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    pool
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hash(engine: wasmtime::Result<Engine>) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        engine.expect("an engine").precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
     #[test]
     fn code_for_one_meter_does_not_pass_for_the_other() {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let hash = |meter| {
-            let mut hasher = DefaultHasher::new();
-            engine(meter).expect("an engine").precompile_compatibility_hash().hash(&mut hasher);
-            hasher.finish()
-        };
-        assert_ne!(hash(Meter::Cpu), hash(Meter::Fuel));
-        assert_eq!(hash(Meter::Fuel), hash(Meter::Fuel));
+        assert_ne!(hash(engine(Meter::Cpu)), hash(engine(Meter::Fuel)));
+        assert_eq!(hash(engine(Meter::Fuel)), hash(engine(Meter::Fuel)));
+    }
+
+    #[test]
+    fn the_compiling_engine_makes_code_for_the_running_one() {
+        for meter in [Meter::Cpu, Meter::Fuel] {
+            assert_eq!(hash(engine(meter)), hash(compiling_engine(meter)));
+        }
     }
 }

@@ -40,6 +40,8 @@ pub enum Cause {
     Import,
     /// Its file is no component, or too large.
     File,
+    /// It is too much for the compiler.
+    Compile,
     /// It does not accept its options, or fails while it is set up.
     Setup,
     /// The host has no room for another instance.
@@ -64,6 +66,7 @@ impl Cause {
             Self::Version => "version",
             Self::Import => "import",
             Self::File => "file",
+            Self::Compile => "compile",
             Self::Setup => "setup",
             Self::Room => "room",
             Self::Host => "host",
@@ -84,6 +87,7 @@ impl Cause {
             Self::Version => "build the plugin again with the SDK of this release",
             Self::Import => "remove what needs it: plugins have no files, no network and no other host than this one",
             Self::File => "build the plugin for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`",
+            Self::Compile => "build it for release and for size, and split what is generated into smaller functions",
             Self::Setup => "correct the options or the plugin",
             Self::Room => "load fewer plugins, or keep fewer generations alive with long streams",
             Self::Host => "this is a fault of simwright: please report it",

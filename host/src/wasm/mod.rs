@@ -3,7 +3,7 @@
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
 //! nobody else anything; `error` says what it did. `host_services` with `state` and `wasi` are all that a guest can reach.
-//! `engine_config` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use jsonschema::Validator;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
 use crate::types::limits as bounds;
@@ -18,7 +19,9 @@ use crate::types::limits as bounds;
 mod adapter;
 mod bindings;
 mod breaker;
+mod code;
 mod compile_cache;
+mod compiler;
 mod engine_config;
 mod error;
 mod guest;
@@ -37,6 +40,7 @@ mod wasi;
 mod tests;
 
 pub use compile_cache::default_folder;
+pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
 pub use instance::Kind;
@@ -59,6 +63,8 @@ pub struct PluginHostConfig {
     pub workers: usize,
     /// How guests' time is counted.
     pub meter: Meter,
+    /// Who compiles components. Usually [`Compiler::offered`].
+    pub compiler: Compiler,
 }
 
 /// Loads plugins and keeps what they share: the engine, compiled code, the state of all plugins, two threads.
@@ -125,10 +131,7 @@ impl PluginHost {
     /// asks it what it is. Slow when it must compile: never on a worker.
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
         check_file(&spec)?;
-        let component = self
-            .cache
-            .compile(&self.engine, spec.bytes)
-            .map_err(|error| PluginError::new(spec.name, Cause::File, format!("it does not compile: {error:#}")))?;
+        let component = self.component(spec.name, spec.bytes)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
         let mould = Mould::link(&component, home, self.config.meter, spec.memory_bytes, spec.time_us)?;
         let about = mould.start(0)?.describe(&mould)?;
@@ -151,6 +154,24 @@ impl PluginHost {
             breaker: Arc::default(),
             threads: Arc::clone(&self.threads),
         }))
+    }
+
+    /// The component of `bytes`: from the cache if it is there, else compiled and kept.
+    fn component(&self, plugin: &str, bytes: &[u8]) -> Result<Component, PluginError> {
+        if let Some(component) = self.cache.component(&self.engine, bytes) {
+            return Ok(component);
+        }
+        let _turn = Compiler::turn();
+        // Whoever had the turn before may have compiled this one.
+        if let Some(component) = self.cache.component(&self.engine, bytes) {
+            return Ok(component);
+        }
+        let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
+        let component = code
+            .component(&self.engine)
+            .map_err(|error| PluginError::new(plugin, Cause::Host, format!("its compiled code cannot be loaded: {error:#}")))?;
+        self.cache.keep(&self.engine, bytes, &code);
+        Ok(component)
     }
 
     /// Forgets the state of all plugins: for the start of another run in virtual time.

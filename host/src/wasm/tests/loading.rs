@@ -10,7 +10,7 @@ use crate::behavior::catalog::{Catalog, Setting};
 use crate::types::problem::Problem;
 use crate::wasm::maker::PluginMaker;
 use crate::wasm::tests::support::{Scene, adversary, call, host, load, request};
-use crate::wasm::{Cause, Kind, LoadSpec, PluginError, PluginHost, PluginHostConfig};
+use crate::wasm::{Cause, Compiler, Kind, LoadSpec, Meter, PluginError, PluginHost, PluginHostConfig};
 
 fn refused(bytes: &[u8]) -> PluginError {
     host().load(LoadSpec::new("broken", bytes)).err().expect("a refusal")
@@ -130,7 +130,8 @@ fn a_lost_instance_is_replaced_before_the_next_request() {
 
 #[test]
 fn behaviours_outlive_their_host_and_plugin() {
-    let own = PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Default::default() }).expect("a host");
+    let own = PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Cpu, compiler: Compiler::InProcess })
+        .expect("a host");
     let plugin = own.load(LoadSpec::new("orphan", adversary())).expect("a plugin");
     let scene = Scene::of(&plugin, &json!({}));
     drop((own, plugin));

@@ -14,7 +14,7 @@ use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::types::request::{Format, Message, Operation, Request, Role, ToolChoice};
-use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
+use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
 pub(in crate::wasm) fn adversary() -> &'static [u8] {
@@ -51,7 +51,7 @@ pub(in crate::wasm) fn host() -> &'static PluginHost {
 pub(in crate::wasm) fn new_host(meter: Meter) -> PluginHost {
     // Compiled code is kept beside the guests, so that a second run of the tests does not compile them again.
     let cache_dir = Some(target_dir().join("guests-compiled"));
-    PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter }).expect("a host")
+    PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter, compiler: Compiler::InProcess }).expect("a host")
 }
 
 /// The adversary under a name of its own, so that tests share neither state nor breaker.

@@ -6,8 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simwright::app::{App, ServeOptions};
+use simwright::wasm::Compiler;
 
 use super::client::{self, Reply};
+
+/// The compiler of plugins as a person's server has it: the program in a process of its own.
+pub fn compiler() -> Compiler {
+    Compiler::child(env!("CARGO_BIN_EXE_simwright"), ["compile-plugin"])
+}
 
 /// A running server. Dropping it stops it.
 pub struct TestHost {
@@ -36,9 +42,14 @@ impl TestHost {
 
     /// The same with the scenario that `folder` has.
     pub fn start_beside(folder: tempfile::TempDir, seed: Option<u64>) -> Self {
+        Self::start_with(folder, seed, compiler())
+    }
+
+    /// The same with a compiler of the test's own.
+    pub fn start_with(folder: tempfile::TempDir, seed: Option<u64>, compiler: Compiler) -> Self {
         let path = folder.path().join("scenario.yaml");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2) };
+        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2), compiler };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let (api, admin) = (app.api(), app.admin());
         Self { app: Some(app), folder, api, admin }
