@@ -1,7 +1,7 @@
 //! The handles of a model's metrics, and the guard that counts one request from its beginning to its end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::metrics::{Counter, Gauge, Histogram};
@@ -27,6 +27,8 @@ impl Measures {
 /// The handles of one model's metrics.
 pub struct ModelMeasure {
     name: String,
+    /// Requests that came to this entry since the run began.
+    pub requests: AtomicU64,
     /// Requests being answered now.
     pub running: AtomicU32,
     running_gauge: Gauge,
@@ -45,6 +47,7 @@ impl ModelMeasure {
         let tokens = |direction| metrics::counter(metrics::TOKENS, &[("model", name), ("direction", direction)]);
         Self {
             name: name.to_owned(),
+            requests: AtomicU64::new(0),
             running: AtomicU32::new(0),
             running_gauge: metrics::gauge(metrics::RUNNING, &model),
             answered: metrics::counter(metrics::REQUESTS, &[("model", name), ("status", "200")]),
