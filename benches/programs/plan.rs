@@ -90,7 +90,7 @@ fn main() -> anyhow::Result<()> {
 fn planned(generation: &Arc<Generation>, request: &Arc<Request>, occurrence: u32) {
     let content = content_of(request);
     let identity = Identity { content, identity: content, attempt: 0, occurrence };
-    let facts = Facts { identity, now: 1, input_tokens: 200, running: 1, waiting: 0 };
+    let facts = Facts { now: 1, input_tokens: 200, running: 1, ..Facts::first(identity) };
     black_box(plan(generation, 0, request, &facts));
 }
 

@@ -14,12 +14,12 @@ use crate::dialect::Dialect;
 use crate::dialect::openai::OpenAi;
 use crate::engine::token_counts::input_tokens;
 use crate::plan::identity::{Identity, content_of};
-use crate::plan::planner::{Facts, plan};
+use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::reply::ReplyCursor;
+use crate::plan::timeline::{Timeline, applying};
 use crate::plan::timing::{Due, TimingCursor};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::{Phase, Plan};
-use crate::scenario::BehaviorUse;
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
 
@@ -79,12 +79,21 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let body = Bytes::copy_from_slice(&options.request);
     let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(ExplainError::Refused)?;
     let unknown = || ApiError::of_status(404, format!("no entry of the scenario answers for the model `{}`", request.model));
-    let model = generation.scenario.find(&request.model).ok_or_else(unknown).map_err(ExplainError::Refused)?;
     let content = content_of(&request);
     let identity = Identity { content, identity: content, attempt: options.attempt, occurrence: options.occurrence };
     let input_tokens = input_tokens(&generation, &request);
     let (streams, asked_model) = (request.stream.is_some(), request.model.clone());
-    let facts = Facts { identity, now: 0, input_tokens, running: 0, waiting: 0 };
+    let (scenario, events) = (&generation.scenario, identity.event_key(generation.seed));
+    let phase = scenario.phases.as_ref().and_then(|phases| Timeline::new(0).enter(phases, 0));
+    let facts = Facts {
+        // As of a client that announces its attempts, or of one that asks the same again.
+        attempt: options.attempt.max(options.occurrence).saturating_add(1),
+        phase: phase.map(|now| now.phase),
+        incidents: applying(scenario, phase, |_| None, events, None),
+        input_tokens,
+        ..Facts::first(identity)
+    };
+    let model = pick(&generation, &request, &facts, None, |_| 1).ok_or_else(unknown).map_err(ExplainError::Refused)?;
     let plan = plan(&generation, model, &Arc::new(request), &facts);
     let steps = match &plan.outcome {
         Outcome::Refuse(_) => Vec::new(),
@@ -158,11 +167,13 @@ impl Explanation {
             "identity": format!("{:016x}", identity.identity),
             "attempt": identity.attempt,
             "occurrence": identity.occurrence,
+            "phase": plan.phase_name(),
+            "incidents": plan.incident_names().collect::<Vec<_>>(),
             "behaviours": {
-                "faults": entry.faults.iter().map(|used| &used.name).collect::<Vec<_>>(),
+                "faults": plan.faults().map(|slot| &slot.name).collect::<Vec<_>>(),
                 "struck": plan.struck,
-                "reply": self.asked(Phase::Reply).then_some(&entry.reply.name),
-                "latency": self.asked(Phase::Latency).then_some(&entry.latency.name),
+                "reply": plan.responder(),
+                "latency": plan.latency(),
             },
             "fallbacks": plan.fallbacks,
             "outcome": outcome,
@@ -186,15 +197,16 @@ impl Explanation {
             format!("request    {}, {how}, {} tokens of prompt", self.asked_model, plan.usage.input),
             format!("identity   {:016x}, attempt {attempt}, occurrence {occurrence}", identity.identity),
             format!("entry      {}", entry.name),
-            format!("faults     {}", self.about_faults()),
         ];
-        // A name here would say that the behaviour had been asked.
-        if self.asked(Phase::Reply) {
-            lines.push(format!("reply      {}{}", entry.reply.name, self.about_reply()));
+        let incidents: Vec<&str> = plan.incident_names().collect();
+        lines.extend(plan.phase_name().map(|phase| format!("phase      {phase}")));
+        if !incidents.is_empty() {
+            lines.push(format!("incidents  {}", incidents.join(", ")));
         }
-        if self.asked(Phase::Latency) {
-            lines.push(format!("latency    {}{}", entry.latency.name, self.about_latency()));
-        }
+        lines.push(format!("faults     {}", self.about_faults()));
+        // A name here says that the behaviour was asked.
+        lines.extend(plan.responder().map(|name| format!("reply      {name}{}", self.about_reply())));
+        lines.extend(plan.latency().map(|name| format!("latency    {name}{}", self.about_latency())));
         if !plan.fallbacks.is_empty() {
             lines.push(format!("fallback   of {}", plan.fallbacks.join(", ")));
         }
@@ -220,16 +232,15 @@ impl Explanation {
 
     /// Who passed and who struck, in the order in which they were asked.
     fn about_faults(&self) -> String {
-        let faults = &self.plan.generation.scenario.models[self.plan.model].faults;
-        let names = |faults: &[BehaviorUse]| faults.iter().map(|used| used.name.as_str()).collect::<Vec<_>>().join(", ");
+        let faults: Vec<&str> = self.plan.faults().map(|slot| slot.name.as_str()).collect();
         match self.plan.struck {
             _ if faults.is_empty() => "none".to_owned(),
-            Some(0) => format!("{} struck", faults[0].name),
-            Some(struck) => format!("{} passed, {} struck", names(&faults[..struck]), faults[struck].name),
-            None if self.asked(Phase::Reply) => format!("{} passed", names(faults)),
+            Some(0) => format!("{} struck", faults[0]),
+            Some(struck) => format!("{} passed, {} struck", faults[..struck].join(", "), faults[struck]),
+            None if self.asked(Phase::Reply) => format!("{} passed", faults.join(", ")),
             None if self.plan.last_asked.is_none() => "not asked".to_owned(),
             // One of them failed, as the outcome says.
-            None => names(faults),
+            None => faults.join(", "),
         }
     }
 

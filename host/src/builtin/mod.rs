@@ -27,27 +27,8 @@ pub(crate) mod testing {
     use std::sync::Arc;
 
     use crate::behavior::call::Call;
-    use crate::types::request::{Format, Message, Operation, Request, Role, ToolChoice};
-
-    /// A chat request with one user message.
-    pub(crate) fn request(text: &str) -> Request {
-        Request {
-            operation: Operation::Chat,
-            model: "test".into(),
-            messages: vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
-            parallel_tool_calls: true,
-            format: Format::Text,
-            choices: 1,
-            max_output_tokens: None,
-            stop: Vec::new(),
-            logprobs: None,
-            stream: None,
-            body: bytes::Bytes::new(),
-            headers: http::HeaderMap::new(),
-        }
-    }
+    use crate::types::request::Request;
+    pub(crate) use crate::types::request::testing::request;
 
     /// The first call for `request` with `seed`.
     pub(crate) fn call(request: &Arc<Request>, seed: u64) -> Call<'_> {

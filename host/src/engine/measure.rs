@@ -1,7 +1,7 @@
 //! The handles of a model's metrics, and the guard that counts one request from its beginning to its end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::metrics::{Counter, Gauge, Histogram};
@@ -28,12 +28,14 @@ impl Measures {
 /// The handles of one model's metrics.
 pub struct ModelMeasure {
     name: String,
+    /// Requests that came to this entry since the run began.
+    pub requests: AtomicU64,
     /// Requests being answered now.
     pub running: AtomicU32,
-    /// Requests and tokens of the last minute, against what the scenario allows.
-    pub requests: Budget,
-    /// See `requests`.
-    pub tokens: Budget,
+    /// Requests of the last minute, against what the scenario allows.
+    pub request_budget: Budget,
+    /// Tokens of the last minute, against what the scenario allows.
+    pub token_budget: Budget,
     running_gauge: Gauge,
     answered: Counter,
     cancelled: Counter,
@@ -50,9 +52,10 @@ impl ModelMeasure {
         let tokens = |direction| metrics::counter(metrics::TOKENS, &[("model", name), ("direction", direction)]);
         Self {
             name: name.to_owned(),
+            requests: AtomicU64::new(0),
             running: AtomicU32::new(0),
-            requests: Budget::default(),
-            tokens: Budget::default(),
+            request_budget: Budget::default(),
+            token_budget: Budget::default(),
             running_gauge: metrics::gauge(metrics::RUNNING, &model),
             answered: metrics::counter(metrics::REQUESTS, &[("model", name), ("status", "200")]),
             cancelled: metrics::counter(metrics::CANCELLED, &model),

@@ -2,8 +2,10 @@
 //!
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
-//! repeats; [`token_counts`] counts prompts; [`measure`] keeps the metrics' handles.
+//! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
+//! metrics' handles.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,11 +16,12 @@ use crate::clock::{Clock, Nanos};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
+use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
 use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
-use crate::plan::planner::{Facts, plan};
+use crate::plan::planner::{Facts, pick, plan};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
@@ -28,6 +31,7 @@ pub mod measure;
 pub mod occurrences;
 pub mod pacer;
 pub mod playback;
+pub mod situation;
 pub mod slow_lane;
 pub mod token_counts;
 
@@ -44,6 +48,8 @@ pub struct Engine {
 pub struct Running {
     /// The generation.
     pub generation: Arc<Generation>,
+    /// The phase it is in, and the incidents that operators switched.
+    pub situation: Situation,
     measures: Vec<Arc<measure::ModelMeasure>>,
 }
 
@@ -70,8 +76,10 @@ impl Engine {
     /// An engine that plays `generation` on `clock`.
     pub fn new(generation: Generation, clock: RealClock) -> Self {
         let measures = Measures::default();
+        // The line of the first scenario begins with the run.
+        let situation = Situation::new(&generation.scenario, 0);
         Self {
-            running: ArcSwap::from_pointee(Running::of(generation, &measures)),
+            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures)),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
@@ -89,9 +97,12 @@ impl Engine {
         self.running.load_full()
     }
 
-    /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs.
+    /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs. The time line goes on where it
+    /// stands unless the scenario says another one; what operators switched stays.
     pub fn swap(&self, generation: Generation) {
-        self.running.store(Arc::new(Running::of(generation, &self.measures)));
+        let before = self.running.load_full();
+        let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
+        self.running.store(Arc::new(Running::of(generation, situation, &self.measures)));
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
@@ -100,21 +111,16 @@ impl Engine {
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let running = self.running.load_full();
         let generation = &running.generation;
-        let model = generation.scenario.find(&request.model).ok_or_else(|| unknown_model(&request.model))?;
-        let content = content_of(&request);
-        let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
-        let occurrence = self.occurrences.next(identity, attempt);
+        let unknown = || unknown_model(&request.model);
+        // Before anything is counted: a misspelt name is no request of any model.
+        generation.scenario.find(&request.model, |_, _| true).ok_or_else(unknown)?;
+        let mut facts = self.facts(&running, &request, origin);
+        let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
-        let facts = Facts {
-            identity: Identity { content, identity, attempt, occurrence },
-            now: origin.arrival,
-            input_tokens: input_tokens(generation, &request),
-            running: measure.running.load(Ordering::Relaxed),
-            waiting: 0,
-        };
+        facts.running = measure.running.load(Ordering::Relaxed);
         let active = Active::begin(Arc::clone(measure), origin.arrival);
         let limits = generation.scenario.models[model].rate_limits;
-        let planned = if generation.models[model].is_slow() {
+        let planned = if generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
             self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
         } else {
@@ -122,10 +128,30 @@ impl Engine {
         };
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
         let allowance = Allowance {
-            requests: measure.requests.spend(1, limits.requests_per_minute, origin.arrival),
-            tokens: measure.tokens.spend(tokens, limits.tokens_per_minute, origin.arrival),
+            requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),
+            tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
         };
         Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
+    }
+
+    /// What there is to know of `request` before its entry is found. Counts its occurrence, and the request itself on the time line.
+    fn facts(&self, running: &Running, request: &Request, origin: Origin) -> Facts {
+        let generation = &running.generation;
+        let content = content_of(request);
+        let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
+        let occurrence = self.occurrences.next(identity, attempt);
+        let identity = Identity { content, identity, attempt, occurrence };
+        let phase = running.situation.enter(&generation.scenario, origin.arrival);
+        let events = identity.event_key(generation.seed);
+        Facts {
+            // A client that announces no attempts makes one whenever it asks the same again.
+            attempt: origin.attempt.unwrap_or(occurrence).saturating_add(1),
+            now: origin.arrival,
+            phase: phase.map(|now| now.phase),
+            incidents: running.situation.applying(&generation.scenario, phase, events),
+            input_tokens: input_tokens(generation, request),
+            ..Facts::first(identity)
+        }
     }
 
     /// Unix time in seconds of the moment `at`.
@@ -135,9 +161,32 @@ impl Engine {
 }
 
 impl Running {
-    fn of(generation: Generation, measures: &Measures) -> Self {
+    fn of(generation: Generation, situation: Situation, measures: &Measures) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), measures }
+        Self { generation: Arc::new(generation), situation, measures }
+    }
+
+    /// The entry that answers `request`, which counts as one of its requests from now on.
+    fn pick(&self, request: &Request, facts: &mut Facts) -> Option<usize> {
+        loop {
+            // What the conditions of the entry that was looked at last were told.
+            let told = Cell::new(0);
+            let number = |entry: usize| {
+                told.set(self.measures[entry].requests.load(Ordering::Relaxed) + 1);
+                told.get()
+            };
+            let model = pick(&self.generation, request, facts, None, number)?;
+            let requests = &self.measures[model].requests;
+            if self.generation.scenario.models[model].when.is_none() {
+                facts.number = requests.fetch_add(1, Ordering::Relaxed) + 1;
+                return Some(model);
+            }
+            facts.number = told.get();
+            // Another request may have taken this number meanwhile, and then the conditions may not hold for the next.
+            if requests.compare_exchange(told.get() - 1, told.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return Some(model);
+            }
+        }
     }
 }
 

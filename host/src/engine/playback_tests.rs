@@ -49,7 +49,7 @@ fn playback(verdict: Verdict) -> Playback {
     let request = Arc::new(testing::request("hi"));
     let content = content_of(&request);
     let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };
-    let facts = Facts { identity, now: ARRIVAL, input_tokens: 10, running: 0, waiting: 0 };
+    let facts = Facts { now: ARRIVAL, input_tokens: 10, ..Facts::first(identity) };
     let mut plan = plan(&generation, 0, &request, &facts);
     plan.outcome = resolve(verdict, plan.reply.steps()).expect("a verdict that is played");
     Playback::of(plan, ARRIVAL, Active::begin(Measures::default().of_model("playback-test"), ARRIVAL))

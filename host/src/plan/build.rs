@@ -6,7 +6,11 @@ use std::sync::Arc;
 use metrics::Gauge;
 
 use crate::behavior::catalog::{Catalog, Makers, Setting};
-use crate::plan::generation::{Alive, Generation, Model, Slot};
+use crate::behavior::fault::Fault;
+use crate::behavior::latency::Latency;
+use crate::behavior::responder::Responder;
+use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
+use crate::random::Key;
 use crate::scenario::{BehaviorUse, Draft};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
@@ -38,18 +42,18 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };
-    let mut builder = Builder { setting, catalog: with.catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
-    let (mut faults, mut replies, mut latencies) = (HashMap::new(), HashMap::new(), HashMap::new());
     let catalog = with.catalog;
+    let mut builder = Builder { setting, catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
+    let mut made = AllMade::default();
     let mut models = Vec::with_capacity(scenario.models.len());
     for entry in &scenario.models {
-        let fault_slots: Vec<_> =
-            entry.faults.iter().map(|used| builder.slot("fault", &catalog.fault, used, &mut faults)).collect();
-        let reply = builder.slot("reply", &catalog.responder, &entry.reply, &mut replies);
-        let latency = builder.slot("latency", &catalog.latency, &entry.latency, &mut latencies);
-        if let (Some(faults), Some(reply), Some(latency)) = (fault_slots.into_iter().collect(), reply, latency) {
-            models.push(Model { faults, reply, latency });
-        }
+        let (faults, reply, latency) = builder.slots(&entry.faults, &entry.reply, &entry.latency, &mut made);
+        models.push(Model { faults, reply, latency, incidents: entry.incidents });
+    }
+    let mut changes = Vec::with_capacity(scenario.incidents.len());
+    for incident in &scenario.incidents {
+        let (faults, reply, latency) = builder.slots(&incident.faults, &incident.reply, &incident.latency, &mut made);
+        changes.push(Change { name_bits: Key::of_seed(0).named(&incident.name).bits(), faults, reply, latency });
     }
     let tokenizer = catalog.tokenizers.get(scenario.tokens.name()).cloned();
     if tokenizer.is_none() {
@@ -67,6 +71,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         seed: with.seed,
         scenario: Arc::new(scenario),
         models,
+        changes,
         styles,
         style_names,
         tokenizer,
@@ -86,14 +91,32 @@ struct Builder<'a> {
 /// Behaviours made so far, by the use that made them: equal uses share one behaviour, and so one pool of instances.
 type Made<B> = HashMap<String, Option<Arc<B>>>;
 
+#[derive(Default)]
+struct AllMade {
+    fault: Made<dyn Fault>,
+    responder: Made<dyn Responder>,
+    latency: Made<dyn Latency>,
+}
+
+type Slots = (Vec<Slot<dyn Fault>>, Vec<Slot<dyn Responder>>, Vec<Slot<dyn Latency>>);
+
 impl Builder<'_> {
+    /// The behaviours of an entry or an incident. Those that cannot be made are left out; then there is a problem.
+    fn slots(&mut self, faults: &[BehaviorUse], reply: &[BehaviorUse], latency: &[BehaviorUse], made: &mut AllMade) -> Slots {
+        let catalog = self.catalog;
+        let faults = faults.iter().filter_map(|used| self.slot("fault", &catalog.fault, used, &mut made.fault)).collect();
+        let reply = reply.iter().filter_map(|used| self.slot("reply", &catalog.responder, used, &mut made.responder)).collect();
+        let latency = latency.iter().filter_map(|used| self.slot("latency", &catalog.latency, used, &mut made.latency)).collect();
+        (faults, reply, latency)
+    }
+
     fn slot<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Slot<B>> {
         let primary = self.behaviour(kind, makers, used, made);
         let fallback = match &used.fallback {
             Some(fallback) => Some(self.behaviour(kind, makers, fallback, made)?),
             None => None,
         };
-        Some(Slot { name: used.name.clone(), primary: primary?, fallback })
+        Some(Slot { name: used.name.clone(), when: used.when.clone(), primary: primary?, fallback })
     }
 
     /// The field of a scenario under which `name` would be known.

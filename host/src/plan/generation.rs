@@ -9,7 +9,8 @@ use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::behavior::tokenizer::Tokenizer;
 use crate::behavior::writer::{JsonWriter, TextWriter};
-use crate::scenario::Scenario;
+use crate::scenario::when::When;
+use crate::scenario::{IncidentSet, Scenario};
 
 /// One immutable set of scenario and behaviours. Requests hold the one they began with.
 pub struct Generation {
@@ -21,6 +22,8 @@ pub struct Generation {
     pub scenario: Arc<Scenario>,
     /// One a model entry, in the scenario's order.
     pub models: Vec<Model>,
+    /// One an incident, in the scenario's order.
+    pub changes: Vec<Change>,
     /// Styles of text, by the index that segments carry.
     pub styles: Vec<Arc<dyn TextWriter>>,
     /// The styles' names, by the same index; the first is the default.
@@ -36,27 +39,86 @@ pub struct Generation {
 pub struct Model {
     /// Asked in order until one does not pass.
     pub faults: Vec<Slot<dyn Fault>>,
-    /// Decides the answer.
-    pub reply: Slot<dyn Responder>,
-    /// Decides when it leaves.
-    pub latency: Slot<dyn Latency>,
+    /// Decides the answer: the first whose conditions hold.
+    pub reply: Vec<Slot<dyn Responder>>,
+    /// Decides when it leaves: the first whose conditions hold.
+    pub latency: Vec<Slot<dyn Latency>>,
+    /// The incidents that concern it.
+    pub incidents: IncidentSet,
+}
+
+/// The behaviours of one incident, the same for every model that it concerns.
+pub struct Change {
+    /// What its draws are keyed by, so that they do not move when another incident is written above it.
+    pub name_bits: u64,
+    /// Asked before the model's own.
+    pub faults: Vec<Slot<dyn Fault>>,
+    /// Asked in place of the model's own, if its conditions hold.
+    pub reply: Vec<Slot<dyn Responder>>,
+    /// Asked in place of the model's own, if its conditions hold.
+    pub latency: Vec<Slot<dyn Latency>>,
 }
 
 /// A behaviour in use, with what takes its place when it fails.
 pub struct Slot<B: ?Sized> {
     /// Its name in the scenario.
     pub name: String,
+    /// When it counts; without conditions always.
+    pub when: Option<Arc<When>>,
     /// The behaviour.
     pub primary: Arc<B>,
     /// What takes its place.
     pub fallback: Option<Arc<B>>,
 }
 
-impl Model {
-    /// Is one of the behaviours known to be slow, so that planning belongs in the slow lane?
-    pub fn is_slow(&self) -> bool {
-        self.faults.iter().any(|slot| slot.primary.is_slow()) || self.reply.primary.is_slow() || self.latency.primary.is_slow()
+/// Where a behaviour stands that a request may meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotAt {
+    /// The incident that brought it; `None` for the model's own.
+    pub incident: Option<usize>,
+    /// Its index in that list.
+    pub index: usize,
+}
+
+impl Generation {
+    /// The faults that a request to `model` may meet while `incidents` apply, in the order in which they are asked.
+    pub fn faults(&self, model: usize, incidents: IncidentSet) -> impl Iterator<Item = (SlotAt, &Slot<dyn Fault>)> {
+        let model = &self.models[model];
+        in_order(&self.changes, &model.faults, incidents.and(model.incidents), |change| &change.faults)
     }
+
+    /// The same for replies; the first whose conditions hold counts.
+    pub fn replies(&self, model: usize, incidents: IncidentSet) -> impl Iterator<Item = (SlotAt, &Slot<dyn Responder>)> {
+        let model = &self.models[model];
+        in_order(&self.changes, &model.reply, incidents.and(model.incidents), |change| &change.reply)
+    }
+
+    /// The same for latency; the first whose conditions hold counts.
+    pub fn latencies(&self, model: usize, incidents: IncidentSet) -> impl Iterator<Item = (SlotAt, &Slot<dyn Latency>)> {
+        let model = &self.models[model];
+        in_order(&self.changes, &model.latency, incidents.and(model.incidents), |change| &change.latency)
+    }
+
+    /// Is one of the behaviours that a request may meet known to be slow, so that planning belongs in the slow lane?
+    pub fn is_slow(&self, model: usize, incidents: IncidentSet) -> bool {
+        self.faults(model, incidents).any(|(_, slot)| slot.primary.is_slow())
+            || self.replies(model, incidents).any(|(_, slot)| slot.primary.is_slow())
+            || self.latencies(model, incidents).any(|(_, slot)| slot.primary.is_slow())
+    }
+}
+
+/// What incidents bring, in the order of the file, and then the model's own.
+fn in_order<'a, B: ?Sized>(
+    changes: &'a [Change],
+    own: &'a [Slot<B>],
+    incidents: IncidentSet,
+    list: impl Fn(&'a Change) -> &'a Vec<Slot<B>>,
+) -> impl Iterator<Item = (SlotAt, &'a Slot<B>)> {
+    let at = |incident| move |(index, slot)| (SlotAt { incident, index }, slot);
+    let brought = incidents.iter().flat_map(move |incident| {
+        list(&changes[incident]).iter().enumerate().map(at(Some(incident)))
+    });
+    brought.chain(own.iter().enumerate().map(at(None)))
 }
 
 /// Counts generations alive for as long as it lives.

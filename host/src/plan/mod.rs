@@ -2,15 +2,17 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw.
+//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in.
 
 use std::sync::Arc;
 
-use crate::plan::generation::Generation;
+use crate::behavior::fault::Fault;
+use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::Outcome;
+use crate::scenario::IncidentSet;
 use crate::types::usage::Usage;
 
 pub mod build;
@@ -19,6 +21,7 @@ pub mod identity;
 pub mod planner;
 pub mod realise;
 pub mod reply;
+pub mod timeline;
 pub mod timing;
 pub mod verdict;
 
@@ -43,8 +46,16 @@ pub struct Plan {
     pub identity: Identity,
     /// The last phase in which a behaviour was asked; `None` if the request was refused before the first.
     pub last_asked: Option<Phase>,
-    /// Index in the model's faults of the one that did not pass.
+    /// The phase in which it arrived: index in the scenario's time line.
+    pub phase: Option<usize>,
+    /// The incidents that applied to it.
+    pub incidents: IncidentSet,
+    /// Index in [`Plan::faults`] of the fault that did not pass.
     pub struck: Option<usize>,
+    /// Faults that were not asked because their conditions did not hold: bit i for the i-th of those that the request might have met.
+    pub passed_over: u64,
+    /// The responder that was asked, and the latency model.
+    pub asked: (Option<SlotAt>, Option<SlotAt>),
     /// Answer it, and if not, how it fails.
     pub outcome: Outcome,
     /// What is answered; empty if the outcome leaves nothing to answer.
@@ -55,4 +66,40 @@ pub struct Plan {
     pub usage: Usage,
     /// Behaviours whose fallback had to answer: `fault`, `responder`, `latency`.
     pub fallbacks: Vec<&'static str>,
+}
+
+impl Plan {
+    /// The faults that the request met, in the order in which they were asked: those of the incidents that applied, then the model's
+    /// own, without those whose conditions did not hold.
+    pub fn faults(&self) -> impl Iterator<Item = &Slot<dyn Fault>> {
+        let met = self.generation.faults(self.model, self.incidents).enumerate();
+        met.filter(|&(index, _)| index >= 64 || self.passed_over >> index & 1 == 0).map(|(_, (_, slot))| slot)
+    }
+
+    /// The name of the responder that was asked.
+    pub fn responder(&self) -> Option<&str> {
+        let SlotAt { incident, index } = self.asked.0?;
+        let own = &self.generation.models[self.model].reply;
+        let list = incident.map_or(own, |incident| &self.generation.changes[incident].reply);
+        Some(&list[index].name)
+    }
+
+    /// The name of the latency model that was asked.
+    pub fn latency(&self) -> Option<&str> {
+        let SlotAt { incident, index } = self.asked.1?;
+        let own = &self.generation.models[self.model].latency;
+        let list = incident.map_or(own, |incident| &self.generation.changes[incident].latency);
+        Some(&list[index].name)
+    }
+
+    /// The name of the phase in which the request arrived.
+    pub fn phase_name(&self) -> Option<&str> {
+        let phases = self.generation.scenario.phases.as_ref()?;
+        Some(&phases.line.get(self.phase?)?.name)
+    }
+
+    /// The names of the incidents that applied.
+    pub fn incident_names(&self) -> impl Iterator<Item = &str> {
+        self.incidents.iter().map(|incident| self.generation.scenario.incidents[incident].name.as_str())
+    }
 }

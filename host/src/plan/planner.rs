@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::clock::Nanos;
-use crate::plan::generation::{Generation, Model, Slot};
+use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan};
+use crate::random::{Draws, Key};
+use crate::scenario::when::Seen;
+use crate::scenario::{IncidentSet, Scenario};
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::request::Request;
 use crate::types::usage::Usage;
@@ -22,14 +25,70 @@ use crate::types::usage::Usage;
 pub struct Facts {
     /// Who it is.
     pub identity: Identity,
+    /// Which attempt it is, from 1: what the client announced, else how often this identity has been seen.
+    pub attempt: u32,
+    /// Which of its model entry's requests it is, from 1, counted since the run began.
+    pub number: u64,
     /// When it arrived.
     pub now: Nanos,
+    /// The phase in which it arrived: index in the scenario's time line.
+    pub phase: Option<usize>,
+    /// The incidents that apply to it; [`crate::plan::timeline::applying`] draws them.
+    pub incidents: IncidentSet,
     /// Tokens of its prompt.
     pub input_tokens: u32,
     /// Requests that the model is answering as this one arrives.
     pub running: u32,
     /// Requests that wait for the model as this one arrives.
     pub waiting: u32,
+}
+
+impl Facts {
+    /// What is known of the first request of a run.
+    pub fn first(identity: Identity) -> Self {
+        Self {
+            identity,
+            attempt: 1,
+            number: 1,
+            now: 0,
+            phase: None,
+            incidents: IncidentSet::default(),
+            input_tokens: 0,
+            running: 0,
+            waiting: 0,
+        }
+    }
+
+    /// What conditions of `scenario` see of `request`; shares are drawn below the key that [`Seen::at`] sets.
+    pub fn seen<'a>(&self, scenario: &'a Scenario, seed: u64, request: &'a Request, draws: Option<&'a Draws>) -> Seen<'a> {
+        Seen {
+            request,
+            tenant_header: scenario.tenant_header.as_ref(),
+            attempt: self.attempt,
+            prompt_tokens: self.input_tokens,
+            number: self.number,
+            now: self.now,
+            key: self.identity.event_key(seed),
+            identity: self.identity.identity_key(seed),
+            draws,
+        }
+    }
+}
+
+/// The model entry that answers `request`: the first that matches and whose conditions hold. `number` says of an entry which of its
+/// requests this one would be, from 1. `None` means that there is no such model, a 404.
+pub fn pick(
+    generation: &Generation,
+    request: &Request,
+    facts: &Facts,
+    draws: Option<&Draws>,
+    number: impl Fn(usize) -> u64,
+) -> Option<usize> {
+    let seen = facts.seen(&generation.scenario, generation.seed, request, draws);
+    let key = seen.key.named("entry");
+    generation.scenario.find(&request.model, |entry, when| {
+        when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) })
+    })
 }
 
 /// Decides what will happen to `request`, which model entry `model` answers.
@@ -39,7 +98,11 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
         model,
         identity: facts.identity,
         last_asked: None,
+        phase: facts.phase,
+        incidents: facts.incidents.and(generation.models[model].incidents),
         struck: None,
+        passed_over: 0,
+        asked: (None, None),
         outcome: Outcome::Answer,
         reply: Reply::default(),
         timing: Timing::immediate(),
@@ -56,7 +119,6 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
 fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), ApiError> {
     let generation = Arc::clone(&plan.generation);
     let entry = &generation.scenario.models[plan.model];
-    let model = &generation.models[plan.model];
     let limit = output_limit(request, entry.context_window, entry.max_output_tokens, facts.input_tokens)?;
     let mut call = Call {
         identity: facts.identity.identity,
@@ -77,23 +139,25 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     };
     let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);
+    let seen = facts.seen(&generation.scenario, generation.seed, request, call.draws);
 
     plan.last_asked = Some(Phase::Fault);
-    let (verdict, struck) = judge(model, &mut call, events, &mut plan.fallbacks)?;
-    plan.struck = struck;
-    let unplayable =
-        |error: Unplayable| failed("fault", struck.map_or("", |struck| &model.faults[struck].name), &error.to_string());
+    let (verdict, by) = judge(plan, &generation, &mut call, &seen, events)?;
+    let unplayable = |error: Unplayable| failed("fault", by.unwrap_or(""), &error.to_string());
     if leaves_nothing(&verdict) {
         plan.outcome = resolve(verdict, 0).map_err(unplayable)?;
         return Ok(());
     }
 
     plan.last_asked = Some(Phase::Reply);
-    call.seed = content.named("responder").bits();
-    let answers = ask(&model.reply, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
+    let key = content.named("responder");
+    call.seed = key.bits();
+    let (at, slot) = first_that_holds(generation.replies(plan.model, plan.incidents), &seen, events.named("responder"))?;
+    plan.asked.0 = Some(at);
+    let answers = ask(slot, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
     plan.reply = realise(&generation, request, &answers, content.named("reply"), limit).map_err(|refused| match refused {
         Refused::Client(error) => error,
-        Refused::Responder(message) => failed("responder", &model.reply.name, &message),
+        Refused::Responder(message) => failed("responder", &slot.name, &message),
     })?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
 
@@ -101,28 +165,64 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let steps = plan.reply.steps();
     let key = events.named("latency");
     call.seed = key.bits();
-    let schedule = ask(&model.latency, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
+    let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), &seen, key)?;
+    plan.asked.1 = Some(at);
+    let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
     plan.timing = Timing::of_schedule(schedule, key.named("gap"))
-        .map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
+        .map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     Ok(())
 }
 
-/// The first verdict that is not "pass", and the index of the fault that gave it.
-fn judge(
-    model: &Model,
+/// The first verdict that is not "pass", and the name of the fault that gave it.
+fn judge<'a>(
+    plan: &mut Plan,
+    generation: &'a Generation,
     call: &mut Call<'_>,
-    events: crate::random::Key,
-    fallbacks: &mut Vec<&'static str>,
-) -> Result<(Verdict, Option<usize>), ApiError> {
-    for (index, slot) in model.faults.iter().enumerate() {
-        call.seed = events.named("fault").with(index as u64).bits();
-        match ask(slot, "fault", fallbacks, |fault| fault.decide(call))? {
-            Verdict::Pass => {}
-            verdict => return Ok((verdict, Some(index))),
+    seen: &Seen<'_>,
+    events: Key,
+) -> Result<(Verdict, Option<&'a str>), ApiError> {
+    let mut asked = 0;
+    for (position, (at, slot)) in generation.faults(plan.model, plan.incidents).enumerate() {
+        let key = slot_key(generation, events, at).named("fault").with(at.index as u64);
+        if !holds(slot, seen, key) {
+            plan.passed_over |= 1_u64.checked_shl(position as u32).unwrap_or(0);
+            continue;
         }
+        call.seed = key.bits();
+        match ask(slot, "fault", &mut plan.fallbacks, |fault| fault.decide(call))? {
+            Verdict::Pass => {}
+            verdict => {
+                plan.struck = Some(asked);
+                return Ok((verdict, Some(&slot.name)));
+            }
+        }
+        asked += 1;
     }
     Ok((Verdict::Pass, None))
+}
+
+/// The key below which what stands at `at` draws.
+fn slot_key(generation: &Generation, events: Key, at: SlotAt) -> Key {
+    match at.incident {
+        Some(incident) => events.named("incident").with(generation.changes[incident].name_bits),
+        None => events,
+    }
+}
+
+fn holds<B: ?Sized>(slot: &Slot<B>, seen: &Seen<'_>, key: Key) -> bool {
+    slot.when.as_ref().is_none_or(|when| when.holds(&seen.at(key.named("when"))))
+}
+
+/// The first of `slots` whose conditions hold. A scenario's lists end with one that has none.
+fn first_that_holds<'a, B: ?Sized + 'a>(
+    slots: impl Iterator<Item = (SlotAt, &'a Slot<B>)>,
+    seen: &Seen<'_>,
+    key: Key,
+) -> Result<(SlotAt, &'a Slot<B>), ApiError> {
+    let mut slots = slots.enumerate();
+    let found = slots.find(|&(position, (_, slot))| holds(slot, seen, key.named("when").with(position as u64)));
+    found.map(|(_, found)| found).ok_or_else(|| failed("scenario", "", "no behaviour of the list counts for this request"))
 }
 
 /// Asks a behaviour, and its fallback if it fails.

@@ -3,21 +3,27 @@
 //! A scenario has two shapes. [`source`] is the file as written: a tree with a place for every value. [`Scenario`] is the checked
 //! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge; what
 //! it makes is a [`Draft`], so that the builder of generations can add its mistakes to those found here and all are told at once.
-//! [`read`] is the way in for files; [`refusal`] is what comes back when something is wrong. [`pattern`] says which entry answers for a model's name, and [`watch`] when a file has changed.
+//! [`read`] is the way in for files; [`refusal`] is what comes back when something is wrong. [`pattern`] says which entries answer
+//! for a model's name, [`when`] under which conditions something counts, [`phases`] which incidents apply at which time, and
+//! [`watch`] when a file has changed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::HeaderName;
 use serde_json::Value;
 
+use crate::scenario::when::When;
 use crate::types::problem::Problem;
 
 pub mod check;
 pub mod pattern;
+pub mod phases;
 pub mod read;
 pub mod refusal;
 pub mod source;
 pub mod watch;
+pub mod when;
 
 /// A scenario as far as it could be read, and what is wrong with it.
 #[derive(Debug, Clone)]
@@ -39,8 +45,16 @@ pub struct Scenario {
     pub tokens: TokenCounting,
     /// Plugins that the scenario brings itself.
     pub plugins: Vec<PluginSource>,
-    /// Models in the order of the file; the first entry that matches a name answers for it.
+    /// Models in the order of the file; the first entry that matches a name, and whose conditions hold, answers for it.
     pub models: Vec<ModelEntry>,
+    /// Pieces that change what models do while they apply.
+    pub incidents: Vec<Incident>,
+    /// The incidents that apply from the start, phases or not.
+    pub active: IncidentSet,
+    /// Which incidents apply when.
+    pub phases: Option<phases::Phases>,
+    /// The header that names the tenant; without one the usual headers.
+    pub tenant_header: Option<HeaderName>,
     /// The file as written, to find the place of a mistake found later.
     pub source: Arc<source::Source>,
     /// Which entry of `models` answers for a name.
@@ -48,16 +62,20 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The index in `models` of the entry that answers for `name`: the first that matches. One look-up for names that the file spells
-    /// out; `None` means that no vendor has this model, a 404.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.index.find(name)
+    /// The index in `models` of the entry that answers for `name`: the first that matches and of which `takes` says so; asked are only
+    /// those with conditions. `None` means that no vendor has this model, a 404.
+    pub fn find(&self, name: &str, takes: impl Fn(usize, &When) -> bool) -> Option<usize> {
+        self.index.find(name, |entry| self.models[entry].when.as_ref().is_none_or(|when| takes(entry, when)))
     }
 
     /// Every behaviour that the scenario uses, fallbacks included.
     pub fn behaviours(&self) -> impl Iterator<Item = &BehaviorUse> {
-        let used = self.models.iter().flat_map(|model| model.faults.iter().chain([&model.reply, &model.latency]));
-        used.flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
+        let of_models = self.models.iter().flat_map(|model| model.faults.iter().chain(&model.reply).chain(&model.latency));
+        let of_incidents = self.incidents.iter().flat_map(|incident| {
+            let Incident { faults, reply, latency, .. } = incident;
+            faults.iter().chain(reply).chain(latency)
+        });
+        of_models.chain(of_incidents).flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
     }
 }
 
@@ -116,12 +134,74 @@ pub struct ModelEntry {
     pub max_output_tokens: u32,
     /// What callers may ask for within a minute.
     pub rate_limits: RateLimits,
-    /// When tokens leave.
-    pub latency: BehaviorUse,
+    /// Which requests it answers; without conditions all that match.
+    pub when: Option<Arc<When>>,
+    /// When tokens leave; the first whose conditions hold, and the last has none.
+    pub latency: Vec<BehaviorUse>,
     /// What fails, asked in order; the first verdict that is not "pass" counts.
     pub faults: Vec<BehaviorUse>,
-    /// What is answered.
-    pub reply: BehaviorUse,
+    /// What is answered; the first whose conditions hold, and the last has none.
+    pub reply: Vec<BehaviorUse>,
+    /// The incidents that concern it.
+    pub incidents: IncidentSet,
+}
+
+impl ModelEntry {
+    fn to_index(&self) -> pattern::Entry<'_> {
+        pattern::Entry { patterns: &self.matches, list: &self.list, always: self.when.is_none() }
+    }
+}
+
+/// One entry of `incidents:`, a reusable piece: what is otherwise while it applies.
+#[derive(Debug, Clone)]
+pub struct Incident {
+    /// Its name.
+    pub name: String,
+    /// Asked before the entry's own faults.
+    pub faults: Vec<BehaviorUse>,
+    /// In place of the entry's own; the first whose conditions hold, and the entry's if none does.
+    pub latency: Vec<BehaviorUse>,
+    /// In place of the entry's own, as above.
+    pub reply: Vec<BehaviorUse>,
+}
+
+/// A set of incidents, by their index in [`Scenario::incidents`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IncidentSet(u64);
+
+impl IncidentSet {
+    /// The set with `incident`, which is below [`crate::types::limits::SCENARIO_INCIDENTS_MAX`], and all of this one.
+    #[must_use]
+    pub fn with(self, incident: usize) -> Self {
+        Self(self.0 | 1 << incident)
+    }
+
+    /// The incidents of either set.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The incidents of both sets.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Is `incident` in it?
+    pub fn has(self, incident: usize) -> bool {
+        self.0 >> incident & 1 == 1
+    }
+
+    /// Its incidents, in the order of the file.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(next)
+        })
+    }
 }
 
 /// What callers of a model may ask for within a minute. Answers tell it in their headers; nobody is refused for it.
@@ -140,6 +220,8 @@ pub struct BehaviorUse {
     pub name: String,
     /// Its options as written; an empty map if there are none.
     pub options: Value,
+    /// When it counts; without conditions always.
+    pub when: Option<Arc<When>>,
     /// What takes its place when it fails; without one the client gets a 500.
     pub fallback: Option<Box<BehaviorUse>>,
     /// JSON pointer of the options; for mistakes found later, put it before theirs and ask [`source::Source::locate`].

@@ -119,6 +119,16 @@ pub const SCENARIO_VALUES_MAX: usize = 100_000;
 pub const SCENARIO_DEPTH_MAX: usize = 40;
 /// Entries of `models:`; each becomes a label of every metric.
 pub const SCENARIO_MODELS_MAX: usize = 1_000;
+/// Faults of one list, those of its scripts included: a plan remembers with one bit each which were not asked.
+pub const SCENARIO_FAULTS_MAX: usize = 64;
+/// Incidents of one scenario: a plan remembers with one bit each which applied.
+pub const SCENARIO_INCIDENTS_MAX: usize = 64;
+/// Phases of one time line: a day in quarters of an hour, tenfold.
+pub const SCENARIO_PHASES_MAX: usize = 1_000;
+/// Files that one scenario may include, itself among them: a team's worth of shared pieces.
+pub const SCENARIO_FILES_MAX: usize = 64;
+/// How deep files may include others: deeper is a maze.
+pub const SCENARIO_INCLUDES_DEPTH_MAX: usize = 8;
 /// Plugins that one scenario may bring.
 pub const SCENARIO_PLUGINS_MAX: usize = 100;
 /// A name or pattern in a scenario, in bytes: above every vendor's longest model name.

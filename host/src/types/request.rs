@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde_json::value::RawValue;
 
 /// What a client asks for. Numbers match the contract's `call.operation`; more may come.
@@ -131,13 +132,29 @@ pub enum Format {
 /// Headers that carry credentials: nothing outside the doors ever sees them.
 const CREDENTIALS: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
 
+/// Headers that name a tenant unless the scenario names another: our own, and those of OpenAI's SDKs.
+const TENANT_HEADERS: [&str; 3] = ["x-simwright-tenant", "openai-organization", "openai-project"];
+
+/// Does the header `name` carry credentials?
+pub fn carries_credentials(name: &str) -> bool {
+    CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+}
+
 impl Request {
     /// The header `name` if the client sent it as text; credentials are never shown.
     pub fn header(&self, name: &str) -> Option<&str> {
-        if CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+        if carries_credentials(name) {
             return None;
         }
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Who asks: the header `named` if the scenario names one, else the first of the usual headers that is there.
+    pub fn tenant(&self, named: Option<&HeaderName>) -> Option<&str> {
+        match named {
+            Some(name) => self.header(name.as_str()),
+            None => TENANT_HEADERS.iter().find_map(|name| self.header(name)),
+        }
     }
 
     /// The text of the newest user message; empty if there is none.
@@ -150,5 +167,32 @@ impl Request {
         let from = self.messages.iter().rposition(|message| message.role != Role::Tool).map_or(0, |last| last + 1);
         let results = &self.messages[from..];
         (!results.is_empty()).then(|| results.iter().map(|message| &*message.text).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A request for tests.
+
+    use super::{Format, Message, Operation, Request, Role, ToolChoice};
+
+    /// A chat request with one user message.
+    pub(crate) fn request(text: &str) -> Request {
+        Request {
+            operation: Operation::Chat,
+            model: "test".into(),
+            messages: vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }],
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            parallel_tool_calls: true,
+            format: Format::Text,
+            choices: 1,
+            max_output_tokens: None,
+            stop: Vec::new(),
+            logprobs: None,
+            stream: None,
+            body: bytes::Bytes::new(),
+            headers: http::HeaderMap::new(),
+        }
     }
 }

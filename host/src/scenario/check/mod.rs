@@ -1,25 +1,29 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, and `behaviors` for `{ name: options }` wherever it stands. What a scenario leaves
+//! A file per section: `plugins`, `models`, `incidents`, `phases`; and `behaviors` and `when` for what stands in several of them. What a scenario leaves
 //! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
 //! name exists and its options are right is not known here: the planner's builder asks the catalog.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use http::HeaderName;
 use serde_json::Value;
 
 use crate::scenario::pattern::Index;
 use crate::scenario::read::DEFAULT;
 use crate::scenario::source::Source;
-use crate::scenario::{Draft, Scenario, TokenCounting};
+use crate::scenario::{Draft, ModelEntry, Scenario, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Problem, did_you_mean};
 
 mod behaviors;
+mod incidents;
 mod models;
+mod phases;
 mod plugins;
+mod when;
 
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;
@@ -34,10 +38,17 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let tokens = check_tokens(&mut fields);
     let plugins = plugins::check(&mut fields, folder);
     let defaults = models::check_defaults(&mut fields);
-    let models = models::check(&mut fields, &defaults);
+    let mut models = models::check(&mut fields, &defaults);
+    let incidents = incidents::check(&mut fields, &mut models);
+    let active = incidents::active(&mut fields, &incidents);
+    let phases = phases::check(&mut fields, &incidents);
+    let tenant_header = check_tenant_header(&mut fields);
     let problems = fields.finish();
-    let index = Index::of(models.iter().map(|model| (model.matches.as_slice(), model.list.as_slice())));
-    Draft { scenario: Scenario { name, seed, tokens, plugins, models, source: Arc::clone(source), index }, problems }
+    let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
+    let source = Arc::clone(source);
+    let scenario =
+        Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, source, index };
+    Draft { scenario, problems }
 }
 
 /// `problems` with their places, in the order of the file and each only once: a default can be wrong for many models.
@@ -70,6 +81,11 @@ fn check_tokens(fields: &mut Fields<'_>) -> TokenCounting {
             TokenCounting::Estimate
         }
     }
+}
+
+fn check_tenant_header(fields: &mut Fields<'_>) -> Option<HeaderName> {
+    let name = fields.text("tenant-header")?;
+    when::header_name(name).map_err(|message| fields.problem("tenant-header", message)).ok()
 }
 
 /// Notes that `word` is none of `known`.
@@ -116,5 +132,7 @@ fn stem(file: &str) -> String {
     if name.is_empty() { "scenario".to_owned() } else { name }
 }
 
+#[cfg(test)]
+mod language_tests;
 #[cfg(test)]
 mod tests;

@@ -4,16 +4,17 @@ use serde_json::Value;
 
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
-use crate::scenario::{BehaviorUse, ModelEntry, RateLimits};
+use crate::scenario::check::when::when;
+use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry, RateLimits};
 use crate::types::fields::Fields;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
 use crate::types::problem::Problem;
 
 /// What `defaults:` and an entry of `models:` may both say.
 pub(super) struct Behaving {
-    latency: Option<BehaviorUse>,
+    latency: Option<Vec<BehaviorUse>>,
     faults: Option<Vec<BehaviorUse>>,
-    reply: Option<BehaviorUse>,
+    reply: Option<Vec<BehaviorUse>>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
     requests_per_minute: Option<u32>,
@@ -23,10 +24,10 @@ pub(super) struct Behaving {
 impl Behaving {
     fn read(fields: &mut Fields<'_>) -> Self {
         let mut problems = Vec::new();
-        let mut one =
-            |name| fields.value(name).and_then(|value| behaviors::behavior(value, &fields.pointer(name), &mut problems));
-        let (latency, reply) = (one("latency"), one("reply"));
-        let faults = fields.value("faults").map(|value| behaviors::list(value, &fields.pointer("faults"), &mut problems));
+        let mut rules =
+            |name| fields.value(name).map(|value| behaviors::rules(value, &fields.pointer(name), true, &mut problems));
+        let (latency, reply) = (rules("latency"), rules("reply"));
+        let faults = fields.value("faults").map(|value| behaviors::faults(value, &fields.pointer("faults"), &mut problems));
         fields.extend(problems);
         let mut tokens = |name, most: u32| fields.integer(name, 1..=u64::from(most)).map(|tokens| tokens as u32);
         let context_window = tokens("context-window", CONTEXT_WINDOW_MAX);
@@ -100,8 +101,16 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
         fields.problem("match", "expected at least one name or pattern, found an empty list");
     }
     let name = fields.text("name").map_or_else(|| matches.first().cloned().unwrap_or_default(), str::to_owned);
+    let conditions = fields.value("when").and_then(|value| {
+        let mut problems = Vec::new();
+        let conditions = when(value, &fields.pointer("when"), 0, &mut problems);
+        fields.extend(problems);
+        conditions
+    });
     let list = match fields.value("list") {
         Some(_) => fields.texts("list").into_iter().map(str::to_owned).collect(),
+        // The entry below that answers always lists them.
+        None if conditions.is_some() => Vec::new(),
         None => matches.iter().filter(|name| !name.contains('*')).cloned().collect(),
     };
     let owned_by = fields.text("owned-by").unwrap_or("simwright").to_owned();
@@ -113,7 +122,6 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
     if own_limit.is_some_and(|limit| limit > context_window) {
         fields.problem("max-output-tokens", format!("expected at most the context window of {context_window} tokens"));
     }
-    let nothing = || BehaviorUse { name: String::new(), options: Value::Null, fallback: None, pointer: String::new() };
     ModelEntry {
         name,
         matches,
@@ -126,10 +134,12 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
             requests_per_minute: all.requests_per_minute.unwrap_or(u32::MAX),
             tokens_per_minute: all.tokens_per_minute.unwrap_or(u32::MAX),
         },
+        when: conditions,
         // Only a mistake that has been noted leaves one of these open: the built-in scenario has them all.
-        latency: all.latency.unwrap_or_else(nothing),
+        latency: all.latency.unwrap_or_default(),
         faults: all.faults.unwrap_or_default(),
-        reply: all.reply.unwrap_or_else(nothing),
+        reply: all.reply.unwrap_or_default(),
+        incidents: IncidentSet::default(),
     }
 }
 
@@ -144,7 +154,8 @@ fn check_names(fields: &mut Fields<'_>, entry: &ModelEntry, above: &[ModelEntry]
         fields.extend(vec![problem]);
     }
     let first_taker = |takes: &dyn Fn(&str) -> bool| {
-        above.iter().find_map(|other| other.matches.iter().find(|pattern| takes(pattern)).map(|pattern| (pattern, &other.name)))
+        let always = above.iter().filter(|other| other.when.is_none());
+        always.into_iter().find_map(|other| other.matches.iter().find(|pattern| takes(pattern)).map(|pattern| (pattern, &other.name)))
     };
     let taken = |text: &str, (pattern, name): (&String, &String)| {
         format!("`{text}` never comes here: `{pattern}` of the entry `{name}` above takes it")

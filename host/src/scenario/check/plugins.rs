@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::scenario::PluginSource;
+use crate::scenario::check::behaviors::WORDS;
 use crate::scenario::check::{fault_of_name, unknown_word};
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
@@ -42,7 +43,7 @@ pub(super) fn check(fields: &mut Fields<'_>, folder: &Path) -> Vec<PluginSource>
 fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<PluginSource>, Vec<Problem>) {
     let mut fields = Fields::of(value, pointer);
     if let Some(message) =
-        fault_of_name(name).or_else(|| (name == "fallback").then(|| "`fallback` is no name for a plugin".to_owned()))
+        fault_of_name(name).or_else(|| WORDS.contains(&name).then(|| format!("`{name}` is no name for a plugin")))
     {
         fields.extend(vec![Problem::new(pointer, message).at_key()]);
     }

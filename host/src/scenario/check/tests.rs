@@ -7,7 +7,7 @@ use super::*;
 use crate::scenario::read::parse;
 
 /// Every mistake in `text` as `line:column message`, with the hint after a bar.
-fn mistakes(text: &str) -> Vec<String> {
+pub(super) fn mistakes(text: &str) -> Vec<String> {
     let refusal = parse("s.yaml", text, Path::new("")).and_then(Draft::whole).expect_err("mistakes");
     let show = |problem: &Problem| {
         let place = problem.place.as_ref().expect("a place");
@@ -17,7 +17,7 @@ fn mistakes(text: &str) -> Vec<String> {
     refusal.problems.iter().map(show).collect()
 }
 
-fn scenario(text: &str) -> Scenario {
+pub(super) fn scenario(text: &str) -> Scenario {
     parse("folder/my scenario.yaml", text, Path::new("folder"))
         .and_then(Draft::whole)
         .unwrap_or_else(|refusal| panic!("{refusal}"))
@@ -32,9 +32,9 @@ fn a_line_per_model_is_enough() {
     assert_eq!((gpt.name.as_str(), claude.name.as_str()), ("gpt-4o", "claude-*"));
     assert_eq!(claude.list, ["haiku"]);
     assert_eq!((gpt.context_window, gpt.max_output_tokens), (128_000, 16_384));
-    assert_eq!((gpt.latency.name.as_str(), gpt.reply.name.as_str(), gpt.faults.len()), ("log-normal", "text", 0));
-    assert_eq!(scenario.find("claude-x"), Some(1));
-    assert_eq!(scenario.find("gpt-4"), None);
+    assert_eq!((gpt.latency[0].name.as_str(), gpt.reply[0].name.as_str(), gpt.faults.len()), ("log-normal", "text", 0));
+    assert_eq!(scenario.find("claude-x", |_, _| true), Some(1));
+    assert_eq!(scenario.find("gpt-4", |_, _| true), None);
 }
 
 #[test]
@@ -47,15 +47,15 @@ fn what_an_entry_says_goes_before_the_defaults_and_those_before_the_built_in_one
     let [a, b] = scenario.models.as_slice() else { panic!("two models") };
     assert_eq!((scenario.seed, scenario.tokens), (Some(7), TokenCounting::Exact));
     assert_eq!(
-        (a.latency.name.as_str(), a.latency.pointer.as_str(), &a.latency.options),
+        (a.latency[0].name.as_str(), a.latency[0].pointer.as_str(), &a.latency[0].options),
         ("slow", "/defaults/latency", &json!({}))
     );
     assert!(a.faults.is_empty());
     assert_eq!((a.context_window, a.max_output_tokens), (1000, 1000));
-    assert_eq!(b.latency.pointer, "/models/1/latency/quick");
-    assert_eq!(b.latency.options, json!({"first": "1ms"}));
+    assert_eq!(b.latency[0].pointer, "/models/1/latency/quick");
+    assert_eq!(b.latency[0].options, json!({"first": "1ms"}));
     assert_eq!(
-        b.latency.fallback.as_ref().map(|fallback| (fallback.name.as_str(), fallback.pointer.as_str())),
+        b.latency[0].fallback.as_ref().map(|fallback| (fallback.name.as_str(), fallback.pointer.as_str())),
         Some(("none", "/models/1/latency/fallback"))
     );
     assert_eq!((b.faults[0].name.as_str(), b.faults[0].pointer.as_str()), ("http-error", "/defaults/faults/0/http-error"));
@@ -118,7 +118,7 @@ models:
     13:19 `claude` is listed, but nothing under `match` fits it
     13:27 `x*` is a pattern, and only names can be listed
     14:13 expected a list of faults, found a text | write one fault a line, each after `- `; `[]` for none
-    15:35 `fixed` is a second behaviour beside `text` | options of `text` stand one level deeper; only `fallback` may stand beside it
+    15:35 `fixed` is a second behaviour beside `text` | options of `text` stand one level deeper; only `fallback` and `when` may stand beside it
     16:12 `gpt-4` never comes here: `gpt-*` of the entry `gpt-*` above takes it | the first entry that fits answers; move this one above it
     17:11 entry 1 has the name `gpt-*` too, and metrics could not tell the two apart | give this entry another `name`
     18:26 expected the options of `constant`, found a text | options are a map of fields, such as `rate: 5%`
@@ -145,7 +145,8 @@ fn a_behaviour_is_one_name_with_options_and_perhaps_a_fallback() {
     assert!(found("{ fallback: none }")[0].contains("expected the name of a behaviour"));
     assert!(found("{ quick: {}, fallback: { slow: 3 } }")[0].starts_with("4:45 expected the options of `slow`, found a number"));
     assert!(found("''")[0].contains("found an empty text"));
-    assert!(found("[quick]")[0].contains("expected a behaviour, found a list"));
+    assert!(found("[[quick]]")[0].contains("expected a behaviour, found a list"));
+    assert!(found("[]")[0].contains("expected a behaviour, found an empty list"));
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn there_can_be_many_models_but_not_any_number() {
         let entries: String = (0..models).map(|number| format!("  - match: m{number}\n")).collect();
         format!("simwright: 1\nmodels:\n{entries}")
     };
-    assert_eq!(scenario(&text(1_000)).find("m999"), Some(999));
+    assert_eq!(scenario(&text(1_000)).find("m999", |_, _| true), Some(999));
     assert!(mistakes(&text(1_001))[0].contains("1001 entries"));
 }
 
