@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod output;
 mod plugin;
+mod replay;
 mod serve;
 
 const EXAMPLES: &str = "\
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
+    /// Plan requests of a decision log again, and say what is decided otherwise now.
+    Replay(replay::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
 }
@@ -53,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Plugin(args) => plugin::run(&args),
     });
     match done {

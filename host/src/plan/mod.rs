@@ -2,7 +2,7 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw.
+//! [`identity`] says who a request is and names every draw; [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::plan::verdict::Outcome;
 use crate::types::usage::Usage;
 
 pub mod build;
+pub mod decision;
 pub mod generation;
 pub mod identity;
 pub mod planner;
@@ -34,6 +35,7 @@ pub enum Phase {
 }
 
 /// What will happen to one request.
+#[derive(Clone)]
 pub struct Plan {
     /// The generation that decided; it lives as long as its last plan.
     pub generation: Arc<Generation>,

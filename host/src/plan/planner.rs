@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
+use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
 use crate::plan::generation::{Generation, Model, Slot};
 use crate::plan::identity::Identity;
@@ -13,6 +14,7 @@ use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan};
+use crate::random::{Draws, Key};
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::request::Request;
 use crate::types::usage::Usage;
@@ -34,6 +36,17 @@ pub struct Facts {
 
 /// Decides what will happen to `request`, which model entry `model` answers.
 pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts) -> Plan {
+    plan_noting(generation, model, request, facts, None)
+}
+
+/// The same; `draws` notes every draw by name. The plan is the same with it and without.
+pub fn plan_noting(
+    generation: &Arc<Generation>,
+    model: usize,
+    request: &Arc<Request>,
+    facts: &Facts,
+    draws: Option<&Draws>,
+) -> Plan {
     let mut plan = Plan {
         generation: Arc::clone(generation),
         model,
@@ -46,14 +59,14 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
-    if let Err(refusal) = decide(&mut plan, request, facts) {
+    if let Err(refusal) = decide(&mut plan, request, facts, draws) {
         plan.outcome = Outcome::Refuse(refusal);
         plan.reply = Reply::default();
     }
     plan
 }
 
-fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), ApiError> {
+fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<&Draws>) -> Result<(), ApiError> {
     let generation = Arc::clone(&plan.generation);
     let entry = &generation.scenario.models[plan.model];
     let model = &generation.models[plan.model];
@@ -73,7 +86,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
         running: facts.running,
         waiting: facts.waiting,
         request,
-        draws: None,
+        draws,
     };
     let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);
@@ -90,7 +103,11 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
 
     plan.last_asked = Some(Phase::Reply);
     call.seed = content.named("responder").bits();
+    enter(draws, || format!("reply {}", model.reply.name));
     let answers = ask(&model.reply, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
+    if let Some(draws) = draws {
+        note_answers(draws, request, &answers, content.named("reply"));
+    }
     plan.reply = realise(&generation, request, &answers, content.named("reply"), limit).map_err(|refused| match refused {
         Refused::Client(error) => error,
         Refused::Responder(message) => failed("responder", &model.reply.name, &message),
@@ -101,22 +118,63 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let steps = plan.reply.steps();
     let key = events.named("latency");
     call.seed = key.bits();
+    enter(draws, || format!("latency {}", model.latency.name));
     let schedule = ask(&model.latency, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
     plan.timing = Timing::of_schedule(schedule, key.named("gap"))
         .map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
+    if let Some(draws) = draws {
+        note_delays(draws, &plan.timing, steps);
+    }
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     Ok(())
+}
+
+fn enter(draws: Option<&Draws>, scope: impl Fn() -> String) {
+    if let Some(draws) = draws {
+        draws.enter(scope());
+    }
+}
+
+/// Notes from which seed each choice is written, and how long the responder wants what the host writes for it.
+fn note_answers(draws: &Draws, request: &Request, answers: &[Answer], key: Key) {
+    let wanted = |answer: &Answer| {
+        let tokens = answer.items.iter().filter_map(|item| match item {
+            Item::Generate(text) | Item::Think(text) => Some(text.tokens),
+            _ => None,
+        });
+        tokens.map(|tokens| format!("{tokens} tokens")).collect::<Vec<_>>().join(" and ")
+    };
+    for index in 0..request.choices {
+        let answer = answers.get(index as usize).or(answers.last());
+        let meaning = answer.map(wanted).unwrap_or_default();
+        draws.note_seed(&format!("choice {index}"), key.with(index.into()).bits(), meaning);
+    }
+    if request.logprobs.is_some() {
+        draws.note_seed("log probabilities", key.named("logprob").bits(), "");
+    }
+}
+
+/// Notes what the delays before the first tokens are drawn from; the others follow in the same way.
+fn note_delays(draws: &Draws, timing: &Timing, steps: u32) {
+    const NOTED: u32 = 8;
+    for token in 0..steps.min(NOTED) {
+        if let Some(unit) = timing.drawn(token) {
+            let name = if token == 0 { "first token".to_owned() } else { format!("gap after token {token}") };
+            draws.note(&name, unit);
+        }
+    }
 }
 
 /// The first verdict that is not "pass", and the index of the fault that gave it.
 fn judge(
     model: &Model,
     call: &mut Call<'_>,
-    events: crate::random::Key,
+    events: Key,
     fallbacks: &mut Vec<&'static str>,
 ) -> Result<(Verdict, Option<usize>), ApiError> {
     for (index, slot) in model.faults.iter().enumerate() {
         call.seed = events.named("fault").with(index as u64).bits();
+        enter(call.draws, || format!("fault {} {}", index + 1, slot.name));
         match ask(slot, "fault", fallbacks, |fault| fault.decide(call))? {
             Verdict::Pass => {}
             verdict => return Ok((verdict, Some(index))),

@@ -7,6 +7,8 @@ mod support;
 
 /// What `/metrics`, `/healthz` and `/readyz` say.
 mod admin;
+/// The decision log, and what is planned again from it.
+mod decisions;
 /// Every folder in `examples/` checks and answers.
 mod examples;
 /// Every native fault, on the bytes of HTTP/1.1.
