@@ -47,25 +47,60 @@ impl Key {
 /// The draws of one plan by name, in the order in which they were made: what `explain` shows.
 #[derive(Debug, Default)]
 pub struct Draws {
-    noted: RefCell<Vec<(String, f64)>>,
+    noted: RefCell<Vec<Draw>>,
     scope: RefCell<String>,
 }
 
+/// One draw that was noted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// For whom it was made, for example `fault 2 cut`; empty for the plan itself.
+    pub scope: String,
+    /// What it is called.
+    pub name: String,
+    /// What it gave.
+    pub value: Drawn,
+    /// What follows from it, in a few words; empty if the value says all.
+    pub meaning: String,
+}
+
+/// What a draw gave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Drawn {
+    /// A number in [0, 1).
+    Unit(f64),
+    /// A seed, from which more is drawn.
+    Seed(u64),
+}
+
 impl Draws {
-    /// Draws noted from now on belong to `scope`, for example `fault 2`.
+    /// Draws noted from now on belong to `scope`, for example `fault 2 cut`.
     pub fn enter(&self, scope: impl Into<String>) {
         *self.scope.borrow_mut() = scope.into();
     }
 
     /// Notes that the draw `name` gave `value`.
     pub fn note(&self, name: &str, value: f64) {
-        let scope = self.scope.borrow();
-        let name = if scope.is_empty() { name.to_owned() } else { format!("{scope}: {name}") };
-        self.noted.borrow_mut().push((name, value));
+        self.add(name, Drawn::Unit(value), String::new());
     }
 
-    /// All draws so far, each with its scope before its name.
-    pub fn take(&self) -> Vec<(String, f64)> {
+    /// Notes that the draw `name` gave `value`, and what follows from it.
+    pub fn note_meaning(&self, name: &str, value: f64, meaning: impl Into<String>) {
+        self.add(name, Drawn::Unit(value), meaning.into());
+    }
+
+    /// Notes that something is drawn from `seed`, and what is known of that.
+    pub fn note_seed(&self, name: &str, seed: u64, meaning: impl Into<String>) {
+        self.add(name, Drawn::Seed(seed), meaning.into());
+    }
+
+    fn add(&self, name: &str, value: Drawn, meaning: String) {
+        let scope = self.scope.borrow().clone();
+        self.noted.borrow_mut().push(Draw { scope, name: name.to_owned(), value, meaning });
+    }
+
+    /// All draws so far.
+    pub fn take(&self) -> Vec<Draw> {
         self.noted.take()
     }
 }

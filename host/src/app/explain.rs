@@ -13,15 +13,18 @@ use crate::clock::real::RealClock;
 use crate::dialect::Dialect;
 use crate::dialect::openai::OpenAi;
 use crate::engine::token_counts::input_tokens;
+use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
-use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::planner::{Facts, pick, plan_noting};
 use crate::plan::reply::ReplyCursor;
 use crate::plan::timeline::{Timeline, applying};
 use crate::plan::timing::{Due, TimingCursor};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::{Phase, Plan};
+use crate::random::{Draw, Drawn, Draws};
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
+use crate::types::request::Request;
 
 /// One request to explain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Explanation {
     asked_model: Box<str>,
     streams: bool,
     steps: Vec<Step>,
+    draws: Vec<Draw>,
+    content: u64,
 }
 
 /// A line of the time line.
@@ -82,7 +87,6 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let content = content_of(&request);
     let identity = Identity { content, identity: content, attempt: options.attempt, occurrence: options.occurrence };
     let input_tokens = input_tokens(&generation, &request);
-    let (streams, asked_model) = (request.stream.is_some(), request.model.clone());
     let (scenario, events) = (&generation.scenario, identity.event_key(generation.seed));
     let phase = scenario.phases.as_ref().and_then(|phases| Timeline::new(0).enter(phases, 0));
     let facts = Facts {
@@ -94,13 +98,7 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
         ..Facts::first(identity)
     };
     let model = pick(&generation, &request, &facts, None, |_| 1).ok_or_else(unknown).map_err(ExplainError::Refused)?;
-    let plan = plan(&generation, model, &Arc::new(request), &facts);
-    let steps = match &plan.outcome {
-        Outcome::Refuse(_) => Vec::new(),
-        Outcome::Answer => tokens(&plan),
-        Outcome::Interrupt(interrupt) => interrupted(tokens(&plan), interrupt),
-    };
-    Ok(Explanation { plan, asked_model, streams, steps })
+    Ok(Explanation::of(&generation, model, &Arc::new(request), &facts))
 }
 
 /// When each token would leave if nothing went wrong.
@@ -145,6 +143,35 @@ fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
 }
 
 impl Explanation {
+    /// The plan of `request`, which the model entry `model` answers.
+    pub(super) fn of(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts) -> Self {
+        let draws = Draws::default();
+        let plan = plan_noting(generation, model, request, facts, Some(&draws));
+        let steps = match &plan.outcome {
+            Outcome::Refuse(_) => Vec::new(),
+            Outcome::Answer => tokens(&plan),
+            Outcome::Interrupt(interrupt) => interrupted(tokens(&plan), interrupt),
+        };
+        Self {
+            plan,
+            asked_model: request.model.clone(),
+            streams: request.stream.is_some(),
+            steps,
+            draws: draws.take(),
+            content: content_of(request),
+        }
+    }
+
+    /// The plan itself.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The hash of what was asked, made anew from the request.
+    pub(super) fn content(&self) -> u64 {
+        self.content
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         let (plan, entry) = (&self.plan, &self.plan.generation.scenario.models[self.plan.model]);
@@ -179,6 +206,9 @@ impl Explanation {
             "outcome": outcome,
             "usage": {"input": plan.usage.input, "output": plan.usage.output, "reasoning": plan.usage.reasoning},
             "streams": self.streams,
+            "draws": self.draws.iter().map(|draw| json!({
+                "of": draw.scope, "name": draw.name, "value": drawn(draw.value), "meaning": draw.meaning,
+            })).collect::<Vec<_>>(),
             "steps": self.steps.iter().map(|step| match &step.what {
                 What::Token(text) => json!({"at_ms": ms(step.at), "text": text}),
                 What::Interrupt(kind) => json!({"at_ms": ms(step.at), "fault": kind}),
@@ -218,6 +248,10 @@ impl Explanation {
         });
         if let Outcome::Refuse(ApiError { retry_after_ms: Some(wait), .. }) = &plan.outcome {
             lines.push(format!("           the client is asked to wait {wait} ms"));
+        }
+        if !self.draws.is_empty() {
+            lines.push(format!("\n{:>16}  of", "draw"));
+            lines.extend(self.draws.iter().map(draw_line));
         }
         if !self.steps.is_empty() {
             lines.push(format!("\n{:>13}  {:>5}", "at", "token"));
@@ -305,6 +339,26 @@ impl Explanation {
     }
 }
 
+/// One draw for people.
+fn draw_line(draw: &Draw) -> String {
+    let value = match draw.value {
+        Drawn::Unit(unit) => format!("{unit:.6}"),
+        Drawn::Seed(seed) => format!("{seed:016x}"),
+    };
+    // A behaviour that draws once calls its draw after itself; there is no need to say it twice.
+    let name = if draw.scope.ends_with(&format!(" {}", draw.name)) { "" } else { draw.name.as_str() };
+    let words = [name, draw.meaning.as_str()].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
+    format!("{value:>16}  {}: {words}", draw.scope)
+}
+
+fn drawn(value: Drawn) -> Value {
+    match value {
+        Drawn::Unit(unit) => unit.into(),
+        // As text, because many readers of JSON keep 53 bits of a number.
+        Drawn::Seed(seed) => format!("{seed:016x}").into(),
+    }
+}
+
 fn ms(ns: u64) -> f64 {
     ns as f64 / 1e6
 }
@@ -319,34 +373,5 @@ fn place(interrupt: &Interrupt) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    /// Ten tokens, 100 ms apart, as `place` and `action` leave them: times in milliseconds, `None` for a token and the fault's kind.
-    fn left(place: Place, action: Action) -> Vec<(u64, Option<&'static str>)> {
-        let token = |index: u64| Step { at: (index + 1) * 100_000_000, what: What::Token("x".to_owned()) };
-        let steps = interrupted((0..10).map(token).collect(), &Interrupt { place, action });
-        let kind = |step: &Step| match step.what {
-            What::Token(_) => None,
-            What::Interrupt(kind) => Some(kind),
-        };
-        steps.iter().map(|step| (step.at / 1_000_000, kind(step))).collect()
-    }
-
-    #[test]
-    fn a_cut_ends_the_time_line_where_it_strikes() {
-        let cut = || Action::Cut(crate::behavior::fault::Cut::Reset);
-        assert_eq!(left(Place::BeforeHead, cut()), [(0, Some("cut-reset"))]);
-        assert_eq!(left(Place::AfterStep(2), cut()), [(100, None), (200, None), (200, Some("cut-reset"))]);
-        let after = Place::AfterTime(Duration::from_millis(150));
-        assert_eq!(left(after, cut()), [(100, None), (150, Some("cut-reset"))]);
-    }
-
-    #[test]
-    fn a_stall_moves_what_comes_after_it() {
-        let steps = left(Place::AfterStep(9), Action::Stall(Duration::from_secs(1)));
-        assert_eq!(steps[8..], [(900, None), (900, Some("stall")), (2_000, None)]);
-    }
-}
+#[path = "explain_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is.
-//! [`explain`] and [`inspect`] answer questions without a server.
+//! [`explain`], [`replay`] and [`inspect`] answer questions without a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::app::workshop::Workshop;
+use crate::clock::Clock;
 use crate::clock::real::RealClock;
 use crate::engine::Engine;
+use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
 use crate::plan::generation::Generation;
 use crate::scenario::refusal::Refusal;
@@ -25,6 +27,7 @@ use crate::wasm::Compiler;
 
 pub mod explain;
 pub mod inspect;
+pub mod replay;
 pub mod signals;
 pub mod workshop;
 
@@ -43,6 +46,8 @@ pub struct ServeOptions {
     pub workers: Option<usize>,
     /// Who compiles plugins; usually [`Compiler::offered`].
     pub compiler: Compiler,
+    /// The file for the decision log; without one none is written.
+    pub decisions: Option<PathBuf>,
 }
 
 /// Why a server does not start.
@@ -64,6 +69,14 @@ pub enum StartError {
     /// The admin address is not loopback.
     #[error("the admin door has no password and opens on loopback only, not on `{0}`; use for example `--admin 127.0.0.1:9090`")]
     AdminNotLoopback(SocketAddr),
+    /// The decision log cannot be written.
+    #[error("cannot write the decision log `{}`: {error}", .file.display())]
+    Decisions {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// Something of the machine is missing.
     #[error("cannot start: {0}")]
     Machine(#[from] io::Error),
@@ -113,7 +126,9 @@ impl App {
         shared.follow();
         // A change that is seen from here on waits for its turn.
         let turn = shared.turn();
-        let engine = Arc::new(Engine::new(shared.build(1)?, clock));
+        let generation = shared.build(1)?;
+        let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
+        let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
         // Both before either is served: an address that is taken leaves no door half open.
         let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
         let admin = Admin::start(inner, handle)?;
@@ -153,7 +168,11 @@ impl App {
     /// Not ready any more; open requests may finish within `limit`. Says whether they did.
     pub fn stop(self, limit: Duration) -> bool {
         self.admin.set_ready(false);
-        self.server.drain(limit)
+        let finished = self.server.drain(limit);
+        if let Some(decisions) = self.engine.decisions() {
+            decisions.close();
+        }
+        finished
     }
 }
 
@@ -231,6 +250,10 @@ fn read(scenario: Option<&Path>) -> Result<Draft, Refusal> {
         Some(path) => read::read(path),
         None => read::built_in(),
     }
+}
+
+fn create_log(file: PathBuf, generation: &Generation, epoch_unix_s: u64) -> Result<Decisions, StartError> {
+    Decisions::create(&file, generation, epoch_unix_s).map_err(|error| StartError::Decisions { file, error })
 }
 
 fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, StartError> {

@@ -50,6 +50,17 @@ impl Call<'_> {
         }
         value
     }
+
+    /// Does the draw called `name` fall below `share` (0 to 1)? A share of 0 never strikes, one of 1 always.
+    pub fn strikes(&self, name: &str, share: f64) -> bool {
+        let value = Key::of_seed(self.seed).named(name).unit();
+        let hit = value < share;
+        if let Some(draws) = self.draws {
+            let meaning = if hit { "strikes" } else { "passes" };
+            draws.note_meaning(name, value, format!("{meaning} at a rate of {share}"));
+        }
+        hit
+    }
 }
 
 /// Why a behaviour gave no answer. The planner falls back or answers 500, as the scenario says.

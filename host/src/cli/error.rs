@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::app::StartError;
 use crate::app::explain::ExplainError;
 use crate::app::inspect::InspectError;
+use crate::app::replay::ReplayError;
 use crate::scenario::refusal::Refusal;
 
 /// What kind of thing went wrong; scripts tell kinds apart by the exit code.
@@ -83,6 +84,15 @@ impl From<ExplainError> for Failure {
     fn from(error: ExplainError) -> Self {
         match error {
             ExplainError::Start(error) => error.into(),
+            other => anyhow::Error::from(other).into(),
+        }
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Start(error) => error.into(),
             other => anyhow::Error::from(other).into(),
         }
     }

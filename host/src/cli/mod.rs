@@ -16,6 +16,7 @@ mod error;
 mod explain;
 mod output;
 mod plugin;
+mod replay;
 mod serve;
 
 const EXAMPLES: &str = "\
@@ -44,6 +45,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
+    /// Plan requests of a decision log again, and say what is decided otherwise now.
+    Replay(replay::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
     /// Compile one component for the program itself.
@@ -58,6 +61,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Replay(args) => replay::run(args),
         Command::Plugin(args) => plugin::run(&args),
         Command::CompilePlugin(args) => compile_plugin::run(args),
     });

@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Worker threads [default: one a core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), env = "SIMWRIGHT_WORKERS")]
     workers: Option<u16>,
+    /// Write down every decision, one JSON object a line, bodies included, for `simwright replay`; an existing file is replaced.
+    #[arg(long, value_name = "FILE", value_parser = log_file, env = "SIMWRIGHT_DECISIONS")]
+    decisions: Option<PathBuf>,
     /// What to log: a level, or levels by module such as `info,simwright::wasm=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SIMWRIGHT_LOG")]
     log: String,
@@ -47,7 +50,15 @@ impl Args {
             seed: self.seed,
             workers: self.workers.map(usize::from),
             compiler: Compiler::offered(),
+            decisions: self.decisions,
         }
+    }
+}
+
+fn log_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("standard output is kept for the ready line; name a file".to_owned()),
+        file => Ok(file.into()),
     }
 }
 

@@ -20,6 +20,11 @@ impl RealClock {
         Self { start: Instant::now(), epoch_unix_s }
     }
 
+    /// A clock that says of its run what another one's said: that it began at `epoch_unix_s`.
+    pub fn of_run(epoch_unix_s: u64) -> Self {
+        Self { start: Instant::now(), epoch_unix_s }
+    }
+
     /// The standard library's view of `at`, for its waiting functions.
     pub fn instant(&self, at: Nanos) -> Instant {
         self.start + std::time::Duration::from_nanos(at)

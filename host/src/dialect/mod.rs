@@ -3,6 +3,8 @@
 //! A dialect is a folder; the [`Dialect`] trait is all that the doors know of it. Streams are rendered one event at a time by
 //! splicing bytes around the one text that differs: nothing is serialised per token.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,6 +17,15 @@ pub mod openai;
 
 /// One vendor's wire format for conversations.
 pub trait Dialect: Send + Sync {
+    /// Its name in logs.
+    fn name(&self) -> &'static str;
+
+    /// The id that a reply drawn from `id` shows in its body.
+    fn reply_id(&self, id: u64) -> String;
+
+    /// The id that every answer drawn from `id` shows in its headers.
+    fn request_id(&self, id: u64) -> String;
+
     /// Reads a chat request. The error names the field and is ready to be rendered.
     fn parse_chat(&self, body: Bytes, headers: HeaderMap) -> Result<Request, ApiError>;
 
@@ -35,6 +46,18 @@ pub trait Dialect: Send + Sync {
 
     /// The answer to a request for one model.
     fn render_model(&self, model: &ModelCard) -> Bytes;
+}
+
+impl fmt::Debug for dyn Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The dialect called `name`, as logs name it.
+pub fn named(name: &str) -> Option<&'static dyn Dialect> {
+    const ALL: [&dyn Dialect; 1] = [&openai::OpenAi];
+    ALL.into_iter().find(|dialect| dialect.name() == name)
 }
 
 /// Renders one stream event by event.

@@ -3,7 +3,7 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
-//! metrics' handles.
+//! metrics' handles; [`decisions`] writes down what was decided.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use arc_swap::ArcSwap;
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
+use crate::dialect::Dialect;
+use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
@@ -26,6 +28,7 @@ use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+pub mod decisions;
 pub mod lateness;
 pub mod measure;
 pub mod occurrences;
@@ -42,6 +45,7 @@ pub struct Engine {
     occurrences: Occurrences,
     slow_lane: SlowLane,
     measures: Measures,
+    decisions: Option<Decisions>,
 }
 
 /// A generation with the handles of its models' metrics, by the same index.
@@ -62,6 +66,8 @@ pub struct Origin {
     pub attempt: Option<u32>,
     /// When its head was complete.
     pub arrival: u64,
+    /// Who speaks; the decision log needs it for ids.
+    pub dialect: Option<&'static dyn Dialect>,
 }
 
 /// A request that is planned and about to play.
@@ -84,7 +90,20 @@ impl Engine {
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
+            decisions: None,
         }
+    }
+
+    /// The same, writing down every decision.
+    #[must_use]
+    pub fn with_decisions(mut self, decisions: Option<Decisions>) -> Self {
+        self.decisions = decisions;
+        self
+    }
+
+    /// The log of decisions, if there is one.
+    pub fn decisions(&self) -> Option<&Decisions> {
+        self.decisions.as_ref()
     }
 
     /// The clock of this run.
@@ -120,12 +139,16 @@ impl Engine {
         facts.running = measure.running.load(Ordering::Relaxed);
         let active = Active::begin(Arc::clone(measure), origin.arrival);
         let limits = generation.scenario.models[model].rate_limits;
+        let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
             self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
         } else {
             plan(generation, model, &request, &facts)
         };
+        if let Some((decisions, request)) = logged {
+            decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
+        }
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
         let allowance = Allowance {
             requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),

@@ -73,7 +73,7 @@ impl Visit {
         let arrival = self.door.engine.clock().now();
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
-        let origin = origin_of(&parts.headers, arrival);
+        let origin = Origin { dialect: Some(self.dialect), ..origin_of(&parts.headers, arrival) };
         let parsed = read(body).await.and_then(|body| self.dialect.parse_chat(body, parts.headers));
         let request = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
@@ -305,7 +305,7 @@ impl Stage for Gathered {
 
 fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
     let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival }
+    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, dialect: None }
 }
 
 /// The whole body, within the limits of size and of time between its parts.

@@ -2,7 +2,8 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in.
+//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`decision`] writes a
+//! plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::scenario::IncidentSet;
 use crate::types::usage::Usage;
 
 pub mod build;
+pub mod decision;
 pub mod generation;
 pub mod identity;
 pub mod planner;
@@ -37,6 +39,7 @@ pub enum Phase {
 }
 
 /// What will happen to one request.
+#[derive(Clone)]
 pub struct Plan {
     /// The generation that decided; it lives as long as its last plan.
     pub generation: Arc<Generation>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
+use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
@@ -86,13 +87,24 @@ pub fn pick(
 ) -> Option<usize> {
     let seen = facts.seen(&generation.scenario, generation.seed, request, draws);
     let key = seen.key.named("entry");
-    generation.scenario.find(&request.model, |entry, when| {
-        when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) })
-    })
+    generation
+        .scenario
+        .find(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
 }
 
 /// Decides what will happen to `request`, which model entry `model` answers.
 pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts) -> Plan {
+    plan_noting(generation, model, request, facts, None)
+}
+
+/// The same; `draws` notes every draw by name. The plan is the same with it and without.
+pub fn plan_noting(
+    generation: &Arc<Generation>,
+    model: usize,
+    request: &Arc<Request>,
+    facts: &Facts,
+    draws: Option<&Draws>,
+) -> Plan {
     let mut plan = Plan {
         generation: Arc::clone(generation),
         model,
@@ -109,14 +121,14 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
-    if let Err(refusal) = decide(&mut plan, request, facts) {
+    if let Err(refusal) = decide(&mut plan, request, facts, draws) {
         plan.outcome = Outcome::Refuse(refusal);
         plan.reply = Reply::default();
     }
     plan
 }
 
-fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), ApiError> {
+fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<&Draws>) -> Result<(), ApiError> {
     let generation = Arc::clone(&plan.generation);
     let entry = &generation.scenario.models[plan.model];
     let limit = output_limit(request, entry.context_window, entry.max_output_tokens, facts.input_tokens)?;
@@ -135,7 +147,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
         running: facts.running,
         waiting: facts.waiting,
         request,
-        draws: None,
+        draws,
     };
     let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);
@@ -152,9 +164,14 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     plan.last_asked = Some(Phase::Reply);
     let key = content.named("responder");
     call.seed = key.bits();
+    enter(draws, || "reply".to_owned());
     let (at, slot) = first_that_holds(generation.replies(plan.model, plan.incidents), &seen, events.named("responder"))?;
     plan.asked.0 = Some(at);
+    enter(draws, || format!("reply {}", slot.name));
     let answers = ask(slot, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
+    if let Some(draws) = draws {
+        note_answers(draws, request, &answers, content.named("reply"));
+    }
     plan.reply = realise(&generation, request, &answers, content.named("reply"), limit).map_err(|refused| match refused {
         Refused::Client(error) => error,
         Refused::Responder(message) => failed("responder", &slot.name, &message),
@@ -165,13 +182,54 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let steps = plan.reply.steps();
     let key = events.named("latency");
     call.seed = key.bits();
+    enter(draws, || "latency".to_owned());
     let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), &seen, key)?;
     plan.asked.1 = Some(at);
+    enter(draws, || format!("latency {}", slot.name));
     let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
-    plan.timing = Timing::of_schedule(schedule, key.named("gap"))
-        .map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    plan.timing =
+        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    if let Some(draws) = draws {
+        note_delays(draws, &plan.timing, steps);
+    }
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     Ok(())
+}
+
+fn enter(draws: Option<&Draws>, scope: impl Fn() -> String) {
+    if let Some(draws) = draws {
+        draws.enter(scope());
+    }
+}
+
+/// Notes from which seed each choice is written, and how long the responder wants what the host writes for it.
+fn note_answers(draws: &Draws, request: &Request, answers: &[Answer], key: Key) {
+    let wanted = |answer: &Answer| {
+        let tokens = answer.items.iter().filter_map(|item| match item {
+            Item::Generate(text) | Item::Think(text) => Some(text.tokens),
+            _ => None,
+        });
+        tokens.map(|tokens| format!("{tokens} tokens")).collect::<Vec<_>>().join(" and ")
+    };
+    for index in 0..request.choices {
+        let answer = answers.get(index as usize).or(answers.last());
+        let meaning = answer.map(wanted).unwrap_or_default();
+        draws.note_seed(&format!("choice {index}"), key.with(index.into()).bits(), meaning);
+    }
+    if request.logprobs.is_some() {
+        draws.note_seed("log probabilities", key.named("logprob").bits(), "");
+    }
+}
+
+/// Notes what the delays before the first tokens are drawn from; the others follow in the same way.
+fn note_delays(draws: &Draws, timing: &Timing, steps: u32) {
+    const NOTED: u32 = 8;
+    for token in 0..steps.min(NOTED) {
+        if let Some(unit) = timing.drawn(token) {
+            let name = if token == 0 { "first token".to_owned() } else { format!("gap after token {token}") };
+            draws.note(&name, unit);
+        }
+    }
 }
 
 /// The first verdict that is not "pass", and the name of the fault that gave it.
@@ -185,6 +243,7 @@ fn judge<'a>(
     let mut asked = 0;
     for (position, (at, slot)) in generation.faults(plan.model, plan.incidents).enumerate() {
         let key = slot_key(generation, events, at).named("fault").with(at.index as u64);
+        enter(call.draws, || format!("fault {} {}", position + 1, slot.name));
         if !holds(slot, seen, key) {
             plan.passed_over |= 1_u64.checked_shl(position as u32).unwrap_or(0);
             continue;

@@ -219,10 +219,7 @@ mod tests {
 
     /// Two seconds of ramp, three of outage.
     fn by_time(repeat: Repeat, start: Start) -> Phases {
-        let line = vec![
-            phase("ramp", Lasts::Time(2 * SECOND), (0.0, 1.0)),
-            phase("outage", Lasts::Time(3 * SECOND), (1.0, 1.0)),
-        ];
+        let line = vec![phase("ramp", Lasts::Time(2 * SECOND), (0.0, 1.0)), phase("outage", Lasts::Time(3 * SECOND), (1.0, 1.0))];
         Phases { start, repeat, line }
     }
 

@@ -123,6 +123,19 @@ impl Timing {
     }
 }
 
+impl Timing {
+    /// What the delay before token `token` (from 0) is drawn from, a number in [0, 1); `None` if it is not drawn.
+    pub fn drawn(&self, token: u32) -> Option<f64> {
+        let (law, key) = match self {
+            Self::Formula(formula) if token > 0 => (&formula.between, formula.key),
+            Self::Formula(Formula { first, key, .. }) => (first, *key),
+            Self::Explicit(Explicit { first, key, .. }) if token == 0 => (first, *key),
+            Self::Explicit(_) | Self::Replica(_) => return None,
+        };
+        (!matches!(law, Law::Ns(_))).then(|| key.with(token.into()).unit())
+    }
+}
+
 impl Law {
     fn of(delay: Delay) -> Result<Self, UnknownDelay> {
         Ok(match delay {

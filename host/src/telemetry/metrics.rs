@@ -44,6 +44,8 @@ pub const RELOADS: &str = "simwright_reloads_total";
 pub const LATENESS: &str = "simwright_pacing_lateness_seconds";
 /// Open connections.
 pub const CONNECTIONS: &str = "simwright_connections_open";
+/// Decisions that the decision log had no room for.
+pub const DECISIONS_DROPPED: &str = "simwright_decisions_dropped_total";
 
 const TTFT_BUCKETS: &[f64] =
     &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0];
@@ -99,6 +101,7 @@ fn describe() {
     describe_gauge!(GENERATIONS, "Generations alive.");
     describe_counter!(RELOADS, "Reloads by outcome.");
     describe_histogram!(LATENESS, Unit::Seconds, "Time from a token's deadline to the write of its bytes.");
+    describe_counter!(DECISIONS_DROPPED, "Decisions that the decision log had no room for.");
     describe_gauge!(CONNECTIONS, "Open connections.");
 }
 

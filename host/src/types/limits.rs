@@ -153,3 +153,12 @@ pub const SCHEMA_VALUES_MAX: u32 = 10_000;
 pub const SCHEMA_DEPTH_MAX: u32 = 32;
 /// Characters of one string written for a JSON Schema.
 pub const SCHEMA_STRING_CHARS_MAX: u64 = 65_536;
+
+/// Decisions that wait to be written to the log: a tenth of a second at 10,000 requests a second; more are dropped and counted.
+pub const DECISIONS_WAITING_MAX: usize = 1_024;
+/// Bytes of bodies that wait to be written to the decision log: two of the largest, so that a slow disk costs no memory.
+pub const DECISIONS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Body that the decision log keeps, in bytes: any conversation, but no attached film. Of a larger one only a digest is kept.
+pub const DECISION_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Size of a decision log, in bytes: a million decisions; what comes after is dropped and counted.
+pub const DECISIONS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;

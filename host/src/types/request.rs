@@ -1,5 +1,6 @@
 //! The neutral request: what a client asked for, whatever dialect it spoke.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -139,6 +140,8 @@ const TENANT_HEADERS: [&str; 3] = ["x-simwright-tenant", "openai-organization", 
 pub fn carries_credentials(name: &str) -> bool {
     CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
+/// Parts of header names that speak of a secret: such headers are never written to a file.
+const SECRETIVE: [&str; 8] = ["auth", "token", "apikey", "api-key", "access-key", "secret", "cookie", "password"];
 
 impl Request {
     /// The header `name` if the client sent it as text; credentials are never shown.
@@ -155,6 +158,19 @@ impl Request {
             Some(name) => self.header(name.as_str()),
             None => TENANT_HEADERS.iter().find_map(|name| self.header(name)),
         }
+    }
+
+    /// The headers that may be written down: what [`Request::header`] shows, without those whose names speak of a secret, such as
+    /// `x-my-token`. Several of one name are joined with commas.
+    pub fn loggable_headers(&self) -> BTreeMap<&str, String> {
+        let mut shown: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, value) in &self.headers {
+            let name = name.as_str();
+            let secret = CREDENTIALS.contains(&name) || SECRETIVE.iter().any(|part| name.contains(part));
+            let Some(value) = value.to_str().ok().filter(|_| !secret) else { continue };
+            shown.entry(name).and_modify(|known| *known = format!("{known}, {value}")).or_insert_with(|| value.to_owned());
+        }
+        shown
     }
 
     /// The text of the newest user message; empty if there is none.

@@ -57,6 +57,9 @@ impl Latency for PluginLatency {
 /// The call as the contract has it.
 pub(super) fn record(call: &Call<'_>) -> types::Call {
     let request = call.request;
+    if let Some(draws) = call.draws {
+        draws.note_seed("seed", call.seed, "a plugin draws from it");
+    }
     let mut traits = Traits::empty();
     let mut note = |is_true: bool, flag: Traits| {
         if is_true {

@@ -9,6 +9,8 @@ mod support;
 mod admin;
 /// Components are compiled in a process with limits.
 mod compiler;
+/// The decision log, and what is planned again from it.
+mod decisions;
 /// Every folder in `examples/` checks and answers.
 mod examples;
 /// Every native fault, on the bytes of HTTP/1.1.

@@ -32,7 +32,7 @@ pub fn register(makers: &mut Makers<dyn Fault>) {
 
 /// Does the fault `name` strike this call? Each attempt of a request is drawn anew.
 fn strikes(name: &str, rate: f64, call: &Call<'_>) -> bool {
-    call.draw(name) < rate
+    call.strikes(name, rate)
 }
 
 /// A delay of at most an hour in whole milliseconds, rounded up, so that nothing that waits for it is ever early.

@@ -34,6 +34,18 @@ mod tests;
 pub struct OpenAi;
 
 impl Dialect for OpenAi {
+    fn name(&self) -> &'static str {
+        "openai"
+    }
+
+    fn reply_id(&self, id: u64) -> String {
+        text_of(|out| ids::push_reply_id(out, id))
+    }
+
+    fn request_id(&self, id: u64) -> String {
+        text_of(|out| ids::push_request_id(out, id))
+    }
+
     fn parse_chat(&self, body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {
         chat::parse(body, headers)
     }
@@ -61,4 +73,11 @@ impl Dialect for OpenAi {
     fn render_model(&self, model: &ModelCard) -> Bytes {
         models::one(model)
     }
+}
+
+/// What `push` appends, which is ASCII.
+fn text_of(push: impl FnOnce(&mut BytesMut)) -> String {
+    let mut out = BytesMut::new();
+    push(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }

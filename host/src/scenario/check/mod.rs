@@ -46,8 +46,7 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let problems = fields.finish();
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let source = Arc::clone(source);
-    let scenario =
-        Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, source, index };
+    let scenario = Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, source, index };
     Draft { scenario, problems }
 }
 

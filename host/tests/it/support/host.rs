@@ -1,7 +1,7 @@
 //! The real server on port 0, with a scenario of the test's own in a folder of its own.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -40,6 +40,13 @@ impl TestHost {
         Self::start_beside(folder, seed)
     }
 
+    /// A server with `scenario` that writes its decisions to `log`.
+    pub fn start_logged(scenario: &str, log: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
+        Self::start_whole(folder, Some(7), compiler(), Some(log.to_owned()))
+    }
+
     /// The same with the scenario that `folder` has.
     pub fn start_beside(folder: tempfile::TempDir, seed: Option<u64>) -> Self {
         Self::start_with(folder, seed, compiler())
@@ -47,9 +54,13 @@ impl TestHost {
 
     /// The same with a compiler of the test's own.
     pub fn start_with(folder: tempfile::TempDir, seed: Option<u64>, compiler: Compiler) -> Self {
+        Self::start_whole(folder, seed, compiler, None)
+    }
+
+    fn start_whole(folder: tempfile::TempDir, seed: Option<u64>, compiler: Compiler, decisions: Option<PathBuf>) -> Self {
         let path = folder.path().join("scenario.yaml");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2), compiler };
+        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2), compiler, decisions };
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let (api, admin) = (app.api(), app.admin());
         Self { app: Some(app), folder, api, admin }
@@ -76,6 +87,15 @@ impl TestHost {
     /// Sends a chat request with headers.
     pub fn chat_with(&self, body: &Value, headers: &[(&str, &str)]) -> Reply {
         client::send(self.api, "POST", "/v1/chat/completions", headers, body.to_string().as_bytes())
+    }
+
+    /// Sends a chat request with headers and reads whatever comes until the connection ends, be it by a fault.
+    pub fn chat_to_the_end(&self, body: &Value, headers: &[(&str, &str)]) -> Vec<u8> {
+        use std::io::Write;
+        let mut socket = client::open(self.api);
+        let bytes = client::request("POST", "/v1/chat/completions", headers, body.to_string().as_bytes());
+        socket.write_all(&bytes).expect("the request is taken");
+        client::read_out(&mut socket).0
     }
 
     /// The text of `/metrics`.

@@ -1,0 +1,164 @@
+//! What an explanation says of draws and of a time line that a fault disturbs.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use metrics::Gauge;
+
+use super::*;
+use crate::behavior::call::{BehaviorError, Call};
+use crate::behavior::catalog::{Catalog, Maker, Setting};
+use crate::behavior::fault::{Fault, Verdict};
+use crate::behavior::latency::{Delay, Latency, Schedule};
+use crate::behavior::responder::{Answer, Item, Responder};
+use crate::builtin;
+use crate::builtin::testing;
+use crate::plan::build::{Ingredients, build};
+use crate::scenario::read;
+use crate::types::problem::Problem;
+use crate::types::reply::Finish;
+
+/// Ten tokens, 100 ms apart, as `place` and `action` leave them: times in milliseconds, `None` for a token and the fault's kind.
+fn left(place: Place, action: Action) -> Vec<(u64, Option<&'static str>)> {
+    let token = |index: u64| Step { at: (index + 1) * 100_000_000, what: What::Token("x".to_owned()) };
+    let steps = interrupted((0..10).map(token).collect(), &Interrupt { place, action });
+    let kind = |step: &Step| match step.what {
+        What::Token(_) => None,
+        What::Interrupt(kind) => Some(kind),
+    };
+    steps.iter().map(|step| (step.at / 1_000_000, kind(step))).collect()
+}
+
+#[test]
+fn a_cut_ends_the_time_line_where_it_strikes() {
+    let cut = || Action::Cut(crate::behavior::fault::Cut::Reset);
+    assert_eq!(left(Place::BeforeHead, cut()), [(0, Some("cut-reset"))]);
+    assert_eq!(left(Place::AfterStep(2), cut()), [(100, None), (200, None), (200, Some("cut-reset"))]);
+    let after = Place::AfterTime(Duration::from_millis(150));
+    assert_eq!(left(after, cut()), [(100, None), (150, Some("cut-reset"))]);
+}
+
+#[test]
+fn a_stall_moves_what_comes_after_it() {
+    let steps = left(Place::AfterStep(9), Action::Stall(Duration::from_secs(1)));
+    assert_eq!(steps[8..], [(900, None), (900, Some("stall")), (2_000, None)]);
+}
+
+thread_local! {
+    /// Draws made by [`Drawing`] behaviours; each test has a thread of its own.
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A behaviour of every kind that draws as often as its kind says, and counts.
+#[derive(Debug, Clone, Copy)]
+struct Drawing;
+
+impl Drawing {
+    fn draw(call: &Call<'_>, names: &[&str]) {
+        for name in names {
+            MADE.set(MADE.get() + 1);
+            assert!((0.0..1.0).contains(&call.draw(name)));
+        }
+    }
+}
+
+impl Fault for Drawing {
+    fn decide(&self, call: &Call<'_>) -> Result<Verdict, BehaviorError> {
+        Self::draw(call, &["one", "two", "three"]);
+        Ok(Verdict::Pass)
+    }
+}
+
+impl Responder for Drawing {
+    fn respond(&self, call: &Call<'_>, _choices: u32) -> Result<Vec<Answer>, BehaviorError> {
+        Self::draw(call, &["tone"]);
+        Ok(vec![Answer { items: vec![Item::Text("one two three".to_owned())], finish: Finish::Stop }])
+    }
+}
+
+impl Latency for Drawing {
+    fn plan(&self, call: &Call<'_>, _output_tokens: u32) -> Result<Schedule, BehaviorError> {
+        Self::draw(call, &["mood", "weather"]);
+        Ok(Schedule { first: Delay::Uniform(0, 1_000_000), between: Delay::Uniform(0, 1_000_000), pauses: Vec::new() })
+    }
+}
+
+macro_rules! makes {
+    ($kind:ident) => {
+        impl Maker<dyn $kind> for Drawing {
+            fn summary(&self) -> &str {
+                "draws"
+            }
+
+            fn make(&self, _options: &Value, _setting: &Setting) -> Result<Arc<dyn $kind>, Vec<Problem>> {
+                Ok(Arc::new(Self))
+            }
+        }
+    };
+}
+makes!(Fault);
+makes!(Responder);
+makes!(Latency);
+
+/// The explanation of one request to a model whose behaviours all draw.
+fn drawn_explanation() -> Explanation {
+    let mut catalog = Catalog::default();
+    builtin::register(&mut catalog);
+    catalog.fault.insert("drawing".to_owned(), Arc::new(Drawing));
+    catalog.responder.insert("drawing".to_owned(), Arc::new(Drawing));
+    catalog.latency.insert("drawing".to_owned(), Arc::new(Drawing));
+    let text =
+        "simwright: 1\ntokens: exact\nmodels: [{ match: test, faults: [drawing, drawing], reply: drawing, latency: drawing }]\n";
+    let draft = read::parse("test.yaml", text, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let with = Ingredients {
+        catalog: &catalog,
+        loadable: Vec::new(),
+        unloaded: Vec::new(),
+        number: 1,
+        seed: 7,
+        epoch_unix_s: 0,
+        alive: Gauge::noop(),
+    };
+    let generation = Arc::new(build(draft, &with).unwrap_or_else(|problems| panic!("{problems:?}")));
+    let request = Arc::new(testing::request("hi"));
+    let identity = Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 };
+    Explanation::of(&generation, 0, &request, &Facts { input_tokens: 10, ..Facts::first(identity) })
+}
+
+#[test]
+fn every_draw_of_a_plan_is_shown_by_name() {
+    let explanation = drawn_explanation();
+    let of_behaviours = MADE.get();
+    assert_eq!(of_behaviours, 3 + 3 + 1 + 2);
+    let names: Vec<String> = explanation.draws.iter().map(|draw| format!("{}: {}", draw.scope, draw.name)).collect();
+    let delays = ["first token", "gap after token 1", "gap after token 2"].map(|name| format!("latency drawing: {name}"));
+    // Three tokens: each delay is a draw of the plan's own, as is the seed of the only choice.
+    assert_eq!(names.len(), of_behaviours + 1 + delays.len(), "{names:#?}");
+    assert_eq!(names[..4], ["fault 1 drawing: one", "fault 1 drawing: two", "fault 1 drawing: three", "fault 2 drawing: one"]);
+    assert_eq!(
+        names[6..10],
+        ["reply drawing: tone", "reply drawing: choice 0", "latency drawing: mood", "latency drawing: weather"]
+    );
+    assert_eq!(names[10..], delays);
+    let mut values: Vec<String> = explanation.draws.iter().map(|draw| format!("{:?}", draw.value)).collect();
+    values.sort_unstable();
+    values.dedup();
+    assert_eq!(values.len(), names.len(), "two draws share a key");
+    let (text, json) = (explanation.text(), explanation.json());
+    assert_eq!(json["draws"].as_array().map(Vec::len), Some(names.len()));
+    for name in names {
+        assert!(text.contains(&name), "`{name}` is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn the_delays_of_the_time_line_are_what_their_draws_say() {
+    let explanation = drawn_explanation();
+    let delays: Vec<f64> = explanation.draws[10..].iter().map(|draw| drawn(draw.value).as_f64().expect("a number")).collect();
+    let mut at = 0.0;
+    for (delay, step) in delays.iter().zip(&explanation.steps) {
+        at += delay * 1e9;
+        assert!((step.at as f64 - at).abs() < 10.0, "{} is not {at}", step.at);
+    }
+}
