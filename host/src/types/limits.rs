@@ -12,6 +12,16 @@ pub const TOOLS_MAX: usize = 128;
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 /// Any single delay, in microseconds: one hour; a longer one is a mistake.
 pub const DELAY_US_MAX: u64 = 3_600_000_000;
+/// Size of a file of measured delays, in bytes: a million of them with room for other columns.
+pub const DELAY_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Delays of one empirical law: more change no percentile that anybody reads.
+pub const DELAY_VALUES_MAX: usize = 1_000_000;
+/// Parts of one mixture: more than any mixture that was fitted to a service.
+pub const MIXTURE_PARTS_MAX: usize = 32;
+/// Rules for pauses of one latency model; each is asked after every token.
+pub const PAUSE_RULES_MAX: usize = 32;
+/// Text of the laws that plugins name and that are kept ready, in bytes.
+pub const NAMED_LAWS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Linear memory of one plugin instance, in bytes: a Rust guest needs one or two.
 pub const GUEST_MEMORY_BYTES: usize = 16 * 1024 * 1024;
