@@ -13,6 +13,7 @@ use crate::cli::error::Failure;
 mod check;
 mod error;
 mod explain;
+mod limits;
 mod output;
 mod plugin;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
+    /// Print every limit with its value and its reason.
+    Limits(limits::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
 }
@@ -53,6 +56,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Limits(args) => {
+            limits::run(&args);
+            Ok(())
+        }
         Command::Plugin(args) => plugin::run(&args),
     });
     match done {
