@@ -80,7 +80,12 @@ impl Responder for Drawing {
 impl Latency for Drawing {
     fn plan(&self, call: &Call<'_>, _output_tokens: u32) -> Result<Schedule, BehaviorError> {
         Self::draw(call, &["mood", "weather"]);
-        Ok(Schedule { first: Delay::Uniform(0, 1_000_000), between: Delay::Uniform(0, 1_000_000), pauses: Vec::new() })
+        Ok(Schedule {
+            first: Delay::Uniform(0, 1_000_000),
+            between: Delay::Uniform(0, 1_000_000),
+            pauses: Vec::new(),
+            rules: None,
+        })
     }
 }
 

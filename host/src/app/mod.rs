@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::app::workshop::Workshop;
+use crate::behavior::catalog::files_of;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
 use crate::engine::Engine;
@@ -212,7 +213,9 @@ impl Shared {
         }
         let draft = read(self.scenario.as_deref())?;
         if let Some(watcher) = self.watcher.get() {
+            let folder = draft.scenario.source.folder();
             watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
+            watcher.watch_also(draft.scenario.behaviours().flat_map(|used| files_of(&used.options, folder)));
         }
         self.workshop.build(draft, number)
     }

@@ -60,7 +60,9 @@ mod tests {
     fn the_catalog_names_every_native_behaviour() {
         let mut catalog = Catalog::default();
         register(&mut catalog);
-        assert_eq!(catalog.latency.keys().collect::<Vec<_>>(), ["constant", "log-normal"]);
+        let latency =
+            ["constant", "delays", "empirical", "exponential", "gamma", "log-normal", "mixture", "pareto", "uniform", "weibull"];
+        assert_eq!(catalog.latency.keys().collect::<Vec<_>>(), latency);
         assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), ["cut", "error-event", "hang", "http-error", "none", "stall"]);
         assert_eq!(catalog.responder.keys().collect::<Vec<_>>(), ["echo", "fixed", "text"]);
         assert_eq!(catalog.styles.keys().collect::<Vec<_>>(), ["", "list", "prose"]);

@@ -14,6 +14,7 @@ mod check;
 mod compile_plugin;
 mod error;
 mod explain;
+mod limits;
 mod output;
 mod plugin;
 mod replay;
@@ -47,6 +48,8 @@ enum Command {
     Explain(explain::Args),
     /// Plan requests of a decision log again, and say what is decided otherwise now.
     Replay(replay::Args),
+    /// Print every limit with its value and its reason.
+    Limits(limits::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
     /// Compile one component for the program itself.
@@ -62,6 +65,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Limits(args) => {
+            limits::run(&args);
+            Ok(())
+        }
         Command::Plugin(args) => plugin::run(&args),
         Command::CompilePlugin(args) => compile_plugin::run(args),
     });

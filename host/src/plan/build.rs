@@ -40,6 +40,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
         epoch_unix_s: with.epoch_unix_s,
+        folder: scenario.source.folder().to_owned(),
         ..Setting::default()
     };
     let catalog = with.catalog;

@@ -3,13 +3,18 @@
 //! The player holds a [`TimingCursor`] and asks for one deadline after the other. Deadlines are offsets from the request's
 //! arrival, added up in integer nanoseconds: a late token never makes the next one late.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use crate::behavior::latency::{Delay, Pause, Schedule};
+use moka::sync::Cache;
+
+use crate::behavior::fault::Named;
+use crate::behavior::latency::{Delay, Drawn, Pause, PauseRule, PauseWhen, Schedule};
+use crate::builtin::latency::law::{KINDS, Kind};
 use crate::clock::Nanos;
 use crate::random::Key;
-use crate::stats::distribution::LogNormal;
-use crate::types::limits::DELAY_US_MAX;
+use crate::stats::distribution::{LogNormal, normal_cdf, normal_quantile};
+use crate::stats::law::Law;
+use crate::types::limits::{DELAY_US_MAX, NAMED_LAWS_BYTES};
 
 /// How the deadlines of one reply are found.
 #[derive(Debug, Clone)]
@@ -25,18 +30,18 @@ pub enum Timing {
 /// Two laws and a seed.
 #[derive(Debug, Clone)]
 pub struct Formula {
-    first: Law,
-    between: Law,
-    pauses: Box<[Pause]>,
+    first: Draw,
+    between: Draw,
+    pauses: Pauses,
     key: Key,
 }
 
 /// A list of gaps in microseconds; the last one repeats.
 #[derive(Debug, Clone)]
 pub struct Explicit {
-    first: Law,
+    first: Draw,
     gaps_us: Arc<[u32]>,
-    pauses: Box<[Pause]>,
+    pauses: Pauses,
     key: Key,
 }
 
@@ -51,10 +56,18 @@ pub struct ReplicaTicket {
 
 /// A duration ready to be drawn.
 #[derive(Debug, Clone)]
-enum Law {
+enum Draw {
     Ns(Nanos),
     Uniform(Nanos, Nanos),
     LogNormal(LogNormal),
+    Law(Drawn),
+}
+
+/// Extra waiting: a list, and rules that are asked after every token.
+#[derive(Debug, Clone, Default)]
+struct Pauses {
+    list: Box<[Pause]>,
+    rules: Option<Arc<[PauseRule]>>,
 }
 
 /// How far a reply has got in its timing.
@@ -63,6 +76,8 @@ pub struct TimingCursor {
     token: u32,
     pause: u32,
     offset: Nanos,
+    /// Normal score of the last gap, where one gap resembles the next.
+    score: f64,
 }
 
 /// When the next token is due.
@@ -74,49 +89,54 @@ pub enum Due {
     Step(ReplicaTicket),
 }
 
-/// A schedule that names a rule which this version does not know.
+/// A schedule that names a law which there is not, or wrong parameters of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("delay of unknown kind `{0}`; this version knows us, uniform, log-normal and each-us")]
-pub struct UnknownDelay(pub String);
+#[error("delay of kind `{kind}`: {message}")]
+pub struct BadDelay {
+    kind: String,
+    message: String,
+}
 
 impl Timing {
     /// Everything at once.
     pub fn immediate() -> Self {
-        Self::Formula(Formula { first: Law::Ns(0), between: Law::Ns(0), pauses: Box::default(), key: Key::of_seed(0) })
+        Self::Formula(Formula { first: Draw::Ns(0), between: Draw::Ns(0), pauses: Pauses::default(), key: Key::of_seed(0) })
     }
 
     /// The timing that `schedule` describes, its draws below `key`. Delays above the limit are cut to it.
-    pub fn of_schedule(schedule: Schedule, key: Key) -> Result<Self, UnknownDelay> {
-        let pauses = schedule.pauses.into_boxed_slice();
-        let first = match schedule.first {
-            Delay::Each(list) => Law::Ns(ns(list.first().copied().unwrap_or(0))),
-            other => Law::of(other)?,
-        };
+    pub fn of_schedule(schedule: Schedule, key: Key) -> Result<Self, BadDelay> {
+        let pauses = Pauses { list: schedule.pauses.into_boxed_slice(), rules: schedule.rules };
+        let first = Draw::of(schedule.first)?;
         Ok(match schedule.between {
             Delay::Each(gaps_us) => Self::Explicit(Explicit { first, gaps_us, pauses, key }),
-            between => Self::Formula(Formula { first, between: Law::of(between)?, pauses, key }),
+            between => Self::Formula(Formula { first, between: Draw::of(between)?, pauses, key }),
         })
     }
 
     /// When the next token is due. Each call goes one token further.
     pub fn advance(&self, cursor: &mut TimingCursor) -> Due {
-        let (delay, pauses) = match self {
+        let (delay, pauses, key) = match self {
             Self::Formula(formula) => {
-                let law = if cursor.token == 0 { &formula.first } else { &formula.between };
-                (law.draw(formula.key, cursor.token), &formula.pauses)
+                let draw = if cursor.token == 0 { &formula.first } else { &formula.between };
+                (draw.draw(formula.key, cursor), &formula.pauses, formula.key)
             }
-            Self::Explicit(explicit) if cursor.token == 0 => (explicit.first.draw(explicit.key, 0), &explicit.pauses),
+            Self::Explicit(explicit) if cursor.token == 0 => {
+                (explicit.first.draw(explicit.key, cursor), &explicit.pauses, explicit.key)
+            }
             Self::Explicit(explicit) => {
                 let last = explicit.gaps_us.len().saturating_sub(1);
                 let gap = explicit.gaps_us.get(last.min(cursor.token as usize - 1)).copied().unwrap_or(0);
-                (ns(gap), &explicit.pauses)
+                (ns(gap), &explicit.pauses, explicit.key)
             }
             Self::Replica(ticket) => return Due::Step(*ticket),
         };
         cursor.offset = cursor.offset.saturating_add(delay);
-        while let Some(pause) = pauses.get(cursor.pause as usize).filter(|pause| pause.after_token <= cursor.token) {
+        while let Some(pause) = pauses.list.get(cursor.pause as usize).filter(|pause| pause.after_token <= cursor.token) {
             cursor.offset = cursor.offset.saturating_add(ns(pause.us));
             cursor.pause += 1;
+        }
+        if let Some(rules) = &pauses.rules {
+            cursor.offset = cursor.offset.saturating_add(waiting(rules, key.named("pause"), cursor.token));
         }
         cursor.token += 1;
         Due::At(cursor.offset)
@@ -132,12 +152,29 @@ impl Timing {
             Self::Explicit(Explicit { first, key, .. }) if token == 0 => (first, *key),
             Self::Explicit(_) | Self::Replica(_) => return None,
         };
-        (!matches!(law, Law::Ns(_))).then(|| key.with(token.into()).unit())
+        (!matches!(law, Draw::Ns(_))).then(|| key.with(token.into()).unit())
     }
 }
 
-impl Law {
-    fn of(delay: Delay) -> Result<Self, UnknownDelay> {
+/// What `rules` say of the time after `token`, counted from 1; nothing before the first one.
+fn waiting(rules: &[PauseRule], key: Key, token: u32) -> Nanos {
+    let mut ns: Nanos = 0;
+    for (index, rule) in rules.iter().enumerate().filter(|_| token > 0) {
+        let key = key.with(index as u64).with(token.into());
+        let is_due = match rule.when {
+            PauseWhen::After(after) => after == token,
+            PauseWhen::Every(every) => token.is_multiple_of(every.max(1)),
+            PauseWhen::Rate(rate) => key.unit() < rate,
+        };
+        if is_due {
+            ns = ns.saturating_add(bounded(rule.law.quantile(key.named("length").unit())));
+        }
+    }
+    ns
+}
+
+impl Draw {
+    fn of(delay: Delay) -> Result<Self, BadDelay> {
         Ok(match delay {
             Delay::Us(us) => Self::Ns(ns(us)),
             Delay::Uniform(min, max) => Self::Uniform(ns(min.min(max)), ns(max.max(min))),
@@ -148,69 +185,78 @@ impl Law {
                 Self::LogNormal(LogNormal::of_quantiles(nanos(law.p50_us.into()), nanos(law.p99_us.into()), nanos(cap)))
             }
             Delay::Each(list) => Self::Ns(ns(list.first().copied().unwrap_or(0))),
-            Delay::Other(named) => return Err(UnknownDelay(named.kind)),
+            Delay::Law(drawn) => Self::Law(drawn),
+            Delay::Other(named) => Self::Law(named_law(&named)?.into()),
         })
     }
 
-    fn draw(&self, key: Key, token: u32) -> Nanos {
-        let unit = || key.with(token.into()).unit();
+    /// The delay before the next token.
+    fn draw(&self, key: Key, cursor: &mut TimingCursor) -> Nanos {
+        let unit = || key.with(cursor.token.into()).unit();
         match self {
             Self::Ns(ns) => *ns,
             Self::Uniform(min, max) => min + ((max - min) as f64 * unit()) as Nanos,
             Self::LogNormal(law) => law.quantile(unit()) as Nanos,
+            Self::Law(drawn) => {
+                let mut unit = unit();
+                if drawn.correlation != 0.0 {
+                    cursor.score = resembling(cursor, drawn.correlation, unit);
+                    // A score far out has a share that rounds to 1, which no law has a value for.
+                    unit = normal_cdf(cursor.score).min(1.0 - f64::EPSILON / 2.0);
+                }
+                bounded(drawn.law.quantile(unit) * drawn.factor + f64::from(drawn.extra_us) * 1e3)
+            }
         }
     }
+}
+
+/// The next normal score of an autoregressive series of order one (Box and Jenkins): the last one times `correlation`, and so much of
+/// the fresh draw `unit` that the score stays standard normal. The first gap is drawn afresh.
+fn resembling(cursor: &TimingCursor, correlation: f64, unit: f64) -> f64 {
+    let fresh = normal_quantile(unit);
+    if cursor.token <= 1 {
+        return fresh;
+    }
+    correlation * cursor.score + libm::sqrt(1.0 - correlation * correlation) * fresh
+}
+
+/// The law that a plugin names, with the parameters that a scenario would have. Made once for each text: a plugin names the same few
+/// in every call.
+fn named_law(named: &Named) -> Result<Arc<Law>, BadDelay> {
+    type Known = Cache<(String, String), Arc<Law>>;
+    static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+        let bytes =
+            |(kind, json): &(String, String), _: &Arc<Law>| (kind.len() + json.len() + 256).try_into().unwrap_or(u32::MAX);
+        Cache::builder().max_capacity(NAMED_LAWS_BYTES).weigher(bytes).build()
+    });
+    let key = (named.kind.clone(), named.json.clone());
+    if let Some(law) = KNOWN.get(&key) {
+        return Ok(law);
+    }
+    let bad = |message| BadDelay { kind: named.kind.clone(), message };
+    let Some(kind) = Kind::find(&named.kind) else {
+        let known = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+        return Err(bad(format!("unknown; this version knows {known}")));
+    };
+    let parameters = serde_json::from_str(&named.json).map_err(|error| bad(format!("its parameters are no JSON: {error}")))?;
+    let law = kind.read(&parameters, "", None).map_err(|problems| {
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        bad(said.join("; "))
+    })?;
+    let law = Arc::new(law);
+    KNOWN.insert(key, Arc::clone(&law));
+    Ok(law)
 }
 
 fn ns(us: u32) -> Nanos {
     u64::from(us).min(DELAY_US_MAX) * 1_000
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::behavior::latency;
-
-    fn offsets(schedule: Schedule, count: usize) -> Vec<Nanos> {
-        let timing = Timing::of_schedule(schedule, Key::of_seed(1)).unwrap();
-        let mut cursor = TimingCursor::default();
-        let offset = |due| match due {
-            Due::At(offset) => offset,
-            Due::Step(_) => unreachable!("no replica here"),
-        };
-        (0..count).map(|_| offset(timing.advance(&mut cursor))).collect()
-    }
-
-    #[test]
-    fn deadlines_add_up_without_drift() {
-        let schedule =
-            Schedule { first: Delay::Us(50_000), between: Delay::Us(10_000), pauses: vec![Pause { after_token: 2, us: 5_000 }] };
-        assert_eq!(offsets(schedule, 4), [50_000_000, 60_000_000, 75_000_000, 85_000_000]);
-    }
-
-    #[test]
-    fn an_explicit_list_repeats_its_last_gap() {
-        let schedule = Schedule { first: Delay::Us(1), between: Delay::Each([10, 20].into()), pauses: vec![] };
-        assert_eq!(offsets(schedule, 5), [1_000, 11_000, 31_000, 51_000, 71_000]);
-    }
-
-    #[test]
-    fn gaps_are_drawn_by_token_and_repeat_for_the_same_key() {
-        let law = latency::LogNormal { p50_us: 10_000, p99_us: 40_000, cap_us: 0 };
-        let schedule = || Schedule { first: Delay::Us(0), between: Delay::LogNormal(law), pauses: vec![] };
-        let offsets_a = offsets(schedule(), 1_001);
-        assert_eq!(offsets_a, offsets(schedule(), 1_001));
-        let mut gaps: Vec<_> = offsets_a.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        gaps.sort_unstable();
-        let median_ms = gaps[500] as f64 / 1e6;
-        assert!((8.5..11.5).contains(&median_ms), "median {median_ms}");
-    }
-
-    #[test]
-    fn an_unknown_delay_is_named() {
-        let named = crate::behavior::fault::Named { kind: "weibull".into(), json: String::new() };
-        let schedule = Schedule { first: Delay::Other(named), between: Delay::Us(0), pauses: vec![] };
-        let error = Timing::of_schedule(schedule, Key::of_seed(0)).unwrap_err();
-        assert!(error.to_string().contains("`weibull`"));
-    }
+/// `ns` in whole nanoseconds, at most the longest delay.
+fn bounded(ns: f64) -> Nanos {
+    (ns as Nanos).min(DELAY_US_MAX * 1_000)
 }
+
+#[cfg(test)]
+#[path = "timing_tests.rs"]
+mod tests;

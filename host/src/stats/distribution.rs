@@ -16,6 +16,11 @@ pub fn normal_quantile(p: f64) -> f64 {
     if q < 0.0 { -z } else { z }
 }
 
+/// The share of a standard normal law that lies below `z`; exact in both tails.
+pub fn normal_cdf(z: f64) -> f64 {
+    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
+}
+
 /// A log-normal law, ready to draw from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogNormal {
@@ -86,6 +91,13 @@ mod tests {
             (1e-9, -5.997_807_015_007_687),
         ] {
             assert!((normal_quantile(p) - z).abs() < 1e-12, "{p}: {}", normal_quantile(p));
+        }
+    }
+
+    #[test]
+    fn the_share_below_a_quantile_is_its_probability() {
+        for p in [1e-12, 0.001, 0.3, 0.5, 0.8, 0.999] {
+            assert!((normal_cdf(normal_quantile(p)) / p - 1.0).abs() < 1e-12, "{p}");
         }
     }
 

@@ -1,4 +1,7 @@
-//! Numbers about numbers: [`distribution`] draws from laws, [`histogram`] remembers what was measured in fixed memory.
+//! Numbers about numbers: [`law`] is any law of delays by a uniform draw, on top of [`distribution`] (normal and log-normal) and
+//! [`gamma`]; [`histogram`] remembers what was measured in fixed memory.
 
 pub mod distribution;
+pub mod gamma;
 pub mod histogram;
+pub mod law;

@@ -1,5 +1,64 @@
 //! Every limit with its default and the reason for it. Code that enforces a limit names it from here.
+//!
+//! The macro makes each a constant and an entry of [`ALL`], which `simwright limits` prints: what is written here is what is shown.
+//! A name holds the unit: `BYTES`, `US`, `MS` and `S` for sizes and times, nothing for numbers.
 
+use crate::types::quantity::{show_bytes, show_duration_us};
+
+/// A limit, for lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value, in the unit of [`Limit::unit`].
+    pub value: u64,
+    /// What it bounds, and after a colon why it is this much.
+    pub reason: &'static str,
+}
+
+impl Limit {
+    /// `bytes`, `us`, `ms`, `s`, or nothing for a number of things.
+    pub fn unit(&self) -> &'static str {
+        // `FUEL_PER_US` is fuel and no time.
+        let words = || self.name.split('_').take_while(|word| *word != "PER");
+        let units = [("BYTES", "bytes"), ("US", "us"), ("MS", "ms"), ("S", "s")];
+        units.into_iter().find(|(word, _)| words().any(|own| own == *word)).map_or("", |(_, unit)| unit)
+    }
+
+    /// The value as a person writes it in a scenario: `16MiB`, `20ms`, `1_000`.
+    pub fn shown(&self) -> String {
+        match self.unit() {
+            "bytes" => show_bytes(self.value),
+            "us" => show_duration_us(self.value),
+            "ms" => show_duration_us(self.value * 1_000),
+            "s" => show_duration_us(self.value * 1_000_000),
+            _ => grouped(self.value),
+        }
+    }
+}
+
+/// `1_000_000` for a million.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let group = |(index, digit): (usize, char)| {
+        let separated = index > 0 && (digits.len() - index).is_multiple_of(3);
+        separated.then_some('_').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
+}
+
+macro_rules! limits {
+    ($($(#[doc = $reason:literal])+ pub const $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[doc = $reason])+ pub const $name: $type = $value;)+
+
+        /// Every limit, in the order of this file.
+        pub const ALL: &[Limit] = &[
+            $(Limit { name: stringify!($name), value: $name as u64, reason: concat!($($reason),+) },)+
+        ];
+    };
+}
+
+limits! {
 /// Body of one request, in bytes: the largest that a vendor documents (Anthropic Messages, 32 MB).
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Nesting of a JSON body: serde_json's own bound, which keeps the parser's stack small.
@@ -12,6 +71,16 @@ pub const TOOLS_MAX: usize = 128;
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 /// Any single delay, in microseconds: one hour; a longer one is a mistake.
 pub const DELAY_US_MAX: u64 = 3_600_000_000;
+/// Size of a file of measured delays, in bytes: a million of them with room for other columns.
+pub const DELAY_FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Delays of one empirical law: more change no percentile that anybody reads.
+pub const DELAY_VALUES_MAX: usize = 1_000_000;
+/// Parts of one mixture: more than any mixture that was fitted to a service.
+pub const MIXTURE_PARTS_MAX: usize = 32;
+/// Rules for pauses of one latency model; each is asked after every token.
+pub const PAUSE_RULES_MAX: usize = 32;
+/// Text of the laws that plugins name and that are kept ready, in bytes.
+pub const NAMED_LAWS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Linear memory of one plugin instance, in bytes: a Rust guest needs one or two.
 pub const GUEST_MEMORY_BYTES: usize = 16 * 1024 * 1024;
@@ -162,3 +231,35 @@ pub const DECISIONS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const DECISION_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Size of a decision log, in bytes: a million decisions; what comes after is dropped and counted.
 pub const DECISIONS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_constant_is_in_the_list_with_a_reason() {
+        let written: Vec<&str> = include_str!("limits.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("pub const ")?.split_once(':').map(|(name, _)| name))
+            .filter(|name| *name != "ALL" && !name.starts_with('$'))
+            .collect();
+        assert_eq!(ALL.iter().map(|limit| limit.name).collect::<Vec<_>>(), written);
+        assert!(ALL.iter().all(|limit| limit.value > 0 && limit.reason.trim_end().ends_with('.')));
+        // A long reason goes over two lines, each with its space in front.
+        assert!(ALL.iter().all(|limit| limit.reason.starts_with(' ')));
+    }
+
+    #[test]
+    fn values_are_shown_with_their_units() {
+        let shown = |name: &str| ALL.iter().find(|limit| limit.name == name).map(Limit::shown).expect(name);
+        assert_eq!(shown("BODY_BYTES_MAX"), "32MiB");
+        assert_eq!(shown("GUEST_TIME_US"), "20ms");
+        assert_eq!(shown("DELAY_US_MAX"), "1h");
+        assert_eq!(shown("GUEST_INLINE_US"), "100us");
+        assert_eq!(shown("PLUGIN_BREAKER_WINDOW_MS"), "10s");
+        assert_eq!(shown("DRAIN_S"), "25s");
+        assert_eq!(shown("GUEST_FUEL_PER_US"), "1_000");
+        assert_eq!(shown("OUTPUT_TOKENS_MAX"), "1_000_000");
+    }
+}

@@ -49,6 +49,24 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     Ok((number * bytes_per_unit).round() as u64)
 }
 
+/// `us` as [`parse_duration_us`] reads it, in the largest unit that it is a whole number of: `20ms`, `1h`.
+pub fn show_duration_us(us: u64) -> String {
+    let units = [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
+    match units.into_iter().find(|(size, _)| us >= *size && us % size == 0) {
+        Some((size, unit)) => format!("{}{unit}", us / size),
+        None => format!("{us}us"),
+    }
+}
+
+/// `bytes` as [`parse_bytes`] reads it, in the largest unit that it is a whole number of: `16MiB`.
+pub fn show_bytes(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(size, _)| bytes >= *size && bytes % size == 0) {
+        Some((size, unit)) => format!("{}{unit}", bytes / size),
+        None => format!("{bytes}B"),
+    }
+}
+
 fn split<'a>(text: &'a str, what: &str, example: &str) -> Result<(f64, &'a str), String> {
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | '_'))).unwrap_or(text.len());
@@ -71,6 +89,16 @@ mod tests {
         assert!(parse_duration_us("20").unwrap_err().contains("no unit"));
         assert!(parse_duration_us("-1s").unwrap_err().contains("negative"));
         assert!(parse_duration_us("fast").unwrap_err().contains("not a duration"));
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for us in [0, 1, 999, 1_000, 1_500, 20_000, 60_000_000, 90_000_000, 3_600_000_000] {
+            assert_eq!(parse_duration_us(&show_duration_us(us)), Ok(us));
+        }
+        for bytes in [0, 1, 1_000, 1_024, 1_536, 16 << 20, 3 << 30] {
+            assert_eq!(parse_bytes(&show_bytes(bytes)), Ok(bytes));
+        }
     }
 
     #[test]

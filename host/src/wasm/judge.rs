@@ -100,7 +100,7 @@ fn position(given: fault::Position) -> Result<Position, BadAnswer> {
 pub(super) fn schedule(given: latency::Schedule) -> Result<Schedule, BadAnswer> {
     // Most schedules have no pauses, and an empty list needs none of what follows.
     let pauses = if given.pauses.is_empty() { Vec::new() } else { pauses(given.pauses)? };
-    Ok(Schedule { first: delay("first", given.first)?, between: delay("between", given.between)?, pauses })
+    Ok(Schedule { first: delay("first", given.first)?, between: delay("between", given.between)?, pauses, rules: None })
 }
 
 fn pauses(given: Vec<latency::Pause>) -> Result<Vec<Pause>, BadAnswer> {
@@ -264,7 +264,7 @@ mod tests {
             Delay::Us(us) | Delay::Uniform(_, us) => *us,
             Delay::LogNormal(law) => law.p99_us.max(law.cap_us),
             Delay::Each(list) => list.iter().copied().max().unwrap_or(u32::MAX),
-            Delay::Other(_) => 0,
+            Delay::Law(_) | Delay::Other(_) => 0,
         }
     }
 

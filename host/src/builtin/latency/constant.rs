@@ -13,6 +13,7 @@ use crate::behavior::latency::{Delay, Latency, Schedule};
 use crate::builtin::latency::delay_us;
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
+use crate::types::schema;
 
 /// Makes [`Constant`].
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,13 @@ pub struct Make;
 impl Maker<dyn Latency> for Make {
     fn summary(&self) -> &str {
         "the same delay before every token: `first`, then `between`"
+    }
+
+    fn schema(&self) -> Value {
+        schema::object([
+            ("first", schema::duration("From the request to the first token.")),
+            ("between", schema::duration("From one token to the next.")),
+        ])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Latency>, Vec<Problem>> {
@@ -43,7 +51,7 @@ pub struct Constant {
 
 impl Latency for Constant {
     fn plan(&self, _call: &Call<'_>, _output_tokens: u32) -> Result<Schedule, BehaviorError> {
-        Ok(Schedule { first: Delay::Us(self.first_us), between: Delay::Us(self.between_us), pauses: Vec::new() })
+        Ok(Schedule { first: Delay::Us(self.first_us), between: Delay::Us(self.between_us), pauses: Vec::new(), rules: None })
     }
 }
 
@@ -59,7 +67,7 @@ mod tests {
         let model = Make.make(&json!({"first": "350ms", "between": "20ms"}), &Setting::default()).expect("good options");
         let request = Arc::new(testing::request("hi"));
         let schedule = model.plan(&testing::call(&request, 1), 10).expect("a schedule");
-        assert_eq!(schedule, Schedule { first: Delay::Us(350_000), between: Delay::Us(20_000), pauses: Vec::new() });
+        assert_eq!(schedule, Schedule { first: Delay::Us(350_000), between: Delay::Us(20_000), pauses: Vec::new(), rules: None });
     }
 
     #[test]
