@@ -86,7 +86,7 @@ pub fn pick(
 ) -> Option<usize> {
     let seen = facts.seen(&generation.scenario, generation.seed, request, draws);
     let key = seen.key.named("entry");
-    generation.scenario.find(&request.model, |entry, when| {
+    generation.scenario.find_if(&request.model, |entry, when| {
         when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) })
     })
 }
