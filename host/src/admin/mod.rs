@@ -1,7 +1,8 @@
-//! The admin door: health, readiness and metrics, on a listener of its own that stays reachable when the data door is busy.
+//! The admin door: health, readiness, metrics, and what operators do by hand ([`phases`], [`incidents`]), on a listener of its own
+//! that stays reachable when the data door is busy.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
-//! rebinds its name to 127.0.0.1 gets nothing.
+//! rebinds its name to 127.0.0.1 gets nothing. Nor does a page that sends its requests here: they carry its `Origin`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,10 +19,15 @@ use http::{HeaderValue, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::connection::builder;
+use crate::engine::Engine;
 use crate::types::limits::KEEP_ALIVE_IDLE_S;
+
+mod incidents;
+mod phases;
 
 /// A running admin door.
 pub struct Admin {
@@ -33,15 +39,16 @@ pub struct Admin {
 struct Shared {
     ready: Arc<AtomicBool>,
     metrics: &'static PrometheusHandle,
+    engine: Arc<Engine>,
 }
 
 impl Admin {
     /// Serves on `listener`, which must be bound to loopback, from a thread of its own.
-    pub fn start(listener: std::net::TcpListener, metrics: &'static PrometheusHandle) -> io::Result<Self> {
+    pub fn start(listener: std::net::TcpListener, metrics: &'static PrometheusHandle, engine: Arc<Engine>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let ready = Arc::new(AtomicBool::new(false));
-        let router = router(Shared { ready: Arc::clone(&ready), metrics });
+        let router = router(Shared { ready: Arc::clone(&ready), metrics, engine });
         std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let served = runtime.and_then(|runtime| runtime.block_on(serve(listener, router, metrics)));
@@ -68,6 +75,9 @@ fn router(shared: Shared) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
+        .merge(phases::routes())
+        .merge(incidents::routes())
+        .layer(middleware::from_fn(no_foreign_pages))
         .layer(middleware::from_fn(loopback_names_only))
         .with_state(shared)
 }
@@ -81,10 +91,34 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
+    shared.engine.refresh();
     let mut response = Response::new(Body::from(shared.metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
+}
+
+/// `value` as an answer with `status`.
+fn answer(status: u16, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{value:#}\n")));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Says why something cannot be done.
+fn refusal(status: u16, message: &str) -> Response<Body> {
+    answer(status, &json!({ "error": message }))
+}
+
+/// A browser names the page that a request comes from; only pages of this machine may ask.
+async fn no_foreign_pages(request: Request, next: Next) -> Response<Body> {
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return next.run(request).await };
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    if host.is_some_and(is_loopback_name) {
+        return next.run(request).await;
+    }
+    refusal(403, "the admin door answers to pages of this machine only")
 }
 
 async fn loopback_names_only(request: Request, next: Next) -> Response<Body> {

@@ -132,7 +132,7 @@ impl App {
         let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
         // Both before either is served: an address that is taken leaves no door half open.
         let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
-        let admin = Admin::start(inner, handle)?;
+        let admin = Admin::start(inner, handle, Arc::clone(&engine))?;
         let server = Server::start(Arc::clone(&engine), outer, workers)?;
         let _ = shared.engine.set(Arc::clone(&engine));
         drop(turn);

@@ -15,6 +15,8 @@ use crate::types::usage::Usage;
 #[derive(Default)]
 pub struct Measures {
     models: Mutex<HashMap<String, Arc<ModelMeasure>>>,
+    /// Every phase and incident that was ever shown, with its gauge: one that a reload took away must go down to 0.
+    situation: Mutex<HashMap<(&'static str, String), Gauge>>,
 }
 
 impl Measures {
@@ -22,6 +24,21 @@ impl Measures {
     pub fn of_model(&self, name: &str) -> Arc<ModelMeasure> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(models.entry(name.to_owned()).or_insert_with(|| Arc::new(ModelMeasure::of(name))))
+    }
+
+    /// Shows the running `phase`, and each incident with its strength.
+    pub fn situation<'a>(&self, phase: Option<&'a str>, incidents: impl Iterator<Item = (&'a str, f64)>) {
+        let mut shown = self.situation.lock().unwrap_or_else(PoisonError::into_inner);
+        let phase = phase.map(|name| (metrics::PHASE, "phase", name, 1.0));
+        let incidents = incidents.map(|(name, strength)| (metrics::INCIDENT, "incident", name, strength));
+        let now: Vec<_> = phase.into_iter().chain(incidents).collect();
+        for (metric, label, name, _) in &now {
+            shown.entry((metric, (*name).to_owned())).or_insert_with(|| metrics::gauge(metric, &[(label, name)]));
+        }
+        for ((metric, name), gauge) in shown.iter() {
+            let of = now.iter().find(|(known, _, other, _)| known == metric && other == name);
+            gauge.set(of.map_or(0.0, |(_, _, _, value)| *value));
+        }
     }
 }
 

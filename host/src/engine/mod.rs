@@ -24,6 +24,7 @@ use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::timeline::strength;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
@@ -124,6 +125,18 @@ impl Engine {
         self.running.store(Arc::new(Running::of(generation, situation, &self.measures)));
     }
 
+    /// Brings the gauges that change with the time alone to what they are now.
+    pub fn refresh(&self) {
+        let running = self.running.load();
+        let (scenario, situation) = (&running.generation.scenario, &running.situation);
+        let phase = situation.phase(scenario, self.clock.now());
+        let name = phase.and_then(|now| Some(scenario.phases.as_ref()?.line.get(now.phase)?.name.as_str()));
+        let incidents = scenario.incidents.iter().enumerate();
+        let strengths = incidents
+            .map(|(index, incident)| (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index))));
+        self.measures.situation(name, strengths);
+    }
+
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
     ///
     /// The playback is boxed because it is handed on several times before it rests in a body.
@@ -132,7 +145,7 @@ impl Engine {
         let generation = &running.generation;
         let unknown = || unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
-        generation.scenario.find(&request.model, |_, _| true).ok_or_else(unknown)?;
+        generation.scenario.find(&request.model).ok_or_else(unknown)?;
         let mut facts = self.facts(&running, &request, origin);
         let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];

@@ -84,6 +84,14 @@ impl Situation {
         Some(self.timeline().look(phases, now))
     }
 
+    /// The phase at `now`, without a request.
+    pub fn phase(&self, scenario: &Scenario, now: Nanos) -> Option<PhaseNow> {
+        match self.look(scenario, now)? {
+            Progress::In(now) => Some(now),
+            Progress::Waiting | Progress::Over => None,
+        }
+    }
+
     /// The incidents that a request meets in `phase`; draws below `events`.
     pub fn applying(&self, scenario: &Scenario, phase: Option<PhaseNow>, events: Key) -> IncidentSet {
         applying(scenario, phase, |incident| self.by_hand(incident), events, None)

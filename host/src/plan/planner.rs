@@ -89,7 +89,7 @@ pub fn pick(
     let key = seen.key.named("entry");
     generation
         .scenario
-        .find(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
+        .find_if(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
 }
 
 /// Decides what will happen to `request`, which model entry `model` answers.

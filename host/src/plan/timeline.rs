@@ -173,8 +173,18 @@ fn after(phases: &Phases, stay: Stay, end: Nanos) -> State {
     }
 }
 
-/// The incidents of `scenario` that a request meets in the phase `phase`. Each applies with the probability of its strength: what an
-/// operator set (`by_hand`), else the greater of what `active:` and the phase say. The draw is keyed by the incident's name below
+/// How strong the incident `incident` of `scenario` is in the phase `phase`, 0 to 1: what an operator set (`by_hand`), else the greater
+/// of what `active:` and the phase say.
+pub fn strength(scenario: &Scenario, incident: usize, phase: Option<PhaseNow>, by_hand: Option<f64>) -> f64 {
+    by_hand.unwrap_or_else(|| {
+        let always = if scenario.active.has(incident) { 1.0 } else { 0.0 };
+        let said = phase.and_then(|now| Some((scenario.phases.as_ref()?.line.get(now.phase)?, now.strength)));
+        said.filter(|(phase, _)| phase.incidents.has(incident)).map_or(always, |(_, strength)| strength.max(always))
+    })
+}
+
+/// The incidents of `scenario` that a request meets in the phase `phase`. Each applies with the probability of its [`strength`], given
+/// what operators set (`by_hand`). The draw is keyed by the incident's name below
 /// `events`, so that ramps reach plugins and native behaviours alike, and an attempt that met an incident meets it in every run.
 pub fn applying(
     scenario: &Scenario,
@@ -183,12 +193,9 @@ pub fn applying(
     events: Key,
     draws: Option<&Draws>,
 ) -> IncidentSet {
-    let of_phase = phase.and_then(|now| Some((scenario.phases.as_ref()?.line.get(now.phase)?.incidents, now.strength)));
-    let (in_phase, phase_strength) = of_phase.unwrap_or_default();
     let mut met = IncidentSet::default();
     for (index, incident) in scenario.incidents.iter().enumerate() {
-        let said = if scenario.active.has(index) { 1.0 } else { 0.0 };
-        let strength = by_hand(index).unwrap_or_else(|| if in_phase.has(index) { phase_strength.max(said) } else { said });
+        let strength = strength(scenario, index, phase, by_hand(index));
         if strength <= 0.0 {
             continue;
         }

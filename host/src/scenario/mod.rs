@@ -62,9 +62,15 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The index in `models` of the entry that answers for `name`: the first that matches and of which `takes` says so; asked are only
-    /// those with conditions. `None` means that no vendor has this model, a 404.
-    pub fn find(&self, name: &str, takes: impl Fn(usize, &When) -> bool) -> Option<usize> {
+    /// The index in `models` of the first entry that matches `name`, whatever its conditions. `None` means that no vendor has this
+    /// model, a 404.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.find(name, |_| true)
+    }
+
+    /// The index of the entry that answers for `name`: the first that matches and of which `takes` says so. Asked are only those with
+    /// conditions.
+    pub fn find_if(&self, name: &str, takes: impl Fn(usize, &When) -> bool) -> Option<usize> {
         self.index.find(name, |entry| self.models[entry].when.as_ref().is_none_or(|when| takes(entry, when)))
     }
 

@@ -67,11 +67,11 @@ mod tests {
         assert_eq!(scenario.name, "default");
         for (index, model) in scenario.models.iter().enumerate() {
             for name in &model.list {
-                assert_eq!(scenario.find(name, |_, _| true), Some(index), "{name}");
+                assert_eq!(scenario.find(name), Some(index), "{name}");
             }
         }
         for unknown in ["", "gpt5", "my-model", "no-such-model"] {
-            assert_eq!(scenario.find(unknown, |_, _| true), None, "{unknown}");
+            assert_eq!(scenario.find(unknown), None, "{unknown}");
         }
     }
 

@@ -38,6 +38,10 @@ pub const PLUGIN_COUNTS: &str = "simwright_plugin_counts_total";
 pub const FALLBACKS: &str = "simwright_fallbacks_total";
 /// Generations alive: the running one and those that streams still hold.
 pub const GENERATIONS: &str = "simwright_generations_alive";
+/// 1 for the phase of the time line that runs, by `phase`.
+pub const PHASE: &str = "simwright_phase";
+/// How strong an incident is, 0 to 1, by `incident`.
+pub const INCIDENT: &str = "simwright_incident_strength";
 /// Reloads, by `outcome` (`applied`, `refused`, `unchanged`).
 pub const RELOADS: &str = "simwright_reloads_total";
 /// How late bytes reached the socket after the plan's deadline.
@@ -99,6 +103,8 @@ fn describe() {
     describe_counter!(PLUGIN_COUNTS, "Counters that plugins keep.");
     describe_counter!(FALLBACKS, "Calls that a fallback answered.");
     describe_gauge!(GENERATIONS, "Generations alive.");
+    describe_gauge!(PHASE, "1 for the phase that runs.");
+    describe_gauge!(INCIDENT, "Share of the requests to which an incident applies.");
     describe_counter!(RELOADS, "Reloads by outcome.");
     describe_histogram!(LATENESS, Unit::Seconds, "Time from a token's deadline to the write of its bytes.");
     describe_counter!(DECISIONS_DROPPED, "Decisions that the decision log had no room for.");

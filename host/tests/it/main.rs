@@ -25,6 +25,8 @@ mod plugins;
 mod readme;
 /// New generations under load.
 mod reload;
+/// Conditions, scripts, incidents and phases, as clients and operators meet them.
+mod scenario_language;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.

@@ -28,7 +28,7 @@ fn an_entry_with_conditions_takes_nothing_from_those_below_it() {
          \x20 - { match: [gpt-*], list: [gpt-4o] }\n",
     );
     assert!(scenario.models[0].list.is_empty());
-    let found = |taker: Option<usize>| scenario.find("gpt-4o", |entry, _| Some(entry) == taker);
+    let found = |taker: Option<usize>| scenario.find_if("gpt-4o", |entry, _| Some(entry) == taker);
     assert_eq!((found(Some(0)), found(Some(1)), found(None)), (Some(0), Some(1), Some(2)));
 }
 

@@ -33,8 +33,8 @@ fn a_line_per_model_is_enough() {
     assert_eq!(claude.list, ["haiku"]);
     assert_eq!((gpt.context_window, gpt.max_output_tokens), (128_000, 16_384));
     assert_eq!((gpt.latency[0].name.as_str(), gpt.reply[0].name.as_str(), gpt.faults.len()), ("log-normal", "text", 0));
-    assert_eq!(scenario.find("claude-x", |_, _| true), Some(1));
-    assert_eq!(scenario.find("gpt-4", |_, _| true), None);
+    assert_eq!(scenario.find("claude-x"), Some(1));
+    assert_eq!(scenario.find("gpt-4"), None);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn there_can_be_many_models_but_not_any_number() {
         let entries: String = (0..models).map(|number| format!("  - match: m{number}\n")).collect();
         format!("simwright: 1\nmodels:\n{entries}")
     };
-    assert_eq!(scenario(&text(1_000)).find("m999", |_, _| true), Some(999));
+    assert_eq!(scenario(&text(1_000)).find("m999"), Some(999));
     assert!(mistakes(&text(1_001))[0].contains("1001 entries"));
 }
 
