@@ -2,7 +2,8 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw.
+//! [`identity`] says who a request is and names every draw. [`verdict`] says where a fault strikes; `altered` and `violation` do what a
+//! fault does to the reply itself.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::plan::timing::Timing;
 use crate::plan::verdict::Outcome;
 use crate::types::usage::Usage;
 
+mod altered;
 pub mod build;
 pub mod generation;
 pub mod identity;
@@ -21,6 +23,7 @@ pub mod realise;
 pub mod reply;
 pub mod timing;
 pub mod verdict;
+mod violation;
 
 /// The phases of planning in which behaviours are asked, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +56,8 @@ pub struct Plan {
     pub timing: Timing,
     /// What it costs.
     pub usage: Usage,
+    /// What the client is told that it costs: the same, unless a fault makes it wrong.
+    pub told: Usage,
     /// Behaviours whose fallback had to answer: `fault`, `responder`, `latency`.
     pub fallbacks: Vec<&'static str>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::clock::Nanos;
+use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Model, Slot};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
@@ -44,6 +45,7 @@ pub fn plan(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, 
         reply: Reply::default(),
         timing: Timing::immediate(),
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
+        told: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
     if let Err(refusal) = decide(&mut plan, request, facts) {
@@ -81,6 +83,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     plan.last_asked = Some(Phase::Fault);
     let (verdict, struck) = judge(model, &mut call, events, &mut plan.fallbacks)?;
     plan.struck = struck;
+    let struck_seed = call.seed;
     let unplayable =
         |error: Unplayable| failed("fault", struck.map_or("", |struck| &model.faults[struck].name), &error.to_string());
     if leaves_nothing(&verdict) {
@@ -96,6 +99,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
         Refused::Responder(message) => failed("responder", &model.reply.name, &message),
     })?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
+    plan.told = plan.usage;
 
     plan.last_asked = Some(Phase::Latency);
     let steps = plan.reply.steps();
@@ -105,6 +109,8 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     plan.timing = Timing::of_schedule(schedule, key.named("gap"))
         .map_err(|error| failed("latency", &model.latency.name, &error.to_string()))?;
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
+    call.seed = struck_seed;
+    alter(plan, &call);
     Ok(())
 }
 
