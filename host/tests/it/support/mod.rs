@@ -1,9 +1,10 @@
 //! One door for all tests: [`host::TestHost`] starts the real server, [`client`] speaks to it byte by byte and [`h2_client`] frame by
-//! frame. [`guests`] builds components, [`readme`] reads what the READMEs promise.
+//! frame. [`observed`] says in words what came. [`guests`] builds components, [`readme`] reads what the READMEs promise.
 
 pub mod client;
 pub mod guests;
 pub mod h2_client;
 pub mod host;
+pub mod observed;
 pub mod readme;
 pub mod stream;
