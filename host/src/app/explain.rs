@@ -137,6 +137,8 @@ fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
     tokens.push(Step { at, what: What::Interrupt(interrupt.action.kind()) });
     if let Action::Stall(stall) = interrupt.action {
         after.iter_mut().for_each(|step| step.at = step.at.saturating_add(stall.as_nanos() as u64));
+    }
+    if !interrupt.action.ends_the_reply() {
         tokens.append(&mut after);
     }
     tokens

@@ -8,6 +8,7 @@ pub mod call;
 pub mod catalog;
 pub mod fault;
 pub mod latency;
+pub mod position;
 pub mod responder;
 pub mod tokenizer;
 pub mod writer;

@@ -63,7 +63,11 @@ mod tests {
         let latency =
             ["constant", "delays", "empirical", "exponential", "gamma", "log-normal", "mixture", "pareto", "uniform", "weibull"];
         assert_eq!(catalog.latency.keys().collect::<Vec<_>>(), latency);
-        assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), ["cut", "error-event", "hang", "http-error", "none", "stall"]);
+        let mut faults = vec!["content-filter", "context-length", "cut", "drip", "error-event", "hang", "http-error", "length"];
+        faults.extend(["none", "refusal", "reset", "stall"]);
+        faults.extend(fault::damage::TABLE.map(|(damage, _)| damage.name()));
+        faults.sort_unstable();
+        assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), faults);
         assert_eq!(catalog.responder.keys().collect::<Vec<_>>(), ["echo", "fixed", "text"]);
         assert_eq!(catalog.styles.keys().collect::<Vec<_>>(), ["", "list", "prose"]);
         assert_eq!(catalog.tokenizers.keys().collect::<Vec<_>>(), ["estimate", "exact"]);

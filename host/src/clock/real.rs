@@ -10,19 +10,24 @@ use crate::clock::{Clock, Nanos};
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
     start: Instant,
-    epoch_unix_s: u64,
+    epoch_unix_ms: u64,
 }
 
 impl RealClock {
     /// A run that begins now.
     pub fn start() -> Self {
-        let epoch_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { start: Instant::now(), epoch_unix_s }
+        let epoch_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        Self { start: Instant::now(), epoch_unix_ms }
+    }
+
+    /// Unix time in milliseconds of the moment `at`.
+    pub fn unix_ms(&self, at: Nanos) -> u64 {
+        self.epoch_unix_ms + at / 1_000_000
     }
 
     /// A clock that says of its run what another one's said: that it began at `epoch_unix_s`.
     pub fn of_run(epoch_unix_s: u64) -> Self {
-        Self { start: Instant::now(), epoch_unix_s }
+        Self { start: Instant::now(), epoch_unix_ms: epoch_unix_s.saturating_mul(1_000) }
     }
 
     /// The standard library's view of `at`, for its waiting functions.
@@ -37,7 +42,7 @@ impl Clock for RealClock {
     }
 
     fn epoch_unix_s(&self) -> u64 {
-        self.epoch_unix_s
+        self.epoch_unix_ms / 1_000
     }
 }
 

@@ -1,7 +1,7 @@
 //! Vendors' wire formats: pure functions between JSON and the neutral [`crate::types`]. No server, no clock, no randomness.
 //!
 //! A dialect is a folder; the [`Dialect`] trait is all that the doors know of it. Streams are rendered one event at a time by
-//! splicing bytes around the one text that differs: nothing is serialised per token.
+//! splicing bytes around the one text that differs: nothing is serialised per token. [`spoil`] breaks what they render, for all alike.
 
 use std::fmt;
 
@@ -14,6 +14,7 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::{Request, StreamOptions};
 
 pub mod openai;
+pub mod spoil;
 
 /// One vendor's wire format for conversations.
 pub trait Dialect: Send + Sync {

@@ -18,6 +18,12 @@ pub trait Stage {
     fn due(&mut self, due: Nanos);
     /// The next event.
     fn event(&mut self, event: &StreamEvent<'_>);
+    /// The planned damage strikes from here on, after so many steps. What it does is the stage's business: it is done to bytes.
+    fn strike(&mut self, step: u32);
+    /// Has a damage made an end, so that nothing more comes?
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// What comes next.
@@ -65,6 +71,8 @@ impl Playback {
         }
         plan.fallbacks.iter().for_each(|behaviour| active.fallback(behaviour));
         let interrupt = match &plan.outcome {
+            // What these do has been planned, or is done to bytes by those who make them.
+            Outcome::Interrupt(Interrupt { action: Action::Drip(_) | Action::Finish(_), .. }) => None,
             Outcome::Interrupt(interrupt) => Some(interrupt.clone()),
             Outcome::Answer | Outcome::Refuse(_) => None,
         };
@@ -112,7 +120,9 @@ impl Playback {
 
     /// When the reply's head leaves: with the first token, or with what happens before it.
     pub fn head_due(&self) -> Nanos {
-        self.interrupt_due().map_or(self.next, |due| due.min(self.next))
+        // Damage is done to what comes anyway, and sends nothing itself.
+        let is_damage = self.interrupt.as_ref().is_some_and(|interrupt| matches!(interrupt.action, Action::Damage(_)));
+        self.interrupt_due().filter(|_| !is_damage).map_or(self.next, |due| due.min(self.next))
     }
 
     /// Gives everything that is due at `now` to `stage`.
@@ -140,7 +150,7 @@ impl Playback {
             for _ in self.step..self.steps {
                 self.read_step(stage);
             }
-            stage.event(&StreamEvent::Usage(self.plan.usage));
+            stage.event(&StreamEvent::Usage(self.plan.told));
             stage.event(&StreamEvent::End);
         }
         (self.newest, ending)
@@ -176,7 +186,7 @@ impl Playback {
             if self.step == self.steps {
                 // After the last token the end is due at once, unless a stall has come between.
                 self.newest = self.next;
-                stage.event(&StreamEvent::Usage(self.plan.usage));
+                stage.event(&StreamEvent::Usage(self.plan.told));
                 stage.event(&StreamEvent::End);
                 return Moment::Done(Ending::Complete);
             }
@@ -187,6 +197,9 @@ impl Playback {
             }
             self.step += 1;
             self.newest = self.next;
+            if stage.is_over() {
+                return Moment::Done(Ending::Complete);
+            }
             if self.step < self.steps {
                 self.find_next();
             }
@@ -201,6 +214,11 @@ impl Playback {
                 self.stall(stall.as_nanos() as Nanos);
                 return None;
             }
+            Action::Damage(_) => {
+                stage.strike(self.step);
+                return None;
+            }
+            Action::Drip(_) | Action::Finish(_) => return None,
             Action::Hang(_) => Ending::Cut(Cut::Close),
             Action::Cut(cut) => Ending::Cut(cut),
             Action::ErrorEvent(message) => {

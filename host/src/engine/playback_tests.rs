@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::behavior::catalog::Catalog;
-use crate::behavior::fault::{Position, Verdict};
+use crate::behavior::fault::{Damage, Position, Verdict};
 use crate::builtin;
 use crate::builtin::testing;
 use crate::engine::measure::Measures;
@@ -61,6 +61,8 @@ struct Notes {
     due: Nanos,
     now: Nanos,
     lines: Vec<(Nanos, String)>,
+    /// The line after which it is over.
+    over_after: Option<&'static str>,
 }
 
 impl Stage for Notes {
@@ -81,6 +83,14 @@ impl Stage for Notes {
             other => panic!("not planned: {other:?}"),
         };
         self.lines.push((self.due, line));
+    }
+
+    fn strike(&mut self, step: u32) {
+        self.lines.push((self.due, format!("struck after {step}")));
+    }
+
+    fn is_over(&self) -> bool {
+        self.over_after.is_some_and(|text| self.lines.iter().any(|(_, line)| line == text))
     }
 }
 
@@ -192,6 +202,30 @@ fn a_reply_that_is_complete_before_its_interrupt_escapes_it() {
 }
 
 #[test]
+fn damage_strikes_between_two_tokens_and_moves_nothing() {
+    for (position, step) in [(Position::Token(4), 4), (Position::AfterMs(45), 4), (Position::Start, 0), (Position::Share(1.0), 9)]
+    {
+        let (lines, ending, now) = played(Verdict::Damage(Damage::DuplicateChunk, position), ARRIVAL);
+        let (struck, rest): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(_, line)| line.starts_with("struck"));
+        assert_eq!(rest, ended(expected(10, usual_ms)), "{position:?}");
+        assert_eq!(struck.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), [format!("struck after {step}")]);
+        assert_eq!((ending, now), (Ending::Complete, ARRIVAL + 100 * MS), "{position:?}");
+    }
+    // The head leaves with the first token, although the damage is there from the beginning.
+    assert_eq!(playback(Verdict::Damage(Damage::MissingEnd, Position::Start)).head_due(), ARRIVAL + 10 * MS);
+}
+
+#[test]
+fn a_stage_on_which_it_is_over_gets_nothing_more() {
+    let mut playback = playback(Verdict::Damage(Damage::TruncatedJson, Position::Token(3)));
+    let mut notes = Notes { now: Nanos::MAX, over_after: Some(TOKENS[3]), ..Notes::default() };
+    assert_eq!(playback.play(Nanos::MAX, &mut notes), Moment::Done(Ending::Complete));
+    let texts: Vec<_> = notes.lines.iter().map(|(_, line)| line.as_str()).filter(|line| TOKENS.contains(line)).collect();
+    assert_eq!(texts, TOKENS[..4]);
+    assert_eq!(notes.lines.last().map(|(_, line)| line.as_str()), Some(TOKENS[3]));
+}
+
+#[test]
 fn a_playback_that_is_over_gives_nothing_more() {
     let mut playback = playback(Verdict::Cut(Cut::Reset, Position::Token(4)));
     let mut notes = Notes { now: Nanos::MAX, ..Notes::default() };
@@ -226,12 +260,13 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         (0.0_f32..=1.0).prop_map(Position::Share),
         (0_u32..130).prop_map(Position::AfterMs),
     ];
-    (0_u8..6, position, 0_u32..60).prop_map(|(kind, position, ms)| match kind {
+    (0_u8..7, position, 0_u32..60).prop_map(|(kind, position, ms)| match kind {
         0 => Verdict::Pass,
         1 => Verdict::Cut(Cut::Reset, position),
         2 => Verdict::Cut(Cut::Close, position),
         3 => Verdict::Cut(Cut::End, position),
         4 => Verdict::Stall(ms, position),
+        5 => Verdict::Damage(Damage::SwapChunks, position),
         _ => Verdict::ErrorEvent("lost".to_owned(), position),
     })
 }

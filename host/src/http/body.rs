@@ -11,8 +11,10 @@ use crate::behavior::fault::Cut;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
 use crate::dialect::StreamRenderer;
+use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;
 use crate::engine::playback::{Ending, Moment, Playback, Stage};
+use crate::http::drip::DrippedBody;
 use crate::http::wire::WireState;
 use crate::types::reply::StreamEvent;
 
@@ -58,6 +60,8 @@ pub enum ReplyBody {
     Whole(WholeBody),
     /// A stream; boxed, because it is large and the others wait beside it.
     Stream(Box<StreamBody>),
+    /// Any of them, drop by drop.
+    Dripped(Box<DrippedBody>),
 }
 
 impl Body for ReplyBody {
@@ -70,6 +74,7 @@ impl Body for ReplyBody {
             Self::Plain(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Whole(body) => Pin::new(body).poll_frame(context),
             Self::Stream(body) => Pin::new(&mut **body).poll_frame(context),
+            Self::Dripped(body) => Pin::new(&mut **body).poll_frame(context),
         }
     }
 
@@ -78,6 +83,7 @@ impl Body for ReplyBody {
             Self::Plain(bytes) => bytes.is_empty(),
             Self::Whole(body) => body.is_end_stream(),
             Self::Stream(body) => body.is_end_stream(),
+            Self::Dripped(body) => body.is_end_stream(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Body for ReplyBody {
             Self::Plain(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Whole(body) => body.size_hint(),
             Self::Stream(body) => body.size_hint(),
+            Self::Dripped(body) => body.size_hint(),
         }
     }
 }
@@ -150,6 +157,10 @@ pub struct StreamBody {
     clock: RealClock,
     last_bytes: LastBytes,
     ended: bool,
+    /// Does damage to what is rendered; boxed, because hardly any stream has one.
+    spoiler: Option<Box<Spoiler>>,
+    /// Do its bytes leave when they are handed over? If not, when they leave says nothing about the simulator.
+    is_measured: bool,
 }
 
 impl StreamBody {
@@ -162,7 +173,20 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        Self { playback, renderer, sleep, connection, clock, last_bytes: LastBytes::of(cut_by), ended: false }
+        let (last_bytes, spoiler) = (LastBytes::of(cut_by), None);
+        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, is_measured: true }
+    }
+
+    /// The same with `spoiler`, if there is one.
+    pub fn spoilt_by(mut self, spoiler: Option<Spoiler>) -> Self {
+        self.spoiler = spoiler.map(Box::new);
+        self
+    }
+
+    /// The same without a measure of when its bytes leave, if `unmeasured`.
+    pub fn unmeasured(mut self, unmeasured: bool) -> Self {
+        self.is_measured = !unmeasured;
+        self
     }
 }
 
@@ -177,7 +201,9 @@ impl Body for StreamBody {
         }
         loop {
             let now = this.clock.now();
-            let mut page = Page { renderer: &mut *this.renderer, out: BytesMut::new(), wire: this.connection.wire() };
+            let wire = this.is_measured.then_some(&**this.connection.wire());
+            let spoiler = this.spoiler.as_deref_mut();
+            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire };
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
             if !out.is_empty() {
@@ -214,17 +240,35 @@ pub fn stream_reset(cut: Cut) -> h2::Error {
 /// Renders events into one frame and marks their tokens.
 struct Page<'a> {
     renderer: &'a mut dyn StreamRenderer,
+    spoiler: Option<&'a mut Spoiler>,
     out: BytesMut,
-    wire: &'a WireState,
+    /// Where tokens are marked, if they are.
+    wire: Option<&'a WireState>,
 }
 
 impl Stage for Page<'_> {
     fn due(&mut self, due: u64) {
-        self.wire.mark(due, 1);
+        let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
+        if let Some(wire) = self.wire.filter(|_| !is_withheld) {
+            wire.mark(due, 1);
+        }
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {
-        self.renderer.event(event, &mut self.out);
+        match &mut self.spoiler {
+            None => self.renderer.event(event, &mut self.out),
+            Some(spoiler) => spoiler.event(self.renderer, event, &mut self.out),
+        }
+    }
+
+    fn strike(&mut self, _step: u32) {
+        if let Some(spoiler) = &mut self.spoiler {
+            spoiler.strike();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.spoiler.as_ref().is_some_and(|spoiler| spoiler.is_over())
     }
 }
 
@@ -238,7 +282,8 @@ pub struct WholeBody {
     sleep: Sleep,
     connection: InFlight,
     clock: RealClock,
-    due: u64,
+    /// When it is due, if that is measured.
+    due: Option<u64>,
 }
 
 impl WholeBody {
@@ -246,7 +291,13 @@ impl WholeBody {
     pub fn new(bytes: Bytes, due: u64, sleep: Sleep, connection: InFlight, clock: RealClock, cut_by: CutBy) -> Self {
         let announced = bytes.len() as u64;
         let last_bytes = LastBytes::of(cut_by);
-        Self { bytes, announced, cut: None, last_bytes, sleep, connection, clock, due }
+        Self { bytes, announced, cut: None, last_bytes, sleep, connection, clock, due: Some(due) }
+    }
+
+    /// The same without a measure of when its bytes leave, if `unmeasured`.
+    pub fn unmeasured(mut self, unmeasured: bool) -> Self {
+        self.due = self.due.filter(|_| !unmeasured);
+        self
     }
 
     /// The same with `cut` after `length` bytes. The head announces the whole, as that of a server that breaks would, and at least one
@@ -271,7 +322,9 @@ impl Body for WholeBody {
         let this = self.get_mut();
         if !this.bytes.is_empty() {
             this.announced = 0;
-            this.connection.wire().mark(this.due, 1);
+            if let Some(due) = this.due {
+                this.connection.wire().mark(due, 1);
+            }
             let bytes = std::mem::take(&mut this.bytes);
             return Poll::Ready(Some(Ok(Frame::data(if this.cut.is_some() { this.last_bytes.first_of(bytes) } else { bytes }))));
         }

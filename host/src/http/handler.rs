@@ -8,17 +8,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, heade
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-use crate::behavior::fault::Cut;
+use crate::behavior::fault::{Cut, Damage};
 use crate::clock::Clock;
+use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin, measure};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
+use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::wire::WireState;
-use crate::plan::identity;
 use crate::plan::verdict::{Action, Outcome};
+use crate::plan::{Plan, identity};
 use crate::random::Key;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -116,7 +118,8 @@ impl Visit {
         measure::unplanned(error.status);
         let processing_ms = since_ms(arrival, self.door.engine.clock().now());
         let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms, allowance: None };
-        respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
+        let engine = &self.door.engine;
+        respond(error, self.dialect, &facts, engine.running().generation.number, engine.clock().unix_ms(engine.clock().now()))
     }
 
     fn cards(&self) -> Vec<ModelCard> {
@@ -181,34 +184,43 @@ impl Performance {
             Some(Action::ErrorEvent(message)) => {
                 return self.refuse(&mut playback, &ApiError::of_status(500, message));
             }
-            Some(Action::Stall(_)) => {}
+            // A stall is part of the waiting, and the others never come before the head.
+            Some(Action::Stall(_) | Action::Damage(_) | Action::Drip(_) | Action::Finish(_)) => {}
         }
         if streams { self.stream(playback, sleep).await } else { self.whole(playback, sleep).await }
     }
 
-    async fn stream(self: Box<Self>, playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn stream(self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let due = playback.head_due();
         if due > playback.arrival() {
             sleep.until(due).await;
         }
+        let spoils = Spoils::of(playback.plan());
         let mut response = self.answer(&playback, clock.now());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CONTENT_TYPE, spoils.content_type("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        if spoils.damage == Some(Damage::EmptyBody) {
+            playback.end(200, clock.now(), true);
+            return response;
+        }
         let renderer = self.visit.dialect.stream(&self.head, self.options);
-        let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by);
-        *response.body_mut() = ReplyBody::Stream(Box::new(body));
+        let drip = self.drip(&spoils);
+        let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
+            .spoilt_by(spoils.damage.map(Spoiler::of))
+            .unmeasured(spoils.drip.is_some());
+        *response.body_mut() = dripped(ReplyBody::Stream(Box::new(body)), drip);
         response
     }
 
     async fn whole(self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
-        let reply = &playback.plan().reply;
-        let mut gathered = Gathered { reply: WholeReply::with_capacity(reply.choices.len(), reply.steps()), error: None };
+        let spoils = Spoils::of(playback.plan());
+        let mut gathered = Gathered::of(&playback, spoils.damage);
         let (due, ending) = playback.play_whole(&mut gathered);
         if due > playback.arrival() {
             sleep.until(due).await;
@@ -218,26 +230,44 @@ impl Performance {
         }
         let mut out = BytesMut::with_capacity(gathered.reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
         self.visit.dialect.render_whole(&self.head, self.options, &gathered.reply, &mut out);
+        let (step, steps) = playback.progress();
+        if let (Some(damage), Some(struck)) = (spoils.damage, gathered.struck) {
+            spoil_whole(damage, struck, steps, &mut out);
+        }
         let cut = match ending {
             Ending::Complete => None,
-            Ending::Cut(cut) => {
-                let (step, steps) = playback.progress();
-                if step == 0 {
-                    return self.vanish(playback, cut).await;
-                }
-                Some((cut, out.len() * step as usize / steps as usize))
-            }
+            Ending::Cut(cut) if step == 0 => return self.vanish(playback, cut).await,
+            Ending::Cut(cut) => Some((cut, out.len() * step as usize / steps as usize)),
         };
         let now = clock.now();
         let mut response = self.answer(&playback, now);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, spoils.content_type("application/json"));
         playback.end(200, now, true);
-        let body = WholeBody::new(out.freeze(), due, sleep, self.connection, clock, self.cut_by);
-        *response.body_mut() = ReplyBody::Whole(match cut {
+        if spoils.damage == Some(Damage::EmptyBody) {
+            return response;
+        }
+        let drip = self.drip(&spoils);
+        let body =
+            WholeBody::new(out.freeze(), due, sleep, self.connection, clock, self.cut_by).unmeasured(spoils.drip.is_some());
+        let body = ReplyBody::Whole(match cut {
             Some((cut, length)) => body.cut_after(length, cut),
             None => body,
         });
+        *response.body_mut() = dripped(body, drip);
         response
+    }
+
+    /// Begins the drip that is planned. On HTTP/1.1 the wire does it; on HTTP/2 it is for the body.
+    fn drip(&self, spoils: &Spoils) -> Option<Dripper> {
+        let sleep = Sleep::on(Arc::clone(&self.visit.door.pacer));
+        let dripper = Dripper::begin(spoils.drip?, sleep, *self.visit.door.engine.clock());
+        match self.cut_by {
+            CutBy::Connection => {
+                self.visit.wire.drip(dripper);
+                None
+            }
+            CutBy::Stream => Some(dripper),
+        }
     }
 
     /// An empty 200 with the headers that every answer has.
@@ -256,7 +286,8 @@ impl Performance {
         let now = self.visit.door.engine.clock().now();
         playback.end(error.status, now, false);
         let plan = playback.plan();
-        let mut response = respond(error, self.visit.dialect, &self.facts(playback, now), plan.generation.number);
+        let (facts, now_unix_ms) = (self.facts(playback, now), self.visit.door.engine.clock().unix_ms(now));
+        let mut response = respond(error, self.visit.dialect, &facts, plan.generation.number, now_unix_ms);
         mark_fallbacks(response.headers_mut(), &plan.fallbacks);
         response
     }
@@ -287,9 +318,50 @@ impl Performance {
 #[derive(Debug, Clone, Copy)]
 pub struct Vanished(pub Cut);
 
+/// What is planned against a reply's bytes.
+struct Spoils {
+    damage: Option<Damage>,
+    /// Bytes a second.
+    drip: Option<u32>,
+}
+
+impl Spoils {
+    fn of(plan: &Plan) -> Self {
+        let Outcome::Interrupt(interrupt) = &plan.outcome else { return Self { damage: None, drip: None } };
+        match interrupt.action {
+            Action::Damage(damage) => Self { damage: Some(damage), drip: None },
+            Action::Drip(bytes_per_s) => Self { damage: None, drip: Some(bytes_per_s) },
+            _ => Self { damage: None, drip: None },
+        }
+    }
+
+    /// `usual`, unless the damage is to say something else.
+    fn content_type(&self, usual: &'static str) -> HeaderValue {
+        HeaderValue::from_static(if self.damage == Some(Damage::WrongContentType) { "text/html; charset=utf-8" } else { usual })
+    }
+}
+
+fn dripped(body: ReplyBody, dripper: Option<Dripper>) -> ReplyBody {
+    match dripper {
+        Some(dripper) => ReplyBody::Dripped(Box::new(DrippedBody::new(body, dripper))),
+        None => body,
+    }
+}
+
 struct Gathered {
     reply: WholeReply,
     error: Option<String>,
+    damage: Option<Damage>,
+    /// After how many steps the damage struck.
+    struck: Option<u32>,
+}
+
+impl Gathered {
+    fn of(playback: &Playback, damage: Option<Damage>) -> Self {
+        let reply = &playback.plan().reply;
+        let reply = WholeReply::with_capacity(reply.choices.len(), reply.steps());
+        Self { reply, error: None, damage, struck: None }
+    }
 }
 
 impl Stage for Gathered {
@@ -300,6 +372,13 @@ impl Stage for Gathered {
             self.error = Some((*message).to_owned());
         }
         self.reply.gather(event);
+    }
+
+    fn strike(&mut self, step: u32) {
+        self.struck = Some(step);
+        if self.damage == Some(Damage::SplitUtf8) {
+            mark_break(&mut self.reply);
+        }
     }
 }
 

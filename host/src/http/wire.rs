@@ -1,14 +1,15 @@
 //! The socket wrapper: where bytes really leave.
 //!
 //! Bodies *mark* the tokens they hand over; when the socket takes the bytes, the marks become lateness. A body that wants the
-//! connection to end says so through [`WireState::cut`]; the cut happens after the last byte before it has been sent. A sweep
-//! once a second ends connections that are too slow with their head or with taking what is due.
+//! connection to end says so through [`WireState::cut`]; the cut happens after the last byte before it has been sent. A reply that
+//! shall drip says so through [`WireState::drip`]. A sweep once a second ends connections that are too slow with their head or with
+//! taking what is due.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +20,7 @@ use crate::behavior::fault::Cut;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::lateness;
+use crate::http::drip::Dripper;
 use crate::types::limits::{HEADER_READ_S, KEEP_ALIVE_IDLE_S, WRITE_STALL_S};
 
 const CUT_NONE: u8 = 0;
@@ -32,6 +34,9 @@ pub struct WireState {
     clock: RealClock,
     marks: Mutex<Vec<Mark>>,
     cut: AtomicU8,
+    /// Does `dripper` hold one? The usual write looks at this alone.
+    drips: AtomicBool,
+    dripper: Mutex<Option<Box<Dripper>>>,
     in_flight: AtomicU32,
     /// Seconds since a request head was begun and not completed.
     head_age_s: AtomicU32,
@@ -55,6 +60,8 @@ impl WireState {
             clock,
             marks: Mutex::default(),
             cut: AtomicU8::new(CUT_NONE),
+            drips: AtomicBool::new(false),
+            dripper: Mutex::default(),
             in_flight: AtomicU32::new(0),
             head_age_s: AtomicU32::new(0),
             idle_age_s: AtomicU32::new(OFF),
@@ -87,8 +94,19 @@ impl WireState {
         self.cut.store(cut, Ordering::Release);
     }
 
+    /// Lets everything that is handed over from now on drip, until the next request begins. HTTP/1.1 only: on HTTP/2 it would hold up
+    /// other streams.
+    pub fn drip(&self, dripper: Dripper) {
+        *self.dripper.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(dripper));
+        self.drips.store(true, Ordering::Release);
+    }
+
     /// A request's head is complete.
     pub fn request_began(&self) {
+        if self.drips.load(Ordering::Relaxed) {
+            self.drips.store(false, Ordering::Release);
+            *self.dripper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_age_s.store(OFF, Ordering::Relaxed);
         self.idle_age_s.store(OFF, Ordering::Relaxed);
@@ -151,6 +169,21 @@ impl Wire {
         Self { socket, state, last_bytes: LastBytes::default() }
     }
 
+    /// Writes as much of `bytes` as may leave by now. A client that is made to wait is not a client that takes nothing.
+    fn poll_drip(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let state = Arc::clone(&self.state);
+        let mut dripper = state.dripper.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(dripper) = dripper.as_mut() else {
+            return Pin::new(&mut self.socket).poll_write(context, bytes);
+        };
+        let may = ready!(dripper.poll_take(bytes.len(), context));
+        let result = Pin::new(&mut self.socket).poll_write(context, &bytes[..may]);
+        if let Poll::Ready(Ok(taken)) = &result {
+            dripper.took(*taken);
+        }
+        self.wrote(result, bytes.len())
+    }
+
     fn wrote(&self, result: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Ready(Ok(taken)) if *taken == offered => self.state.wrote_all(),
@@ -176,6 +209,9 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.state.drips.load(Ordering::Acquire) && !bytes.is_empty() {
+            return self.poll_drip(context, bytes);
+        }
         let result = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.wrote(result, bytes.len())
     }

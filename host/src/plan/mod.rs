@@ -2,8 +2,8 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`decision`] writes a
-//! plan down in a few lines.
+//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
+//! fault strikes; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::plan::verdict::Outcome;
 use crate::scenario::IncidentSet;
 use crate::types::usage::Usage;
 
+mod altered;
 pub mod build;
 pub mod decision;
 pub mod generation;
@@ -26,6 +27,7 @@ pub mod reply;
 pub mod timeline;
 pub mod timing;
 pub mod verdict;
+mod violation;
 
 /// The phases of planning in which behaviours are asked, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +69,8 @@ pub struct Plan {
     pub timing: Timing,
     /// What it costs.
     pub usage: Usage,
+    /// What the client is told that it costs: the same, unless a fault makes it wrong.
+    pub told: Usage,
     /// Behaviours whose fallback had to answer: `fault`, `responder`, `latency`.
     pub fallbacks: Vec<&'static str>,
 }

@@ -7,6 +7,7 @@ use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
+use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
@@ -119,6 +120,7 @@ pub fn plan_noting(
         reply: Reply::default(),
         timing: Timing::immediate(),
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
+        told: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
     if let Err(refusal) = decide(&mut plan, request, facts, draws) {
@@ -155,6 +157,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
 
     plan.last_asked = Some(Phase::Fault);
     let (verdict, by) = judge(plan, &generation, &mut call, &seen, events)?;
+    let struck_seed = call.seed;
     let unplayable = |error: Unplayable| failed("fault", by.unwrap_or(""), &error.to_string());
     if leaves_nothing(&verdict) {
         plan.outcome = resolve(verdict, 0).map_err(unplayable)?;
@@ -177,6 +180,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
         Refused::Responder(message) => failed("responder", &slot.name, &message),
     })?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
+    plan.told = plan.usage;
 
     plan.last_asked = Some(Phase::Latency);
     let steps = plan.reply.steps();
@@ -193,6 +197,8 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
         note_delays(draws, &plan.timing, steps);
     }
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
+    call.seed = struck_seed;
+    alter(plan, &call);
     Ok(())
 }
 

@@ -180,7 +180,7 @@ impl Work<'_> {
 }
 
 /// The first `limit` tokens of `segment`; nothing if that is none.
-fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
+pub(super) fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
     if limit == 0 {
         return None;
     }

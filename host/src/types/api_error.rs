@@ -33,6 +33,20 @@ pub enum ErrorKind {
     Gateway,
 }
 
+/// In which headers a client is told when to come back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum RetryForm {
+    /// In whole seconds and, exactly, in milliseconds.
+    #[default]
+    Both,
+    /// `retry-after` in whole seconds, rounded up.
+    Seconds,
+    /// `retry-after-ms` alone, as Azure sends it.
+    Milliseconds,
+    /// `retry-after` as a date, rounded up to the next second.
+    Date,
+}
+
 /// A refusal with all that a vendor's error body can say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -48,6 +62,10 @@ pub struct ApiError {
     pub code: Option<Cow<'static, str>>,
     /// When to come back, in milliseconds.
     pub retry_after_ms: Option<u32>,
+    /// In which headers that is said.
+    pub retry_form: RetryForm,
+    /// What the client is told of trying again at all, whatever the status.
+    pub should_retry: Option<bool>,
 }
 
 impl ApiError {
@@ -67,7 +85,8 @@ impl ApiError {
             500.. => ErrorKind::Server,
             _ => ErrorKind::InvalidRequest,
         };
-        Self { status, kind, message: message.into(), param: None, code: None, retry_after_ms: None }
+        let (retry_form, should_retry) = (RetryForm::default(), None);
+        Self { status, kind, message: message.into(), param: None, code: None, retry_after_ms: None, retry_form, should_retry }
     }
 
     /// A 400 about one field.

@@ -69,6 +69,8 @@ pub const CHOICES_MAX: u32 = 128;
 pub const TOOLS_MAX: usize = 128;
 /// Tokens of one reply, whatever a client or a behaviour asks for: above every real model's output window.
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
+/// The fastest drip, in bytes a second: faster than that nobody sees it on a loopback.
+pub const DRIP_BYTES_PER_S_MAX: u64 = 1_000_000_000;
 /// Any single delay, in microseconds: one hour; a longer one is a mistake.
 pub const DELAY_US_MAX: u64 = 3_600_000_000;
 /// Size of a file of measured delays, in bytes: a million of them with room for other columns.
@@ -152,7 +154,7 @@ pub const PLUGIN_NAME_BYTES: usize = 256;
 pub const PLUGIN_MESSAGE_BYTES: usize = 8 * 1024;
 /// Items of one answer, and pauses of one schedule, that a plugin gives.
 pub const PLUGIN_ITEMS_MAX: usize = 10_000;
-/// The longest time to come back that a plugin may name, in milliseconds: a day.
+/// The longest time to come back that a fault or a plugin may name, in milliseconds: a day.
 pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;

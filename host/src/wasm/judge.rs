@@ -5,9 +5,10 @@
 //! Texts are bounded in bytes before they get here. Names and codes may reach headers and logs, so they hold no control
 //! characters; texts of answers may hold anything, since dialects escape them.
 
-use crate::behavior::fault::{Cut, Damage, HttpError, Named, Position, Verdict};
+use crate::behavior::fault::{Cut, Damage, EarlyFinish, HttpError, Named, Position, REFUSAL, Verdict};
 use crate::behavior::latency::{Delay, LogNormal, Pause, Schedule};
 use crate::behavior::responder::{Answer, Generate, Item};
+use crate::types::fields::Fields;
 use crate::types::limits;
 use crate::types::reply::Finish;
 use crate::wasm::bindings::exports::simwright::plugin::{fault, latency, responder};
@@ -42,8 +43,49 @@ pub(super) fn verdict(given: fault::Verdict) -> Result<Verdict, BadAnswer> {
         Given::Damage((kind, at)) => Verdict::Damage(damage(kind), position(at)?),
         Given::DripBytesPerS(0) => return bad("drip-bytes-per-s", 0, "it must be at least 1"),
         Given::DripBytesPerS(rate) => Verdict::Drip(rate),
-        Given::Other(value) => Verdict::Other(named(value)?),
+        Given::Other(value) => other(named(value)?)?,
     })
+}
+
+/// The kinds that have come since the contract was made; what is none of them is for the planner to name.
+fn other(value: Named) -> Result<Verdict, BadAnswer> {
+    match value.kind.as_str() {
+        "finish" => finish(&value.json),
+        _ => Ok(Verdict::Other(value)),
+    }
+}
+
+/// `{"reason": "length", "content-filter" or "refusal", "at": "50%", "message": "…"}`; `message` only for a refusal.
+fn finish(json: &str) -> Result<Verdict, BadAnswer> {
+    let given = match serde_json::from_str(json) {
+        Ok(given) => given,
+        Err(error) => return bad("other.finish", format!("no JSON ({error})"), "it is an object with `reason` and `at`"),
+    };
+    let mut fields = Fields::of(&given, "");
+    fields.require("reason");
+    fields.require("at");
+    let reason = fields.text("reason").unwrap_or_default();
+    let at = fields.text("at").map(str::parse::<Position>);
+    let message = fields.text("message");
+    if let Some(problem) = fields.finish().first() {
+        let shown: String = json.chars().take(100).collect();
+        return bad("other.finish", format!("`{shown}`"), problem.message.clone());
+    }
+    let at = match at.unwrap_or(Ok(Position::Start)) {
+        Ok(at) => at,
+        Err(message) => return bad("other.finish.at", "no place", message),
+    };
+    let finish = match (reason, message) {
+        ("length", None) => EarlyFinish::Length,
+        ("content-filter", None) => EarlyFinish::ContentFilter,
+        ("refusal", message) => {
+            let message = clean("other.finish.message", message.unwrap_or(REFUSAL).to_owned(), limits::PLUGIN_MESSAGE_BYTES)?;
+            EarlyFinish::Refusal(message)
+        }
+        ("length" | "content-filter", Some(_)) => return bad("other.finish.message", "there", "only a refusal has words"),
+        (other, _) => return bad("other.finish.reason", format!("`{other}`"), "it is length, content-filter or refusal"),
+    };
+    Ok(Verdict::Finish(finish, at))
 }
 
 fn http_error(given: fault::HttpError) -> Result<HttpError, BadAnswer> {
@@ -55,7 +97,7 @@ fn http_error(given: fault::HttpError) -> Result<HttpError, BadAnswer> {
     }
     let message = given.message.map(|text| clean("error.message", text, limits::PLUGIN_MESSAGE_BYTES)).transpose()?;
     let code = given.code.map(|text| clean("error.code", text, limits::PLUGIN_NAME_BYTES)).transpose()?;
-    Ok(HttpError { status: given.status, retry_after_ms: given.retry_after_ms, message, code })
+    Ok(HttpError { status: given.status, retry_after_ms: given.retry_after_ms, message, code, ..HttpError::default() })
 }
 
 fn cut(given: fault::Cut) -> Cut {
@@ -265,6 +307,31 @@ mod tests {
             Delay::LogNormal(law) => law.p99_us.max(law.cap_us),
             Delay::Each(list) => list.iter().copied().max().unwrap_or(u32::MAX),
             Delay::Law(_) | Delay::Other(_) => 0,
+        }
+    }
+
+    #[test]
+    fn a_finish_comes_as_another_kind_with_its_reason_and_place() {
+        let judged = |json: &str| {
+            let value = types::Named { kind: "finish".to_owned(), json: json.to_owned() };
+            verdict(fault::Verdict::Other(value)).map_err(|error| error.to_string())
+        };
+        let half = Position::Share(0.5);
+        assert_eq!(judged(r#"{"reason":"length","at":"50%"}"#), Ok(Verdict::Finish(EarlyFinish::Length, half)));
+        assert_eq!(judged(r#"{"reason":"content-filter","at":"50%"}"#), Ok(Verdict::Finish(EarlyFinish::ContentFilter, half)));
+        let refusal = Verdict::Finish(EarlyFinish::Refusal("no".to_owned()), Position::Start);
+        assert_eq!(judged(r#"{"reason":"refusal","at":"start","message":"no"}"#), Ok(refusal));
+        for (json, words) in [
+            ("{", "no JSON"),
+            (r#"{"at":"50%"}"#, "`reason` is missing"),
+            (r#"{"reason":"length"}"#, "`at` is missing"),
+            (r#"{"reason":"length","at":"half"}"#, "`half` is no place"),
+            (r#"{"reason":"boredom","at":"50%"}"#, "`boredom`"),
+            (r#"{"reason":"length","at":"50%","message":"x"}"#, "only a refusal"),
+            (r#"{"reason":"refusal","at":"50%","message":"a\nb"}"#, "control characters"),
+            (r#"{"reason":"length","at":"50%","extra":1}"#, "unknown field `extra`"),
+        ] {
+            assert!(judged(json).is_err_and(|error| error.contains(words)), "{json}: {:?}", judged(json));
         }
     }
 

@@ -231,6 +231,18 @@ fn every_fault_is_counted_by_its_kind() {
         ("kind-cut-end", "cut: { how: end, at: 50% }"),
         ("kind-stall", "stall: { for: 1ms, at: 50% }"),
         ("kind-error-event", "error-event: { at: 50% }"),
+        ("kind-drip", "drip: { bytes-per-second: 1000000 }"),
+        ("kind-length", "length: {}"),
+        ("kind-content-filter", "content-filter: {}"),
+        ("kind-refusal", "refusal: {}"),
+        ("kind-malformed-chunk", "malformed-chunk: {}"),
+        ("kind-truncated-json", "truncated-json: {}"),
+        ("kind-split-utf8", "split-utf8: {}"),
+        ("kind-duplicate-chunk", "duplicate-chunk: {}"),
+        ("kind-swap-chunks", "swap-chunks: {}"),
+        ("kind-missing-end", "missing-end: {}"),
+        ("kind-wrong-content-type", "wrong-content-type: {}"),
+        ("kind-empty-body", "empty-body: {}"),
     ];
     let host = TestHost::start(&scenario(QUICK, &faults));
     for (model, _) in faults {
@@ -240,4 +252,68 @@ fn every_fault_is_counted_by_its_kind() {
         let counted = host.metric("simwright_faults_total", &labels.each_ref().map(String::as_str));
         assert_eq!(counted, 1.0, "{kind}");
     }
+}
+
+#[test]
+fn a_fault_that_finds_nothing_to_strike_changes_nothing_and_is_not_counted() {
+    let whole = ["missing-end", "duplicate-chunk", "swap-chunks"];
+    let streamed = ["wrong-usage"];
+    let both = ["bad-tool-arguments", "schema-violation"];
+    let names = || whole.into_iter().chain(streamed).chain(both);
+    let models: Vec<String> = names().map(|name| format!("nothing-{name}")).collect();
+    let faults: Vec<String> = names().map(|name| format!("{name}: {{}}")).collect();
+    let faults: Vec<_> = models.iter().zip(&faults).map(|(model, fault)| (model.as_str(), fault.as_str())).collect();
+    let host = TestHost::start(&scenario(QUICK, &faults));
+    let model = |name: &str| format!("nothing-{name}");
+    for name in whole.into_iter().chain(both) {
+        let reply = host.chat(&ask(&model(name), "x"));
+        assert_eq!(reply.json()["choices"][0]["message"]["content"], TOKENS.concat(), "{name}");
+    }
+    for name in streamed.into_iter().chain(both) {
+        assert_eq!(chunks(host.chat(&ask_streamed(&model(name), "x")).text()).len(), 12, "{name}");
+    }
+    for name in names() {
+        let labels = format!("model=\"{}\"", model(name));
+        assert_eq!(host.metric("simwright_faults_total", &[&labels]), 0.0, "{name}");
+    }
+}
+
+#[test]
+fn a_drip_begins_with_the_head_and_gives_no_byte_early() {
+    // Fifty bytes a second: the ninth comes 160 ms after the first.
+    let host = TestHost::start(&scenario(QUICK, &[("drip", "drip: { bytes-per-second: 50 }")]));
+    for body in [ask_streamed("drip", "x"), ask("drip", "x")] {
+        let mut socket = client::open(host.api);
+        let start = Instant::now();
+        socket.write_all(&post(&body)).expect("taken");
+        let mut bytes = [0; 9];
+        for byte in 0..bytes.len() {
+            socket.read_exact(&mut bytes[byte..=byte]).expect("a byte");
+            assert!(start.elapsed() >= Duration::from_millis(20) * byte as u32, "byte {byte} after {:?}", start.elapsed());
+        }
+        assert_eq!(&bytes, b"HTTP/1.1 ");
+    }
+    assert_still_serves(&host);
+}
+
+#[test]
+fn a_drip_ends_with_its_reply_and_the_connection_goes_on() {
+    let host = TestHost::start(&scenario(QUICK, &[("drip", "drip: { bytes-per-second: 20000 }")]));
+    let mut socket = client::open(host.api);
+    let mut replies = Vec::new();
+    for model in ["drip", "plain", "drip"] {
+        let body = ask(model, "x").to_string();
+        let request = String::from_utf8(post(&ask(model, "x"))).expect("text").replace("connection: close\r\n", "");
+        assert!(request.ends_with(&body));
+        socket.write_all(request.as_bytes()).expect("taken");
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4_096];
+        while !bytes.ends_with(b"}") || !client::parse(&bytes).complete {
+            let read = socket.read(&mut buffer).expect("bytes come");
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&bytes));
+            bytes.extend_from_slice(&buffer[..read]);
+        }
+        replies.push(client::parse(&bytes).json()["choices"][0]["message"]["content"].clone());
+    }
+    assert_eq!(replies, [TOKENS.concat(), TOKENS.concat(), TOKENS.concat()]);
 }

@@ -20,6 +20,11 @@ models:
     reply: { text: { tokens: 100000 } }
     max-output-tokens: 200000
     context-window: 400000
+  - match: h2-busy
+    latency: { constant: { first: 1ms, between: 20ms } }
+    reply: { text: { tokens: 100000 } }
+    max-output-tokens: 200000
+    context-window: 400000
   - match: h2-late
     latency: { constant: { first: 600s, between: 1s } }
   - match: h2-reset
@@ -174,7 +179,7 @@ fn a_client_with_a_narrow_window_gets_every_byte_before_the_reset() {
     run(async {
         let mut client = H2Client::open_narrow(host.api, 1_000).await;
         // Others write meanwhile: that bytes leave does not mean that this stream's do.
-        let busy = client.chat(&ask_streamed("h2-endless", "x")).await.expect("an answer");
+        let busy = client.chat(&ask_streamed("h2-busy", "x")).await.expect("an answer");
         let answer = client.chat(&ask_streamed("h2-long", "x")).await.expect("an answer");
         let (body, end) = read_out(answer.into_body()).await;
         assert_eq!(end, StreamEnd::Reset(Reason::INTERNAL_ERROR));

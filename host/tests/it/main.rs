@@ -13,6 +13,8 @@ mod compiler;
 mod decisions;
 /// Every folder in `examples/` checks and answers.
 mod examples;
+/// Every native fault over HTTP/1.1 and HTTP/2, against the table that is kept of them.
+mod fault_table;
 /// Every native fault, on the bytes of HTTP/1.1.
 mod faults;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.

@@ -29,6 +29,15 @@ def server():
     assert process.wait(timeout=40) == 0
 
 
+@pytest.fixture(scope="session")
+def faulty():
+    """A server with a model for each fault."""
+    process, addresses = start(str(HERE / "faults.yaml"))
+    yield addresses
+    process.terminate()
+    assert process.wait(timeout=40) == 0
+
+
 @pytest.fixture
 def client(server):
     with openai.OpenAI(base_url=server["api"] + "/v1", api_key="sk-test", max_retries=0) as client:

@@ -11,9 +11,12 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Cut as How, Fault, Position, Verdict};
-use crate::builtin::fault::{position, strikes};
+use crate::builtin::fault::{position, rate_schema, strikes};
 use crate::types::fields::Fields;
 use crate::types::problem::{Problem, did_you_mean};
+use crate::types::schema;
+
+const WAYS: [&str; 3] = ["reset", "close", "end"];
 
 /// Makes [`Cut`].
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,11 @@ pub struct Make;
 impl Maker<dyn Fault> for Make {
     fn summary(&self) -> &str {
         "a share of the replies ends before its time: `rate`, `how` (`reset`, `close`, `end`), `at`"
+    }
+
+    fn schema(&self) -> Value {
+        let how = schema::word("By TCP reset, by closing inside the body, or by a well-formed end. `reset` if not given.", &WAYS);
+        schema::object([("rate", rate_schema()), ("how", how), ("at!", position::schema())])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {
@@ -42,7 +50,7 @@ fn how(fields: &mut Fields<'_>) -> How {
         Some("close") => How::Close,
         Some("end") => How::End,
         Some(other) => {
-            let hint = match did_you_mean(other, ["reset", "close", "end"]) {
+            let hint = match did_you_mean(other, WAYS) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "use `reset`, `close` or `end`".to_owned(),
             };

@@ -11,9 +11,10 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, Position, Verdict};
-use crate::builtin::fault::{position, strikes};
+use crate::builtin::fault::{position, rate_schema, strikes};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
+use crate::types::schema;
 
 /// What the event says if the options do not.
 const MESSAGE: &str = "The server had an error while processing your request. Sorry about that!";
@@ -25,6 +26,11 @@ pub struct Make;
 impl Maker<dyn Fault> for Make {
     fn summary(&self) -> &str {
         "a share of the streams ends with the vendor's error event: `rate`, `message`, `at`"
+    }
+
+    fn schema(&self) -> Value {
+        let message = schema::text("What the event says.");
+        schema::object([("rate", rate_schema()), ("message", message), ("at!", position::schema())])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {

@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, Verdict};
-use crate::builtin::fault::{delay_ms, strikes};
+use crate::builtin::fault::{delay_ms, rate_schema, strikes};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
+use crate::types::schema;
 
 /// Makes [`Hang`].
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,10 @@ pub struct Make;
 impl Maker<dyn Fault> for Make {
     fn summary(&self) -> &str {
         "a share of the requests gets no byte, and then the connection closes: `rate`, `for`"
+    }
+
+    fn schema(&self) -> Value {
+        schema::object([("rate", rate_schema()), ("for!", schema::duration("How long nothing comes, at most `1h`."))])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {

@@ -11,6 +11,7 @@ use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
+use crate::types::schema;
 
 /// Makes [`Nothing`].
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,10 @@ pub struct Make;
 impl Maker<dyn Fault> for Make {
     fn summary(&self) -> &str {
         "nothing fails"
+    }
+
+    fn schema(&self) -> Value {
+        schema::object([])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {

@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, Position, Verdict};
-use crate::builtin::fault::{delay_ms, position, strikes};
+use crate::builtin::fault::{delay_ms, position, rate_schema, strikes};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
+use crate::types::schema;
 
 /// Makes [`Stall`].
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,11 @@ pub struct Make;
 impl Maker<dyn Fault> for Make {
     fn summary(&self) -> &str {
         "a share of the replies pauses at a place: `rate`, `for`, `at`"
+    }
+
+    fn schema(&self) -> Value {
+        let time = schema::duration("How long nothing comes, at most `1h`.");
+        schema::object([("rate", rate_schema()), ("for!", time), ("at!", position::schema())])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {

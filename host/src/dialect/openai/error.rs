@@ -8,7 +8,7 @@ use http::header::{HeaderName, RETRY_AFTER};
 
 use super::splice::push_string;
 use crate::dialect::ErrorReply;
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
 
 /// The answer to `error`.
 pub(super) fn render(error: &ApiError) -> ErrorReply {
@@ -25,9 +25,18 @@ pub(super) fn render(error: &ApiError) -> ErrorReply {
     body.put_slice(b"}}");
     let mut headers = Vec::new();
     if let Some(ms) = error.retry_after_ms {
-        // Whole seconds as documented, at least one; the exact time for clients that know the second header.
-        headers.push((RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
-        headers.push((HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms)));
+        // Whole seconds as documented, at least one; the exact time for clients that know the second header. A date needs a clock, so
+        // the door writes it.
+        if matches!(error.retry_form, RetryForm::Both | RetryForm::Seconds) {
+            headers.push((RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
+        }
+        if matches!(error.retry_form, RetryForm::Both | RetryForm::Milliseconds) {
+            headers.push((HeaderName::from_static("retry-after-ms"), HeaderValue::from(ms)));
+        }
+    }
+    if let Some(should_retry) = error.should_retry {
+        let value = HeaderValue::from_static(if should_retry { "true" } else { "false" });
+        headers.push((HeaderName::from_static("x-should-retry"), value));
     }
     ErrorReply { status: error.status, headers, body: body.freeze() }
 }
@@ -106,5 +115,25 @@ mod tests {
         assert_eq!(hints(1_000), ["1", "1000"]);
         assert_eq!(hints(5), ["1", "5"]);
         assert!(render(&ApiError::of_status(429, "")).headers.is_empty());
+    }
+
+    #[test]
+    fn a_hint_comes_in_the_form_that_is_asked_for() {
+        let headers = |retry_form, should_retry| {
+            let error = ApiError { retry_after_ms: Some(1_500), retry_form, should_retry, ..ApiError::of_status(429, "") };
+            let headers = render(&error).headers.into_iter();
+            headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(headers(RetryForm::Seconds, None), "retry-after: 2");
+        assert_eq!(headers(RetryForm::Milliseconds, Some(true)), "retry-after-ms: 1500, x-should-retry: true");
+        assert_eq!(headers(RetryForm::Date, Some(false)), "x-should-retry: false");
+    }
+
+    #[test]
+    fn each_kind_of_429_has_a_type_and_a_code_of_its_own() {
+        let slow_down = ApiError::of_status(429, "").with_code("slow_down");
+        assert!(body(&slow_down).ends_with(r#""type":"rate_limit_error","param":null,"code":"slow_down"}}"#));
+        let quota = ApiError { kind: ErrorKind::QuotaExhausted, ..ApiError::of_status(429, "") };
+        assert!(body(&quota).ends_with(r#""type":"insufficient_quota","param":null,"code":"credit_balance_exhausted"}}"#));
     }
 }

@@ -67,8 +67,14 @@ pub enum StreamEnd {
     Reset(Reason),
 }
 
+/// Reads a body, which is text, up to the stream's end.
+pub async fn read_out(body: RecvStream) -> (String, StreamEnd) {
+    let (bytes, end) = read_bytes(body).await;
+    (String::from_utf8(bytes).expect("UTF-8"), end)
+}
+
 /// Reads a body up to the stream's end.
-pub async fn read_out(mut body: RecvStream) -> (String, StreamEnd) {
+pub async fn read_bytes(mut body: RecvStream) -> (Vec<u8>, StreamEnd) {
     let mut bytes = Vec::new();
     let end = loop {
         match body.data().await {
@@ -80,7 +86,7 @@ pub async fn read_out(mut body: RecvStream) -> (String, StreamEnd) {
             Some(Err(error)) => break reset_of(&error),
         }
     };
-    (String::from_utf8(bytes).expect("UTF-8"), end)
+    (bytes, end)
 }
 
 /// The reset that `error` stands for. Panics if it is anything else.

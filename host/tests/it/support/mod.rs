@@ -1,10 +1,12 @@
 //! One door for all tests: [`host::TestHost`] starts the real server, [`client`] speaks to it byte by byte and [`h2_client`] frame by
-//! frame. [`guests`] builds components, [`readme`] reads what the READMEs promise, [`transcript`] runs their commands.
+//! frame. [`observed`] says in words what came. [`guests`] builds components, [`readme`] reads what the READMEs promise, [`transcript`]
+//! runs their commands.
 
 pub mod client;
 pub mod guests;
 pub mod h2_client;
 pub mod host;
+pub mod observed;
 pub mod readme;
 pub mod stream;
 pub mod transcript;
