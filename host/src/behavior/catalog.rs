@@ -1,6 +1,7 @@
 //! Name → maker: the only list of what exists. `app.rs` fills it; the planner's builder asks it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -23,6 +24,21 @@ pub struct Setting {
     pub stages: Vec<String>,
     /// Unix time in seconds at which the run began.
     pub epoch_unix_s: u64,
+    /// Where relative paths in options start: the scenario's folder.
+    pub folder: PathBuf,
+}
+
+/// The files that `options` name: each text called `file`, as a path from `folder`. A native behaviour that reads a file calls its
+/// option so, and then changes of the file are followed.
+pub fn files_of(options: &Value, folder: &Path) -> Vec<PathBuf> {
+    match options {
+        Value::Object(map) => {
+            let named = map.get("file").and_then(Value::as_str).map(|file| folder.join(file));
+            named.into_iter().chain(map.values().flat_map(|value| files_of(value, folder))).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(|item| files_of(item, folder)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Makes one kind of behaviour from options. Mistakes carry pointers relative to the options.

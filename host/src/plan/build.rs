@@ -36,6 +36,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
         epoch_unix_s: with.epoch_unix_s,
+        folder: scenario.source.folder().to_owned(),
         ..Setting::default()
     };
     let mut builder = Builder { setting, catalog: with.catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -34,6 +35,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Where relative paths in the file start.
+    pub fn folder(&self) -> &Path {
+        Path::new(&self.file).parent().unwrap_or(Path::new(""))
+    }
+
     /// Reads `text`, which `file` names in messages. The error has a place unless the whole file is at fault.
     pub fn parse(file: &str, text: &str) -> Result<Self, Problem> {
         let bytes = text.len() as u64;
