@@ -14,20 +14,23 @@ use crate::random::Key;
 mod calls;
 pub mod conversation;
 pub mod echo;
+mod file;
 pub mod fixed;
 pub mod json_schema;
 mod length;
 mod nested;
 pub mod style;
+pub mod template;
 pub mod text;
 pub mod tool_calls;
 
 /// Every native responder by name.
-fn makers() -> [(&'static str, Arc<dyn Maker<dyn Responder>>); 5] {
+fn makers() -> [(&'static str, Arc<dyn Maker<dyn Responder>>); 6] {
     [
         ("text", Arc::new(text::Make)),
         ("fixed", Arc::new(fixed::Make)),
         ("echo", Arc::new(echo::Make)),
+        ("template", Arc::new(template::Make)),
         ("tool-calls", Arc::new(tool_calls::Make)),
         ("conversation", Arc::new(conversation::Make)),
     ]
