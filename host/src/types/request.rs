@@ -131,10 +131,15 @@ pub enum Format {
 /// Headers that carry credentials: nothing outside the doors ever sees them.
 const CREDENTIALS: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
 
+/// Does the header `name` carry credentials?
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+}
+
 impl Request {
     /// The header `name` if the client sent it as text; credentials are never shown.
     pub fn header(&self, name: &str) -> Option<&str> {
-        if CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name)) {
+        if is_credential(name) {
             return None;
         }
         self.headers.get(name)?.to_str().ok()

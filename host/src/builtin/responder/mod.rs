@@ -16,6 +16,7 @@ pub mod conversation;
 pub mod echo;
 mod file;
 pub mod fixed;
+pub mod fixtures;
 pub mod json_schema;
 mod length;
 mod nested;
@@ -25,12 +26,13 @@ pub mod text;
 pub mod tool_calls;
 
 /// Every native responder by name.
-fn makers() -> [(&'static str, Arc<dyn Maker<dyn Responder>>); 6] {
+fn makers() -> [(&'static str, Arc<dyn Maker<dyn Responder>>); 7] {
     [
         ("text", Arc::new(text::Make)),
         ("fixed", Arc::new(fixed::Make)),
         ("echo", Arc::new(echo::Make)),
         ("template", Arc::new(template::Make)),
+        ("fixtures", Arc::new(fixtures::Make)),
         ("tool-calls", Arc::new(tool_calls::Make)),
         ("conversation", Arc::new(conversation::Make)),
     ]

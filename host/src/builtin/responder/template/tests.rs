@@ -41,7 +41,7 @@ fn a_template_sees_the_request() {
         ("{{ system_text }}, {{ tool_result }}, {{ tools | join(' ') }}", "be kind, four, look_up"),
         ("{% for m in messages %}{{ m.role }}:{{ m.text }};{% endfor %}", "system:be kind;user:one;assistant:two;user:three;tool:four;"),
         ("{{ headers['X-Tenant'] }} {{ headers.authorization is defined }}", "acme False"),
-        ("{{ {'a': [1, last_user_text]} | tojson }}", "{\"a\":[1,\"three\"]}"),
+        ("{{ {'a': [1, last_user_text]} | tojson }}", "{\"a\": [1, \"three\"]}"),
         ("{% if draw('coin') < 2 %}yes{% endif %} {{ pick('x', ['same', 'same']) }}", "yes same"),
     ] {
         assert_eq!(text(template, long_request()), expected, "{template}");
