@@ -1,8 +1,11 @@
 //! Responders: what is answered?
 
+use std::sync::{Arc, OnceLock};
+
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Named;
-use crate::types::reply::Finish;
+use crate::behavior::tokenizer::Tokenizer;
+use crate::types::reply::{Finish, TextKind};
 
 /// Decides what one request is answered.
 pub trait Responder: Send + Sync {
@@ -33,6 +36,8 @@ pub enum Item {
     Think(Generate),
     /// This text.
     Text(String),
+    /// Text, reasoning or a refusal that is the same for many requests.
+    Prepared(Arc<Prepared>),
     /// This reasoning.
     Reasoning(String),
     /// A tool call; without arguments the host writes some that satisfy the tool's schema.
@@ -57,4 +62,40 @@ pub struct Generate {
     pub tokens: u32,
     /// The style's name; empty for the default.
     pub style: String,
+}
+
+/// Text that a responder knows before any request comes: shared by all replies, and split into tokens once.
+#[derive(Debug)]
+pub struct Prepared {
+    kind: TextKind,
+    text: Arc<str>,
+    ends: OnceLock<Arc<[u32]>>,
+}
+
+impl Prepared {
+    /// Text of this kind.
+    pub fn of(kind: TextKind, text: &str) -> Self {
+        Self { kind, text: text.into(), ends: OnceLock::new() }
+    }
+
+    /// What the text is.
+    pub fn kind(&self) -> TextKind {
+        self.kind
+    }
+
+    /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Where its tokens end. A behaviour belongs to one generation and so meets one tokenizer: the first one that asks counts.
+    pub fn ends(&self, tokenizer: &dyn Tokenizer) -> &Arc<[u32]> {
+        self.ends.get_or_init(|| tokenizer.split(&self.text).into())
+    }
+}
+
+impl PartialEq for Prepared {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.text == other.text
+    }
 }

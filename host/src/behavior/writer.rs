@@ -17,7 +17,7 @@ pub struct Pen {
     /// The draws of this text.
     pub stream: Stream,
     /// Whatever small state the style keeps.
-    pub state: [u16; 4],
+    pub state: [u16; 8],
 }
 
 /// Writes JSON that fits a schema.

@@ -68,8 +68,11 @@ mod tests {
         faults.extend(fault::damage::TABLE.map(|(damage, _)| damage.name()));
         faults.sort_unstable();
         assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), faults);
-        assert_eq!(catalog.responder.keys().collect::<Vec<_>>(), ["echo", "fixed", "text"]);
-        assert_eq!(catalog.styles.keys().collect::<Vec<_>>(), ["", "list", "prose"]);
+        assert_eq!(
+            catalog.responder.keys().collect::<Vec<_>>(),
+            ["conversation", "echo", "fixed", "fixtures", "template", "text", "tool-calls"]
+        );
+        assert_eq!(catalog.styles.len(), 26);
         assert_eq!(catalog.tokenizers.keys().collect::<Vec<_>>(), ["estimate", "exact"]);
         assert!(catalog.json.is_some());
     }

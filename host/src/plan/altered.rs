@@ -67,7 +67,7 @@ fn finish_early(plan: &mut Plan, finish: &EarlyFinish, step: u32) {
             EarlyFinish::ContentFilter => Finish::ContentFilter,
             EarlyFinish::Refusal(text) => {
                 let ends = plan.generation.tokenizer.split(text);
-                segments.push(Segment::Pieces { kind: TextKind::Refusal, text: text.as_str().into(), ends });
+                segments.push(Segment::Pieces { kind: TextKind::Refusal, text: text.as_str().into(), ends: ends.into() });
                 Finish::Stop
             }
         };
@@ -134,7 +134,7 @@ fn spoil_structure(plan: &mut Plan, call: &Call<'_>) -> bool {
     for segment in plan.reply.choices.iter_mut().flat_map(|choice| &mut choice.segments) {
         let Segment::Pieces { kind: TextKind::Content, text, ends } = segment else { continue };
         let Some(spoilt) = violation::of_structure(text, schema.as_ref(), draw) else { continue };
-        *ends = plan.generation.tokenizer.split(&spoilt);
+        *ends = plan.generation.tokenizer.split(&spoilt).into();
         *text = spoilt.into();
         found = true;
     }

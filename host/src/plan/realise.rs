@@ -1,6 +1,8 @@
 //! Makes a responder's answers real: cuts them at the token limit and at stop texts, finds their tokens, and writes what the
 //! responder left to the host (structured output, tool arguments).
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use crate::behavior::responder::{Answer, Generate, Item};
@@ -68,6 +70,11 @@ impl Work<'_> {
         Ok(match item {
             Item::Generate(generate) => self.generated(TextKind::Content, generate, key)?,
             Item::Think(generate) => self.generated(TextKind::Reasoning, generate, key)?,
+            Item::Prepared(prepared) => Segment::Pieces {
+                kind: prepared.kind(),
+                text: Arc::clone(prepared.text()),
+                ends: Arc::clone(prepared.ends(&*self.generation.tokenizer)),
+            },
             Item::Text(text) => self.pieces(TextKind::Content, text.clone()),
             Item::Reasoning(text) => self.pieces(TextKind::Reasoning, text.clone()),
             Item::Refusal(text) => self.pieces(TextKind::Refusal, text.clone()),
@@ -87,20 +94,16 @@ impl Work<'_> {
     }
 
     fn generated(&self, kind: TextKind, generate: &Generate, key: Key) -> Result<Segment, Refused> {
-        let style = if generate.style.is_empty() {
-            Some(0)
-        } else {
-            self.generation.style_names.iter().position(|name| *name == generate.style)
-        };
-        match style {
-            Some(style) => Ok(Segment::Generated {
+        // The names come out of a map and are in its order; the empty one is the first.
+        match self.generation.style_names.binary_search(&generate.style) {
+            Ok(style) => Ok(Segment::Generated {
                 kind,
                 style: style as u16,
                 seed: key.bits(),
                 tokens: generate.tokens,
                 whole: generate.tokens,
             }),
-            None => {
+            Err(_) => {
                 let known = self.generation.style_names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
                 Err(Refused::Responder(format!("unknown style `{}`; known: {}", generate.style, known.join(", "))))
             }
@@ -109,7 +112,7 @@ impl Work<'_> {
 
     fn pieces(&self, kind: TextKind, text: String) -> Segment {
         let ends = self.generation.tokenizer.split(&text);
-        Segment::Pieces { kind, text: text.into(), ends }
+        Segment::Pieces { kind, text: text.into(), ends: ends.into() }
     }
 
     fn structured(&self, key: Key) -> Result<String, Refused> {
@@ -167,7 +170,7 @@ impl Work<'_> {
         (Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() }, true)
     }
 
-    fn write_out(&self, style: u16, seed: u64, tokens: u32, whole: u32) -> (Box<str>, Box<[u32]>) {
+    fn write_out(&self, style: u16, seed: u64, tokens: u32, whole: u32) -> (Arc<str>, Arc<[u32]>) {
         let writer = &self.generation.styles[usize::from(style)];
         let mut pen = writer.begin(seed);
         let (mut text, mut ends) = (String::new(), Vec::with_capacity(tokens as usize));
@@ -187,19 +190,19 @@ pub(super) fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
     if segment.tokens() <= limit {
         return Some(segment);
     }
-    let cut = |text: &str, ends: &[u32], count: usize| -> (Box<str>, Box<[u32]>) {
+    fn cut<'a>(text: &'a str, ends: &'a [u32], count: usize) -> (&'a str, &'a [u32]) {
         let ends = &ends[..count];
-        (text[..ends.last().copied().unwrap_or(0) as usize].into(), ends.into())
-    };
+        (&text[..ends.last().copied().unwrap_or(0) as usize], ends)
+    }
     Some(match segment {
         Segment::Generated { kind, style, seed, whole, .. } => Segment::Generated { kind, style, seed, tokens: limit, whole },
         Segment::Pieces { kind, text, ends } => {
             let (text, ends) = cut(&text, &ends, limit as usize);
-            Segment::Pieces { kind, text, ends }
+            Segment::Pieces { kind, text: text.into(), ends: ends.into() }
         }
         Segment::Tool { id, name, arguments, ends } => {
             let (arguments, ends) = cut(&arguments, &ends, limit as usize - 1);
-            Segment::Tool { id, name, arguments, ends }
+            Segment::Tool { id, name, arguments: arguments.into(), ends: ends.into() }
         }
     })
 }

@@ -47,10 +47,10 @@ pub enum Segment {
     Pieces {
         /// What the text is.
         kind: TextKind,
-        /// The text.
-        text: Box<str>,
+        /// The text; many replies may share it.
+        text: Arc<str>,
         /// Where its tokens end.
-        ends: Box<[u32]>,
+        ends: Arc<[u32]>,
     },
     /// A tool call: one token for its beginning, then those of its arguments.
     Tool {

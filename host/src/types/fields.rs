@@ -71,6 +71,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// One of the words `known`.
+    pub fn word<'w>(&mut self, name: &'static str, known: &[&'w str]) -> Option<&'w str> {
+        let given = self.text(name)?;
+        let found = known.iter().copied().find(|word| *word == given);
+        if found.is_none() {
+            let hint = match did_you_mean(given, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of: {}", known.join(", ")),
+            };
+            let problem = Problem::new(self.pointer(name), format!("`{given}` is no value of `{name}`")).hint(hint);
+            self.problems.push(problem);
+        }
+        found
+    }
+
     /// `true` or `false`.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         match self.value(name)? {
@@ -215,15 +230,17 @@ mod tests {
 
     #[test]
     fn every_mistake_is_reported_with_its_pointer() {
-        let value = serde_json::json!({"first": "fast", "rate": "200%", "tokns": 3});
+        let value = serde_json::json!({"first": "fast", "rate": "200%", "tokns": 3, "kind": "slo"});
         let mut fields = Fields::of(&value, "/latency");
         assert_eq!(fields.duration_us("first"), None);
         assert_eq!(fields.share("rate"), None);
         assert_eq!(fields.integer("tokens", 0..=10), None);
+        assert_eq!(fields.word("kind", &["fast", "slow"]), None);
         fields.require("name");
         let problems = fields.finish();
         let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/latency/first", "/latency/rate", "/latency", "/latency/tokns"]);
-        assert_eq!(problems[3].hint.as_deref(), Some("did you mean `tokens`?"));
+        assert_eq!(pointers, ["/latency/first", "/latency/rate", "/latency/kind", "/latency", "/latency/tokns"]);
+        assert_eq!(problems[2].hint.as_deref(), Some("did you mean `slow`?"));
+        assert_eq!(problems[4].hint.as_deref(), Some("did you mean `tokens`?"));
     }
 }

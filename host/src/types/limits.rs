@@ -71,6 +71,24 @@ pub const TOOLS_MAX: usize = 128;
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 /// The fastest drip, in bytes a second: faster than that nobody sees it on a loopback.
 pub const DRIP_BYTES_PER_S_MAX: u64 = 1_000_000_000;
+/// Tool calls of one reply that a native responder makes: as many as a request may declare tools.
+pub const TOOL_CALLS_MAX: u32 = 128;
+/// Steps of one native conversation, far more than people write.
+pub const CONVERSATION_STEPS_MAX: usize = 1_000;
+/// Size of one template, in bytes: a long system prompt's worth.
+pub const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
+/// What one template may write, in bytes: as much as a reply of its longest length in English would need is a mistake.
+pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Steps of one template's run: about 10 ms, so that a loop without end holds no worker.
+pub const TEMPLATE_FUEL: u64 = 100_000;
+/// Tokens of filler that one template may ask for.
+pub const TEMPLATE_TOKENS_MAX: u32 = 100_000;
+/// Size of one file of fixtures, in bytes: that of a scenario.
+pub const FIXTURES_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Fixtures of one responder: what a large test suite needs, tenfold.
+pub const FIXTURES_MAX: usize = 10_000;
+/// Size of one compiled regular expression, in bytes: patterns of hundreds of characters fit.
+pub const REGEX_BYTES_MAX: usize = 1024 * 1024;
 /// Any single delay, in microseconds: one hour; a longer one is a mistake.
 pub const DELAY_US_MAX: u64 = 3_600_000_000;
 /// Size of a file of measured delays, in bytes: a million of them with room for other columns.

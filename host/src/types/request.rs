@@ -140,6 +140,7 @@ const TENANT_HEADERS: [&str; 3] = ["x-simwright-tenant", "openai-organization", 
 pub fn carries_credentials(name: &str) -> bool {
     CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
+
 /// Parts of header names that speak of a secret: such headers are never written to a file.
 const SECRETIVE: [&str; 8] = ["auth", "token", "apikey", "api-key", "access-key", "secret", "cookie", "password"];
 

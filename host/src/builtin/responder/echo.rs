@@ -12,6 +12,7 @@ use crate::behavior::responder::{Answer, Item, Responder};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
 use crate::types::reply::Finish;
+use crate::types::schema;
 
 /// Makes [`Echo`].
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,10 @@ pub struct Make;
 impl Maker<dyn Responder> for Make {
     fn summary(&self) -> &str {
         "the newest user message comes back"
+    }
+
+    fn schema(&self) -> Value {
+        schema::object([])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {

@@ -1,6 +1,7 @@
 //! `fixed`: always the same text.
 //!
-//! Options: `text`, required. It is what a test wants that compares an application's output letter by letter.
+//! Options: `text`, required, and `reasoning`, thinking that comes before it. It is what a test wants that compares an application's
+//! output letter by letter.
 
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use serde_json::Value;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
-use crate::behavior::responder::{Answer, Item, Responder};
+use crate::behavior::responder::{Answer, Item, Prepared, Responder};
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
-use crate::types::reply::Finish;
+use crate::types::reply::{Finish, TextKind};
+use crate::types::schema;
 
 /// Makes [`Fixed`].
 #[derive(Debug, Clone, Copy)]
@@ -19,15 +21,25 @@ pub struct Make;
 
 impl Maker<dyn Responder> for Make {
     fn summary(&self) -> &str {
-        "always the same text: `text`"
+        "always the same text: `text`, `reasoning`"
+    }
+
+    fn schema(&self) -> Value {
+        schema::object([
+            ("text!", schema::text("What is answered.")),
+            ("reasoning", schema::text("Thinking that comes before it.")),
+        ])
     }
 
     fn make(&self, options: &Value, _setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {
         let mut fields = Fields::of(options, "");
         fields.require("text");
-        let text = fields.text("text").unwrap_or_default().to_owned();
+        let reasoning = fields.text("reasoning").map(|text| Prepared::of(TextKind::Reasoning, text));
+        let text = fields.text("text").map(|text| Prepared::of(TextKind::Content, text));
         match fields.finish() {
-            problems if problems.is_empty() => Ok(Arc::new(Fixed { text })),
+            problems if problems.is_empty() => {
+                Ok(Arc::new(Fixed { parts: reasoning.into_iter().chain(text).map(Arc::new).collect() }))
+            }
             problems => Err(problems),
         }
     }
@@ -36,13 +48,13 @@ impl Maker<dyn Responder> for Make {
 /// Always the same text.
 #[derive(Debug, Clone)]
 pub struct Fixed {
-    text: String,
+    parts: Vec<Arc<Prepared>>,
 }
 
 impl Responder for Fixed {
     fn respond(&self, _call: &Call<'_>, choices: u32) -> Result<Vec<Answer>, BehaviorError> {
-        let answer = Answer { items: vec![Item::Text(self.text.clone())], finish: Finish::Stop };
-        Ok(vec![answer; choices as usize])
+        let items = || self.parts.iter().cloned().map(Item::Prepared).collect();
+        Ok((0..choices).map(|_| Answer { items: items(), finish: Finish::Stop }).collect())
     }
 }
 
@@ -54,11 +66,14 @@ mod tests {
     use crate::builtin::testing;
 
     #[test]
-    fn every_choice_is_the_text() {
-        let responder = Make.make(&json!({"text": "Paris."}), &Setting::default()).expect("good options");
+    fn every_choice_is_the_text_after_the_reasoning() {
+        let options = json!({"text": "Paris.", "reasoning": "France has one."});
+        let responder = Make.make(&options, &Setting::default()).expect("good options");
         let request = Arc::new(testing::request("What is the capital of France?"));
         let answers = responder.respond(&testing::call(&request, 1), 2).expect("answers");
-        let answer = Answer { items: vec![Item::Text("Paris.".to_owned())], finish: Finish::Stop };
+        let item = |kind, text| Item::Prepared(Arc::new(Prepared::of(kind, text)));
+        let items = vec![item(TextKind::Reasoning, "France has one."), item(TextKind::Content, "Paris.")];
+        let answer = Answer { items, finish: Finish::Stop };
         assert_eq!(answers, [answer.clone(), answer]);
     }
 

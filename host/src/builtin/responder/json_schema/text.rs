@@ -10,7 +10,7 @@ use crate::behavior::writer::SchemaRefused;
 use crate::builtin::responder::json_schema::refuse;
 use crate::builtin::responder::json_schema::shape::Shape;
 use crate::builtin::responder::json_schema::value::bound;
-use crate::builtin::responder::words::{ADJECTIVES, NOUNS};
+use crate::builtin::responder::style::english::{ADJECTIVES, NOUNS};
 use crate::random::Stream;
 use crate::types::limits::SCHEMA_STRING_CHARS_MAX;
 

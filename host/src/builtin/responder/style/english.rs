@@ -1,29 +1,9 @@
-//! The words of generated text, and the sentences they stand in.
+//! English: its words, and the sentences they stand in.
 //!
 //! Every word is exactly one token in `o200k_base` and in `cl100k_base`, with its blank before it; [`crate::builtin::responder::style`]
 //! tests that. Words and marks are separate tokens in any order that the sentences here allow, so n words are n tokens.
-//! A sentence is a row of slots; a slot is the list of words that fit there. Sentences of a kind are grouped by length, so that a
-//! text can end after exactly as many tokens as were asked for.
 
-/// The words that fit one place of a sentence.
-pub(super) type Slot = &'static [&'static str];
-
-/// A sentence: its opening, then its slots up to, but without, the full stop.
-pub(super) struct Sentence {
-    /// How it opens.
-    pub(super) opening: Opening,
-    /// What follows.
-    pub(super) rest: &'static [Slot],
-}
-
-/// The first word of a sentence, in the form for the beginning of a line and in the form after a blank.
-#[derive(Clone, Copy)]
-pub(super) struct Opening {
-    /// Without a blank.
-    pub(super) bare: Slot,
-    /// With a blank; the same words in the same order.
-    pub(super) spaced: Slot,
-}
+use crate::builtin::responder::style::language::{LONGEST, Language, Opening, SHORTEST, Sentence, Slot};
 
 const THE: Opening = Opening {
     bare: &["The", "This", "That", "Each", "Every", "One", "Another", "Our", "The", "The"],
@@ -183,21 +163,31 @@ const AND: Slot = &[" and", " or"];
 const C: Slot = &[","];
 
 /// Adjectives, for texts other than sentences; each begins with a blank.
-pub(super) const ADJECTIVES: Slot = A;
+pub(in crate::builtin::responder) const ADJECTIVES: Slot = A;
 /// Nouns, for texts other than sentences; each begins with a blank.
-pub(super) const NOUNS: Slot = N;
+pub(in crate::builtin::responder) const NOUNS: Slot = N;
 
-const fn sentence(opening: Opening, rest: &'static [Slot]) -> Sentence {
-    Sentence { opening, rest }
+/// English.
+pub(super) fn language() -> Language {
+    let of = |(opening, rest): &(Opening, &'static [Slot])| Sentence { opening: *opening, rest: rest.to_vec() };
+    Language {
+        code: "en",
+        sentences: SENTENCES.iter().map(|group| group.iter().map(of).collect()).collect(),
+        lone: "Yes",
+        stops: [".", ".\n", ".\n\n"],
+        nouns: N,
+        adjectives: A,
+        title: &[A, N],
+        greeting: &[&["Sure", "Great", "Absolutely", "Thanks"], &["!"]],
+    }
 }
 
-/// The shortest sentence, in tokens with its full stop.
-pub(super) const SHORTEST: u32 = 2;
-/// The longest sentence, in tokens with its full stop.
-pub(super) const LONGEST: u32 = 18;
+const fn sentence(opening: Opening, rest: &'static [Slot]) -> (Opening, &'static [Slot]) {
+    (opening, rest)
+}
 
 /// All sentences by length: entry k has those of `SHORTEST + k` tokens, full stop included.
-pub(super) const SENTENCES: [&[Sentence]; (LONGEST - SHORTEST + 1) as usize] = [
+const SENTENCES: [&[(Opening, &[Slot])]; (LONGEST - SHORTEST + 1) as usize] = [
     &[sentence(OFTEN, &[])],
     &[sentence(THINGS, &[W])],
     &[sentence(THE, &[N, I]), sentence(THINGS, &[W, R])],
