@@ -26,7 +26,8 @@ Examples:
   simwright explain scenario.yaml --request request.json
                                              say what would happen to one request, and why
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin.";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin,
+4 criteria broken.";
 
 /// Simulates LLM services, scripted by WebAssembly plugins.
 #[derive(Debug, Parser)]

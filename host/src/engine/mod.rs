@@ -2,7 +2,8 @@
 //!
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
-//! repeats; [`token_counts`] counts prompts; [`measure`] keeps the metrics' handles; [`decisions`] writes down what was decided.
+//! repeats; [`token_counts`] counts prompts; [`measure`] keeps the metrics' handles and [`tally`] the figures of the
+//! verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +13,7 @@ use arc_swap::ArcSwap;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::dialect::Dialect;
+use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
@@ -21,9 +23,11 @@ use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
+use crate::report::{Figures, Verdict, judge};
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+pub mod conduct;
 pub mod decisions;
 pub mod lateness;
 pub mod measure;
@@ -31,6 +35,7 @@ pub mod occurrences;
 pub mod pacer;
 pub mod playback;
 pub mod slow_lane;
+pub mod tally;
 pub mod token_counts;
 
 /// The live player.
@@ -40,6 +45,7 @@ pub struct Engine {
     occurrences: Occurrences,
     slow_lane: SlowLane,
     measures: Measures,
+    conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
 }
 
@@ -73,6 +79,7 @@ impl Engine {
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
+            conduct: Arc::default(),
             decisions: None,
         }
     }
@@ -122,11 +129,13 @@ impl Engine {
             running: measure.running.load(Ordering::Relaxed),
             waiting: 0,
         };
-        let active = Active::begin(Arc::clone(measure), origin.arrival);
+        let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if generation.models[model].is_slow() {
             let generation = Arc::clone(generation);
-            self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
+            let planned = self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await;
+            // A refusal is counted where it is sent, and its client has not left.
+            planned.inspect_err(|_| active.withdraw())?
         } else {
             plan(generation, model, &request, &facts)
         };
@@ -134,6 +143,17 @@ impl Engine {
             decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
         }
         Ok(Box::new(Playback::of(planned, origin.arrival, active)))
+    }
+
+    /// Counts a request that was refused at `now` before a model was found for it.
+    pub fn unplanned(&self, status: u16, now: Nanos) {
+        self.measures.unplanned(status, now);
+    }
+
+    /// The run so far, judged by the criteria of the running scenario.
+    pub fn verdict(&self) -> Verdict {
+        let figures = Figures { models: self.measures.figures(), lateness: lateness::snapshot() };
+        judge(&self.running().generation.scenario.criteria, figures)
     }
 
     /// Unix time in seconds of the moment `at`.

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
-use crate::engine::{Engine, Origin, measure};
+use crate::engine::{Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::wire::WireState;
@@ -109,8 +109,9 @@ impl Visit {
 
     /// The answer to a request that was never planned; it counts under no model.
     fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
-        measure::unplanned(error.status);
-        let processing_ms = since_ms(arrival, self.door.engine.clock().now());
+        let now = self.door.engine.clock().now();
+        self.door.engine.unplanned(error.status, now);
+        let processing_ms = since_ms(arrival, now);
         let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms };
         respond(error, self.dialect, &facts, self.door.engine.running().generation.number)
     }

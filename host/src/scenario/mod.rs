@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 
 pub mod check;
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub plugins: Vec<PluginSource>,
     /// Models in the order of the file; the first entry that matches a name answers for it.
     pub models: Vec<ModelEntry>,
+    /// Promises by which a run is judged.
+    pub criteria: Vec<Criterion>,
     /// The file as written, to find the place of a mistake found later.
     pub source: Arc<source::Source>,
     /// Which entry of `models` answers for a name.

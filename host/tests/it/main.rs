@@ -7,6 +7,8 @@ mod support;
 
 /// What `/metrics`, `/healthz` and `/readyz` say.
 mod admin;
+/// Runs judged by their criteria, and clients by their conduct.
+mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
 /// Every folder in `examples/` checks and answers.

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, and `behaviors` for `{ name: options }` wherever it stands. What a scenario leaves
+//! A file per section: `plugins`, `models`, `criteria`, and `behaviors` for `{ name: options }` wherever it stands. What a scenario leaves
 //! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
 //! name exists and its options are right is not known here: the planner's builder asks the catalog.
 
@@ -18,6 +18,7 @@ use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Problem, did_you_mean};
 
 mod behaviors;
+mod criteria;
 mod models;
 mod plugins;
 
@@ -35,9 +36,10 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let plugins = plugins::check(&mut fields, folder);
     let defaults = models::check_defaults(&mut fields);
     let models = models::check(&mut fields, &defaults);
+    let criteria = criteria::check(&mut fields, &models);
     let problems = fields.finish();
     let index = Index::of(models.iter().map(|model| (model.matches.as_slice(), model.list.as_slice())));
-    Draft { scenario: Scenario { name, seed, tokens, plugins, models, source: Arc::clone(source), index }, problems }
+    Draft { scenario: Scenario { name, seed, tokens, plugins, models, criteria, source: Arc::clone(source), index }, problems }
 }
 
 /// `problems` with their places, in the order of the file and each only once: a default can be wrong for many models.
