@@ -410,7 +410,9 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place_and_a_way_out() {
-        let cases: [(&str, &[(usize, &str, &str)]); 12] = [
+        // Each criterion with its mistakes: the character, and parts of message and hint.
+        type Told = (usize, &'static str, &'static str);
+        let cases: [(&str, &[Told]); 12] = [
             ("p99 ttfb < 500", &[(5, "`ttfb` is no metric", "did you mean `ttft`?")]),
             ("p99 ttft < 500", &[(12, "has no unit", "`350ms`")]),
             ("ttft of m < 1s", &[(1, "which of the times", "`p99`")]),

@@ -17,6 +17,8 @@ mod examples;
 mod faults;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
+/// The same requests in another order, side by side, in another server.
+mod order;
 /// Plugins behind the real server.
 mod plugins;
 /// What the READMEs promise.
