@@ -2,8 +2,8 @@
 //!
 //! Reading order, from the floor up. [`types`], [`clock`], [`random`], [`stats`] and [`worker`] are the words. [`behavior`] holds the
 //! contracts that native behaviours ([`builtin`]) and plugins ([`wasm`]) fulfil; [`scenario`] is what a person writes; [`telemetry`]
-//! is what the program says about itself. [`dialect`] knows vendors' JSON. [`station`]s are what
-//! requests pass through. [`plan`] turns a request into a plan, once, and [`engine`]
+//! is what the program says about itself. [`dialect`] knows vendors' JSON, [`station`]s are what requests pass through, and [`report`]
+//! judges a run. [`plan`] turns a request into a plan, once, and [`engine`]
 //! plays plans in real time. [`http`] and [`admin`] are the doors, both made of [`connection`]s. [`app`] knows every part, and
 //! [`cli`] is the command line.
 
@@ -19,6 +19,7 @@ pub mod engine;
 pub mod http;
 pub mod plan;
 pub mod random;
+pub mod report;
 pub mod scenario;
 pub mod station;
 pub mod stats;

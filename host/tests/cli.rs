@@ -11,6 +11,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 #[path = "it/support/client.rs"]
 mod client;
+#[path = "it/support/guests.rs"]
+mod guests;
+#[path = "it/support/readme.rs"]
+mod readme;
 
 const SCENARIO: &str = "
 simwright: 1
@@ -32,17 +36,23 @@ struct Process {
     stdout: BufReader<ChildStdout>,
     api: SocketAddr,
     admin: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Process {
     fn start() -> Self {
+        Self::start_with(SCENARIO, &[])
+    }
+
+    fn start_with(scenario_text: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let scenario = folder.path().join("scenario.yaml");
-        std::fs::write(&scenario, SCENARIO).expect("written");
+        std::fs::write(&scenario, scenario_text).expect("written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_simwright"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "off"])
             .arg(scenario)
+            .args(arguments)
+            .current_dir(folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");
@@ -58,7 +68,7 @@ impl Process {
                 .unwrap_or_else(|| panic!("no address in {line:?}"))
         };
         let (api, admin) = (address(api, "api="), address(admin, "admin="));
-        Self { child, stdout, api, admin, _folder: folder }
+        Self { child, stdout, api, admin, folder }
     }
 
     /// Begins a stream and returns once its first bytes are here.
@@ -128,4 +138,97 @@ fn a_taken_address_is_a_failure_that_names_the_option() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
     assert!(said.contains(&format!("`{address}`")) && said.contains("`--listen`"), "{said}");
+}
+
+#[test]
+fn a_run_ends_with_its_verdict_and_a_broken_promise_has_an_exit_code_of_its_own() {
+    let criteria = "criteria: [requests of short = 1, errors = 0, p50 ttft < BOUND]";
+    for (criteria, code, last) in [
+        (criteria.replace("BOUND", "1h"), 0, "all 3 criteria are kept"),
+        (criteria.replace("BOUND", "0us"), 4, "1 of 3 criteria broken"),
+    ] {
+        let mut server = Process::start_with(&format!("{SCENARIO}{criteria}\n"), &["--report", "verdict.json"]);
+        let (mut socket, mut bytes) = server.stream("short");
+        socket.read_to_end(&mut bytes).expect("the rest");
+        server.terminate();
+        let (ended, said) = server.end();
+        assert_eq!((ended, said.lines().last()), (Some(code), Some(last)), "{said}");
+        assert_eq!(said.lines().count(), 4);
+        let report = std::fs::read(server.folder.path().join("verdict.json")).expect("a report");
+        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+        assert_eq!((&report["kept"], &report["total"]["requests"]), (&(code == 0).into(), &1.into()));
+    }
+}
+
+#[test]
+fn a_server_with_a_time_to_live_ends_by_itself() {
+    let mut server = Process::start_with(SCENARIO, &["--for", "1ms"]);
+    assert_eq!(server.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_decision_log_of_a_process_is_replayed_by_another_one() {
+    let faulty = SCENARIO.replace("match: short,", "match: short, faults: [{ http-error: { status: 429 } }],");
+    let mut server = Process::start_with(&faulty, &["--decisions", "log.jsonl", "--seed", "7"]);
+    for text in ["one", "two"] {
+        let body = format!(r#"{{"model":"short","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        assert_eq!(client::send(server.api, "POST", "/v1/chat/completions", &[], body.as_bytes()).status, 429);
+    }
+    server.terminate();
+    assert_eq!(server.end().0, Some(0));
+    let replay = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_simwright"));
+        let output =
+            command.args(["replay", "log.jsonl"]).args(arguments).current_dir(server.folder.path()).output().expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(replay(&[]), (Some(0), "2 decisions: 2 the same, 0 otherwise\n".to_owned(), String::new()));
+    let (code, said, _) = replay(&["--first-failure"]);
+    assert!(code == Some(0) && said.contains("decided the same") && said.contains("http-error struck"), "{said}");
+    std::fs::write(server.folder.path().join("scenario.yaml"), faulty.replace("429", "503")).expect("written");
+    let (code, said, _) = replay(&["--all"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.starts_with("note: ") && said.contains("outcome") && said.ends_with("2 decisions: 0 the same, 2 otherwise\n"),
+        "{said}"
+    );
+    let (code, _, said) = replay(&["--id", "req_none"]);
+    assert!(code == Some(1) && said.contains("`req_none`"), "{said}");
+}
+
+/// Runs the commands of the README in the folder `example`, in a copy of it: each must print the text that follows it, and end with the
+/// exit code that `codes` has for it.
+fn run_readme(example: &str, codes: &[i32]) {
+    let copy = tempfile::tempdir().expect("a folder");
+    let (from, to) = (guests::workspace().join(example), copy.path().join(example));
+    std::fs::create_dir_all(&to).expect("made");
+    for file in std::fs::read_dir(&from).expect("a folder").flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+    let markdown = std::fs::read_to_string(from.join("README.md")).expect("a README");
+    let blocks: Vec<_> =
+        readme::blocks(&markdown).into_iter().filter(|block| matches!(&*block.language, "sh" | "text")).collect();
+    assert_eq!(blocks.len(), 2 * codes.len(), "a command and its output for each exit code");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_simwright")).parent().expect("a folder");
+    let path = std::env::join_paths(
+        [programs.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    );
+    for (pair, code) in blocks.chunks(2).zip(codes) {
+        let [command, expected] = pair else { panic!("a command without its output") };
+        let output = Command::new("sh")
+            .args(["-c", &command.text])
+            .current_dir(copy.path())
+            .env("PATH", path.as_ref().expect("a path"))
+            .output()
+            .expect("sh runs");
+        let place = format!("{example}/README.md:{}\n{}", command.line, String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected.text, "{place}");
+        assert_eq!(output.status.code(), Some(*code), "{place}");
+    }
+}
+
+#[test]
+fn the_ci_job_passes_with_a_patient_client_and_fails_with_a_hasty_one() {
+    run_readme("examples/ci", &[0, 4]);
 }

@@ -1,5 +1,5 @@
-//! The admin door: health, readiness, metrics, and what operators do by hand ([`phases`], [`incidents`]), on a listener of its own
-//! that stays reachable when the data door is busy.
+//! The admin door: health, readiness, metrics, the verdict so far, and what operators do by hand ([`phases`], [`incidents`]), on a
+//! listener of its own that stays reachable when the data door is busy.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
 //! rebinds its name to 127.0.0.1 gets nothing. Nor does a page that sends its requests here: they carry its `Origin`.
@@ -38,17 +38,17 @@ pub struct Admin {
 #[derive(Clone)]
 struct Shared {
     ready: Arc<AtomicBool>,
-    metrics: &'static PrometheusHandle,
     engine: Arc<Engine>,
+    metrics: &'static PrometheusHandle,
 }
 
 impl Admin {
-    /// Serves on `listener`, which must be bound to loopback, from a thread of its own.
-    pub fn start(listener: std::net::TcpListener, metrics: &'static PrometheusHandle, engine: Arc<Engine>) -> io::Result<Self> {
+    /// Serves on `listener`, which must be bound to loopback, from a thread of its own, and tells of `engine`.
+    pub fn start(listener: std::net::TcpListener, engine: Arc<Engine>, metrics: &'static PrometheusHandle) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let ready = Arc::new(AtomicBool::new(false));
-        let router = router(Shared { ready: Arc::clone(&ready), metrics, engine });
+        let router = router(Shared { ready: Arc::clone(&ready), engine, metrics });
         std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let served = runtime.and_then(|runtime| runtime.block_on(serve(listener, router, metrics)));
@@ -75,6 +75,7 @@ fn router(shared: Shared) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
+        .route("/criteria", get(criteria))
         .merge(phases::routes())
         .merge(incidents::routes())
         .layer(middleware::from_fn(no_foreign_pages))
@@ -96,6 +97,11 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
+}
+
+/// The run so far, judged by the scenario's criteria. The status is 200 whatever comes out: asking has worked.
+async fn criteria(State(shared): State<Shared>) -> Response<Body> {
+    answer(200, &shared.engine.verdict().json())
 }
 
 /// `value` as an answer with `status`.

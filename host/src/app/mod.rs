@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
 use crate::plan::generation::Generation;
+use crate::report::Verdict;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::scenario::{Draft, Scenario, read};
@@ -94,6 +95,14 @@ pub struct App {
     admin: Admin,
 }
 
+/// What is left of a server that has stopped.
+pub struct Stopped {
+    /// Did all open requests finish?
+    pub finished: bool,
+    /// The whole run, judged by the criteria of the last scenario.
+    pub verdict: Verdict,
+}
+
 /// What start and reload share.
 struct Shared {
     workshop: Workshop,
@@ -132,7 +141,7 @@ impl App {
         let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
         // Both before either is served: an address that is taken leaves no door half open.
         let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
-        let admin = Admin::start(inner, handle, Arc::clone(&engine))?;
+        let admin = Admin::start(inner, Arc::clone(&engine), handle)?;
         let server = Server::start(Arc::clone(&engine), outer, workers)?;
         let _ = shared.engine.set(Arc::clone(&engine));
         drop(turn);
@@ -166,14 +175,24 @@ impl App {
         self.shared.reload(&self.engine)
     }
 
+    /// The run so far, judged by the criteria of the running scenario.
+    pub fn verdict(&self) -> Verdict {
+        self.engine.verdict()
+    }
+
     /// Not ready any more; open requests may finish within `limit`. Says whether they did.
     pub fn stop(self, limit: Duration) -> bool {
+        self.finish(limit).finished
+    }
+
+    /// The same, and judges the run.
+    pub fn finish(self, limit: Duration) -> Stopped {
         self.admin.set_ready(false);
         let finished = self.server.drain(limit);
         if let Some(decisions) = self.engine.decisions() {
             decisions.close();
         }
-        finished
+        Stopped { finished, verdict: self.engine.verdict() }
     }
 }
 

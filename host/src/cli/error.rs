@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Usage,
     /// Mistakes in a scenario or a plugin.
     Scenario,
+    /// A run broke criteria of its scenario.
+    Criteria,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Other => 1,
             Self::Usage => 2,
             Self::Scenario => 3,
+            Self::Criteria => 4,
         })
     }
 }

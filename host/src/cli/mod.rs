@@ -27,8 +27,12 @@ Examples:
   simwright check scenario.yaml              name every mistake in it
   simwright explain scenario.yaml --request request.json
                                              say what would happen to one request, and why
+  simwright serve scenario.yaml --decisions log.jsonl
+  simwright replay log.jsonl --first-failure
+                                             log every decision, and make one of them again
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin.";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin,
+4 criteria broken.";
 
 /// Simulates LLM services, scripted by WebAssembly plugins.
 #[derive(Debug, Parser)]

@@ -1,15 +1,19 @@
 //! `simwright serve`: a scenario over HTTP, in real time.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::app::signals::Signals;
 use crate::app::{App, ServeOptions};
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
+use crate::report::Verdict;
 use crate::telemetry::logs;
 use crate::types::limits::DRAIN_S;
+use crate::types::quantity::parse_duration_us;
 use crate::wasm::Compiler;
 
 /// Arguments of `serve`.
@@ -33,6 +37,12 @@ pub(super) struct Args {
     /// Write down every decision, one JSON object a line, bodies included, for `simwright replay`; an existing file is replaced.
     #[arg(long, value_name = "FILE", value_parser = log_file, env = "SIMWRIGHT_DECISIONS")]
     decisions: Option<PathBuf>,
+    /// End after this time, such as `30s` or `5m`, as SIGTERM would end it.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, env = "SIMWRIGHT_FOR")]
+    run_for: Option<Duration>,
+    /// When the server ends, write the verdict and the figures behind it to this file, as JSON.
+    #[arg(long, value_name = "FILE", env = "SIMWRIGHT_REPORT")]
+    report: Option<PathBuf>,
     /// What to log: a level, or levels by module such as `info,simwright::wasm=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info", env = "SIMWRIGHT_LOG")]
     log: String,
@@ -62,21 +72,64 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration_us(text).map(Duration::from_micros)
+}
+
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     logs::start(&args.log, args.log_json)
         .map_err(|error| Failure::usage(&format!("error: bad `--log {}`: {error:#}", args.log)))?;
     let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+    let (run_for, report) = (args.run_for, args.report.clone());
+    let report = report.map(Report::create).transpose()?;
     let app = App::start(args.options())?;
     tracing::info!(seed = app.seed(), "serving");
     output::data(&format!("ready api=http://{} admin=http://{}", app.api(), app.admin()));
-    signals.wait();
+    match run_for {
+        Some(limit) => signals.wait_at_most(limit),
+        None => signals.wait(),
+    }
     tracing::info!("stopping: open requests may finish within {DRAIN_S} s; another signal ends them");
     std::thread::spawn(move || {
         signals.wait();
         std::process::exit(1);
     });
-    if !app.stop(Duration::from_secs(DRAIN_S)) {
+    let stopped = app.finish(Duration::from_secs(DRAIN_S));
+    if !stopped.finished {
         tracing::warn!("some requests were cut off");
     }
-    Ok(())
+    if let Some(report) = report {
+        report.write(&stopped.verdict)?;
+    }
+    judge(&stopped.verdict)
+}
+
+/// Prints the verdict, if anything was promised; a broken promise is a failure of a kind of its own.
+fn judge(verdict: &Verdict) -> Result<(), Failure> {
+    if verdict.judgements.is_empty() {
+        return Ok(());
+    }
+    output::data(&verdict.text());
+    if verdict.is_kept() { Ok(()) } else { Err(Failure::told(Kind::Criteria)) }
+}
+
+/// The file for the verdict, made before the run: that it cannot be written should not show only after an hour.
+struct Report {
+    path: PathBuf,
+    file: File,
+}
+
+impl Report {
+    fn create(path: PathBuf) -> Result<Self, Failure> {
+        let file = File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, verdict: &Verdict) -> Result<(), Failure> {
+        writeln!(self.file, "{:#}", verdict.json()).map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    anyhow::anyhow!("cannot write the report `{}`: {error}", path.display()).into()
 }

@@ -1,14 +1,19 @@
-//! The handles of a model's metrics, and the guard that counts one request from its beginning to its end.
+//! The handles of a model's metrics, and the guard that counts one request from its beginning to its end. What the verdict needs is
+//! counted beside them, in a [`Tally`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::metrics::{Counter, Gauge, Histogram};
 
 use crate::clock::Nanos;
+use crate::engine::conduct::{Came, Conduct, Fate};
+use crate::engine::tally::Tally;
+use crate::report::ModelFigures;
 use crate::station::quota::Budget;
 use crate::telemetry::metrics;
+use crate::types::criterion::Counted;
 use crate::types::usage::Usage;
 
 /// Handles by model name; they outlive generations, so that counts go on across reloads.
@@ -17,6 +22,8 @@ pub struct Measures {
     models: Mutex<HashMap<String, Arc<ModelMeasure>>>,
     /// Every phase and incident that was ever shown, with its gauge: one that a reload took away must go down to 0.
     situation: Mutex<HashMap<(&'static str, String), Gauge>>,
+    /// What was refused before a model was found.
+    refused: Tally,
 }
 
 impl Measures {
@@ -40,6 +47,13 @@ impl Measures {
             gauge.set(of.map_or(0.0, |(_, _, _, value)| *value));
         }
     }
+
+    /// What has been measured so far, by model.
+    pub fn figures(&self) -> BTreeMap<String, ModelFigures> {
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = ("".to_owned(), self.refused.figures());
+        models.iter().map(|(name, measure)| (name.clone(), measure.tally.figures())).chain([refused]).collect()
+    }
 }
 
 /// The handles of one model's metrics.
@@ -61,6 +75,12 @@ pub struct ModelMeasure {
     duration: Histogram,
     input_tokens: Counter,
     output_tokens: Counter,
+    retries: Counter,
+    ignored_waits: Counter,
+    storms: Counter,
+    truncated_accepted: Gauge,
+    /// For the verdict.
+    pub tally: Tally,
 }
 
 impl ModelMeasure {
@@ -81,13 +101,48 @@ impl ModelMeasure {
             duration: metrics::histogram(metrics::DURATION, &model),
             input_tokens: tokens("input"),
             output_tokens: tokens("output"),
+            retries: metrics::counter(metrics::CLIENT_RETRIES, &model),
+            ignored_waits: metrics::counter(metrics::CLIENT_IGNORED_WAITS, &model),
+            storms: metrics::counter(metrics::CLIENT_STORMS, &model),
+            truncated_accepted: metrics::gauge(metrics::CLIENT_TRUNCATED_ACCEPTED, &model),
+            tally: Tally::default(),
         }
+    }
+
+    /// Counts what a request says about its client.
+    pub fn came(&self, came: Came) {
+        let noted = [
+            (came.retry, Counted::Retries, &self.retries),
+            (came.ignored_wait, Counted::IgnoredRetryAfter, &self.ignored_waits),
+            (came.storm, Counted::RetryStorms, &self.storms),
+        ];
+        for (_, counted, exported) in noted.into_iter().filter(|(is_true, ..)| *is_true) {
+            self.tally.add(counted);
+            exported.increment(1);
+        }
+    }
+
+    /// Counts a truncated reply, which counts as accepted for now.
+    pub fn truncated(&self) {
+        self.tally.add(Counted::TruncatedAccepted);
+        self.truncated_accepted.increment(1.0);
+    }
+
+    /// The client of a truncated reply has asked again.
+    pub fn truncation_noticed(&self) {
+        self.tally.take_back(Counted::TruncatedAccepted);
+        self.truncated_accepted.decrement(1.0);
     }
 }
 
-/// Counts a request that was refused before a model was found for it: bad JSON, an unknown model or path.
-pub fn unplanned(status: u16) {
-    metrics::counter(metrics::REQUESTS, &[("model", ""), ("status", &status.to_string())]).increment(1);
+impl Measures {
+    /// Counts a request that was refused at `now`, before a model was found for it: bad JSON, an unknown model or path.
+    pub fn unplanned(&self, status: u16, now: Nanos) {
+        metrics::counter(metrics::REQUESTS, &[("model", ""), ("status", &status.to_string())]).increment(1);
+        self.refused.arrived(now);
+        self.refused.ended(now, 0);
+        [Counted::Requests, Counted::Errors, Counted::Refusals].into_iter().for_each(|counted| self.refused.add(counted));
+    }
 }
 
 /// One request under way. Dropped without [`Active::end`], its client has left.
@@ -96,6 +151,14 @@ pub struct Active {
     arrival: Nanos,
     newest_token: Nanos,
     ended: bool,
+    watch: Option<Watch>,
+}
+
+/// Whose conduct a request belongs to.
+struct Watch {
+    conduct: Arc<Conduct>,
+    identity: u64,
+    is_retry: bool,
 }
 
 impl Active {
@@ -103,21 +166,33 @@ impl Active {
     pub fn begin(measure: Arc<ModelMeasure>, arrival: Nanos) -> Self {
         measure.running.fetch_add(1, Ordering::Relaxed);
         measure.running_gauge.increment(1.0);
-        Self { measure, arrival, newest_token: 0, ended: false }
+        measure.tally.arrived(arrival);
+        Self { measure, arrival, newest_token: 0, ended: false, watch: None }
+    }
+
+    /// The same for a request of `identity`, its `attempt`-th, whose end `conduct` shall know.
+    #[must_use]
+    pub fn watched(mut self, conduct: &Arc<Conduct>, identity: u64, attempt: u32) -> Self {
+        let came = conduct.came(identity, attempt, self.arrival);
+        self.measure.came(came);
+        self.watch = Some(Watch { conduct: Arc::clone(conduct), identity, is_retry: came.retry });
+        self
     }
 
     /// A token left at `now`.
     pub fn token(&mut self, now: Nanos) {
         if self.newest_token == 0 {
             self.measure.ttft.record(seconds(self.arrival, now));
+            self.measure.tally.times().first_token.record(now.saturating_sub(self.arrival), 1);
         } else {
             self.measure.gap.record(seconds(self.newest_token, now));
+            self.measure.tally.times().gap.record(now.saturating_sub(self.newest_token), 1);
         }
         self.newest_token = now.max(1);
     }
 
-    /// The request came to its planned end with `status` at `now`.
-    pub fn end(&mut self, status: u16, now: Nanos, usage: Usage) {
+    /// The request came to its planned end with `status` at `now`, and its client has seen `fate`.
+    pub fn end(&mut self, status: u16, now: Nanos, usage: Usage, fate: Fate) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -131,10 +206,31 @@ impl Active {
         self.measure.duration.record(seconds(self.arrival, now));
         self.measure.input_tokens.increment(usage.input.into());
         self.measure.output_tokens.increment(usage.output.into());
+        let tally = &self.measure.tally;
+        tally.ended(now, usage.output);
+        tally.times().duration.record(now.saturating_sub(self.arrival), 1);
+        tally.add(Counted::Requests);
+        if fate != Fate::Whole {
+            tally.add(Counted::Errors);
+        }
+        if matches!(fate, Fate::Refused(_)) {
+            tally.add(Counted::Refusals);
+        }
+        match &self.watch {
+            Some(watch) if fate != Fate::Whole => watch.conduct.failed(watch.identity, fate, now, &self.measure),
+            Some(watch) if watch.is_retry => watch.conduct.answered(watch.identity),
+            _ => {}
+        }
+    }
+
+    /// The request is counted elsewhere.
+    pub fn withdraw(&mut self) {
+        self.ended = true;
     }
 
     /// A fault of `kind` was planned.
     pub fn fault(&self, kind: &str) {
+        self.measure.tally.add(Counted::Faults);
         metrics::counter(metrics::FAULTS, &[("model", &self.measure.name), ("kind", kind)]).increment(1);
     }
 
@@ -150,6 +246,12 @@ impl Drop for Active {
         self.measure.running_gauge.decrement(1.0);
         if !self.ended {
             self.measure.cancelled.increment(1);
+            self.measure.tally.add(Counted::Requests);
+            self.measure.tally.add(Counted::Abandoned);
+            if let Some(watch) = &self.watch {
+                // Whoever left and comes again retries; nobody told it to wait, so the time does not matter.
+                watch.conduct.failed(watch.identity, Fate::Broken, 0, &self.measure);
+            }
         }
     }
 }

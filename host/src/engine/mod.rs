@@ -3,7 +3,8 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
-//! metrics' handles; [`decisions`] writes down what was decided.
+//! metrics' handles and [`tally`] the figures of the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes
+//! down what was decided.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::dialect::Dialect;
+use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
@@ -25,10 +27,12 @@ use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
+use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+pub mod conduct;
 pub mod decisions;
 pub mod lateness;
 pub mod measure;
@@ -37,6 +41,7 @@ pub mod pacer;
 pub mod playback;
 pub mod situation;
 pub mod slow_lane;
+pub mod tally;
 pub mod token_counts;
 
 /// The live player.
@@ -46,6 +51,7 @@ pub struct Engine {
     occurrences: Occurrences,
     slow_lane: SlowLane,
     measures: Measures,
+    conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
 }
 
@@ -91,6 +97,7 @@ impl Engine {
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
+            conduct: Arc::default(),
             decisions: None,
         }
     }
@@ -150,12 +157,15 @@ impl Engine {
         let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
         facts.running = measure.running.load(Ordering::Relaxed);
-        let active = Active::begin(Arc::clone(measure), origin.arrival);
+        let Identity { identity, attempt, .. } = facts.identity;
+        let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
         let limits = generation.scenario.models[model].rate_limits;
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
-            self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await?
+            let planned = self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await;
+            // A refusal is counted where it is sent, and its client has not left.
+            planned.inspect_err(|_| active.withdraw())?
         } else {
             plan(generation, model, &request, &facts)
         };
@@ -188,6 +198,17 @@ impl Engine {
             input_tokens: input_tokens(generation, request),
             ..Facts::first(identity)
         }
+    }
+
+    /// Counts a request that was refused at `now` before a model was found for it.
+    pub fn unplanned(&self, status: u16, now: Nanos) {
+        self.measures.unplanned(status, now);
+    }
+
+    /// The run so far, judged by the criteria of the running scenario.
+    pub fn verdict(&self) -> Verdict {
+        let figures = Figures { models: self.measures.figures(), lateness: lateness::snapshot() };
+        judge(&self.running().generation.scenario.criteria, figures)
     }
 
     /// Unix time in seconds of the moment `at`.

@@ -58,7 +58,7 @@ impl Occurrences {
 
 /// Keys are uniform hashes already; hashing them again would only cost.
 #[derive(Default)]
-struct AlreadyHashed(u64);
+pub(super) struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {

@@ -5,6 +5,7 @@
 
 use crate::behavior::fault::Cut;
 use crate::clock::Nanos;
+use crate::engine::conduct::Fate;
 use crate::engine::measure::Active;
 use crate::plan::Plan;
 use crate::plan::reply::ReplyCursor;
@@ -133,7 +134,7 @@ impl Playback {
         let moment = self.advance(now, stage, true);
         if let Moment::Done(ending) = moment {
             self.ended = Some(ending);
-            self.active.end(200, now, self.plan.usage);
+            self.close(200, now);
         }
         moment
     }
@@ -166,7 +167,12 @@ impl Playback {
         if first && status == 200 {
             self.active.token(now);
         }
-        self.active.end(status, now, self.plan.usage);
+        self.close(status, now);
+    }
+
+    fn close(&mut self, status: u16, now: Nanos) {
+        let fate = Fate::of(status, &self.plan.outcome, self.interrupt.is_none());
+        self.active.end(status, now, self.plan.usage, fate);
     }
 
     fn advance(&mut self, now: Nanos, stage: &mut impl Stage, measured: bool) -> Moment {

@@ -14,7 +14,7 @@ use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Playback, Stage};
-use crate::engine::{Begun, Engine, Origin, measure};
+use crate::engine::{Begun, Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
@@ -115,11 +115,12 @@ impl Visit {
 
     /// The answer to a request that was never planned; it counts under no model.
     fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
-        measure::unplanned(error.status);
-        let processing_ms = since_ms(arrival, self.door.engine.clock().now());
-        let facts = HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms, allowance: None };
         let engine = &self.door.engine;
-        respond(error, self.dialect, &facts, engine.running().generation.number, engine.clock().unix_ms(engine.clock().now()))
+        let now = engine.clock().now();
+        engine.unplanned(error.status, now);
+        let facts =
+            HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms: since_ms(arrival, now), allowance: None };
+        respond(error, self.dialect, &facts, engine.running().generation.number, engine.clock().unix_ms(now))
     }
 
     fn cards(&self) -> Vec<ModelCard> {

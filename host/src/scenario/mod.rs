@@ -14,6 +14,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::scenario::when::When;
+use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 
 pub mod check;
@@ -55,6 +56,8 @@ pub struct Scenario {
     pub phases: Option<phases::Phases>,
     /// The header that names the tenant; without one the usual headers.
     pub tenant_header: Option<HeaderName>,
+    /// Promises by which a run is judged.
+    pub criteria: Vec<Criterion>,
     /// The file as written, to find the place of a mistake found later.
     pub source: Arc<source::Source>,
     /// Which entry of `models` answers for a name.

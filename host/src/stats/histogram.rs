@@ -12,11 +12,19 @@ const BUCKETS: usize = ((TOP_BIT - SUB_BITS + 1) as usize) << SUB_BITS;
 /// Counts of durations in nanoseconds.
 pub struct Histogram {
     buckets: Box<[AtomicU64]>,
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect() }
+        Self {
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+        }
     }
 }
 
@@ -24,11 +32,24 @@ impl Histogram {
     /// Counts `times` durations of `ns` nanoseconds.
     pub fn record(&self, ns: u64, times: u64) {
         self.buckets[index(ns)].fetch_add(times, Ordering::Relaxed);
+        self.sum.fetch_add(ns.saturating_mul(times), Ordering::Relaxed);
+        // New extremes are rare: a look costs less than a write that all threads fight for.
+        if ns < self.min.load(Ordering::Relaxed) {
+            self.min.fetch_min(ns, Ordering::Relaxed);
+        }
+        if ns > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(ns, Ordering::Relaxed);
+        }
     }
 
     /// What has been counted so far.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { counts: self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect() }
+        Snapshot {
+            counts: self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect(),
+            sum: self.sum.load(Ordering::Relaxed),
+            min: self.min.load(Ordering::Relaxed),
+            max: self.max.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -36,12 +57,45 @@ impl Histogram {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     counts: Vec<u64>,
+    sum: u64,
+    min: u64,
+    max: u64,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { counts: Vec::new(), sum: 0, min: u64::MAX, max: 0 }
+    }
 }
 
 impl Snapshot {
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
+    }
+
+    /// Adds what `other` has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.sum = self.sum.saturating_add(other.sum);
+        (self.min, self.max) = (self.min.min(other.min), self.max.max(other.max));
+    }
+
+    /// The mean in nanoseconds, exactly; `None` if nothing was counted.
+    pub fn mean(&self) -> Option<f64> {
+        let count = self.count();
+        (count > 0).then(|| self.sum as f64 / count as f64)
+    }
+
+    /// The shortest duration in nanoseconds, exactly; `None` if nothing was counted.
+    pub fn min(&self) -> Option<u64> {
+        (self.count() > 0).then_some(self.min)
+    }
+
+    /// The longest duration in nanoseconds, exactly; `None` if nothing was counted.
+    pub fn max(&self) -> Option<u64> {
+        (self.count() > 0).then_some(self.max)
     }
 
     /// The duration in nanoseconds below which a share `p` (0 to 1) of the counted ones lies; 0 if there are none.
@@ -51,7 +105,7 @@ impl Snapshot {
         for (index, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= wanted && *count > 0 {
-                return upper(index);
+                return upper(index).clamp(self.min.min(self.max), self.max);
             }
         }
         0
@@ -86,11 +140,26 @@ mod tests {
     }
 
     #[test]
+    fn two_snapshots_add_up() {
+        let (low, high) = (Histogram::default(), Histogram::default());
+        low.record(1_000, 3);
+        high.record(9_000, 1);
+        let mut both = Snapshot::default();
+        assert_eq!((both.count(), both.mean(), both.min(), both.max(), both.quantile(0.5)), (0, None, None, None, 0));
+        both.merge(&low.snapshot());
+        both.merge(&high.snapshot());
+        assert_eq!((both.count(), both.mean(), both.min(), both.max()), (4, Some(3_000.0), Some(1_000), Some(9_000)));
+        assert!((1_000..1_032).contains(&both.quantile(0.5)));
+    }
+
+    #[test]
     fn quantiles_are_within_a_bucket_of_the_truth() {
         let histogram = Histogram::default();
         (1..=1_000).for_each(|ms| histogram.record(ms * 1_000_000, 1));
         let snapshot = histogram.snapshot();
         assert_eq!(snapshot.count(), 1_000);
+        assert_eq!((snapshot.min(), snapshot.max()), (Some(1_000_000), Some(1_000_000_000)));
+        assert_eq!((snapshot.mean(), snapshot.quantile(1.0)), (Some(500_500_000.0), 1_000_000_000));
         let p99 = snapshot.quantile(0.99) as f64 / 1e6;
         assert!((p99 / 990.0 - 1.0).abs() < 0.035, "{p99}");
     }

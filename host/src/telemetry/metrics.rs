@@ -50,6 +50,14 @@ pub const LATENESS: &str = "simwright_pacing_lateness_seconds";
 pub const CONNECTIONS: &str = "simwright_connections_open";
 /// Decisions that the decision log had no room for.
 pub const DECISIONS_DROPPED: &str = "simwright_decisions_dropped_total";
+/// Requests of an identity whose last request failed, and attempts that say that they are another one, by `model`.
+pub const CLIENT_RETRIES: &str = "simwright_client_retries_total";
+/// Retries that came earlier than the refusal before them had asked for, by `model`.
+pub const CLIENT_IGNORED_WAITS: &str = "simwright_client_ignored_retry_after_total";
+/// Times that one identity retried too often, by `model`.
+pub const CLIENT_STORMS: &str = "simwright_client_retry_storms_total";
+/// Replies that were cut short and whose identity has not asked again, by `model`.
+pub const CLIENT_TRUNCATED_ACCEPTED: &str = "simwright_client_truncated_accepted";
 
 const TTFT_BUCKETS: &[f64] =
     &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0];
@@ -108,6 +116,10 @@ fn describe() {
     describe_counter!(RELOADS, "Reloads by outcome.");
     describe_histogram!(LATENESS, Unit::Seconds, "Time from a token's deadline to the write of its bytes.");
     describe_counter!(DECISIONS_DROPPED, "Decisions that the decision log had no room for.");
+    describe_counter!(CLIENT_RETRIES, "Requests that try again what failed.");
+    describe_counter!(CLIENT_IGNORED_WAITS, "Retries that came earlier than they were asked to.");
+    describe_counter!(CLIENT_STORMS, "Times that one client retried too often.");
+    describe_gauge!(CLIENT_TRUNCATED_ACCEPTED, "Truncated replies whose client has not asked again.");
     describe_gauge!(CONNECTIONS, "Open connections.");
 }
 

@@ -251,6 +251,15 @@ pub const DECISIONS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const DECISION_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Size of a decision log, in bytes: a million decisions; what comes after is dropped and counted.
 pub const DECISIONS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Criteria of one scenario: more than anybody reads in a table.
+pub const CRITERIA_MAX: usize = 200;
+/// Retries of one identity within [`STORM_WINDOW_S`] that are still no storm: what vendors' SDKs do with their retries turned up.
+pub const STORM_RETRIES: u32 = 5;
+/// The time within which those retries count, in seconds: a client that backs off exponentially from half a second stays below.
+pub const STORM_WINDOW_S: u64 = 10;
+/// Identities whose last request failed that are remembered, per half of the table: some ten megabytes.
+pub const CONDUCT_MAX: usize = 1 << 16;
 }
 
 #[cfg(test)]

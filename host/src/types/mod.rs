@@ -1,10 +1,12 @@
 //! The words of the domain: plain data that every floor above may use. Nothing here does I/O, reads a clock or draws a number.
 //!
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
-//! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives.
+//! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives;
+//! [`criterion`] is the grammar of promises.
 
 pub mod allowance;
 pub mod api_error;
+pub mod criterion;
 pub mod fields;
 pub mod limits;
 pub mod problem;

@@ -173,3 +173,47 @@ fn a_log_names_each_generation_that_answered() {
     let (before, after) = (described(1).expect("described"), described(later).expect("described"));
     assert_ne!(before["scenario"]["digest"], after["scenario"]["digest"]);
 }
+
+#[test]
+fn what_plugins_decide_by_the_hour_is_decided_the_same_in_a_replay() {
+    let scenario = "
+simwright: 1
+models:
+  - match: m
+    latency: { brown-out: { first: 2ms, between: 100us, depth: 0.9, period: 7s } }
+    faults: [{ retry-storm: {} }]
+    reply: { fixed: { text: one two three } }
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("decisions.jsonl");
+    let host = TestHost::start_logged(scenario, &log);
+    (0..5).for_each(|index| drop(host.chat(&ask("m", &format!("question {index}")))));
+    let file = folder.path().join("scenario.yaml");
+    std::fs::copy(host.scenario_file(), &file).expect("copied");
+    host.into_app().stop(std::time::Duration::from_secs(5));
+    let with = |pick| replay(&ReplayOptions { log: log.clone(), pick, scenario: Some(file.clone()) });
+    let all = with(Pick::All).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((all.count, all.is_same()), (5, true), "{:#}", all.json());
+    let id = lines(&log)[1]["id"].as_str().expect("an id").to_owned();
+    let one = with(Pick::Id(id)).unwrap_or_else(|error| panic!("{error}"));
+    let text = one.items[0].explanation.as_ref().expect("a plan").text();
+    assert!(text.contains("latency brown-out: seed, a plugin draws from it"), "{text}");
+
+    // The hour counts: with another beginning of the run, or later in it, the same requests are answered at another pace.
+    let text = std::fs::read_to_string(&log).expect("a log");
+    for (pointer, more) in [("/epoch_unix_s", 3), ("/facts/now_ns", 500_000_000)] {
+        std::fs::write(&log, text.lines().map(|line| moved(line, pointer, more)).collect::<Vec<_>>().join("\n"))
+            .expect("written");
+        let otherwise = with(Pick::All).unwrap_or_else(|error| panic!("{error}"));
+        assert!(otherwise.items.iter().any(|item| whats(item) == ["deadlines_ns"]), "{pointer}: {:#}", otherwise.json());
+    }
+}
+
+/// A line of a log with `more` added to the number at `pointer`, if it has one.
+fn moved(line: &str, pointer: &str, more: u64) -> String {
+    let mut line: Value = serde_json::from_str(line).expect("JSON");
+    if let Some(number) = line.pointer_mut(pointer) {
+        *number = (number.as_u64().expect("a number") + more).into();
+    }
+    line.to_string()
+}

@@ -9,6 +9,8 @@ mod support;
 mod admin;
 /// Components are compiled in a process with limits.
 mod compiler;
+/// Runs judged by their criteria, and clients by their conduct.
+mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
 /// Every folder in `examples/` checks and answers.
@@ -21,6 +23,8 @@ mod faults;
 mod http2;
 /// Laws of delay: files, prompts, pauses.
 mod latency;
+/// The same requests in another order, side by side, in another server.
+mod order;
 /// Plugins behind the real server.
 mod plugins;
 /// What the READMEs promise.

@@ -1,6 +1,7 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `incidents`, `phases`; and `behaviors` and `when` for what stands in several of them. What a scenario leaves
+//! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`; and `behaviors` and `when` for what stands in several of
+//! them. What a scenario leaves
 //! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
 //! name exists and its options are right is not known here: the planner's builder asks the catalog.
 
@@ -19,6 +20,7 @@ use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Problem, did_you_mean};
 
 mod behaviors;
+mod criteria;
 mod incidents;
 mod models;
 mod phases;
@@ -43,10 +45,12 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);
     let tenant_header = check_tenant_header(&mut fields);
+    let criteria = criteria::check(&mut fields, &models);
     let problems = fields.finish();
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let source = Arc::clone(source);
-    let scenario = Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, source, index };
+    let scenario =
+        Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, criteria, source, index };
     Draft { scenario, problems }
 }
 
