@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is.
-//! [`explain`] and [`inspect`] answer questions without a server.
+//! [`explain`], [`inspect`] and [`mod@schema`] answer questions without a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -25,6 +25,7 @@ use crate::telemetry::metrics;
 
 pub mod explain;
 pub mod inspect;
+pub mod schema;
 pub mod signals;
 pub mod workshop;
 

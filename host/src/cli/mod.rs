@@ -16,6 +16,7 @@ mod explain;
 mod limits;
 mod output;
 mod plugin;
+mod schema;
 mod serve;
 
 const EXAMPLES: &str = "\
@@ -44,6 +45,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema(schema::Args),
     /// Print every limit with its value and its reason.
     Limits(limits::Args),
     /// Work with plugins.
@@ -56,6 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Schema(args) => schema::run(&args),
         Command::Limits(args) => {
             limits::run(&args);
             Ok(())

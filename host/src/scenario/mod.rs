@@ -16,6 +16,7 @@ pub mod check;
 pub mod pattern;
 pub mod read;
 pub mod refusal;
+pub mod schema;
 pub mod source;
 pub mod watch;
 

@@ -21,6 +21,8 @@ mod plugins;
 mod readme;
 /// New generations under load.
 mod reload;
+/// The JSON Schema of scenarios, and what is shown to users.
+mod schema;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.
