@@ -27,6 +27,7 @@ pub mod explain;
 pub mod inspect;
 pub mod schema;
 pub mod signals;
+pub mod starter;
 pub mod workshop;
 
 /// How to run the server.

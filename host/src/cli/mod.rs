@@ -13,6 +13,7 @@ use crate::cli::error::Failure;
 mod check;
 mod error;
 mod explain;
+mod init;
 mod limits;
 mod output;
 mod plugin;
@@ -45,6 +46,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
+    /// Write a scenario to begin with.
+    Init(init::Args),
     /// Print the JSON Schema of scenario files, for editors.
     Schema(schema::Args),
     /// Print every limit with its value and its reason.
@@ -59,6 +62,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Init(args) => init::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Limits(args) => {
             limits::run(&args);

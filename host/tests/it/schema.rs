@@ -1,6 +1,7 @@
 use jsonschema::Validator;
 use serde_json::Value;
 use simwright::app::schema::schema;
+use simwright::app::starter::STARTERS;
 use simwright::scenario::read;
 use simwright::scenario::source::Source;
 
@@ -23,6 +24,7 @@ fn errors(validator: &Validator, value: &Value) -> Vec<String> {
 fn the_schema_accepts_the_default_scenario_and_every_one_that_is_shown() {
     let validator = validator();
     let mut texts = vec![("default".to_owned(), read::DEFAULT.to_owned())];
+    texts.extend(STARTERS.iter().map(|starter| (starter.name.to_owned(), starter.scenario.to_owned())));
     for folder in std::fs::read_dir(workspace().join("examples")).expect("a folder").flatten() {
         let file = folder.path().join("scenario.yaml");
         if let Ok(text) = std::fs::read_to_string(&file) {
