@@ -20,7 +20,7 @@ use crate::http::server::Server;
 use crate::plan::generation::Generation;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
-use crate::scenario::{Draft, Scenario, read};
+use crate::scenario::{Draft, Scenario, diff, read};
 use crate::telemetry::metrics;
 
 pub mod explain;
@@ -203,13 +203,16 @@ impl Shared {
     fn reload(&self, engine: &Engine) -> Result<u64, Refusal> {
         let _turn = self.turn();
         let count = |outcome| metrics::counter(metrics::RELOADS, &[("outcome", outcome)]).increment(1);
+        let before = Arc::clone(&engine.running().generation.scenario);
         let running = engine.running().generation.number;
         match self.build(running + 1) {
             Ok(generation) => {
                 let number = generation.number;
+                let changes = diff::diff(&before, &generation.scenario);
+                let changed = if changes.is_empty() { "only files that it names".to_owned() } else { diff::summary(&changes) };
                 engine.swap(generation);
                 count("applied");
-                tracing::info!(generation = number, "reloaded");
+                tracing::info!(generation = number, "reloaded: {changed}");
                 Ok(number)
             }
             Err(refusal) => {

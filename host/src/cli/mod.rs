@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::error::Failure;
 
 mod check;
+mod diff;
 mod error;
 mod explain;
 mod init;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::Args),
     /// Check scenarios and name every mistake.
     Check(check::Args),
+    /// Say what differs between two scenarios in meaning.
+    Diff(diff::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
     /// Write a scenario to begin with.
@@ -61,6 +64,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = parse(arguments).and_then(|cli| match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Init(args) => init::run(&args),
         Command::Schema(args) => schema::run(&args),

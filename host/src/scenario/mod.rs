@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::types::problem::Problem;
 
 pub mod check;
+pub mod diff;
 pub mod pattern;
 pub mod read;
 pub mod refusal;
