@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is.
-//! [`explain`], [`replay`] and [`inspect`] answer questions without a server.
+//! [`explain`], [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,14 +23,16 @@ use crate::plan::generation::Generation;
 use crate::report::Verdict;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
-use crate::scenario::{Draft, Scenario, read};
+use crate::scenario::{Draft, Scenario, diff, read};
 use crate::telemetry::metrics;
 use crate::wasm::Compiler;
 
 pub mod explain;
 pub mod inspect;
 pub mod replay;
+pub mod schema;
 pub mod signals;
+pub mod starter;
 pub mod workshop;
 
 /// How to run the server.
@@ -242,13 +244,16 @@ impl Shared {
     fn reload(&self, engine: &Engine) -> Result<u64, Refusal> {
         let _turn = self.turn();
         let count = |outcome| metrics::counter(metrics::RELOADS, &[("outcome", outcome)]).increment(1);
+        let before = Arc::clone(&engine.running().generation.scenario);
         let running = engine.running().generation.number;
         match self.build(running + 1) {
             Ok(generation) => {
                 let number = generation.number;
+                let changes = diff::diff(&before, &generation.scenario);
+                let changed = if changes.is_empty() { "only files that it names".to_owned() } else { diff::summary(&changes) };
                 engine.swap(generation);
                 count("applied");
-                tracing::info!(generation = number, "reloaded");
+                tracing::info!(generation = number, "reloaded: {changed}");
                 Ok(number)
             }
             Err(refusal) => {

@@ -61,6 +61,16 @@ impl Workshop {
         build(draft, &ingredients).map_err(|problems| Refusal::of(&source, problems))
     }
 
+    /// Everything that a scenario can name without bringing it: native behaviours and the whole standard pack.
+    pub fn full_catalog(&self) -> Result<Catalog, StartError> {
+        let mut catalog = self.catalog.clone();
+        for (name, bytes) in STANDARD_PACK {
+            let plugin = self.plugins.load(LoadSpec::new(name, bytes));
+            plugin.map_err(|error| StartError::Plugins(error.to_string()))?.register(&mut catalog);
+        }
+        Ok(catalog)
+    }
+
     /// The plugin host.
     pub fn plugins(&self) -> &PluginHost {
         &self.plugins

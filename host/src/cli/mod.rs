@@ -12,12 +12,15 @@ use crate::cli::error::Failure;
 
 mod check;
 mod compile_plugin;
+mod diff;
 mod error;
 mod explain;
+mod init;
 mod limits;
 mod output;
 mod plugin;
 mod replay;
+mod schema;
 mod serve;
 
 const EXAMPLES: &str = "\
@@ -48,10 +51,16 @@ enum Command {
     Serve(serve::Args),
     /// Check scenarios and name every mistake.
     Check(check::Args),
+    /// Say what differs between two scenarios in meaning.
+    Diff(diff::Args),
     /// Say what would happen to one request, and why.
     Explain(explain::Args),
     /// Plan requests of a decision log again, and say what is decided otherwise now.
     Replay(replay::Args),
+    /// Write a scenario to begin with.
+    Init(init::Args),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema(schema::Args),
     /// Print every limit with its value and its reason.
     Limits(limits::Args),
     /// Work with plugins.
@@ -67,8 +76,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = offered.and_then(|()| parse(arguments)).and_then(|cli| match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Init(args) => init::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Limits(args) => {
             limits::run(&args);
             Ok(())

@@ -18,10 +18,12 @@ use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 
 pub mod check;
+pub mod diff;
 pub mod pattern;
 pub mod phases;
 pub mod read;
 pub mod refusal;
+pub mod schema;
 pub mod source;
 pub mod watch;
 pub mod when;

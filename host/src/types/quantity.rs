@@ -52,7 +52,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// `us` as [`parse_duration_us`] reads it, in the largest unit that it is a whole number of: `20ms`, `1h`.
 pub fn show_duration_us(us: u64) -> String {
     let units = [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms")];
-    match units.into_iter().find(|(size, _)| us >= *size && us % size == 0) {
+    match units.into_iter().find(|(size, _)| us >= *size && us.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", us / size),
         None => format!("{us}us"),
     }
@@ -61,7 +61,7 @@ pub fn show_duration_us(us: u64) -> String {
 /// `bytes` as [`parse_bytes`] reads it, in the largest unit that it is a whole number of: `16MiB`.
 pub fn show_bytes(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.into_iter().find(|(size, _)| bytes >= *size && bytes % size == 0) {
+    match units.into_iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", bytes / size),
         None => format!("{bytes}B"),
     }

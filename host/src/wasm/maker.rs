@@ -35,6 +35,10 @@ impl Maker<dyn Fault> for PluginMaker {
         &self.0.about.summary
     }
 
+    fn schema(&self) -> Value {
+        self.options_schema()
+    }
+
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {
         Ok(Arc::new(PluginFault(self.pool(options, setting)?)))
     }
@@ -43,6 +47,10 @@ impl Maker<dyn Fault> for PluginMaker {
 impl Maker<dyn Responder> for PluginMaker {
     fn summary(&self) -> &str {
         &self.0.about.summary
+    }
+
+    fn schema(&self) -> Value {
+        self.options_schema()
     }
 
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {
@@ -55,12 +63,22 @@ impl Maker<dyn Latency> for PluginMaker {
         &self.0.about.summary
     }
 
+    fn schema(&self) -> Value {
+        self.options_schema()
+    }
+
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Latency>, Vec<Problem>> {
         Ok(Arc::new(PluginLatency(self.pool(options, setting)?)))
     }
 }
 
 impl PluginMaker {
+    /// The plugin's schema of its options, which has been compiled when it was loaded.
+    fn options_schema(&self) -> Value {
+        let no_options = || serde_json::json!({ "type": "object", "additionalProperties": false });
+        serde_json::from_str(&self.0.about.options_schema).unwrap_or_else(|_| no_options())
+    }
+
     /// The pool for these options, shared with earlier uses of the same.
     pub(super) fn pool(&self, options: &Value, setting: &Setting) -> Result<Arc<Pool>, Vec<Problem>> {
         let plugin = &self.0;

@@ -33,6 +33,8 @@ mod readme;
 mod reload;
 /// Conditions, scripts, incidents and phases, as clients and operators meet them.
 mod scenario_language;
+/// The JSON Schema of scenarios, and what is shown to users.
+mod schema;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.

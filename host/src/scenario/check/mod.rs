@@ -121,7 +121,7 @@ fn fault_of_name(name: &str) -> Option<String> {
 }
 
 /// What a scenario leaves open: `defaults:` of the built-in scenario.
-fn built_in_defaults() -> &'static Value {
+pub(super) fn built_in_defaults() -> &'static Value {
     static DEFAULTS: OnceLock<Value> = OnceLock::new();
     DEFAULTS.get_or_init(|| {
         let source = Source::parse("default.yaml", DEFAULT).expect("a part of this program, read by its tests");

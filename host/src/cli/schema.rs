@@ -1,0 +1,27 @@
+//! `simwright schema`: JSON Schema of scenario files, for editors.
+
+use std::path::PathBuf;
+
+use crate::app::schema::schema;
+use crate::cli::error::Failure;
+use crate::cli::output;
+
+/// Arguments of `schema`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Write it to this file and not to standard output.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let text = format!("{:#}\n", schema()?);
+    match &args.output {
+        None => output::data(&text),
+        Some(file) => {
+            std::fs::write(file, text).map_err(|error| anyhow::anyhow!("cannot write `{}`: {error}", file.display()))?;
+            output::talk(&format!("begin a scenario with `# yaml-language-server: $schema={}`", file.display()));
+        }
+    }
+    Ok(())
+}
