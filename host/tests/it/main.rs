@@ -19,8 +19,14 @@ mod http2;
 mod plugins;
 /// What the READMEs promise.
 mod readme;
-/// New generations under load.
+/// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
+/// Bad scenarios between good ones.
+mod reload_bad;
+/// The ways in which files change on real machines.
+mod reload_files;
+/// Reloads under load.
+mod reload_load;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.
