@@ -13,6 +13,8 @@ mod compiler;
 mod examples;
 /// Every native fault, on the bytes of HTTP/1.1.
 mod faults;
+/// Scenarios with random mistakes.
+mod fuzz;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Plugins behind the real server.
