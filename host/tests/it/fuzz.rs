@@ -20,10 +20,50 @@ const CPU_NS_MAX: u64 = 1_000_000_000;
 
 /// Values that have no business anywhere, and words that mean something in YAML.
 const ODD: [&str; 44] = [
-    ".nan", ".inf", "-.inf", "1e999", "-1e999", "1e-999", "-1", "-0", "0", "0.5", "1.5e308", "18446744073709551615",
-    "18446744073709551616", "-9223372036854775809", "340282366920938463463374607431768211456", "0x7f", "0o17", "1_000", "true",
-    "null", "~", "''", "\"\\u0000\"", "\"\\ud800\"", "[]", "{}", "[[[[]]]]", "{ a: { b: { c: 1 } } }", "*gone", "&a", "&a [*a]",
-    "!!binary eA==", "!!float x", "!custom {}", "<<", "? ", "|", ">-", "%YAML 1.9", "---", "999999999999999h", "1e30s", "200%", "-5%",
+    ".nan",
+    ".inf",
+    "-.inf",
+    "1e999",
+    "-1e999",
+    "1e-999",
+    "-1",
+    "-0",
+    "0",
+    "0.5",
+    "1.5e308",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "340282366920938463463374607431768211456",
+    "0x7f",
+    "0o17",
+    "1_000",
+    "true",
+    "null",
+    "~",
+    "''",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "[]",
+    "{}",
+    "[[[[]]]]",
+    "{ a: { b: { c: 1 } } }",
+    "*gone",
+    "&a",
+    "&a [*a]",
+    "!!binary eA==",
+    "!!float x",
+    "!custom {}",
+    "<<",
+    "? ",
+    "|",
+    ">-",
+    "%YAML 1.9",
+    "---",
+    "999999999999999h",
+    "1e30s",
+    "200%",
+    "-5%",
 ];
 
 /// The files to spoil, with their folders.
@@ -66,7 +106,8 @@ fn spoil_bytes(text: &str, draws: &mut Stream) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..=draws.below(4) {
         let at = draws.below(chars.len() as u32 + 1) as usize;
-        let other = *pick(&['\0', '\t', '\n', ' ', ':', '-', '[', '{', '}', '"', '*', '&', '!', '#', '9', 'é', '\u{feff}'], draws);
+        let other =
+            *pick(&['\0', '\t', '\n', ' ', ':', '-', '[', '{', '}', '"', '*', '&', '!', '#', '9', 'é', '\u{feff}'], draws);
         match draws.below(3) {
             0 => chars.insert(at, other),
             1 if at < chars.len() => chars[at] = other,
@@ -115,7 +156,8 @@ fn spoil_indentation(text: &str, draws: &mut Stream) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let at = draws.below(lines.len().max(1) as u32) as usize;
     let by = *pick(&["", " ", "  ", "\t", "        "], draws);
-    let indent = |(index, line): (usize, &&str)| if index == at { format!("{by}{}", line.trim_start()) } else { (*line).to_owned() };
+    let indent =
+        |(index, line): (usize, &&str)| if index == at { format!("{by}{}", line.trim_start()) } else { (*line).to_owned() };
     lines.iter().enumerate().map(indent).collect::<Vec<_>>().join("\n")
 }
 
