@@ -1,5 +1,5 @@
-//! What planning one request costs, without HTTP: with native behaviours and with three plugins. Also parsing and counting, which
-//! come before it.
+//! What planning one request costs, without HTTP: with native behaviours and with three plugins, with each native behaviour alone,
+//! and in a scenario of a thousand models. Also parsing and counting, which come before it, and loading the large scenario.
 //!
 //! `cargo bench -p simwright-benches --bench plan`. One thread, one warm generation, 64 requests in turn as a load test sends them;
 //! the best of several rounds counts, so that a busy machine disturbs the figures least. `--smoke` runs one short round.
@@ -12,6 +12,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use simwright::app::workshop::Workshop;
+use simwright::behavior::catalog::Catalog;
+use simwright::builtin;
 use simwright::clock::Clock;
 use simwright::clock::real::{RealClock, monotonic_ns};
 use simwright::dialect::openai::OpenAi;
@@ -26,9 +28,13 @@ use simwright::scenario::read;
 use simwright::types::reply::{Head, StreamEvent, WholeReply};
 use simwright::types::request::Request;
 use simwright::worker;
+use simwright_benches::palette::samples;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Entries of the large scenario: as many as one may have.
+const MODELS: usize = simwright::types::limits::SCENARIO_MODELS_MAX;
 
 const NATIVE: &str = "
 simwright: 1
@@ -84,14 +90,64 @@ fn main() -> anyhow::Result<()> {
         let planned = best(rounds, calls, |index| planned(&generation, &requests[index % 64], index as u32));
         println!("{name:<34}{planned:>10.0}{budget:>12}");
     }
+    let request = OpenAi.parse_chat(bodies[0].clone(), HeaderMap::new()).map_err(|error| anyhow::anyhow!("{}", error.message))?;
+    let request = Arc::new(request);
+    each_behaviour(&workshop, &request, rounds, calls)?;
+    thousand_models(&workshop, &request, rounds, calls)
+}
+
+/// A plan with each native behaviour alone, whatever behaviours there are.
+fn each_behaviour(workshop: &Workshop, request: &Arc<Request>, rounds: u32, calls: usize) -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut catalog = Catalog::default();
+    builtin::register(&mut catalog);
+    for sample in samples(&catalog, &root)? {
+        let name = format!("plan, {} `{}`", sample.field, sample.name);
+        let Some(text) = sample.scenario else {
+            println!("{name:<34}{:>10}", "no options");
+            continue;
+        };
+        let generation = Arc::new(workshop.build(read::parse("bench.yaml", &text, &root)?, 1)?);
+        let took = best(rounds, calls, |index| planned(&generation, request, index as u32));
+        println!("{name:<34}{took:>10.0}{:>12}", 500);
+    }
+    Ok(())
+}
+
+/// A scenario of as many models as there may be: finding the one that a request names, planning it, and loading all of it.
+fn thousand_models(workshop: &Workshop, request: &Arc<Request>, rounds: u32, calls: usize) -> anyhow::Result<()> {
+    let model = |number: usize| {
+        format!(
+            "  - match: [vendor/family-{number}, 'vendor/family-{number}-*']\n    latency: {{ log-normal: {{ first: {{ p50: 300ms, p99: 1s \
+             }}, between: {{ p50: 10ms, p99: 40ms }} }} }}\n    faults: [{{ http-error: {{ rate: 1%, status: 500 }} }}]\n    \
+             reply: {{ text: {{ tokens: 32 }} }}\n"
+        )
+    };
+    let text = format!("simwright: 1\nmodels:\n{}", (0..MODELS).map(model).collect::<String>());
+    let load = || anyhow::Ok(Arc::new(workshop.build(read::parse("bench.yaml", &text, Path::new("."))?, 1)?));
+    let generation = load()?;
+    for (what, suffix) in [("a name", ""), ("a pattern", "-2026-11")] {
+        let names: Vec<String> = (0..MODELS).map(|number| format!("vendor/family-{number}{suffix}")).collect();
+        let took = best(rounds, calls, |index| {
+            let found = generation.scenario.find(&names[index * 7 % MODELS]).unwrap_or_default();
+            planned_as(&generation, found, request, index as u32);
+        });
+        println!("{:<34}{took:>10.0}{:>12}", format!("find by {what} of {MODELS}, plan"), 1_500);
+    }
+    let took = best(rounds.min(5), 1, |_| drop(black_box(load().map(drop))));
+    println!("{:<34}{took:>10.0}{:>12}", format!("load {MODELS} models"), 200_000_000);
     Ok(())
 }
 
 fn planned(generation: &Arc<Generation>, request: &Arc<Request>, occurrence: u32) {
+    planned_as(generation, 0, request, occurrence);
+}
+
+fn planned_as(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, occurrence: u32) {
     let content = content_of(request);
     let identity = Identity { content, identity: content, attempt: 0, occurrence };
     let facts = Facts { now: 1, input_tokens: 200, running: 1, ..Facts::first(identity) };
-    black_box(plan(generation, 0, request, &facts));
+    black_box(plan(generation, model, request, &facts));
 }
 
 /// A request from its bytes to the bytes of its whole reply: everything but HTTP and the socket.

@@ -82,6 +82,10 @@ enum Command {
     Memory,
     /// Time from start to first answer.
     Start,
+    /// Reloads under load: what fails, what is mixed or stale, what they cost.
+    Reload,
+    /// How often faults strike, against the rates that were asked for.
+    Rates,
     /// Everything above.
     All,
     /// Two runs that were written with `--json`, side by side.
@@ -150,9 +154,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Pacing => &[measure::pacing::run],
         Command::Memory => &[measure::memory::run],
         Command::Start => &[measure::start::run],
-        Command::All => {
-            &[measure::http::run, measure::stream::run, measure::pacing::run, measure::memory::run, measure::start::run]
-        }
+        Command::Reload => &[measure::reload::run],
+        Command::Rates => &[measure::rates::run],
+        Command::All => &[
+            measure::http::run,
+            measure::stream::run,
+            measure::pacing::run,
+            measure::memory::run,
+            measure::start::run,
+            measure::reload::run,
+            measure::rates::run,
+        ],
         Command::Compare { before, after } => return compare(&before, &after),
         Command::BaselineJson { reply, runtime } => return served(baseline::json::run(&reply, runtime)),
         Command::BaselineSse { frames, runtime } => return served(baseline::sse::run(&frames, runtime)),

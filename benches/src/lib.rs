@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`cli`] lists the measurements, [`measure`] holds one file for each. They start servers through [`child`] (the
 //! bare ones are in [`baseline`]), ask them through [`load`], and hand their [`figures`] to [`report`]. [`scenario`] writes what
-//! Simwright plays, and [`clock`] is the only file that reads the time.
+//! Simwright plays, [`palette`] has options for every native behaviour, and [`clock`] is the only file that reads the time.
 
 pub mod baseline;
 pub mod child;
@@ -11,5 +11,6 @@ pub mod clock;
 pub mod figures;
 pub mod load;
 pub mod measure;
+pub mod palette;
 pub mod report;
 pub mod scenario;

@@ -20,6 +20,8 @@ pub mod duel;
 pub mod http;
 pub mod memory;
 pub mod pacing;
+pub mod rates;
+pub mod reload;
 pub mod start;
 pub mod stream;
 

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,6 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::connection::builder;
 use crate::engine::Engine;
@@ -29,10 +31,13 @@ use crate::types::limits::KEEP_ALIVE_IDLE_S;
 mod incidents;
 mod phases;
 
-/// A running admin door.
+/// A running admin door. Dropping it closes it.
 pub struct Admin {
     address: SocketAddr,
     ready: Arc<AtomicBool>,
+    /// Dropped to close the door.
+    open: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone)]
@@ -49,14 +54,22 @@ impl Admin {
         let address = listener.local_addr()?;
         let ready = Arc::new(AtomicBool::new(false));
         let router = router(Shared { ready: Arc::clone(&ready), engine, metrics });
-        std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        let (open, closed) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let served = runtime.and_then(|runtime| runtime.block_on(serve(listener, router, metrics)));
+            let served = runtime.and_then(|runtime| {
+                runtime.block_on(async {
+                    tokio::select! {
+                        served = serve(listener, router, metrics) => served,
+                        _ = closed => Ok(()),
+                    }
+                })
+            });
             if let Err(error) = served {
                 tracing::error!(%error, "the admin door has closed");
             }
         })?;
-        Ok(Self { address, ready })
+        Ok(Self { address, ready, open: Some(open), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -67,6 +80,16 @@ impl Admin {
     /// What `/readyz` says from now on.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        drop(self.open.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the door has been printed by its thread.
+            let _ = thread.join();
+        }
     }
 }
 

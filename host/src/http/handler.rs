@@ -19,9 +19,11 @@ use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::wire::WireState;
+use crate::plan::generation::Generation;
 use crate::plan::verdict::{Action, Outcome};
 use crate::plan::{Plan, identity};
 use crate::random::Key;
+use crate::scenario::ModelEntry;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
@@ -92,13 +94,15 @@ impl Visit {
 
     /// Answers a request for the list of models.
     pub fn models(&self) -> Response<ReplyBody> {
-        self.json(self.dialect.render_models(&self.cards()))
+        let generation = &self.door.engine.running().generation;
+        self.json(self.dialect.render_models(&cards(generation)), generation.number)
     }
 
     /// Answers a request for the model `id`.
     pub fn model(&self, id: &str) -> Response<ReplyBody> {
-        match self.cards().iter().find(|card| *card.id == *id) {
-            Some(card) => self.json(self.dialect.render_model(card)),
+        let generation = &self.door.engine.running().generation;
+        match cards(generation).iter().find(|card| *card.id == *id) {
+            Some(card) => self.json(self.dialect.render_model(card), generation.number),
             None => {
                 let shown: String = id.chars().take(100).collect();
                 let message = format!("The model '{shown}' does not exist");
@@ -123,28 +127,28 @@ impl Visit {
         respond(error, self.dialect, &facts, engine.running().generation.number, engine.clock().unix_ms(now))
     }
 
-    fn cards(&self) -> Vec<ModelCard> {
-        let running = self.door.engine.running();
-        let models = &running.generation.scenario.models;
-        let card = |entry: &crate::scenario::ModelEntry, id: &String| ModelCard {
-            id: id.as_str().into(),
-            created_unix_s: entry.created_unix_s,
-            owned_by: entry.owned_by.as_str().into(),
-            context_window: entry.context_window,
-        };
-        models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
-    }
-
-    fn json(&self, body: Bytes) -> Response<ReplyBody> {
+    /// A body that generation `generation` has made.
+    fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let now = self.door.engine.clock().now();
         let facts = HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1, allowance: None };
         self.dialect.headers(&facts, headers);
-        mark(headers, self.door.engine.running().generation.number);
+        mark(headers, generation);
         response
     }
+}
+
+/// The models that `generation` shows.
+fn cards(generation: &Generation) -> Vec<ModelCard> {
+    let card = |entry: &ModelEntry, id: &String| ModelCard {
+        id: id.as_str().into(),
+        created_unix_s: entry.created_unix_s,
+        owned_by: entry.owned_by.as_str().into(),
+        context_window: entry.context_window,
+    };
+    generation.scenario.models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
 }
 
 fn since_ms(arrival: u64, now: u64) -> u32 {

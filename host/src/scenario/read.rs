@@ -11,7 +11,7 @@ use crate::scenario::check::check;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::source::Source;
 use crate::types::limits::SCENARIO_BYTES_MAX;
-use crate::types::problem::Problem;
+use crate::types::problem::{Place, Problem};
 
 /// The scenario that is used when none is given, as text.
 pub const DEFAULT: &str = include_str!("../../assets/default.yaml");
@@ -49,12 +49,24 @@ fn text_of(path: &Path) -> Result<String, Problem> {
     File::open(path).and_then(|file| file.take(SCENARIO_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > SCENARIO_BYTES_MAX {
         let message = format!("`{shown}` has more than {SCENARIO_BYTES_MAX} bytes, and a scenario may have no more");
-        return Err(Problem::new("", message).hint("list fewer models, or use patterns such as `gpt-*`"));
+        let problem = Problem::new("", message).hint("list fewer models, or use patterns such as `gpt-*`");
+        return Err(placed(problem, path, ""));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Problem::new("", format!("`{shown}` is not UTF-8 text: byte {at} belongs to no character")).hint("save it as UTF-8")
+        let before = String::from_utf8_lossy(&error.as_bytes()[..at]);
+        let problem = Problem::new("", format!("`{shown}` is not UTF-8 text: byte {at} belongs to no character"));
+        placed(problem.hint("save it as UTF-8"), path, &before)
     })
+}
+
+/// `problem` with its place in the file `path`: behind the text `before`.
+fn placed(mut problem: Problem, path: &Path, before: &str) -> Problem {
+    let (line, last) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or(""));
+    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let (line, column) = (narrow(line), narrow(last.chars().count() + 1));
+    problem.place = Some(Place { file: path.display().to_string(), line, column });
+    problem
 }
 
 #[cfg(test)]
@@ -96,7 +108,8 @@ mod tests {
         assert!(read(&path).unwrap_err().to_string().contains("there is no file"));
         assert!(read(folder.path()).unwrap_err().to_string().contains("cannot be read"));
         std::fs::write(&path, b"name: \xff\n").expect("written");
-        assert!(read(&path).unwrap_err().to_string().contains("not UTF-8 text: byte 6"));
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("s.yaml:1:7: ") && error.contains("not UTF-8 text: byte 6"), "{error}");
         std::fs::write(&path, vec![b'#'; SCENARIO_BYTES_MAX as usize + 1]).expect("written");
         assert!(read(&path).unwrap_err().to_string().contains("bytes"));
     }

@@ -131,10 +131,15 @@ impl Watching {
     }
 
     /// Waits until nothing has moved for a while, then reports what differs; `false` to stop.
+    ///
+    /// What differs must look the same twice, a quiet time apart. Signals alone do not show that a file is at rest: a folder that is
+    /// new, or under watch only since the last look, has told nothing yet of who is writing in it.
     fn settle(&mut self) -> bool {
+        let mut seen = None;
         loop {
             match self.signals.recv_timeout(Duration::from_millis(WATCH_QUIET_MS)) {
                 Ok(signal) => {
+                    seen = None;
                     if !self.take(signal) {
                         return false;
                     }
@@ -146,9 +151,14 @@ impl Watching {
             // Links may lead elsewhere now. Follow them first: what changes later than this raises a signal.
             self.follow();
             let prints: Vec<_> = self.files.keys().map(|file| fingerprint(file)).collect();
+            if seen.as_ref() != Some(&prints) && self.files.values().zip(&prints).any(|(known, print)| differs(known, print)) {
+                seen = Some(prints);
+                continue;
+            }
             match self.signals.try_recv() {
                 // Something moved while the files were read: they may be half of one version and half of the next.
                 Ok(signal) => {
+                    seen = None;
                     if !self.take(signal) {
                         return false;
                     }
@@ -185,11 +195,16 @@ impl Watching {
     }
 }
 
+/// Is `print` news to whoever knows `known`? A file that is gone is none.
+fn differs(known: &Fingerprint, print: &Fingerprint) -> bool {
+    print.is_some() && known != print
+}
+
 /// Replaces what is known of `files` by `prints`, in the same order, and gives the files that differ. Files that are gone keep theirs.
 fn renew(files: &mut BTreeMap<PathBuf, Fingerprint>, prints: Vec<Fingerprint>) -> Vec<PathBuf> {
     let mut changed = Vec::new();
     for ((file, known), print) in files.iter_mut().zip(prints) {
-        if print.is_some() && *known != print {
+        if differs(known, &print) {
             *known = print;
             changed.push(file.clone());
         }

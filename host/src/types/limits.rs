@@ -224,7 +224,7 @@ pub const SCENARIO_PLUGINS_MAX: usize = 100;
 pub const SCENARIO_NAME_BYTES_MAX: usize = 200;
 /// Tokens of a context window: ten times the largest that a vendor sells.
 pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
-/// How long watched files must be quiet before they are read, in milliseconds: longer than the gaps of a slow copy.
+/// How long watched files must be quiet, twice, before they are read, in milliseconds: longer than the gaps of a slow copy.
 pub const WATCH_QUIET_MS: u64 = 80;
 /// Requests whose occurrences are remembered, per half of the table.
 pub const OCCURRENCES_MAX: usize = 1 << 19;

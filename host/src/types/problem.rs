@@ -31,13 +31,13 @@ pub struct Problem {
 impl Problem {
     /// A mistake at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), hint: None, at_key: false, place: None }
+        Self { pointer: pointer.into(), message: printable(message.into()), hint: None, at_key: false, place: None }
     }
 
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(hint.into()));
         self
     }
 
@@ -70,6 +70,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// `text` with its control characters escaped: it may repeat what a stranger wrote, and must not drive a terminal.
+fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 /// The closest of `known` to a misspelt `word`, if one is close enough to suggest.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
@@ -78,4 +87,16 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_repeats_no_control_characters() {
+        let problem = Problem::new("/a", "`\u{1b}[31m\u{e9}\n` is not a duration").hint("not `\0`");
+        assert_eq!(problem.message, "`\\u{1b}[31m\u{e9}\\n` is not a duration");
+        assert_eq!(problem.hint.as_deref(), Some("not `\\u{0}`"));
+    }
 }

@@ -21,7 +21,8 @@ use crate::types::problem::{Problem, did_you_mean};
 use crate::types::request::{Format, Operation, Request, ToolChoice};
 use crate::wasm::Plugin;
 use crate::wasm::adapter::{PluginFault, PluginLatency, PluginResponder, record};
-use crate::wasm::instance::{Kind, SetupError};
+use crate::wasm::error::{Cause, PluginError};
+use crate::wasm::instance::{Instance, Kind, SetupError};
 use crate::wasm::pool::Pool;
 
 /// Calls of one kind in a rehearsal. The quickest counts: the first ones also wake the memory.
@@ -147,35 +148,48 @@ pub(super) fn schema(text: &str) -> Result<(Option<Validator>, Vec<String>), Str
     Ok((Some(validator), properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()))
 }
 
-/// Measures each kind on an instance of its own. A failure here is left for the first request to report: an empty request may be
-/// more than a plugin is prepared for.
+/// Measures each kind that the plugin decides. A failure here is left for the first request to report: an empty request may be more
+/// than a plugin is prepared for. It costs its own kind the measurement, and the others nothing.
 fn rehearse(pool: &Pool) {
-    let Ok(mut instance) = pool.fresh() else { return };
-    instance.rehearse();
     let request = Arc::new(empty_request());
+    let mut ready = None;
     for kind in pool.kinds() {
-        let mut quickest_ns = u64::MAX;
-        for number in 0..REHEARSALS {
-            let call = rehearsal(number, &request);
-            let start = thread_cpu_ns();
-            let result = instance.call(pool.mould(), kind, &call, |instance| match kind {
-                Kind::Fault => instance.decide(record(&call)).map(drop),
-                Kind::Responder => instance.respond(record(&call), 1).map(drop),
-                Kind::Latency => instance.plan(record(&call), 100).map(drop),
-            });
-            quickest_ns = quickest_ns.min(thread_cpu_ns().saturating_sub(start));
-            if let Err(error) = result {
-                tracing::debug!("in a rehearsal: {error}");
-                if error.cause == crate::wasm::error::Cause::Timeout {
+        let mut instance = match ready.take().map_or_else(|| pool.fresh(), Ok) {
+            Ok(instance) => instance,
+            Err(error) => return tracing::debug!("no rehearsal: {error:?}"),
+        };
+        instance.rehearse();
+        match quickest_ns(pool, &mut instance, kind, &request) {
+            Ok(took_ns) => {
+                if took_ns > limits::GUEST_INLINE_US * 1_000 {
                     pool.set_slow(kind);
                 }
-                return;
+                ready = Some(instance);
+            }
+            Err(error) => {
+                tracing::debug!("in a rehearsal: {error}");
+                if error.cause == Cause::Timeout {
+                    pool.set_slow(kind);
+                }
             }
         }
-        if quickest_ns > limits::GUEST_INLINE_US * 1_000 {
-            pool.set_slow(kind);
-        }
     }
+}
+
+/// CPU time of the quickest of a few calls of `kind`, in nanoseconds. After an error the instance is of no more use.
+fn quickest_ns(pool: &Pool, instance: &mut Instance, kind: Kind, request: &Arc<Request>) -> Result<u64, PluginError> {
+    let mut quickest_ns = u64::MAX;
+    for number in 0..REHEARSALS {
+        let call = rehearsal(number, request);
+        let start = thread_cpu_ns();
+        instance.call(pool.mould(), kind, &call, |instance| match kind {
+            Kind::Fault => instance.decide(record(&call)).map(drop),
+            Kind::Responder => instance.respond(record(&call), 1).map(drop),
+            Kind::Latency => instance.plan(record(&call), 100).map(drop),
+        })?;
+        quickest_ns = quickest_ns.min(thread_cpu_ns().saturating_sub(start));
+    }
+    Ok(quickest_ns)
 }
 
 fn rehearsal(number: u64, request: &Arc<Request>) -> Call<'_> {

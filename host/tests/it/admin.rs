@@ -21,6 +21,14 @@ fn a_started_server_is_healthy_and_ready() {
 }
 
 #[test]
+fn the_admin_door_closes_with_the_server() {
+    let host = TestHost::start(SCENARIO);
+    let admin = host.admin;
+    assert!(host.into_app().stop(std::time::Duration::from_secs(1)));
+    assert!(std::net::TcpStream::connect(admin).is_err(), "somebody still listens");
+}
+
+#[test]
 fn metrics_count_requests_tokens_faults_and_lateness() {
     let host = TestHost::start(SCENARIO);
     let lateness = host.metric("simwright_pacing_lateness_seconds_count", &[]);

@@ -19,6 +19,8 @@ mod examples;
 mod fault_table;
 /// Every native fault, on the bytes of HTTP/1.1.
 mod faults;
+/// Scenarios with random mistakes.
+mod fuzz;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.
@@ -29,8 +31,14 @@ mod order;
 mod plugins;
 /// What the READMEs promise.
 mod readme;
-/// New generations under load.
+/// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
+/// Bad scenarios between good ones.
+mod reload_bad;
+/// The ways in which files change on real machines.
+mod reload_files;
+/// Reloads under load.
+mod reload_load;
 /// Conditions, scripts, incidents and phases, as clients and operators meet them.
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -49,48 +49,6 @@ fn wholly_one(reply: &Reply, streamed: bool, failing: bool) -> u64 {
     };
     assert_eq!(text, vec![word; if odd { 12 } else { 7 }].join(" "));
     generation
-}
-
-#[test]
-fn a_hundred_reloads_under_load_mix_nothing_lose_nothing_and_are_never_stale() {
-    let host = TestHost::start_seeded(&scenario(true), None);
-    let (host, stop, newest) = (Arc::new(host), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(1)));
-    let answers = Arc::new(AtomicU64::new(0));
-    let clients: Vec<_> = (0..6)
-        .map(|number| {
-            let (host, stop, newest, answers) = (Arc::clone(&host), Arc::clone(&stop), Arc::clone(&newest), Arc::clone(&answers));
-            std::thread::spawn(move || {
-                let mut answered = 0;
-                while !stop.load(Ordering::Acquire) {
-                    let acknowledged = newest.load(Ordering::Acquire);
-                    let text = format!("client {number}, request {answered}");
-                    let (reply, streamed, failing) = match answered % 3 {
-                        0 => (host.chat(&ask("same", &text)), false, false),
-                        1 => (host.chat(&ask_streamed("same", &text)), true, false),
-                        _ => (host.chat(&ask("failing", &text)), false, true),
-                    };
-                    assert!(reply.complete);
-                    let generation = wholly_one(&reply, streamed, failing);
-                    assert!(generation >= acknowledged, "asked after {acknowledged}, answered by {generation}");
-                    answered += 1;
-                    answers.fetch_add(1, Ordering::AcqRel);
-                }
-            })
-        })
-        .collect();
-    for reload in 2..=101 {
-        std::fs::write(host.scenario_file(), scenario(reload % 2 == 1)).expect("written");
-        assert_eq!(host.app().reload().expect("a good scenario"), reload);
-        newest.store(reload, Ordering::Release);
-        let so_far = answers.load(Ordering::Acquire);
-        eventually("requests run beside the reloads", || {
-            clients.iter().any(std::thread::JoinHandle::is_finished) || answers.load(Ordering::Acquire) >= so_far + 3
-        });
-    }
-    stop.store(true, Ordering::Release);
-    for client in clients {
-        client.join().expect("every reply is wholly one");
-    }
 }
 
 #[test]

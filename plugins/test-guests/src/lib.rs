@@ -14,7 +14,7 @@ mod bindings {
 
 mod misdeeds;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bindings::exports::simwright::plugin::fault::{self, Cut, HttpError, Position, Verdict};
 use bindings::exports::simwright::plugin::latency::{self, Delay, LogNormal, Pause, Schedule, Uniform};
@@ -27,6 +27,8 @@ struct Adversary;
 
 thread_local! {
     static MODELS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// Every fault panics, and every schedule takes long.
+    static CLUMSY: Cell<bool> = const { Cell::new(false) };
 }
 
 impl lifecycle::Guest for Adversary {
@@ -38,7 +40,7 @@ impl lifecycle::Guest for Adversary {
             options_schema: r#"{
                 "type": "object",
                 "properties": {
-                    "configure": { "enum": ["well", "panic", "loop", "problem"] },
+                    "configure": { "enum": ["well", "panic", "loop", "problem", "clumsy"] },
                     "share": { "type": "number", "minimum": 0, "maximum": 1 }
                 },
                 "additionalProperties": false
@@ -49,6 +51,7 @@ impl lifecycle::Guest for Adversary {
 
     fn configure(options_json: String, setting: Setting) -> Result<(), Vec<Problem>> {
         MODELS.with(|models| *models.borrow_mut() = setting.names.models);
+        CLUMSY.set(options_json.contains(r#""configure":"clumsy""#));
         if options_json.contains(r#""configure":"panic""#) {
             panic!("no taste for these options");
         }
@@ -65,6 +68,7 @@ impl lifecycle::Guest for Adversary {
 
 impl fault::Guest for Adversary {
     fn decide(call: Call) -> Verdict {
+        assert!(!CLUMSY.get(), "two left hands");
         match deed(&call) {
             0 => Verdict::Pass,
             1..=99 => {
@@ -133,6 +137,9 @@ impl responder::Guest for Adversary {
 impl latency::Guest for Adversary {
     fn plan(call: Call, _output_tokens: u32) -> Schedule {
         let between = Delay::LogNormal(LogNormal { p50_us: 15_000, p99_us: 60_000, cap_us: 0 });
+        if CLUMSY.get() {
+            misdeeds::commit(11);
+        }
         let schedule = |first| Schedule { first, between: between.clone(), pauses: Vec::new() };
         match deed(&call) {
             1..=99 => {

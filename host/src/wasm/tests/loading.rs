@@ -115,6 +115,14 @@ fn a_fresh_instance_serves_each_call_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_kind_that_fails_in_the_rehearsal_hides_nothing_of_the_others() {
+    let scene = Scene::of(&load("clumsy"), &json!({ "configure": "clumsy" }));
+    assert!(scene.latency.is_slow(), "measured although the fault, which comes before it, panics");
+    assert!(!scene.fault.is_slow());
+    assert_eq!(scene.decide(0).expect_err("a panic").cause, "panic");
+}
+
+#[test]
 fn a_lost_instance_is_replaced_before_the_next_request() {
     crate::worker::enter(0);
     let maker = PluginMaker(load("replaced"));

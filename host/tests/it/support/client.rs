@@ -41,6 +41,32 @@ pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     parse(&bytes)
 }
 
+/// A connection that is kept for one request after the other.
+pub struct Connection(TcpStream);
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> Self {
+        Self(open(address))
+    }
+
+    /// Sends one request and reads its whole response. Panics if the connection ends before that.
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.0.write_all(&request_that(method, path, "keep-alive", headers, body)).expect("the request is taken");
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+        loop {
+            let count = self.0.read(&mut buffer).unwrap_or_else(|error| panic!("{error} after {} bytes", bytes.len()));
+            assert!(count > 0, "the connection ended after {} bytes", bytes.len());
+            bytes.extend_from_slice(&buffer[..count]);
+            if bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+                let reply = parse(&bytes);
+                if reply.complete {
+                    return reply;
+                }
+            }
+        }
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -70,7 +96,11 @@ pub fn open(address: SocketAddr) -> TcpStream {
 
 /// The bytes of a request that asks for the connection to close after it.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n").into_bytes();
+    request_that(method, path, "close", headers, body)
+}
+
+fn request_that(method: &str, path: &str, connection: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: {connection}\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

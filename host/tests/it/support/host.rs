@@ -120,6 +120,11 @@ impl Drop for TestHost {
     }
 }
 
+/// Are tests to run in their full size? `SIMWRIGHT_FULL=1` says so (CONTRIBUTING.md).
+pub fn full() -> bool {
+    std::env::var_os("SIMWRIGHT_FULL").is_some_and(|value| value == "1")
+}
+
 /// A chat request of one user message.
 pub fn ask(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
