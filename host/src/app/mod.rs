@@ -188,7 +188,14 @@ impl Shared {
         if let Some(watcher) = self.watcher.get() {
             watcher.watch(self.scenario.clone());
         }
-        let draft = read(self.scenario.as_deref())?;
+        let draft = match &self.scenario {
+            None => read::built_in()?,
+            Some(path) => read::read_telling(path, &mut |included| {
+                if let Some(watcher) = self.watcher.get() {
+                    watcher.watch_also([included.to_owned()]);
+                }
+            })?,
+        };
         if let Some(watcher) = self.watcher.get() {
             watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
         }

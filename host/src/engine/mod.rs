@@ -104,9 +104,8 @@ impl Engine {
         let phase = situation.phase(scenario, self.clock.now());
         let name = phase.and_then(|now| Some(scenario.phases.as_ref()?.line.get(now.phase)?.name.as_str()));
         let incidents = scenario.incidents.iter().enumerate();
-        let strengths = incidents.map(|(index, incident)| {
-            (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index)))
-        });
+        let strengths = incidents
+            .map(|(index, incident)| (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index))));
         self.measures.situation(name, strengths);
     }
 

@@ -115,9 +115,7 @@ fn in_order<'a, B: ?Sized>(
     list: impl Fn(&'a Change) -> &'a Vec<Slot<B>>,
 ) -> impl Iterator<Item = (SlotAt, &'a Slot<B>)> {
     let at = |incident| move |(index, slot)| (SlotAt { incident, index }, slot);
-    let brought = incidents.iter().flat_map(move |incident| {
-        list(&changes[incident]).iter().enumerate().map(at(Some(incident)))
-    });
+    let brought = incidents.iter().flat_map(move |incident| list(&changes[incident]).iter().enumerate().map(at(Some(incident))));
     brought.chain(own.iter().enumerate().map(at(None)))
 }
 

@@ -86,9 +86,9 @@ pub fn pick(
 ) -> Option<usize> {
     let seen = facts.seen(&generation.scenario, generation.seed, request, draws);
     let key = seen.key.named("entry");
-    generation.scenario.find_if(&request.model, |entry, when| {
-        when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) })
-    })
+    generation
+        .scenario
+        .find_if(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
 }
 
 /// Decides what will happen to `request`, which model entry `model` answers.
@@ -168,8 +168,8 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts) -> Result<(), 
     let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), &seen, key)?;
     plan.asked.1 = Some(at);
     let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
-    plan.timing = Timing::of_schedule(schedule, key.named("gap"))
-        .map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    plan.timing =
+        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     Ok(())
 }

@@ -226,10 +226,7 @@ mod tests {
 
     /// Two seconds of ramp, three of outage.
     fn by_time(repeat: Repeat, start: Start) -> Phases {
-        let line = vec![
-            phase("ramp", Lasts::Time(2 * SECOND), (0.0, 1.0)),
-            phase("outage", Lasts::Time(3 * SECOND), (1.0, 1.0)),
-        ];
+        let line = vec![phase("ramp", Lasts::Time(2 * SECOND), (0.0, 1.0)), phase("outage", Lasts::Time(3 * SECOND), (1.0, 1.0))];
         Phases { start, repeat, line }
     }
 
@@ -263,7 +260,9 @@ mod tests {
         assert_eq!(at(10), Progress::Over);
         assert_eq!(at(1_000), Progress::Over);
         let mut line = Timeline::new(0);
-        (0..=10).for_each(|second| drop(line.enter(&phases, second * SECOND)));
+        for second in 0..=10 {
+            line.enter(&phases, second * SECOND);
+        }
         assert_eq!(line.look(&phases, 10 * SECOND), Progress::Over);
         line.next(&phases, 11 * SECOND);
         assert_eq!(line.look(&phases, 11 * SECOND), Progress::Over);

@@ -17,6 +17,8 @@ use crate::scenario::when::When;
 use crate::types::problem::Problem;
 
 pub mod check;
+pub mod environment;
+mod include;
 pub mod pattern;
 pub mod phases;
 pub mod read;

@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn an_entry_that_does_not_take_a_name_leaves_it_to_the_next() {
-        let entries = [(words(&["gpt-4o"]), vec![]), (words(&["gpt-*"]), vec![]), (words(&["gpt-4*"]), vec![]), (words(&["*"]), vec![])];
+        let entries =
+            [(words(&["gpt-4o"]), vec![]), (words(&["gpt-*"]), vec![]), (words(&["gpt-4*"]), vec![]), (words(&["*"]), vec![])];
         let index = index_of(&entries, |entry| entry == 3);
         let asked = |name| {
             let mut asked = Vec::new();
@@ -239,8 +240,7 @@ mod tests {
 
     fn index_of(entries: &[(Vec<String>, Vec<String>)], always: impl Fn(usize) -> bool) -> Index {
         let each = entries.iter().enumerate();
-        let entries: Vec<_> =
-            each.map(|(number, (patterns, list))| Entry { patterns, list, always: always(number) }).collect();
+        let entries: Vec<_> = each.map(|(number, (patterns, list))| Entry { patterns, list, always: always(number) }).collect();
         Index::of(&entries)
     }
 

@@ -267,9 +267,8 @@ mod tests {
     fn a_share_is_drawn_by_key_and_two_shares_are_independent() {
         let request = request("hi");
         let share = |number| Condition::Share { share: 0.3, number };
-        let held = |when: &When| -> Vec<u64> {
-            (0..10_000).filter(|&key| when.holds(&seen(&request).at(Key::of_seed(key)))).collect()
-        };
+        let held =
+            |when: &When| -> Vec<u64> { (0..10_000).filter(|&key| when.holds(&seen(&request).at(Key::of_seed(key)))).collect() };
         let (first, both) = (held(&one(share(0))), held(&When::all(vec![share(0), share(1)])));
         assert_eq!(first, held(&one(share(0))));
         // Four standard deviations.

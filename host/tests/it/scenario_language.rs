@@ -85,7 +85,8 @@ models:
   - { match: claude, when: { tenant: acme } }
 ",
     );
-    let said = |body: &Value, headers: &[(&str, &str)]| host.chat_with(body, headers).json()["choices"][0]["message"]["content"].clone();
+    let said =
+        |body: &Value, headers: &[(&str, &str)]| host.chat_with(body, headers).json()["choices"][0]["message"]["content"].clone();
     let body = ask("gpt-4o", "x");
     assert_eq!(said(&body, &[("x-customer", "acme")]), "for acme");
     assert_eq!([said(&body, &[]), said(&body, &[]), said(&body, &[])], ["early", "early", "whole"]);
@@ -198,13 +199,43 @@ fn an_operators_switch_has_a_strength_goes_before_the_phase_and_survives_a_reloa
 
 #[test]
 fn what_is_active_applies_without_phases_and_a_page_from_elsewhere_changes_nothing() {
-    let host = host("active: out\nincidents: { out: { faults: [{ http-error: { status: 503 } }] } }\nmodels: [{ match: active }]\n");
+    let host =
+        host("active: out\nincidents: { out: { faults: [{ http-error: { status: 503 } }] } }\nmodels: [{ match: active }]\n");
     assert_eq!(status(&host, "active", &[]), 503);
     assert_eq!(admin(&host, "GET", "/phases", "").status, 404);
-    let from = |origin: &str| client::send(host.admin, "PUT", "/incidents/out", &[("origin", origin)], b"{\"strength\": 0}").status;
+    let from =
+        |origin: &str| client::send(host.admin, "PUT", "/incidents/out", &[("origin", origin)], b"{\"strength\": 0}").status;
     assert_eq!((from("https://evil.example"), from("null")), (403, 403));
     assert_eq!(status(&host, "active", &[]), 503);
     assert_eq!(from("http://localhost:3000"), 200);
     assert_eq!(status(&host, "active", &[]), 200);
     eventually("the strength is shown", || host.metric("simwright_incident_strength", &["incident=\"out\""]) == 0.0);
+}
+
+#[test]
+fn an_included_file_is_followed_even_before_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = folder.path().join("shared/models.yaml");
+    std::fs::create_dir(folder.path().join("shared")).expect("made");
+    let model = |name: &str, text: &str| format!("models: [{{ match: {name}, reply: {{ fixed: {{ text: {text} }} }} }}]\n");
+    std::fs::write(&part, model("included", "before")).expect("written");
+    let main = format!("{QUICK}include: shared/models.yaml\n{}", model("own", "mine"));
+    let host = TestHost::start_in(folder, &main, None);
+    let said = |name: &str| host.chat(&ask(name, "x")).text().to_owned();
+    assert!(said("own").contains("mine") && said("included").contains("before"));
+
+    std::fs::write(&part, model("included", "after")).expect("written");
+    eventually("the saved file answers", || said("included").contains("after"));
+
+    std::fs::write(host.scenario_file(), main.replace("models.yaml", "later.yaml")).expect("written");
+    let refusal = host.app().reload().expect_err("no such file").to_string();
+    assert!(refusal.contains("scenario.yaml:6:10: there is no file `") && refusal.contains("shared/later.yaml"), "{refusal}");
+    assert!(said("included").contains("after"));
+    std::fs::write(part.with_file_name("later.yaml"), model("included", "at last")).expect("written");
+    eventually("the file is there, and with it the scenario", || said("included").contains("at last"));
+
+    std::fs::write(part.with_file_name("later.yaml"), "models: [{ match: included, latncy: 1 }]\n").expect("written");
+    let refusal = host.app().reload().expect_err("a mistake").to_string();
+    assert!(refusal.contains("later.yaml:1:29: unknown field `latncy`"), "{refusal}");
+    assert!(refusal.contains(" 1 | models: [{ match: included, latncy: 1 }]"), "{refusal}");
 }

@@ -82,7 +82,8 @@ pub(super) fn rules(value: &Value, pointer: &str, whole: bool, problems: &mut Ve
             always = false;
         } else if whole && conditional && index + 1 == count {
             let message = "the last one has a `when`, so there would be requests for which none counts";
-            problems.push(Problem::new(format!("{pointer}/when"), message).at_key().hint("end the list with one that has no `when`"));
+            problems
+                .push(Problem::new(format!("{pointer}/when"), message).at_key().hint("end the list with one that has no `when`"));
         }
         always |= !conditional && index + 1 < count;
         list.extend(behavior(item, &pointer, problems));

@@ -37,7 +37,8 @@ pub(super) fn check(fields: &mut Fields<'_>, models: &mut [ModelEntry]) -> Vec<I
         }
         let incident = incident(name, &mut section);
         if incident.faults.is_empty() && incident.latency.is_empty() && incident.reply.is_empty() && value.is_object() {
-            let known = value.as_object().is_some_and(|map| ["faults", "latency", "reply"].iter().any(|key| map.contains_key(*key)));
+            let known =
+                value.as_object().is_some_and(|map| ["faults", "latency", "reply"].iter().any(|key| map.contains_key(*key)));
             if !known {
                 let problem = Problem::new(&*pointer, format!("the incident `{name}` changes nothing")).at_key();
                 section.extend(vec![problem.hint("give it `faults`, `latency` or `reply`")]);
@@ -52,8 +53,7 @@ pub(super) fn check(fields: &mut Fields<'_>, models: &mut [ModelEntry]) -> Vec<I
 
 fn incident(name: &str, section: &mut Fields<'_>) -> Incident {
     let mut problems = Vec::new();
-    let mut rules =
-        |name| section.value(name).map(|value| behaviors::rules(value, &section.pointer(name), false, &mut problems));
+    let mut rules = |name| section.value(name).map(|value| behaviors::rules(value, &section.pointer(name), false, &mut problems));
     let (latency, reply) = (rules("latency").unwrap_or_default(), rules("reply").unwrap_or_default());
     let faults = section.value("faults").map(|value| behaviors::faults(value, &section.pointer("faults"), &mut problems));
     section.extend(problems);

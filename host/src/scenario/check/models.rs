@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::scenario::check::when::when;
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
-use crate::scenario::check::when::when;
 use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry};
 use crate::types::fields::Fields;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
@@ -136,7 +136,9 @@ fn check_names(fields: &mut Fields<'_>, entry: &ModelEntry, above: &[ModelEntry]
     }
     let first_taker = |takes: &dyn Fn(&str) -> bool| {
         let always = above.iter().filter(|other| other.when.is_none());
-        always.into_iter().find_map(|other| other.matches.iter().find(|pattern| takes(pattern)).map(|pattern| (pattern, &other.name)))
+        always
+            .into_iter()
+            .find_map(|other| other.matches.iter().find(|pattern| takes(pattern)).map(|pattern| (pattern, &other.name)))
     };
     let taken = |text: &str, (pattern, name): (&String, &String)| {
         format!("`{text}` never comes here: `{pattern}` of the entry `{name}` above takes it")

@@ -47,7 +47,8 @@ pub(super) fn check(fields: &mut Fields<'_>, incidents: &[Incident]) -> Option<P
         line.push(phase);
     }
     if let Some(last) = endless.filter(|_| repeat != Repeat::Times(1)) {
-        let problem = Problem::new(section.pointer("repeat"), format!("the line never ends: its last phase `{last}` has no `for`"));
+        let problem =
+            Problem::new(section.pointer("repeat"), format!("the line never ends: its last phase `{last}` has no `for`"));
         section.extend(vec![problem.hint("say how long it lasts, or `for: hand`")]);
     }
     let problems = section.finish();
