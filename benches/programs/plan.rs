@@ -93,7 +93,8 @@ fn main() -> anyhow::Result<()> {
 fn thousand_models() -> String {
     let mut text = String::from("simwright: 1\nseed: 1\nactive: [i3]\nincidents:\n");
     for number in 0..20 {
-        text += &format!("  i{number}: {{ models: 'vendor-{number}*', faults: [{{ http-error: {{ rate: 1%, status: 503 }} }}] }}\n");
+        text +=
+            &format!("  i{number}: {{ models: 'vendor-{number}*', faults: [{{ http-error: {{ rate: 1%, status: 503 }} }}] }}\n");
     }
     text += "phases: { line: [{ for: 1h, incidents: [i3, i7], ramp: 50% }] }\nmodels:\n";
     for number in 0..1_000 {
@@ -118,7 +119,8 @@ fn thousand(workshop: &Workshop, rounds: u32, calls: usize) -> anyhow::Result<()
     println!("{:<34}{loaded:>10.0}{:>12}", "load 1,000 models and rules", 200_000_000);
     for (name, model) in [("plan in it, a spelt-out name", "vendor-502/model"), ("plan in it, a pattern", "vendor-501/other")] {
         let request = |number| -> anyhow::Result<Arc<Request>> {
-            let text = String::from_utf8(body(number).to_vec())?.replace("\"model\":\"bench\"", &format!("\"model\":\"{model}\""));
+            let text =
+                String::from_utf8(body(number).to_vec())?.replace("\"model\":\"bench\"", &format!("\"model\":\"{model}\""));
             OpenAi.parse_chat(text.into(), HeaderMap::new()).map(Arc::new).map_err(|error| anyhow::anyhow!("{}", error.message))
         };
         let requests = (0..64).map(request).collect::<anyhow::Result<Vec<_>>>()?;
