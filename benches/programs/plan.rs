@@ -1,5 +1,6 @@
-//! What planning one request costs, without HTTP: with native behaviours and with three plugins, with each native behaviour alone,
-//! and in a scenario of a thousand models. Also parsing and counting, which come before it, and loading the large scenario.
+//! What planning one request costs, without HTTP: with native behaviours and with three plugins, with each native behaviour alone, and
+//! in a scenario of 1,000 models and rules, for which its entry and its incidents are found, too. Also parsing and counting, which come
+//! before it, and loading.
 //!
 //! `cargo bench -p simwright-benches --bench plan`. One thread, one warm generation, 64 requests in turn as a load test sends them;
 //! the best of several rounds counts, so that a busy machine disturbs the figures least. `--smoke` runs one short round.
@@ -23,7 +24,8 @@ use simwright::engine::token_counts::input_tokens;
 use simwright::engine::{Engine, Origin};
 use simwright::plan::generation::Generation;
 use simwright::plan::identity::{Identity, content_of};
-use simwright::plan::planner::{Facts, plan};
+use simwright::plan::planner::{Facts, pick, plan};
+use simwright::plan::timeline::{Timeline, applying};
 use simwright::scenario::read;
 use simwright::types::reply::{Head, StreamEvent, WholeReply};
 use simwright::types::request::Request;
@@ -93,7 +95,7 @@ fn main() -> anyhow::Result<()> {
     let request = OpenAi.parse_chat(bodies[0].clone(), HeaderMap::new()).map_err(|error| anyhow::anyhow!("{}", error.message))?;
     let request = Arc::new(request);
     each_behaviour(&workshop, &request, rounds, calls)?;
-    thousand_models(&workshop, &request, rounds, calls)
+    thousand(&workshop, rounds, calls)
 }
 
 /// A plan with each native behaviour alone, whatever behaviours there are.
@@ -114,28 +116,56 @@ fn each_behaviour(workshop: &Workshop, request: &Arc<Request>, rounds: u32, call
     Ok(())
 }
 
-/// A scenario of as many models as there may be: finding the one that a request names, planning it, and loading all of it.
-fn thousand_models(workshop: &Workshop, request: &Arc<Request>, rounds: u32, calls: usize) -> anyhow::Result<()> {
-    let model = |number: usize| {
-        format!(
-            "  - match: [vendor/family-{number}, 'vendor/family-{number}-*']\n    latency: {{ log-normal: {{ first: {{ p50: 300ms, p99: 1s \
-             }}, between: {{ p50: 10ms, p99: 40ms }} }} }}\n    faults: [{{ http-error: {{ rate: 1%, status: 500 }} }}]\n    \
-             reply: {{ text: {{ tokens: 32 }} }}\n"
-        )
-    };
-    let text = format!("simwright: 1\nmodels:\n{}", (0..MODELS).map(model).collect::<String>());
-    let load = || anyhow::Ok(Arc::new(workshop.build(read::parse("bench.yaml", &text, Path::new("."))?, 1)?));
-    let generation = load()?;
-    for (what, suffix) in [("a name", ""), ("a pattern", "-2026-11")] {
-        let names: Vec<String> = (0..MODELS).map(|number| format!("vendor/family-{number}{suffix}")).collect();
-        let took = best(rounds, calls, |index| {
-            let found = generation.scenario.find(&names[index * 7 % MODELS]).unwrap_or_default();
-            planned_as(&generation, found, request, index as u32);
-        });
-        println!("{:<34}{took:>10.0}{:>12}", format!("find by {what} of {MODELS}, plan"), 1_500);
+/// 1,000 models, every other one by a pattern and every fourth under conditions, each with rules of its own; 20 incidents, one of them
+/// half strong.
+fn thousand_models() -> String {
+    let mut text = String::from("simwright: 1\nseed: 1\nactive: [i3]\nincidents:\n");
+    for number in 0..20 {
+        text +=
+            &format!("  i{number}: {{ models: 'vendor-{number}*', faults: [{{ http-error: {{ rate: 1%, status: 503 }} }}] }}\n");
     }
-    let took = best(rounds.min(5), 1, |_| drop(black_box(load().map(drop))));
-    println!("{:<34}{took:>10.0}{:>12}", format!("load {MODELS} models"), 200_000_000);
+    text += "phases: { line: [{ for: 1h, incidents: [i3, i7], ramp: 50% }] }\nmodels:\n";
+    for number in 0..1_000 {
+        let name = if number % 2 == 0 { format!("vendor-{number}/model") } else { format!("vendor-{number}/*") };
+        let when = if number % 4 == 0 { ", when: { tenant: 'acme-*', attempt: 1..3 }" } else { "" };
+        text += &format!(
+            "  - {{ match: '{name}', list: [], name: n{number}{when}, faults: [{{ http-error: {{ rate: 1%, status: 500 }}, \
+             when: {{ prompt-tokens: '> 100', not: {{ header: {{ x-team: red* }} }} }} }}, {{ script: [{{ http-error: {{ status: 429 }} }}], \
+             when: {{ identities: 5% }} }}], reply: {{ text: {{ tokens: 32 }} }} }}\n"
+        );
+    }
+    text
+}
+
+fn thousand(workshop: &Workshop, rounds: u32, calls: usize) -> anyhow::Result<()> {
+    let text = thousand_models();
+    let load = || -> anyhow::Result<Generation> { Ok(workshop.build(read::parse("bench.yaml", &text, Path::new("."))?, 1)?) };
+    let generation = Arc::new(load()?);
+    let loaded = best(rounds.min(5), 1, |_| {
+        black_box(load().is_ok());
+    });
+    println!("{:<34}{loaded:>10.0}{:>12}", "load 1,000 models and rules", 200_000_000);
+    for (name, model) in [("plan in it, a spelt-out name", "vendor-502/model"), ("plan in it, a pattern", "vendor-501/other")] {
+        let request = |number| -> anyhow::Result<Arc<Request>> {
+            let text =
+                String::from_utf8(body(number).to_vec())?.replace("\"model\":\"bench\"", &format!("\"model\":\"{model}\""));
+            OpenAi.parse_chat(text.into(), HeaderMap::new()).map(Arc::new).map_err(|error| anyhow::anyhow!("{}", error.message))
+        };
+        let requests = (0..64).map(request).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut line = Timeline::new(0);
+        let now = line.enter(generation.scenario.phases.as_ref().expect("a line"), 1);
+        let planned = best(rounds, calls, |index| {
+            let request = &requests[index % 64];
+            let content = content_of(request);
+            let identity = Identity { content, identity: content, attempt: 0, occurrence: index as u32 };
+            let events = identity.event_key(generation.seed);
+            let incidents = applying(&generation.scenario, now, |_| None, events, None);
+            let facts = Facts { now: 1, input_tokens: 200, running: 1, incidents, ..Facts::first(identity) };
+            let model = pick(&generation, request, &facts, None, |_| 1).expect("an entry");
+            black_box(plan(&generation, model, request, &facts));
+        });
+        println!("{name:<34}{planned:>10.0}{:>12}", 1_500);
+    }
     Ok(())
 }
 

@@ -232,11 +232,20 @@ impl Shared {
         if let Some(watcher) = self.watcher.get() {
             watcher.watch(self.scenario.clone());
         }
-        let draft = read(self.scenario.as_deref())?;
+        let draft = match &self.scenario {
+            None => read::built_in()?,
+            Some(path) => read::read_telling(path, &mut |included| {
+                if let Some(watcher) = self.watcher.get() {
+                    watcher.watch_also([included.to_owned()]);
+                }
+            })?,
+        };
         if let Some(watcher) = self.watcher.get() {
-            let folder = draft.scenario.source.folder();
+            let source = &draft.scenario.source;
             watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
-            watcher.watch_also(draft.scenario.behaviours().flat_map(|used| files_of(&used.options, folder)));
+            watcher.watch_also(
+                draft.scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer))),
+            );
         }
         self.workshop.build(draft, number)
     }

@@ -28,13 +28,14 @@ pub struct Setting {
     pub folder: PathBuf,
 }
 
-/// The files that `options` name: each text called `file`, as a path from `folder`. A native behaviour that reads a file calls its
-/// option so, and then changes of the file are followed.
+/// The files that `options` name: each text called `file` or listed as `files`, as a path from `folder`. A native behaviour that reads
+/// files calls its options so, and then changes of the files are followed.
 pub fn files_of(options: &Value, folder: &Path) -> Vec<PathBuf> {
     match options {
         Value::Object(map) => {
-            let named = map.get("file").and_then(Value::as_str).map(|file| folder.join(file));
-            named.into_iter().chain(map.values().flat_map(|value| files_of(value, folder))).collect()
+            let listed = map.get("files").and_then(Value::as_array).into_iter().flatten();
+            let named = map.get("file").into_iter().chain(listed).filter_map(Value::as_str).map(|file| folder.join(file));
+            named.chain(map.values().flat_map(|value| files_of(value, folder))).collect()
         }
         Value::Array(items) => items.iter().flat_map(|item| files_of(item, folder)).collect(),
         _ => Vec::new(),

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn summary(scenario: &Scenario) -> String {
     let models = output::count(scenario.models.len(), "model entry").replace("entrys", "entries");
     let plugins = output::count(scenario.plugins.len(), "plugin");
-    format!("{}: no mistakes, {models}, {plugins}", scenario.source.file)
+    format!("{}: no mistakes, {models}, {plugins}", scenario.source.name())
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_refused_scenario_keeps_its_kind_through_anyhow() {
-        let refusal = Refusal { file: "s.yaml".to_owned(), text: String::new(), problems: vec![Problem::new("", "it is bad")] };
+        let refusal = Refusal { file: "s.yaml".to_owned(), files: Vec::new(), problems: vec![Problem::new("", "it is bad")] };
         let failure = Failure::from(anyhow::Error::from(refusal));
         assert_eq!(failure.kind, Kind::Scenario);
         assert_eq!(failure.to_string(), "it is bad\n\nerror: 1 mistake in `s.yaml`");

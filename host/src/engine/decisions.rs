@@ -121,8 +121,8 @@ impl Decisions {
 /// What the log says of a generation.
 fn describe(generation: &Generation) -> Value {
     let source = &generation.scenario.source;
-    let file = (source.file != DEFAULT_FILE).then(|| {
-        let path = Path::new(&source.file);
+    let file = (source.name() != DEFAULT_FILE).then(|| {
+        let path = Path::new(source.name());
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
     });
     json!({
@@ -131,9 +131,9 @@ fn describe(generation: &Generation) -> Value {
     })
 }
 
-/// A digest of the scenario's text: 16 hexadecimal digits.
+/// A digest of the scenario's files: 16 hexadecimal digits.
 pub fn scenario_digest(generation: &Generation) -> String {
-    digest(generation.scenario.source.text.as_bytes())
+    hex(generation.scenario.source.digest())
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -11,6 +11,7 @@ use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
 use crate::random::Key;
+use crate::scenario::source::Source;
 use crate::scenario::{BehaviorUse, Draft};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
@@ -40,11 +41,11 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
         epoch_unix_s: with.epoch_unix_s,
-        folder: scenario.source.folder().to_owned(),
         ..Setting::default()
     };
     let catalog = with.catalog;
-    let mut builder = Builder { setting, catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
+    let source = &scenario.source;
+    let mut builder = Builder { setting, source, catalog, loadable: &with.loadable, unloaded: &with.unloaded, problems };
     let mut made = AllMade::default();
     let mut models = Vec::with_capacity(scenario.models.len());
     for entry in &scenario.models {
@@ -83,6 +84,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
 
 struct Builder<'a> {
     setting: Setting,
+    source: &'a Source,
     catalog: &'a Catalog,
     loadable: &'a [&'a str],
     unloaded: &'a [&'a str],
@@ -132,7 +134,8 @@ impl Builder<'_> {
     }
 
     fn behaviour<B: ?Sized>(&mut self, kind: &str, makers: &Makers<B>, used: &BehaviorUse, made: &mut Made<B>) -> Option<Arc<B>> {
-        let same = format!("{} {}", used.name, used.options);
+        let folder = self.source.folder_of(&used.pointer);
+        let same = format!("{} {} {}", folder.display(), used.name, used.options);
         if let Some(behaviour) = made.get(&same) {
             return behaviour.clone();
         }
@@ -152,6 +155,9 @@ impl Builder<'_> {
             self.problems.push(if is_key { problem.at_key() } else { problem });
             return None;
         };
+        if self.setting.folder != folder {
+            self.setting.folder = folder.to_owned();
+        }
         let behaviour = match maker.make(&used.options, &self.setting) {
             Ok(behaviour) => Some(behaviour),
             Err(problems) => {

@@ -260,7 +260,9 @@ mod tests {
         assert_eq!(at(10), Progress::Over);
         assert_eq!(at(1_000), Progress::Over);
         let mut line = Timeline::new(0);
-        (0..=10).for_each(|second| _ = line.enter(&phases, second * SECOND));
+        for second in 0..=10 {
+            line.enter(&phases, second * SECOND);
+        }
         assert_eq!(line.look(&phases, 10 * SECOND), Progress::Over);
         line.next(&phases, 11 * SECOND);
         assert_eq!(line.look(&phases, 11 * SECOND), Progress::Over);

@@ -19,6 +19,8 @@ use crate::types::problem::Problem;
 
 pub mod check;
 pub mod diff;
+pub mod environment;
+mod include;
 pub mod pattern;
 pub mod phases;
 pub mod read;

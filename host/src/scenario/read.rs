@@ -1,5 +1,5 @@
 //! The way in: a file, a text or the built-in scenario becomes a [`Draft`], or a [`Refusal`] if it cannot be read at all. All three
-//! take the same path, so that what `check` accepts is what `serve` and a reload accept.
+//! take the same path (gather the files, put variables in, check), so that what `check` accepts is what `serve` and a reload accept.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use crate::scenario::Draft;
 use crate::scenario::check::check;
+use crate::scenario::environment::{Variables, of_process};
+use crate::scenario::include::Gathering;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::source::Source;
+use crate::scenario::source::SourceFile;
 use crate::types::limits::SCENARIO_BYTES_MAX;
 use crate::types::problem::{Place, Problem};
 
@@ -19,18 +21,29 @@ pub const DEFAULT: &str = include_str!("../../assets/default.yaml");
 /// The name of the built-in scenario in messages.
 pub const DEFAULT_FILE: &str = "(built-in)/default.yaml";
 
-/// Reads and checks the scenario in the file `path`.
+/// Reads and checks the scenario in the file `path`, with all that it includes.
 pub fn read(path: &Path) -> Result<Draft, Refusal> {
+    read_telling(path, &mut |_| {})
+}
+
+/// The same; `on_read` is told of every included file before it is read, so that it can be watched, even one that is not there yet.
+pub fn read_telling(path: &Path, on_read: &mut dyn FnMut(&Path)) -> Result<Draft, Refusal> {
     let file = path.display().to_string();
-    let text = text_of(path).map_err(|problem| Refusal { file: file.clone(), text: String::new(), problems: vec![problem] })?;
-    parse(&file, &text, path.parent().unwrap_or(Path::new("")))
+    let text = text_of(path, SCENARIO_BYTES_MAX).map_err(|problem| {
+        let problem = if problem.hint.is_some() { problem } else { problem.hint("check the path") };
+        Refusal { file: file.clone(), files: Vec::new(), problems: vec![problem] }
+    })?;
+    draft(&file, &text, path.parent().unwrap_or(Path::new("")), &of_process, on_read)
 }
 
 /// Checks the scenario in `text`, which `file` names in messages; relative paths in it start at `folder`.
 pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Draft, Refusal> {
-    let refuse = |problem| Refusal { file: file.to_owned(), text: text.to_owned(), problems: vec![problem] };
-    let source = Arc::new(Source::parse(file, text).map_err(refuse)?);
-    Ok(check(&source, folder))
+    draft(file, text, folder, &of_process, &mut |_| {})
+}
+
+/// The same with `variables` in place of the environment.
+pub fn parse_with(file: &str, text: &str, folder: &Path, variables: Variables<'_>) -> Result<Draft, Refusal> {
+    draft(file, text, folder, variables, &mut |_| {})
 }
 
 /// The scenario that is used when none is given.
@@ -38,19 +51,34 @@ pub fn built_in() -> Result<Draft, Refusal> {
     parse(DEFAULT_FILE, DEFAULT, Path::new(""))
 }
 
-fn text_of(path: &Path) -> Result<String, Problem> {
+fn draft(
+    file: &str,
+    text: &str,
+    folder: &Path,
+    variables: Variables<'_>,
+    on_read: &mut dyn FnMut(&Path),
+) -> Result<Draft, Refusal> {
+    let refuse = |problem| {
+        let main = SourceFile { name: file.to_owned(), text: text.to_owned(), folder: folder.to_owned() };
+        Refusal { file: file.to_owned(), files: vec![main], problems: vec![problem] }
+    };
+    let source = Gathering::new(variables, on_read, text_of).gather(file, text, folder).map_err(refuse)?;
+    Ok(check(&Arc::new(source)))
+}
+
+/// The text of `path`, which may have `bytes_max` bytes. A problem without a hint is one of the path.
+fn text_of(path: &Path, bytes_max: u64) -> Result<String, Problem> {
     let shown = path.display();
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Problem::new("", format!("there is no file `{shown}`")).hint("check the path"),
+        std::io::ErrorKind::NotFound => Problem::new("", format!("there is no file `{shown}`")),
         _ => Problem::new("", format!("`{shown}` cannot be read: {error}")),
     };
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know; a file that grows while it is read is bounded too.
-    File::open(path).and_then(|file| file.take(SCENARIO_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > SCENARIO_BYTES_MAX {
-        let message = format!("`{shown}` has more than {SCENARIO_BYTES_MAX} bytes, and a scenario may have no more");
-        let problem = Problem::new("", message).hint("list fewer models, or use patterns such as `gpt-*`");
-        return Err(placed(problem, path, ""));
+    File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        let message = format!("with `{shown}` the scenario has more than {SCENARIO_BYTES_MAX} bytes, and it may have no more");
+        return Err(placed(Problem::new("", message).hint("list fewer models, or use patterns such as `gpt-*`"), path, ""));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

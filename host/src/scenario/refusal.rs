@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::scenario::check::in_order;
-use crate::scenario::source::Source;
+use crate::scenario::source::{Source, SourceFile};
 use crate::scenario::{Draft, Scenario};
 use crate::types::problem::Problem;
 
@@ -13,18 +13,18 @@ const LINE_CHARS_MAX: usize = 120;
 /// Why a scenario was refused. Displays as a person reads it in a terminal.
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Refusal {
-    /// The file's name as the person gave it.
+    /// The scenario file's name as the person gave it.
     pub file: String,
-    /// Its text; empty if it could not be read.
-    pub text: String,
-    /// Every mistake, in the order of the file; never empty.
+    /// The files that were read, the one that includes the others first; none if that could not be read.
+    pub files: Vec<SourceFile>,
+    /// Every mistake, in the order of the files; never empty.
     pub problems: Vec<Problem>,
 }
 
 impl Refusal {
     /// The mistakes `problems` in `source`; their places are looked up here.
     pub fn of(source: &Source, problems: Vec<Problem>) -> Self {
-        Self { file: source.file.clone(), text: source.text.clone(), problems: in_order(source, problems) }
+        Self { file: source.name().to_owned(), files: source.files.clone(), problems: in_order(source, problems) }
     }
 }
 
@@ -44,7 +44,8 @@ impl fmt::Display for Refusal {
             if index > 0 {
                 f.write_str("\n\n")?;
             }
-            f.write_str(&excerpt(&self.text, problem))?;
+            let of_place = |file: &&SourceFile| problem.place.as_ref().is_some_and(|place| place.file == file.name);
+            f.write_str(&excerpt(self.files.iter().find(of_place).map_or("", |file| &file.text), problem))?;
         }
         Ok(())
     }

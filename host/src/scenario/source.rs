@@ -1,47 +1,74 @@
-//! The file as written: its values and the place of each.
+//! The files as written: their values and the place of each.
 //!
 //! YAML is read into a tree that keeps places, within bounds on size, depth and expanded aliases, and then split into plain values
 //! and a table of places by JSON pointer. Whatever is wrong with the text itself is one [`Problem`] with line and column.
+//! `environment.rs` then puts variables in, and `include.rs` joins several files to one source.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy};
 use serde_saphyr::{Error, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned, UserMessageFormatter};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::types::fields::escape;
 use crate::types::limits::{SCENARIO_BYTES_MAX, SCENARIO_DEPTH_MAX, SCENARIO_VALUES_MAX};
 use crate::types::problem::{Place, Problem};
 
-/// Line and column, both from 1; columns are counted in characters.
-pub type Spot = (u32, u32);
+/// Index of the file in [`Source::files`], line and column, these two from 1; columns are counted in characters.
+pub type Spot = (u16, u32, u32);
 
-/// A scenario file as written.
+/// A scenario as written, in one file or several.
 #[derive(Debug, Default)]
 pub struct Source {
-    /// The file's name as the person gave it.
-    pub file: String,
-    /// Its text.
-    pub text: String,
-    /// Its values.
+    /// The files that it was read from, the one that includes the others first.
+    pub files: Vec<SourceFile>,
+    /// Their values, joined.
     pub value: Value,
     /// JSON pointer → the place of every value; a value behind an alias lies where the alias is.
     pub places: HashMap<String, Spot>,
     /// JSON pointer → the place of the key, for every field of a map.
     pub keys: HashMap<String, Spot>,
+    /// What came from the environment.
+    pub substitutions: Vec<Substitution>,
+    /// Mistakes that do not keep the rest from being read; each has its place.
+    pub problems: Vec<Problem>,
+}
+
+/// One file of a scenario.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Its name as the person gave it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// Where relative paths in it start.
+    pub folder: PathBuf,
+}
+
+/// A variable of the environment that stands in a value.
+#[derive(Debug, Clone)]
+pub struct Substitution {
+    /// JSON pointer of the value.
+    pub pointer: String,
+    /// The variable's name.
+    pub name: String,
+    /// What the environment says; messages never repeat it.
+    pub secret: String,
 }
 
 impl Source {
-    /// Where relative paths in the file start.
-    pub fn folder(&self) -> &Path {
-        Path::new(&self.file).parent().unwrap_or(Path::new(""))
-    }
-
     /// Reads `text`, which `file` names in messages. The error has a place unless the whole file is at fault.
     pub fn parse(file: &str, text: &str) -> Result<Self, Problem> {
+        Self::parse_part(file, text, Path::new(""), &mut SCENARIO_VALUES_MAX.clone())
+    }
+
+    /// Reads one file of a scenario, in which relative paths start at `folder`. Of the values that a scenario may have, `values_left`
+    /// are left.
+    pub(super) fn parse_part(file: &str, text: &str, folder: &Path, values_left: &mut usize) -> Result<Self, Problem> {
         let bytes = text.len() as u64;
         if bytes > SCENARIO_BYTES_MAX {
             let message = format!("`{file}` has {bytes} bytes, and a scenario may have {SCENARIO_BYTES_MAX}");
@@ -49,22 +76,46 @@ impl Source {
         }
         let tree = serde_saphyr::from_str_with_options::<Spanned<Tree>>(text, options())
             .map_err(|error| problem_of(&error, file, text))?;
-        let mut source = Self { file: file.to_owned(), text: text.to_owned(), ..Self::default() };
-        let mut values_left = SCENARIO_VALUES_MAX;
-        match source.absorb(tree, &mut String::new(), &mut values_left) {
+        let file = SourceFile { name: file.to_owned(), text: text.to_owned(), folder: folder.to_owned() };
+        let mut source = Self::default();
+        match source.absorb(tree, &mut String::new(), values_left) {
             Some(value) => source.value = value,
-            None => return Err(too_much(file)),
+            None => return Err(too_much(&file.name)),
         }
+        source.files.push(file);
         Ok(source)
     }
 
-    /// `problem` with the place of its pointer, or of the nearest value around it.
-    pub fn locate(&self, mut problem: Problem) -> Problem {
+    /// The main file's name.
+    pub fn name(&self) -> &str {
+        self.files.first().map_or("", |file| &file.name)
+    }
+
+    /// A digest of all its files, and of what the environment put into them.
+    pub fn digest(&self) -> u64 {
+        let texts = self.files.iter().map(|file| &file.text);
+        let said = self.substitutions.iter().map(|substitution| &substitution.secret);
+        texts.chain(said).fold(0, |digest, text| xxh3_64_with_seed(text.as_bytes(), digest))
+    }
+
+    /// Where relative paths in the value at `pointer` start: the folder of the file that says it.
+    pub fn folder_of(&self, pointer: &str) -> &Path {
+        let index = self.places.get(pointer).map_or(0, |&(file, ..)| file);
+        self.files.get(usize::from(index)).map_or(Path::new(""), |file| &file.folder)
+    }
+
+    /// `problem` with the place of its pointer, or of the nearest value around it, and without what the environment says.
+    pub fn locate(&self, problem: Problem) -> Problem {
+        let mut problem = self.redact(problem);
+        if problem.place.is_some() {
+            return problem;
+        }
         let mut spots = if problem.at_key { &self.keys } else { &self.places };
         let mut pointer = problem.pointer.as_str();
         loop {
-            if let Some(&(line, column)) = spots.get(pointer) {
-                problem.place = Some(Place { file: self.file.clone(), line, column });
+            if let Some(&(file, line, column)) = spots.get(pointer) {
+                let file = self.files.get(usize::from(file)).map_or(String::new(), |file| file.name.clone());
+                problem.place = Some(Place { file, line, column });
                 return problem;
             }
             match pointer.rfind('/') {
@@ -105,6 +156,14 @@ impl Source {
                 Value::Object(map)
             }
         })
+    }
+}
+
+/// The value that YAML gives the text `text` if it stands alone, unless that is a list or a map.
+pub(super) fn scalar(text: &str) -> Option<Value> {
+    match serde_saphyr::from_str_with_options::<Tree>(text, options()) {
+        Ok(Tree::Leaf(value)) => Some(value),
+        Ok(Tree::List(_) | Tree::Map(_)) | Err(_) => None,
     }
 }
 
@@ -211,7 +270,7 @@ fn options() -> Options {
 
 fn spot_of(location: serde_saphyr::Location) -> Spot {
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-    (narrow(location.line()), narrow(location.column()))
+    (0, narrow(location.line()), narrow(location.column()))
 }
 
 fn problem_of(error: &Error, file: &str, text: &str) -> Problem {
@@ -243,7 +302,7 @@ fn problem_of(error: &Error, file: &str, text: &str) -> Problem {
         }
     };
     problem.place = error.location().filter(|location| location.line() > 0).map(|location| {
-        let (line, column) = spot_of(location);
+        let (_, line, column) = spot_of(location);
         Place { file: file.to_owned(), line, column }
     });
     problem
@@ -267,7 +326,7 @@ mod tests {
 
     use super::*;
 
-    fn spot(source: &Source, problem: Problem) -> Spot {
+    fn spot(source: &Source, problem: Problem) -> (u32, u32) {
         let place = source.locate(problem).place.expect("a place");
         (place.line, place.column)
     }
@@ -276,10 +335,10 @@ mod tests {
     fn every_value_and_key_has_its_place() {
         let source = Source::parse("s.yaml", "name: a\nmodels:\n  - match: ['é', b/c]\n    a/b: 1\n").expect("valid");
         assert_eq!(source.value, serde_json::json!({"name": "a", "models": [{"match": ["é", "b/c"], "a/b": 1}]}));
-        assert_eq!(source.places["/name"], (1, 7));
-        assert_eq!(source.places["/models/0/match/1"], (3, 18));
-        assert_eq!(source.places["/models/0/a~1b"], (4, 10));
-        assert_eq!(source.keys["/models/0/a~1b"], (4, 5));
+        assert_eq!(source.places["/name"], (0, 1, 7));
+        assert_eq!(source.places["/models/0/match/1"], (0, 3, 18));
+        assert_eq!(source.places["/models/0/a~1b"], (0, 4, 10));
+        assert_eq!(source.keys["/models/0/a~1b"], (0, 4, 5));
     }
 
     #[test]
@@ -295,7 +354,7 @@ mod tests {
     fn an_alias_is_a_place_of_its_own_and_words_stay_words() {
         let source = Source::parse("s.yaml", "a: &x {first: 1}\nb: *x\nc: no\n").expect("valid");
         assert_eq!(source.value["b"]["first"], 1);
-        assert_eq!(source.places["/b"], (2, 4));
+        assert_eq!(source.places["/b"], (0, 2, 4));
         assert_eq!(source.value["c"], "no");
     }
 

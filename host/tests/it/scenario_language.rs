@@ -1,7 +1,13 @@
+use std::path::Path;
+
 use serde_json::{Value, json};
+use simwright::app;
+use simwright::scenario::read;
 
 use super::support::client::{self, Reply};
+use super::support::guests::workspace;
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
+use super::support::readme::blocks;
 
 const QUICK: &str = "
 simwright: 1
@@ -210,4 +216,63 @@ fn what_is_active_applies_without_phases_and_a_page_from_elsewhere_changes_nothi
     assert_eq!(from("http://localhost:3000"), 200);
     assert_eq!(status(&host, "active", &[]), 200);
     eventually("the strength is shown", || host.metric("simwright_incident_strength", &["incident=\"out\""]) == 0.0);
+}
+
+#[test]
+fn an_included_file_is_followed_even_before_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let part = folder.path().join("shared/models.yaml");
+    std::fs::create_dir(folder.path().join("shared")).expect("made");
+    let model = |name: &str, text: &str| format!("models: [{{ match: {name}, reply: {{ fixed: {{ text: {text} }} }} }}]\n");
+    std::fs::write(&part, model("included", "before")).expect("written");
+    let main = format!("{QUICK}include: shared/models.yaml\n{}", model("own", "mine"));
+    let host = TestHost::start_in(folder, &main, None);
+    let said = |name: &str| host.chat(&ask(name, "x")).text().to_owned();
+    assert!(said("own").contains("mine") && said("included").contains("before"));
+
+    std::fs::write(&part, model("included", "after")).expect("written");
+    eventually("the saved file answers", || said("included").contains("after"));
+
+    std::fs::write(host.scenario_file(), main.replace("models.yaml", "later.yaml")).expect("written");
+    let refusal = host.app().reload().expect_err("no such file").to_string();
+    assert!(refusal.contains("scenario.yaml:6:10: there is no file `") && refusal.contains("shared/later.yaml"), "{refusal}");
+    assert!(said("included").contains("after"));
+    std::fs::write(part.with_file_name("later.yaml"), model("included", "at last")).expect("written");
+    eventually("the file is there, and with it the scenario", || said("included").contains("at last"));
+
+    std::fs::write(part.with_file_name("later.yaml"), "models: [{ match: included, latncy: 1 }]\n").expect("written");
+    let refusal = host.app().reload().expect_err("a mistake").to_string();
+    assert!(refusal.contains("later.yaml:1:29: unknown field `latncy`"), "{refusal}");
+    assert!(refusal.contains(" 1 | models: [{ match: included, latncy: 1 }]"), "{refusal}");
+}
+
+#[test]
+fn every_example_of_the_language_is_a_scenario_that_starts() {
+    let document = workspace().join("docs/scenario.md");
+    let text = std::fs::read_to_string(&document).expect("the document");
+    let mut examples = blocks(&text);
+    examples.retain(|block| block.language == "yaml");
+    assert!(examples.len() >= 6);
+    for example in examples {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("shared")).expect("made");
+        std::fs::write(folder.path().join("shared/incidents.yaml"), "incidents: { out: { faults: [none] } }\n").expect("written");
+        std::fs::write(folder.path().join("shared/models.yaml"), "models: [{ match: theirs }]\n").expect("written");
+        let path = folder.path().join("scenario.yaml");
+        std::fs::write(&path, &example.text).expect("written");
+        app::check(Some(&path)).unwrap_or_else(|error| panic!("the block in line {}:\n{error}", example.line));
+    }
+}
+
+#[test]
+fn every_condition_that_is_read_is_explained() {
+    let text = std::fs::read_to_string(workspace().join("docs/scenario.md")).expect("the document");
+    let table = text.lines().skip_while(|line| !line.starts_with("| condition")).take_while(|line| line.starts_with('|'));
+    let rows: Vec<&str> = table.skip(2).filter_map(|line| line.split('|').nth(1)).collect();
+    // What the reader itself says that it knows.
+    let draft = read::parse("s.yaml", "simwright: 1\nmodels: [{ match: a, when: { zzzzz: 1 } }]\n", Path::new("")).expect("read");
+    let hint = draft.problems.iter().find_map(|problem| problem.hint.as_deref()?.strip_prefix("known fields: ")).expect("a hint");
+    for known in hint.split(", ") {
+        assert!(rows.iter().any(|row| row.contains(&format!("`{known}`"))), "`{known}` has no row");
+    }
 }

@@ -1,7 +1,11 @@
 //! Conditions, scripts, incidents and phases: what they are read as, and what is said of mistakes.
 
+use std::path::Path;
+
 use super::tests::{mistakes, scenario};
+use crate::scenario::Draft;
 use crate::scenario::phases::{Lasts, Repeat, Start};
+use crate::scenario::read::parse_with;
 
 #[test]
 fn a_script_is_a_fault_for_each_attempt_that_fails() {
@@ -165,4 +169,35 @@ phases:
         mistakes(endless),
         ["4:11 the line never ends: its last phase `last` has no `for` | say how long it lasts, or `for: hand`"]
     );
+}
+
+#[test]
+fn a_variable_may_stand_for_any_value_and_is_never_shown() {
+    let variables = |name: &str| match name {
+        "SEED" => Ok("7".to_owned()),
+        "KEY" => Ok("sk-canary".to_owned()),
+        _ => Err(std::env::VarError::NotPresent),
+    };
+    let read = |text: &str| parse_with("s.yaml", text, Path::new(""), &variables).and_then(Draft::whole);
+    let scenario = read("simwright: 1\nseed: ${SEED}\ntokens: ${COUNTED:-exact}\nmodels: [{ match: \"m-${SEED}\" }]\n");
+    let scenario = scenario.unwrap_or_else(|refusal| panic!("{refusal}"));
+    assert_eq!((scenario.seed, scenario.find("m-7"), scenario.tokens.name()), (Some(7), Some(0), "exact"));
+    let refusal =
+        read("simwright: 1\ntokens: ${KEY}\nseed: ${MISSING}\nmodels:\n  - { match: a, list: ['x ${KEY}'] }\n").unwrap_err();
+    assert!(!refusal.to_string().contains("canary"), "{refusal}");
+    insta::assert_snapshot!(refusal, @r"
+    s.yaml:2:9: `${KEY}` is no value of `tokens`
+     2 | tokens: ${KEY}
+       |         ^
+      hint: one of: estimate, exact
+
+    s.yaml:3:7: the environment variable `MISSING` is not set
+     3 | seed: ${MISSING}
+       |       ^
+      hint: set it, or give a default: `${MISSING:-…}`
+
+    s.yaml:5:24: `x ${KEY}` is listed, but nothing under `match` fits it
+     5 |   - { match: a, list: ['x ${KEY}'] }
+       |                        ^
+    ");
 }

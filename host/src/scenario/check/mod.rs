@@ -17,7 +17,7 @@ use crate::scenario::source::Source;
 use crate::scenario::{Draft, ModelEntry, Scenario, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
-use crate::types::problem::{Problem, did_you_mean};
+use crate::types::problem::{Place, Problem, did_you_mean};
 
 mod behaviors;
 mod criteria;
@@ -30,15 +30,15 @@ mod when;
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;
 
-/// Checks `source`. Relative paths in it start at `folder`. Whether they lead to files is for the loader of plugins to say.
-pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
+/// Checks `source`. Whether its paths lead to files is for the loader of plugins to say.
+pub fn check(source: &Arc<Source>) -> Draft {
     let mut fields = Fields::of(&source.value, "");
     check_format(&mut fields);
-    let name = fields.text("name").map_or_else(|| stem(&source.file), str::to_owned);
+    let name = fields.text("name").map_or_else(|| stem(source.name()), str::to_owned);
     check_name(&mut fields, "name", &name);
     let seed = fields.integer("seed", 0..=u64::MAX);
     let tokens = check_tokens(&mut fields);
-    let plugins = plugins::check(&mut fields, folder);
+    let plugins = plugins::check(&mut fields, source);
     let defaults = models::check_defaults(&mut fields);
     let mut models = models::check(&mut fields, &defaults);
     let incidents = incidents::check(&mut fields, &mut models);
@@ -46,7 +46,7 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     let phases = phases::check(&mut fields, &incidents);
     let tenant_header = check_tenant_header(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
-    let problems = fields.finish();
+    let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let source = Arc::clone(source);
     let scenario =
@@ -54,10 +54,14 @@ pub fn check(source: &Arc<Source>, folder: &Path) -> Draft {
     Draft { scenario, problems }
 }
 
-/// `problems` with their places, in the order of the file and each only once: a default can be wrong for many models.
+/// `problems` with their places, in the order of the files and each only once: a default can be wrong for many models.
 pub fn in_order(source: &Source, problems: Vec<Problem>) -> Vec<Problem> {
     let mut problems: Vec<_> = problems.into_iter().map(|problem| source.locate(problem)).collect();
-    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let number = |place: &Place| source.files.iter().position(|file| file.name == place.file);
+    // A value without its variable is wrong in other ways, too, but the variable is what is to be mended.
+    let unread = |problem: &Problem| source.problems.iter().any(|known| known.place == problem.place && known != problem);
+    problems.retain(|problem| !unread(problem) || source.problems.contains(problem));
+    problems.sort_by_key(|problem| problem.place.clone().map(|place| (number(&place), place)));
     problems.dedup();
     problems
 }

@@ -7,13 +7,14 @@ use serde_json::Value;
 use crate::scenario::PluginSource;
 use crate::scenario::check::behaviors::WORDS;
 use crate::scenario::check::{fault_of_name, unknown_word};
+use crate::scenario::source::Source;
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
 use crate::types::problem::Problem;
 
-/// Reads `plugins:` of the scenario in `fields`; relative paths start at `folder`. An entry with a mistake is left out, so that
+/// Reads `plugins:` of the scenario in `fields`; relative paths start at the folder of the file of `source` that says them. An entry with a mistake is left out, so that
 /// nothing is loaded under a name or with a limit that is none.
-pub(super) fn check(fields: &mut Fields<'_>, folder: &Path) -> Vec<PluginSource> {
+pub(super) fn check(fields: &mut Fields<'_>, source: &Source) -> Vec<PluginSource> {
     let map = match fields.value("plugins") {
         None => return Vec::new(),
         Some(Value::Object(map)) => map,
@@ -33,7 +34,7 @@ pub(super) fn check(fields: &mut Fields<'_>, folder: &Path) -> Vec<PluginSource>
     let mut plugins = Vec::new();
     for (name, value) in map {
         let pointer = format!("{pointer}/{}", escape(name));
-        let (plugin, problems) = plugin(name, value, &pointer, folder);
+        let (plugin, problems) = plugin(name, value, &pointer, source.folder_of(&pointer));
         fields.extend(problems);
         plugins.extend(plugin);
     }
