@@ -15,6 +15,8 @@ mod fault_table;
 mod faults;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
+/// Faults that plugins ask for.
+mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
 /// What the READMEs promise.
