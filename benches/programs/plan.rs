@@ -116,6 +116,8 @@ struct Gathered(WholeReply);
 impl Stage for Gathered {
     fn due(&mut self, _due: u64) {}
 
+    fn strike(&mut self, _step: u32) {}
+
     fn event(&mut self, event: &StreamEvent<'_>) {
         self.0.gather(event);
     }

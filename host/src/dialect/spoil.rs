@@ -316,7 +316,7 @@ mod tests {
                 lines
             };
             let untouched = lines(Damage::WrongUsage);
-            prop_assert_eq!(lines(Damage::SwapChunks), untouched.clone());
+            prop_assert_eq!(&lines(Damage::SwapChunks), &untouched);
             let mut twice = untouched;
             twice.push(format!("{{{}}}", texts[at]));
             twice.sort_unstable();
