@@ -185,10 +185,10 @@ async fn answered(engine: &Engine, body: &Bytes) {
     let Ok(request) = OpenAi.parse_chat(body.clone(), HeaderMap::new()) else { return };
     let options = RenderOptions::of(&request);
     let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1 };
-    let Ok(mut playback) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await
-    else {
+    let Ok(begun) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await else {
         return;
     };
+    let mut playback = begun.playback;
     let mut gathered = Gathered(WholeReply::with_capacity(1, playback.plan().reply.steps()));
     playback.play_whole(&mut gathered);
     let mut out = BytesMut::with_capacity(1_024);
@@ -201,6 +201,8 @@ struct Gathered(WholeReply);
 
 impl Stage for Gathered {
     fn due(&mut self, _due: u64) {}
+
+    fn strike(&mut self, _step: u32) {}
 
     fn event(&mut self, event: &StreamEvent<'_>) {
         self.0.gather(event);

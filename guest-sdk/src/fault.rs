@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::call::Call;
 use crate::plugin::Plugin;
 
+use crate::bindings::base::simwright::plugin::types::Named;
 pub use crate::bindings::fault::exports::simwright::plugin::fault::{Cut, Damage, HttpError, Position, Verdict};
 
 /// A plugin that decides whether and how a request fails.
@@ -57,6 +60,21 @@ impl Verdict {
         Self::Damage((how, at))
     }
 
+    /// Let the vendor end the reply at a place as if it had reached the token limit.
+    pub fn length(at: Position) -> Self {
+        finish(json!({ "reason": "length", "at": words(at) }))
+    }
+
+    /// Let the vendor's content filter end the reply at a place.
+    pub fn content_filter(at: Position) -> Self {
+        finish(json!({ "reason": "content-filter", "at": words(at) }))
+    }
+
+    /// Let the model refuse to go on at a place, in these words.
+    pub fn refusal(message: impl Into<String>, at: Position) -> Self {
+        finish(json!({ "reason": "refusal", "at": words(at), "message": message.into() }))
+    }
+
     /// Send no more than so many bytes a second.
     pub fn drip(bytes_per_s: u32) -> Self {
         Self::DripBytesPerS(bytes_per_s)
@@ -104,6 +122,21 @@ impl Position {
     }
 }
 
+/// An early finish: a kind that the contract has no case for yet.
+fn finish(options: Value) -> Verdict {
+    Verdict::Other(Named { kind: "finish".to_owned(), json: options.to_string() })
+}
+
+/// A place as scenarios write it.
+fn words(at: Position) -> String {
+    match at {
+        Position::Start => "start".to_owned(),
+        Position::Token(token) => format!("token {token}"),
+        Position::Share(share) => format!("{}%", f64::from(share) * 100.0),
+        Position::AfterMs(ms) => format!("{ms}ms"),
+    }
+}
+
 /// Whole milliseconds; longer than the contract can say (49 days) becomes the longest it can.
 fn ms_of(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
@@ -120,6 +153,18 @@ mod tests {
         let worded: Verdict = HttpError::new(503).message("drained").code("overloaded").into();
         let Verdict::Error(error) = worded else { panic!("not an error") };
         assert_eq!((error.message.as_deref(), error.code.as_deref()), (Some("drained"), Some("overloaded")));
+    }
+
+    #[test]
+    fn an_early_finish_is_another_kind_with_its_place_in_words() {
+        let said = |verdict| match verdict {
+            Verdict::Other(named) if named.kind == "finish" => serde_json::from_str::<Value>(&named.json).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(Verdict::length(Position::Share(0.5))), json!({"reason": "length", "at": "50%"}));
+        assert_eq!(said(Verdict::content_filter(Position::AfterMs(20))), json!({"reason": "content-filter", "at": "20ms"}));
+        let refusal = said(Verdict::refusal("\"no\"", Position::Token(3)));
+        assert_eq!(refusal, json!({"reason": "refusal", "at": "token 3", "message": "\"no\""}));
     }
 
     #[test]

@@ -20,8 +20,8 @@ const BROKEN: char = 'é';
 pub struct Spoiler {
     damage: Damage,
     state: State,
-    /// A chunk that leaves after the next one.
-    held: BytesMut,
+    /// A chunk that leaves after the next one of the same choice, and which that is.
+    held: Option<(u32, BytesMut)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum State {
 impl Spoiler {
     /// What does `damage` to a stream, once its place has come.
     pub fn of(damage: Damage) -> Self {
-        Self { damage, state: State::Before, held: BytesMut::new() }
+        Self { damage, state: State::Before, held: None }
     }
 
     /// The place has come.
@@ -70,10 +70,21 @@ impl Spoiler {
         if self.state == State::Armed && is_chunk {
             return self.chunk(renderer, event, out);
         }
+        let choice = choice_of(event);
+        // What belongs to no choice comes after all of them: nothing is held any longer.
+        if choice.is_none() {
+            self.let_go(out);
+        }
         let start = out.len();
         renderer.event(event, out);
-        if out.len() > start && !self.held.is_empty() {
-            out.put_slice(&std::mem::take(&mut self.held));
+        if out.len() > start && self.held.as_ref().is_some_and(|(held, _)| Some(*held) == choice) {
+            self.let_go(out);
+        }
+    }
+
+    fn let_go(&mut self, out: &mut BytesMut) {
+        if let Some((_, bytes)) = self.held.take() {
+            out.put_slice(&bytes);
         }
     }
 
@@ -97,7 +108,7 @@ impl Spoiler {
                 let again = out[start..].to_vec();
                 out.put_slice(&again);
             }
-            Damage::SwapChunks => self.held = out.split_off(start),
+            Damage::SwapChunks => self.held = choice_of(event).map(|choice| (choice, out.split_off(start))),
             // These strike nothing inside a stream.
             Damage::SplitUtf8
             | Damage::MissingEnd
@@ -192,6 +203,17 @@ fn put_half(bytes: &[u8], half: &[u8], out: &mut BytesMut) {
     out.put_slice(after);
 }
 
+fn choice_of(event: &StreamEvent<'_>) -> Option<u32> {
+    match *event {
+        StreamEvent::Start { choice, .. }
+        | StreamEvent::Text { choice, .. }
+        | StreamEvent::ToolStart { choice, .. }
+        | StreamEvent::ToolArguments { choice, .. }
+        | StreamEvent::Finish { choice, .. } => Some(choice),
+        StreamEvent::Usage(_) | StreamEvent::Error { .. } | StreamEvent::End => None,
+    }
+}
+
 fn text_of<'a>(event: &StreamEvent<'a>) -> Option<&'a str> {
     match *event {
         StreamEvent::Text { text, .. } => Some(text),
@@ -211,6 +233,8 @@ fn with_text<'a>(event: &StreamEvent<'_>, text: &'a str) -> Option<StreamEvent<'
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::types::reply::{Finish, TextKind};
 
@@ -267,6 +291,43 @@ mod tests {
     #[test]
     fn the_last_text_changes_places_with_what_follows_it() {
         assert_eq!(spoilt(Damage::SwapChunks, &["a", "b"], 1), b"{a}\n{finish}\n{b}\nend\n");
+    }
+
+    #[test]
+    fn only_chunks_of_one_choice_change_places() {
+        let (mut spoiler, mut out) = (Spoiler::of(Damage::SwapChunks), BytesMut::new());
+        spoiler.strike();
+        for (choice, text) in [(0, "a0"), (1, "a1"), (0, "b0"), (1, "b1")] {
+            let event = StreamEvent::Text { choice, kind: TextKind::Content, text, logprob: None };
+            spoiler.event(&mut Lines, &event, &mut out);
+        }
+        assert_eq!(&out[..], b"{a1}\n{b0}\n{a0}\n{b1}\n");
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_that_change_places_or_come_twice_are_otherwise_whole(texts in prop::collection::vec("[a-zé€😀]{0,4}", 1..8), at in 0_usize..8) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let at = at % texts.len();
+            let lines = |damage| -> Vec<String> {
+                let bytes = String::from_utf8(spoilt(damage, &texts, at)).expect("UTF-8");
+                let mut lines: Vec<String> = bytes.lines().map(str::to_owned).collect();
+                lines.sort_unstable();
+                lines
+            };
+            let untouched = lines(Damage::WrongUsage);
+            prop_assert_eq!(&lines(Damage::SwapChunks), &untouched);
+            let mut twice = untouched;
+            twice.push(format!("{{{}}}", texts[at]));
+            twice.sort_unstable();
+            prop_assert_eq!(lines(Damage::DuplicateChunk), twice);
+            // Half a character is no UTF-8; without what stands between the halves it is.
+            let mut split = spoilt(Damage::SplitUtf8, &texts, at);
+            let broken = std::str::from_utf8(&split).expect_err("half a character").valid_up_to();
+            let seam = broken + memchr::memmem::find(&split[broken..], b"}\n{").expect("the next event");
+            split.drain(seam..seam + 3);
+            prop_assert!(std::str::from_utf8(&split).is_ok());
+        }
     }
 
     #[test]

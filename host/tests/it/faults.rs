@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::support::client::{self, Ended, Reply};
 use super::support::host::{TestHost, ask, ask_streamed};
-use super::support::stream::{chunks, events};
+use super::support::stream::{chunks, content, events};
 
 /// Ten tokens.
 const TOKENS: [&str; 10] = ["one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"];
@@ -316,4 +316,43 @@ fn a_drip_ends_with_its_reply_and_the_connection_goes_on() {
         replies.push(client::parse(&bytes).json()["choices"][0]["message"]["content"].clone());
     }
     assert_eq!(replies, [TOKENS.concat(), TOKENS.concat(), TOKENS.concat()]);
+}
+
+#[test]
+fn damage_after_a_time_strikes_the_token_that_comes_next() {
+    // Deadlines decide, however late the server looks: the second token is the first one after 20 ms.
+    let host = TestHost::start(&scenario("{ first: 1ms, between: 40ms }", &[("twice", "duplicate-chunk: { at: 20ms }")]));
+    let events = events(client::parse(&exchange(&host, &ask_streamed("twice", "x")).0).text());
+    assert_eq!(texts(&events[..events.len() - 1])[..4], ["one", " two", " two", " three"]);
+}
+
+#[test]
+fn an_early_finish_ends_every_choice_after_the_tokens_that_were_due_by_then() {
+    // The second token would come after ten minutes.
+    let host = TestHost::start(&scenario("{ first: 1ms, between: 600s }", &[("short", "length: { at: 40ms }")]));
+    let mut request = ask_streamed("short", "x");
+    request["n"] = 2.into();
+    request["stream_options"] = json!({"include_usage": true});
+    let mut chunks = chunks(host.chat(&request).text());
+    assert_eq!(chunks.pop().expect("counts")["usage"]["completion_tokens"], 2);
+    for index in [0, 1] {
+        assert_eq!(content(&chunks, index), "one");
+        let finish = chunks.iter().rev().find(|chunk| chunk["choices"][0]["index"] == index).expect("a chunk");
+        assert_eq!(finish["choices"][0]["finish_reason"], "length");
+    }
+}
+
+#[test]
+fn an_early_finish_inside_a_tool_call_leaves_its_arguments_unfinished() {
+    let text = scenario(QUICK, &[("tools", "length: { at: 60% }")]) + "    reply: text\n";
+    let host = TestHost::start(&text);
+    let mut request = ask("tools", "x");
+    let schema = json!({"type": "object", "required": ["city"], "properties": {"city": {"type": "string", "minLength": 40}}});
+    request["tools"] = json!([{"type": "function", "function": {"name": "look_up", "parameters": schema}}]);
+    request["tool_choice"] = "required".into();
+    let choice = host.chat(&request).json()["choices"][0].clone();
+    assert_eq!(choice["finish_reason"], "length");
+    let arguments = choice["message"]["tool_calls"][0]["function"]["arguments"].as_str().expect("arguments").to_owned();
+    let error = serde_json::from_str::<Value>(&arguments).expect_err("they break off");
+    assert!(error.is_eof() && arguments.starts_with("{\"city\""), "{arguments}");
 }

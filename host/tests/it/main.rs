@@ -27,6 +27,8 @@ mod http2;
 mod latency;
 /// The same requests in another order, side by side, in another server.
 mod order;
+/// Faults that plugins ask for.
+mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
 /// What the READMEs promise.

@@ -16,7 +16,7 @@ mod misdeeds;
 
 use std::cell::{Cell, RefCell};
 
-use bindings::exports::simwright::plugin::fault::{self, Cut, HttpError, Position, Verdict};
+use bindings::exports::simwright::plugin::fault::{self, Cut, Damage, HttpError, Position, Verdict};
 use bindings::exports::simwright::plugin::latency::{self, Delay, LogNormal, Pause, Schedule, Uniform};
 use bindings::exports::simwright::plugin::lifecycle::{self, About, Problem, Setting};
 use bindings::exports::simwright::plugin::responder::{self, Answer, Finish, Generate, Item};
@@ -106,9 +106,18 @@ impl fault::Guest for Adversary {
                 log::count("oddities", 2);
                 Verdict::Pass
             }
-            _ => Verdict::Other(bindings::simwright::plugin::types::Named { kind: "meteor".to_owned(), json: "{}".to_owned() }),
+            // Faults that a good plugin may want.
+            301 => Verdict::Damage((Damage::DuplicateChunk, Position::Token(2))),
+            302 => Verdict::DripBytesPerS(20_000),
+            303 => other("finish", r#"{"reason":"length","at":"token 2"}"#),
+            304 => other("finish", r#"{"reason":"boredom","at":"token 2"}"#),
+            _ => other("meteor", "{}"),
         }
     }
+}
+
+fn other(kind: &str, json: &str) -> Verdict {
+    Verdict::Other(bindings::simwright::plugin::types::Named { kind: kind.to_owned(), json: json.to_owned() })
 }
 
 impl responder::Guest for Adversary {
