@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is.
-//! [`explain`], [`replay`] and [`inspect`] answer questions without a server.
+//! [`explain`], [`replay`] and [`inspect`] answer questions without a server, [`verdict`] asks a running one.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -29,6 +29,7 @@ pub mod explain;
 pub mod inspect;
 pub mod replay;
 pub mod signals;
+pub mod verdict;
 pub mod workshop;
 
 /// How to run the server.

@@ -17,6 +17,7 @@ mod output;
 mod plugin;
 mod replay;
 mod serve;
+mod verdict;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +51,8 @@ enum Command {
     Explain(explain::Args),
     /// Plan requests of a decision log again, and say what is decided otherwise now.
     Replay(replay::Args),
+    /// Say whether a running server keeps the criteria of its scenario so far.
+    Verdict(verdict::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
 }
@@ -61,6 +64,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Verdict(args) => verdict::run(&args),
         Command::Plugin(args) => plugin::run(&args),
     });
     match done {
