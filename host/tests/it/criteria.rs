@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use simwright::app::verdict::{AskError, ask as ask_verdict};
+use simwright::types::criterion;
 
 use super::support::client;
+use super::support::guests::workspace;
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
 
 /// `refusing` refuses everything and asks for an hour's patience, `cutting` cuts every stream; `good` answers.
@@ -143,4 +145,11 @@ fn a_running_server_tells_its_verdict_as_a_table_or_as_json() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
     let error = ask_verdict(&closed, false).expect_err("nobody listens").to_string();
     assert!(error.contains(&closed) && error.contains("admin="), "{error}");
+}
+
+#[test]
+fn the_table_of_metrics_in_the_example_has_a_row_for_every_metric_and_no_other() {
+    let readme = std::fs::read_to_string(workspace().join("examples/ci/README.md")).expect("a README");
+    let rows: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(rows, criterion::metrics().collect::<Vec<_>>());
 }
