@@ -35,9 +35,6 @@ use simwright_benches::palette::samples;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Entries of the large scenario: as many as one may have.
-const MODELS: usize = simwright::types::limits::SCENARIO_MODELS_MAX;
-
 const NATIVE: &str = "
 simwright: 1
 models:

@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::routing::get;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 use crate::connection::builder;
 use crate::engine::Engine;
 use crate::types::limits::KEEP_ALIVE_IDLE_S;
+
+/// Says in an answer about criteria whether all are kept: `true` or `false`.
+pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
 mod incidents;
 mod phases;
@@ -122,9 +125,19 @@ async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     response
 }
 
-/// The run so far, judged by the scenario's criteria. The status is 200 whatever comes out: asking has worked.
-async fn criteria(State(shared): State<Shared>) -> Response<Body> {
-    answer(200, &shared.engine.verdict().json())
+/// The run so far, judged by the scenario's criteria: JSON, or a table for who accepts `text/plain`. The status is 200 whatever comes
+/// out, because asking has worked; the header [`KEPT`] has the answer in short.
+async fn criteria(State(shared): State<Shared>, headers: HeaderMap) -> Response<Body> {
+    let verdict = shared.engine.verdict();
+    let accepts_text = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
+    let (kind, text) = match accepts_text {
+        true => ("text/plain; charset=utf-8", verdict.text()),
+        false => ("application/json", format!("{:#}", verdict.json())),
+    };
+    let mut response = Response::new(Body::from(text + "\n"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(KEPT, HeaderValue::from_static(if verdict.is_kept() { "true" } else { "false" }));
+    response
 }
 
 /// `value` as an answer with `status`.

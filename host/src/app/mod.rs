@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is.
-//! [`explain`], [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server.
+//! [`explain`], [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server, [`verdict`] asks a running one.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +33,7 @@ pub mod replay;
 pub mod schema;
 pub mod signals;
 pub mod starter;
+pub mod verdict;
 pub mod workshop;
 
 /// How to run the server.

@@ -187,7 +187,7 @@ impl Stage<'_> {
         while let Some((index, line)) = lines.next() {
             let line = line.map_err(unreadable)?;
             match serde_json::from_slice::<Value>(&line) {
-                Ok(line) if line["decision"].is_object() => self.decision(&line)?,
+                Ok(line) if line["decision"].is_object() => self.decision(index + 1, &line)?,
                 Ok(line) if line["generation"].is_object() => self.add_generation(&line["generation"]),
                 Ok(line) if line["end"].is_object() => {
                     ended = true;
@@ -237,7 +237,7 @@ impl Stage<'_> {
     }
 
     /// Takes a decision, and makes it again if it is picked.
-    fn decision(&mut self, line: &Value) -> Result<(), ReplayError> {
+    fn decision(&mut self, number: usize, line: &Value) -> Result<(), ReplayError> {
         self.replay.count += 1;
         let picked = match &self.options.pick {
             Pick::All => true,
@@ -245,7 +245,7 @@ impl Stage<'_> {
             Pick::Id(id) => has_id(line, id),
         };
         if picked {
-            let mut item = self.item(line)?;
+            let mut item = self.item(number, line)?;
             // Of a whole log only the differences are of interest; its plans might not fit into memory.
             item.explanation.take_if(|_| self.options.pick == Pick::All);
             self.replay.items.push(item);
@@ -253,9 +253,12 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn item(&mut self, line: &Value) -> Result<Item, ReplayError> {
+    fn item(&mut self, number: usize, line: &Value) -> Result<Item, ReplayError> {
         let id = line["id"].as_str().or(line["request"]["identity"].as_str()).unwrap_or_default().to_owned();
-        let generation = self.generation(line["generation"].as_u64().unwrap_or_default())?;
+        let generation = match line["generation"].as_u64().filter(|generation| self.logged.contains_key(generation)) {
+            Some(generation) => self.generation(generation)?,
+            None => return Err(self.malformed(number, "no line before this one describes the generation that answered")),
+        };
         let impossible = |what: &str, logged: Value, now: String| {
             let differences = vec![Difference { what: what.to_owned(), logged, now: now.into() }];
             Item { id: id.clone(), differences, explanation: None }

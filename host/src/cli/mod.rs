@@ -22,6 +22,7 @@ mod plugin;
 mod replay;
 mod schema;
 mod serve;
+mod verdict;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +58,8 @@ enum Command {
     Explain(explain::Args),
     /// Plan requests of a decision log again, and say what is decided otherwise now.
     Replay(replay::Args),
+    /// Say whether a running server keeps the criteria of its scenario so far.
+    Verdict(verdict::Args),
     /// Write a scenario to begin with.
     Init(init::Args),
     /// Print the JSON Schema of scenario files, for editors.
@@ -79,6 +82,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Verdict(args) => verdict::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Limits(args) => {

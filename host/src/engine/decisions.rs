@@ -78,10 +78,15 @@ impl Decisions {
         use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
         let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(file)?;
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-        Self::write_to(BufWriter::new(file), generation, epoch_unix_s)
+        Self::write_to(BufWriter::new(file), generation, epoch_unix_s, DECISIONS_BYTES_MAX)
     }
 
-    fn write_to(mut out: impl Write + Send + 'static, generation: &Generation, epoch_unix_s: u64) -> io::Result<Self> {
+    fn write_to(
+        mut out: impl Write + Send + 'static,
+        generation: &Generation,
+        epoch_unix_s: u64,
+        bytes_max: u64,
+    ) -> io::Result<Self> {
         let (queue, waiting) = bounded(DECISIONS_WAITING_MAX);
         let exported = metrics::counter(metrics::DECISIONS_DROPPED, &[]);
         let tally = Arc::new(Tally { dropped: AtomicU64::new(0), waiting_bytes: AtomicUsize::new(0), exported });
@@ -91,7 +96,8 @@ impl Decisions {
         });
         writeln!(out, "{first}")?;
         out.flush()?;
-        let writer = Writer { out, tally: Arc::clone(&tally), newest: generation.number, epoch_unix_s, bytes: 0, written: 0 };
+        let writer =
+            Writer { out, tally: Arc::clone(&tally), newest: generation.number, epoch_unix_s, bytes: 0, bytes_max, written: 0 };
         let thread = std::thread::Builder::new().name("decisions".to_owned()).spawn(move || writer.run(&waiting))?;
         Ok(Self { queue, tally, writer: Mutex::new(Some(thread)) })
     }
@@ -146,6 +152,7 @@ struct Writer<W> {
     newest: u64,
     epoch_unix_s: u64,
     bytes: u64,
+    bytes_max: u64,
     written: u64,
 }
 
@@ -176,7 +183,7 @@ impl<W: Write> Writer<W> {
 
     fn take(&mut self, decided: &Decided, broken: bool) -> io::Result<()> {
         self.tally.waiting_bytes.fetch_sub(decided.request.body.len(), Ordering::Relaxed);
-        if broken || self.bytes >= DECISIONS_BYTES_MAX {
+        if broken || self.bytes >= self.bytes_max {
             self.tally.drop_one();
             return Ok(());
         }
@@ -307,7 +314,7 @@ mod tests {
     fn gated(generation: &Generation) -> (Decisions, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
         let ((let_go, leave), (lines, read)) = (mpsc::channel(), mpsc::channel());
         let gate = Gate { leave, open: false, lines, written: 0 };
-        (Decisions::write_to(gate, generation, 1_000).expect("a log"), let_go, read)
+        (Decisions::write_to(gate, generation, 1_000, u64::MAX).expect("a log"), let_go, read)
     }
 
     fn all(read: &mpsc::Receiver<Vec<u8>>) -> Vec<Value> {
@@ -361,5 +368,44 @@ mod tests {
         decisions.close();
         drop(decisions);
         assert_eq!(all(&read)[1]["request"]["body_base64"], "//4=");
+    }
+
+    #[test]
+    fn a_log_stops_growing_at_its_limit_and_says_what_it_lacks() {
+        let generation = generation();
+        let ((let_go, leave), (lines, read)) = (mpsc::channel(), mpsc::channel());
+        drop(let_go);
+        let gate = Gate { leave, open: false, lines, written: 0 };
+        let decisions = Decisions::write_to(gate, &generation, 1_000, 100).expect("a log");
+        (0..5).for_each(|_| decisions.note(decided(&generation, b"{}".to_vec())));
+        decisions.close();
+        drop(decisions);
+        let lines = all(&read);
+        // The first decision goes over the limit, and nothing follows it.
+        assert_eq!((lines.len(), &lines[2]["end"]), (3, &json!({"written": 1, "dropped": 4})));
+    }
+
+    /// A disk that takes the first line and is full then.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += usize::from(bytes.contains(&b'\n'));
+            if self.0 > 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_costs_decisions_and_nothing_else() {
+        let generation = generation();
+        let decisions = Decisions::write_to(Full(0), &generation, 1_000, u64::MAX).expect("a log");
+        (0..5).for_each(|_| decisions.note(decided(&generation, b"{}".to_vec())));
+        decisions.close();
+        assert_eq!(decisions.tally.dropped.load(Ordering::Relaxed), 5);
+        assert_eq!(decisions.tally.waiting_bytes.load(Ordering::Relaxed), 0);
     }
 }

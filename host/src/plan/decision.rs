@@ -19,7 +19,7 @@ pub fn decision_of(plan: &Plan) -> Value {
     json!({
         "entry": entry.name,
         "outcome": outcome(&plan.outcome),
-        "fault": plan.struck.map(|struck| json!({"number": struck + 1, "name": entry.faults.get(struck).map(|fault| &fault.name)})),
+        "fault": plan.struck.map(|struck| json!({"number": struck + 1, "name": plan.faults().nth(struck).map(|slot| &slot.name)})),
         "reply": {"digest": reply_digest(plan), "steps": plan.reply.steps()},
         "usage": {"input": plan.usage.input, "output": plan.usage.output, "reasoning": plan.usage.reasoning},
         "deadlines_ns": deadlines(plan),

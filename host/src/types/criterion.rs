@@ -1,10 +1,12 @@
 //! Promises as people write them: `p99 ttft < 500ms`, `errors of gpt-4o <= 0.1%`, `ignored retry-after = 0`. The one grammar of every
 //! command that judges.
 //!
-//!     criterion := [stat] metric ["of" model] operator value
-//!     stat      := "p50" … "p99.99" | "mean" | "max" | "min"          for times, and only for them
-//!     operator  := "<" | "<=" | ">" | ">=" | "="
-//!     value     := a duration for times | a share of the requests or a count for what is counted | a number, perhaps with "/s", for flows
+//! ```text
+//! criterion := [stat] metric ["of" model] operator value
+//! stat      := "p50" … "p99.99" | "mean" | "max" | "min"          for times, and only for them
+//! operator  := "<" | "<=" | ">" | ">=" | "="
+//! value     := a duration for times | a share of the requests or a count for what is counted | a number, perhaps with "/s", for flows
+//! ```
 //!
 //! The metrics are those of [`Time`], [`Counted`] and [`Flow`]; their comments define them.
 
@@ -195,6 +197,11 @@ impl Operator {
     }
 }
 
+/// The words for all metrics, as criteria write them.
+pub fn metrics() -> impl Iterator<Item = &'static str> {
+    METRICS.iter().map(|(word, _)| *word)
+}
+
 /// Reads a criterion. All mistakes at once, in the order of the text.
 pub fn parse(text: &str) -> Result<Criterion, Vec<Mistake>> {
     let mut reader = Reader { text, mistakes: Vec::new() };
@@ -263,7 +270,7 @@ impl<'a> Reader<'a> {
         let name = words.iter().map(|(_, word)| *word).collect::<Vec<_>>().join(" ");
         let known = METRICS.iter().find(|(word, _)| *word == name).map(|(_, known)| (at, *known));
         if known.is_none() {
-            let hint = match did_you_mean(&name, METRICS.iter().map(|(word, _)| *word)) {
+            let hint = match did_you_mean(&name, metrics()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("one of: {}", known_metrics()),
             };
@@ -357,7 +364,7 @@ fn example(name: Name) -> String {
 }
 
 fn known_metrics() -> String {
-    METRICS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
+    metrics().collect::<Vec<_>>().join(", ")
 }
 
 /// Does `word` look like a statistic?

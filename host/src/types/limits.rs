@@ -260,6 +260,10 @@ pub const STORM_RETRIES: u32 = 5;
 pub const STORM_WINDOW_S: u64 = 10;
 /// Identities whose last request failed that are remembered, per half of the table: some ten megabytes.
 pub const CONDUCT_MAX: usize = 1 << 16;
+/// Time in which an admin door must answer `simwright verdict`, in seconds: it answers from memory.
+pub const ADMIN_ANSWER_S: u64 = 5;
+/// Size of that answer, in bytes: a thousand models with their figures.
+pub const ADMIN_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 }
 
 #[cfg(test)]

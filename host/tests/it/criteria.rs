@@ -1,8 +1,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use simwright::app::verdict::{AskError, ask as ask_verdict};
+use simwright::types::criterion;
 
 use super::support::client;
+use super::support::guests::workspace;
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
 
 /// `refusing` refuses everything and asks for an hour's patience, `cutting` cuts every stream; `good` answers.
@@ -125,4 +128,28 @@ fn the_verdict_is_the_same_at_the_end_and_counts_across_reloads() {
     assert!(host.app().verdict().is_kept());
     let verdict = host.into_app().finish(Duration::from_secs(5)).verdict;
     assert_eq!((verdict.judgements.len(), verdict.is_kept()), (2, true), "{}", verdict.text());
+}
+
+#[test]
+fn a_running_server_tells_its_verdict_as_a_table_or_as_json() {
+    let host = host(&["errors = 0", "requests of good >= 1"]);
+    let admin = host.admin.to_string();
+    let table = ask_verdict(&admin, false).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((table.kept, table.text.lines().last()), (false, Some("1 of 2 criteria broken")));
+    host.chat(&ask("good", "x"));
+    let json = ask_verdict(&format!("http://{admin}/"), true).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((json.kept, serde_json::from_str::<Value>(&json.text).expect("JSON")), (true, verdict(&host)));
+    // The data door is not the admin door, and a closed one is named with a way out.
+    assert!(matches!(ask_verdict(&host.api.to_string(), false), Err(AskError::Stranger(_))));
+    host.into_app().stop(Duration::from_secs(1));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    let error = ask_verdict(&closed, false).expect_err("nobody listens").to_string();
+    assert!(error.contains(&closed) && error.contains("admin="), "{error}");
+}
+
+#[test]
+fn the_table_of_metrics_in_the_example_has_a_row_for_every_metric_and_no_other() {
+    let readme = std::fs::read_to_string(workspace().join("examples/ci/README.md")).expect("a README");
+    let rows: Vec<_> = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(rows, criterion::metrics().collect::<Vec<_>>());
 }

@@ -152,6 +152,9 @@ fn a_file_that_is_no_decision_log_is_refused_with_its_place() {
     assert!(refused("hello\n").contains("log:1`: this is no decision log"));
     assert!(refused("{\"simwright_decisions\": 99}\n").contains("another format"));
     assert!(refused("{\"simwright_decisions\": 1}\n{}\n{}\n").contains("log:2`"));
+    assert!(
+        refused("{\"simwright_decisions\": 1}\n{\"generation\": 3, \"decision\": {}}\n").contains("describes the generation")
+    );
 }
 
 #[test]
