@@ -130,7 +130,8 @@ pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// CPU time to compile one component, in seconds: six times what a Python component of 20 MB needs.
 pub const COMPILE_CPU_S: u64 = 120;
-/// Address space of a process that compiles one component, in bytes: the largest known components need half of it.
+/// Address space of a process that compiles one component, in bytes: ten times the memory that one of 20 MB was seen to use, because
+/// allocators reserve more than they use.
 pub const COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Time to compile one component from start to end, in seconds: the CPU time on a machine that is busy otherwise.
 pub const COMPILE_WALL_S: u64 = 300;

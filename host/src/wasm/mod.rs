@@ -121,6 +121,7 @@ impl PluginHost {
             time_us = bounds::GUEST_TIME_US,
             stack = %error::mebibytes(bounds::GUEST_STACK_BYTES),
             transfer = %error::mebibytes(bounds::GUEST_TRANSFER_BYTES),
+            compiler = ?config.compiler,
             "plugin limits"
         );
         let threads = Arc::new(Threads { janitor: Janitor::start()?, _ticker: ticker });
