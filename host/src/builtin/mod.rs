@@ -81,7 +81,10 @@ mod tests {
         register(&mut catalog);
         assert_eq!(catalog.latency.keys().collect::<Vec<_>>(), ["constant", "log-normal"]);
         assert_eq!(catalog.fault.keys().collect::<Vec<_>>(), ["cut", "error-event", "hang", "http-error", "none", "stall"]);
-        assert_eq!(catalog.responder.keys().collect::<Vec<_>>(), ["conversation", "echo", "fixed", "fixtures", "template", "text", "tool-calls"]);
+        assert_eq!(
+            catalog.responder.keys().collect::<Vec<_>>(),
+            ["conversation", "echo", "fixed", "fixtures", "template", "text", "tool-calls"]
+        );
         assert_eq!(catalog.styles.len(), 26);
         assert_eq!(catalog.tokenizers.keys().collect::<Vec<_>>(), ["estimate", "exact"]);
         assert!(catalog.json.is_some());

@@ -19,6 +19,8 @@ mod plugins;
 mod readme;
 /// New generations under load.
 mod reload;
+/// Every native responder through the real server, and the examples of its documentation.
+mod responders;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.

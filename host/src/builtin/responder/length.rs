@@ -16,7 +16,10 @@ use crate::types::schema;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Length {
     Exactly(u32),
-    Uniform { min: u32, max: u32 },
+    Uniform {
+        min: u32,
+        max: u32,
+    },
     LogNormal(LogNormal),
     /// This share, 0 to 1, of the tokens that the call allows.
     Share(f64),
@@ -46,9 +49,7 @@ impl Length {
                 Self::read_pair(fields, name, value, is_log_normal)
             }
             Value::String(word) if word == "max-tokens" => Some(Self::Max),
-            Value::Number(_) => {
-                fields.integer(name, 0..=OUTPUT_TOKENS_MAX.into()).map(|tokens| Self::Exactly(tokens as u32))
-            }
+            Value::Number(_) => fields.integer(name, 0..=OUTPUT_TOKENS_MAX.into()).map(|tokens| Self::Exactly(tokens as u32)),
             _ => {
                 fields.problem(name, EXPECTED);
                 None
@@ -83,9 +84,7 @@ impl Length {
         let over_limit = call.max_output_tokens.saturating_add(1);
         let tokens = match self {
             Self::Exactly(tokens) => *tokens,
-            Self::Uniform { min, max } => {
-                min + (draw(call, choice, name) * f64::from(max - min + 1)) as u32
-            }
+            Self::Uniform { min, max } => min + (draw(call, choice, name) * f64::from(max - min + 1)) as u32,
             // An answer has at least one token, as the uniform and the exact lengths say for themselves.
             Self::LogNormal(law) => (law.quantile(draw(call, choice, name)).round() as u32).max(1),
             Self::Share(share) => (share * f64::from(call.max_output_tokens)).round() as u32,

@@ -88,7 +88,10 @@ impl Tools {
             Some(Value::String(_)) => {}
             Some(other) => {
                 let found = kind_of(other);
-                fields.problem("tools", format!("expected `auto`, `never`, `always`, or a map of {}, found {found}", calls::OPTIONS));
+                fields.problem(
+                    "tools",
+                    format!("expected `auto`, `never`, `always`, or a map of {}, found {found}", calls::OPTIONS),
+                );
                 return Self::Never;
             }
         }

@@ -78,8 +78,7 @@ mod tests {
             [sentence.opening.bare, sentence.opening.spaced].into_iter().chain(sentence.rest.iter().copied())
         });
         let words = slots.flatten().copied().chain(["Yes", "-", ".", ".\n", ".\n\n"]);
-        let wrong: std::collections::BTreeSet<_> =
-            words.filter(|word| bpe_openai::cl100k_base().count(word) != 1).collect();
+        let wrong: std::collections::BTreeSet<_> = words.filter(|word| bpe_openai::cl100k_base().count(word) != 1).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
@@ -147,7 +146,8 @@ mod tests {
 
     #[test]
     fn languages_have_their_letters() {
-        for (style, letters) in [("prose-de", "äöüß"), ("prose-fr", "éèà"), ("prose-es", "óíé"), ("prose-zh", "的这我")] {
+        for (style, letters) in [("prose-de", "äöüß"), ("prose-fr", "éèà"), ("prose-es", "óíé"), ("prose-zh", "的这我")]
+        {
             let text = write(style, 3, 600);
             assert!(text.chars().any(|letter| letters.contains(letter)), "{style}: {text}");
         }

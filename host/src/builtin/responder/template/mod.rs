@@ -50,7 +50,8 @@ impl Maker<dyn Responder> for Make {
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Responder>, Vec<Problem>> {
         let mut fields = Fields::of(options, "");
         let mut templates = Templates::new();
-        let reasoning = fields.text("reasoning").is_some_and(|text| templates.add(&mut fields, "/reasoning", "", text.to_owned()));
+        let reasoning =
+            fields.text("reasoning").is_some_and(|text| templates.add(&mut fields, "/reasoning", "", text.to_owned()));
         let text = read_text(&mut fields, &mut templates, setting);
         let mut calls = Vec::new();
         for (index, call) in fields.list("tool-calls").iter().enumerate() {
@@ -132,11 +133,14 @@ impl Templates {
 
     /// Names that the template at `pointer` uses and that nothing stands behind.
     fn unknown_names(&self, pointer: &str) -> Vec<Problem> {
-        let mut names: Vec<_> = self.0.get_template(pointer).map_or_else(|_| Vec::new(), |template| {
-            let globals: Vec<_> = self.0.globals().map(|(name, _)| name.to_owned()).collect();
-            let is_known = |name: &str| NAMES.contains(&name) || globals.iter().any(|global| global == name);
-            template.undeclared_variables(false).into_iter().filter(|name| !is_known(name)).collect()
-        });
+        let mut names: Vec<_> = self.0.get_template(pointer).map_or_else(
+            |_| Vec::new(),
+            |template| {
+                let globals: Vec<_> = self.0.globals().map(|(name, _)| name.to_owned()).collect();
+                let is_known = |name: &str| NAMES.contains(&name) || globals.iter().any(|global| global == name);
+                template.undeclared_variables(false).into_iter().filter(|name| !is_known(name)).collect()
+            },
+        );
         names.sort_unstable();
         let problem = |name: String| {
             let hint = match did_you_mean(&name, NAMES) {
@@ -271,9 +275,10 @@ impl Template {
 
     fn render(&self, name: &str, root: &Seen) -> Result<String, BehaviorError> {
         let mut output = Bounded(Vec::new());
-        let rendered = self.environment.get_template(name).and_then(|template| {
-            template.render_captured_to(root.clone(), &mut output).map(|_| ())
-        });
+        let rendered = self
+            .environment
+            .get_template(name)
+            .and_then(|template| template.render_captured_to(root.clone(), &mut output).map(|_| ()));
         match rendered {
             Ok(()) => Ok(String::from_utf8_lossy(&output.0).into_owned()),
             Err(error) => {

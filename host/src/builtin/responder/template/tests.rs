@@ -39,7 +39,10 @@ fn a_template_sees_the_request() {
         ("{{ model }} {{ attempt }} {{ turn }} {{ choice }} {{ max_tokens }}", "test 0 1 0 4096"),
         ("{{ last_user_text | upper }}", "THREE"),
         ("{{ system_text }}, {{ tool_result }}, {{ tools | join(' ') }}", "be kind, four, look_up"),
-        ("{% for m in messages %}{{ m.role }}:{{ m.text }};{% endfor %}", "system:be kind;user:one;assistant:two;user:three;tool:four;"),
+        (
+            "{% for m in messages %}{{ m.role }}:{{ m.text }};{% endfor %}",
+            "system:be kind;user:one;assistant:two;user:three;tool:four;",
+        ),
         ("{{ headers['X-Tenant'] }} {{ headers.authorization is defined }}", "acme False"),
         ("{{ {'a': [1, last_user_text]} | tojson }}", "{\"a\": [1, \"three\"]}"),
         ("{% if draw('coin') < 2 %}yes{% endif %} {{ pick('x', ['same', 'same']) }}", "yes same"),
@@ -85,7 +88,8 @@ fn tool_calls_are_filled_in_and_left_out_when_their_name_is_empty() {
         ],
     });
     let answer = answer(&options, long_request()).expect("an answer");
-    let call = |name: &str, arguments: Option<&str>| Item::ToolCall { name: name.to_owned(), arguments: arguments.map(str::to_owned) };
+    let call =
+        |name: &str, arguments: Option<&str>| Item::ToolCall { name: name.to_owned(), arguments: arguments.map(str::to_owned) };
     let filled = call("look_up", Some("{\"query\":\"\\\"three\\\"\",\"limit\":3}"));
     assert_eq!(answer.items, [Item::Reasoning("They said three.".to_owned()), filled, call("plain", None)]);
     assert_eq!(answer.finish, Finish::ToolCalls);

@@ -14,8 +14,24 @@ use crate::types::request::{Message, Request, Role};
 
 /// Every name that a template may use.
 pub(super) const NAMES: [&str; 18] = [
-    "model", "messages", "last_user_text", "system_text", "tools", "tool_result", "headers", "turn", "attempt", "occurrence",
-    "identity", "choice", "input_tokens", "max_tokens", "now", "draw", "pick", "tokens",
+    "model",
+    "messages",
+    "last_user_text",
+    "system_text",
+    "tools",
+    "tool_result",
+    "headers",
+    "turn",
+    "attempt",
+    "occurrence",
+    "identity",
+    "choice",
+    "input_tokens",
+    "max_tokens",
+    "now",
+    "draw",
+    "pick",
+    "tokens",
 ];
 
 /// One request in view of a template.
@@ -79,7 +95,8 @@ impl View {
         let (shape, language) = style.rsplit_once('-').unwrap_or((style, ""));
         let writer = writer(&style_name(shape, language)).ok_or_else(|| {
             let (shapes, languages) = (SHAPES.join(", "), LANGUAGES.join(", "));
-            let message = format!("there is no style `{style}`; known: {shapes}, each also with a language ({languages}) as in `prose-de`");
+            let message =
+                format!("there is no style `{style}`; known: {shapes}, each also with a language ({languages}) as in `prose-de`");
             Error::new(ErrorKind::InvalidOperation, message)
         })?;
         let mut pen = writer.begin(self.key("tokens").with(left.into()).bits());
