@@ -198,6 +198,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
     }
     plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
     call.seed = struck_seed;
+    enter(draws, || format!("fault {}", by.unwrap_or("")));
     alter(plan, &call);
     Ok(())
 }

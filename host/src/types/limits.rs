@@ -77,9 +77,9 @@ pub const TOOL_CALLS_MAX: u32 = 128;
 pub const CONVERSATION_STEPS_MAX: usize = 1_000;
 /// Size of one template, in bytes: a long system prompt's worth.
 pub const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
-/// What one template may write, in bytes: as much as a reply of its longest length in English would need is a mistake.
+/// What one template may write, in bytes: some 200,000 tokens of English. What its own variables hold on the way is not bounded.
 pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Steps of one template's run: about 10 ms, so that a loop without end holds no worker.
+/// Steps of one template's run: enough to walk a long conversation many times; a loop without end stops there.
 pub const TEMPLATE_FUEL: u64 = 100_000;
 /// Tokens of filler that one template may ask for.
 pub const TEMPLATE_TOKENS_MAX: u32 = 100_000;

@@ -41,6 +41,8 @@ mod reload_bad;
 mod reload_files;
 /// Reloads under load.
 mod reload_load;
+/// Every native responder through the real server, and the examples of its documentation.
+mod responders;
 /// Conditions, scripts, incidents and phases, as clients and operators meet them.
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.

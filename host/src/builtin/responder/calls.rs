@@ -98,7 +98,7 @@ impl Calls {
         } else {
             0..0
         };
-        from_to.map(|turn| tools[turn as usize % tools.len()].clone().into()).collect()
+        from_to.map(|turn| tools[turn as usize % tools.len()].into()).collect()
     }
 
     /// The tools that may be called, in order, each with its arguments if they are given.
@@ -204,7 +204,7 @@ pub(super) fn schemas() -> [(&'static str, Value); 5] {
     let count =
         json!({ "anyOf": [number("So many."), schema::object([("min!", number("At least.")), ("max!", number("At most."))])] });
     [
-        ("call", json!({ "anyOf": [one, schema::list("Which tools are called, in order.", one.clone())] })),
+        ("call", json!({ "anyOf": [one, schema::list("Which tools are called, in order.", one)] })),
         ("count", count),
         ("order", schema::word("In which order.", &["given", "random"])),
         ("one-by-one", schema::flag("One call a reply, each after the result of the one before.")),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::behavior::call::Call;
 use crate::builtin::responder::draw;
 use crate::stats::distribution::LogNormal;
-use crate::types::fields::Fields;
+use crate::types::fields::{Fields, kind_of};
 use crate::types::limits::OUTPUT_TOKENS_MAX;
 use crate::types::schema;
 
@@ -50,8 +50,8 @@ impl Length {
             }
             Value::String(word) if word == "max-tokens" => Some(Self::Max),
             Value::Number(_) => fields.integer(name, 0..=OUTPUT_TOKENS_MAX.into()).map(|tokens| Self::Exactly(tokens as u32)),
-            _ => {
-                fields.problem(name, EXPECTED);
+            other => {
+                fields.problem(name, format!("{EXPECTED}, found {}", kind_of(other)));
                 None
             }
         }

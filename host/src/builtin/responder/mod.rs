@@ -25,8 +25,11 @@ pub mod template;
 pub mod text;
 pub mod tool_calls;
 
-/// Every native responder by name.
-fn makers() -> [(&'static str, Arc<dyn Maker<dyn Responder>>); 7] {
+/// A responder's name and maker.
+type Named = (&'static str, Arc<dyn Maker<dyn Responder>>);
+
+/// Every native responder.
+fn makers() -> [Named; 7] {
     [
         ("text", Arc::new(text::Make)),
         ("fixed", Arc::new(fixed::Make)),
@@ -61,4 +64,52 @@ fn draw(call: &Call<'_>, choice: u32, name: &str) -> f64 {
         draws.note(&format!("{name} of choice {choice}"), value);
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::behavior::catalog::Setting;
+
+    #[test]
+    fn what_a_maker_takes_its_schema_takes_and_misspelt_options_neither_takes() {
+        let options = [
+            ("text", json!({"tokens": {"p50": 3, "p99": 9}, "reasoning": "max-tokens", "style": "code", "language": "fr"})),
+            (
+                "text",
+                json!({"tokens": {"share-of-max": "50%"}, "tools": {"call": ["a", {"name": "b", "arguments": {}}], "count": 2}}),
+            ),
+            ("text", json!({"tokens": {"min": 1, "max": 2}, "tools": "never"})),
+            ("fixed", json!({"text": "a", "reasoning": "b"})),
+            ("echo", json!({})),
+            ("template", json!({"text": "{{ model }}", "tool-calls": [{"name": "a", "arguments": {"b": "{{ turn }}"}}]})),
+            (
+                "fixtures",
+                json!({"entries": [{"match": {"user": {"not": "a"}, "tool-result": true}, "reply": "b"}], "otherwise": "echo"}),
+            ),
+            (
+                "tool-calls",
+                json!({"call": "a*", "count": {"min": 1, "max": 2}, "answer": {"fixed": {"text": "a"}}, "quote": true}),
+            ),
+            ("conversation", json!({"steps": ["a", {"text": {}}], "after": "repeat"})),
+        ];
+        for (name, maker) in makers() {
+            let schema = maker.schema();
+            let validator = jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let mut seen = 0;
+            for (_, options) in options.iter().filter(|(known, _)| *known == name) {
+                if let Err(problems) = maker.make(options, &Setting::default()) {
+                    panic!("{name}: {options}: {problems:?}");
+                }
+                let error = validator.iter_errors(options).next();
+                assert!(error.is_none(), "{name}: {options}: {}", error.expect("an error"));
+                seen += 1;
+            }
+            assert!(seen > 0, "no options for `{name}` here");
+            let misspelt = json!({ "tokenz": 3 });
+            assert!(maker.make(&misspelt, &Setting::default()).is_err() && !validator.is_valid(&misspelt), "{name}");
+        }
+    }
 }
