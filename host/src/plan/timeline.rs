@@ -301,4 +301,28 @@ mod tests {
         assert_eq!(index(timeline.look(&phases, 105 * SECOND)), Some(1));
         assert_eq!(timeline.look(&phases, 108 * SECOND), Progress::Over);
     }
+
+    #[test]
+    fn an_incident_applies_to_the_share_of_requests_that_its_strength_says_and_always_to_the_same() {
+        let text = "simwright: 1\nactive: always\nmodels: [{ match: a }]\nincidents:\n  first: { reply: echo }\n  always: { reply: echo }\n\
+                    phases: { line: [{ for: 10s, incidents: [first, always], ramp: up }] }\n";
+        let scenario =
+            crate::scenario::read::parse("s.yaml", text, std::path::Path::new("")).expect("valid").whole().expect("right");
+        let phases = scenario.phases.as_ref().expect("a line");
+        let met = |second: u64, by_hand: Option<f64>, request: u64| {
+            let now = Timeline::new(0).enter(phases, second * SECOND);
+            let by_hand = |incident| by_hand.filter(|_| incident == 0);
+            applying(&scenario, now, by_hand, Key::of_seed(5).with(request), None)
+        };
+        let with_first =
+            |second, by_hand| -> Vec<u64> { (0..10_000).rev().filter(|&request| met(second, by_hand, request).has(0)).collect() };
+        let (early, late) = (with_first(2, None), with_first(6, None));
+        // Four standard deviations.
+        assert!((early.len() as f64 - 2_000.0).abs() < 4.0 * (10_000.0_f64 * 0.2 * 0.8).sqrt(), "{}", early.len());
+        assert!((late.len() as f64 - 6_000.0).abs() < 4.0 * (10_000.0_f64 * 0.6 * 0.4).sqrt(), "{}", late.len());
+        assert!(early.iter().all(|request| late.contains(request)), "who meets a weak incident meets a strong one");
+        assert_eq!(with_first(6, Some(0.2)), early);
+        assert_eq!((with_first(0, None).len(), with_first(6, Some(1.0)).len()), (0, 10_000));
+        assert!((0..100).all(|request| met(2, None, request).has(1)));
+    }
 }

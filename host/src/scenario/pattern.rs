@@ -82,10 +82,13 @@ pub struct Index {
     /// Spelt-out names, each with its entries up to the first that answers always.
     exact: HashMap<Box<str>, Box<[u32]>>,
     /// Patterns by the text before their first star, in the order of their entries.
-    patterns: HashMap<Box<[u8]>, Vec<(Box<str>, u32)>>,
+    patterns: HashMap<Box<[u8]>, Vec<Pattern>>,
     /// How long those texts are, each length once.
     lengths: Vec<usize>,
 }
+
+/// A pattern and its entry.
+type Pattern = (Box<str>, u32);
 
 /// What an index is told of one entry.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +147,7 @@ impl Index {
         let mut least = 0;
         loop {
             let starts = self.lengths.iter().filter_map(|&length| name.as_bytes().get(..length));
-            let first_of = |patterns: &Vec<(Box<str>, u32)>| {
+            let first_of = |patterns: &Vec<Pattern>| {
                 let from = patterns.partition_point(|&(_, entry)| entry < least);
                 patterns[from..].iter().find(|(pattern, _)| matches(pattern, name)).map(|&(_, entry)| entry)
             };

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::tests::{mistakes, scenario};
 use crate::scenario::Draft;
 use crate::scenario::phases::{Lasts, Repeat, Start};
@@ -200,4 +202,58 @@ fn a_variable_may_stand_for_any_value_and_is_never_shown() {
      5 |   - { match: a, list: ['x ${KEY}'] }
        |                        ^
     ");
+}
+
+/// One of everything.
+const ALL: &str = "\
+simwright: 1
+seed: ${SEED:-7}
+tenant-header: x-tenant
+active: [brown-out]
+defaults:
+  latency: [{ constant: {}, when: { prompt-tokens: '>= 10', not: { stream: true } } }, none]
+models:
+  - match: [gpt-*]
+    when: { tenant: acme*, any: [{ header: { x-a: [b, c*] } }, { content: '*x*', share: 5% }] }
+    faults:
+      - script: [{ none: {} }, pass, none]
+        then: repeat
+        when: { every: { each: 10m, for: 30s, offset: 1s }, identities: 10% }
+      - { none: , when: { attempt: [1, 3..], time: 30s..90s, requests: ..9, messages: 2, tools: false } }
+  - match: gpt-4o
+incidents:
+  brown-out: { models: gpt-*, faults: [none], latency: { constant: {} } }
+  outage: { reply: [{ echo: , when: { model: gpt-4o } }] }
+phases:
+  start: 100 requests
+  repeat: 3
+  line:
+    - { name: ramp, for: 1m, incidents: [brown-out, outage], ramp: { from: 20%, to: 0.8 } }
+    - { name: held, for: hand }
+";
+
+#[test]
+fn one_of_everything_is_right() {
+    assert_eq!(scenario(ALL).phases.map(|phases| phases.line.len()), Some(2));
+}
+
+proptest! {
+    #[test]
+    fn spoilt_language_is_read_or_refused_with_a_place_and_never_a_panic(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, "[-\\[\\]{}:,&*$.<>=%#? \n\ta0~é9]{0,6}|null|when: |99999999999999999999|include: "), 1..6),
+    ) {
+        let mut text: Vec<char> = ALL.chars().collect();
+        for (index, length, replacement) in cuts {
+            let at = index.index(text.len());
+            text.splice(at..(at + length).min(text.len()), replacement.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let none = |_: &str| Err(std::env::VarError::NotPresent);
+        if let Err(refusal) = parse_with("s.yaml", &text, Path::new("no-such-folder"), &none).and_then(Draft::whole) {
+            prop_assert!(!refusal.problems.is_empty());
+            for problem in &refusal.problems {
+                prop_assert!(problem.place.is_some(), "no place: {problem}");
+            }
+        }
+    }
 }
