@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::call::Call;
-use crate::plugin::Plugin;
+use crate::plugin::{Named, Plugin};
 
 pub use crate::bindings::latency::exports::simwright::plugin::latency::{Delay, LogNormal, Pause, Schedule, Uniform};
 
@@ -66,6 +66,13 @@ impl Delay {
         Self::EachUs(durations.into_iter().map(us_of).collect())
     }
 
+    /// A law by the name that scenarios give it, with its parameters as they write them:
+    /// `Delay::law("gamma", json!({ "mean": "18ms", "shape": 3, "max": "400ms" }))`. The host knows its laws, and refuses others by
+    /// name; one that reads a file is not for plugins.
+    pub fn law(name: &str, parameters: serde_json::Value) -> Self {
+        Self::Other(Named { kind: name.to_owned(), json: parameters.to_string() })
+    }
+
     /// The same, never longer than `bound`. A rule that only the host knows stays as it is.
     #[must_use]
     pub fn at_most(self, bound: Duration) -> Self {
@@ -111,6 +118,13 @@ fn us_of(duration: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_law_is_named_with_its_parameters() {
+        let law = Delay::law("gamma", serde_json::json!({ "mean": "18ms", "shape": 3 }));
+        let Delay::Other(named) = law else { panic!("{law:?}") };
+        assert_eq!((named.kind.as_str(), named.json.as_str()), ("gamma", r#"{"mean":"18ms","shape":3}"#));
+    }
 
     #[test]
     fn durations_saturate_instead_of_wrapping() {

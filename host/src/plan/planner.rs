@@ -164,42 +164,54 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
         return Ok(());
     }
 
-    plan.last_asked = Some(Phase::Reply);
-    let key = content.named("responder");
-    call.seed = key.bits();
-    enter(draws, || "reply".to_owned());
-    let (at, slot) = first_that_holds(generation.replies(plan.model, plan.incidents), &seen, events.named("responder"))?;
-    plan.asked.0 = Some(at);
-    enter(draws, || format!("reply {}", slot.name));
-    let answers = ask(slot, "responder", &mut plan.fallbacks, |reply| reply.respond(&call, request.choices))?;
-    if let Some(draws) = draws {
-        note_answers(draws, request, &answers, content.named("reply"));
-    }
-    plan.reply = realise(&generation, request, &answers, content.named("reply"), limit).map_err(|refused| match refused {
-        Refused::Client(error) => error,
-        Refused::Responder(message) => failed("responder", &slot.name, &message),
-    })?;
-    (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
-    plan.told = plan.usage;
-
-    plan.last_asked = Some(Phase::Latency);
-    let steps = plan.reply.steps();
-    let key = events.named("latency");
-    call.seed = key.bits();
-    enter(draws, || "latency".to_owned());
-    let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), &seen, key)?;
-    plan.asked.1 = Some(at);
-    enter(draws, || format!("latency {}", slot.name));
-    let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(&call, steps))?;
-    plan.timing =
-        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
-    if let Some(draws) = draws {
-        note_delays(draws, &plan.timing, steps);
-    }
-    plan.outcome = resolve(verdict, steps).map_err(unplayable)?;
+    answer(plan, &generation, &mut call, &seen, content)?;
+    pace(plan, &generation, &mut call, &seen, events.named("latency"))?;
+    plan.outcome = resolve(verdict, plan.reply.steps()).map_err(unplayable)?;
     call.seed = struck_seed;
     enter(draws, || format!("fault {}", by.unwrap_or("")));
     alter(plan, &call);
+    Ok(())
+}
+
+/// Asks what is answered. The text is drawn below `content`; which responder is asked, like all that happens, below the events.
+fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, content: Key) -> Result<(), ApiError> {
+    let request = call.request;
+    plan.last_asked = Some(Phase::Reply);
+    call.seed = content.named("responder").bits();
+    enter(call.draws, || "reply".to_owned());
+    let (at, slot) = first_that_holds(generation.replies(plan.model, plan.incidents), seen, seen.key.named("responder"))?;
+    plan.asked.0 = Some(at);
+    enter(call.draws, || format!("reply {}", slot.name));
+    let answers = ask(slot, "responder", &mut plan.fallbacks, |reply| reply.respond(call, request.choices))?;
+    let key = content.named("reply");
+    if let Some(draws) = call.draws {
+        note_answers(draws, request, &answers, key);
+    }
+    let refused = |refused| match refused {
+        Refused::Client(error) => error,
+        Refused::Responder(message) => failed("responder", &slot.name, &message),
+    };
+    plan.reply = realise(generation, request, &answers, key, call.max_output_tokens).map_err(refused)?;
+    (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
+    plan.told = plan.usage;
+    Ok(())
+}
+
+/// Asks when it leaves; all of that is drawn below `key`.
+fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), ApiError> {
+    let steps = plan.reply.steps();
+    plan.last_asked = Some(Phase::Latency);
+    call.seed = key.bits();
+    enter(call.draws, || "latency".to_owned());
+    let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), seen, key)?;
+    plan.asked.1 = Some(at);
+    enter(call.draws, || format!("latency {}", slot.name));
+    let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, steps))?;
+    plan.timing =
+        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    if let Some(draws) = call.draws {
+        note_delays(draws, &plan.timing, steps);
+    }
     Ok(())
 }
 

@@ -46,6 +46,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("incidents", named("Reusable pieces: what is otherwise while one applies.", incident())),
         ("active", texts("Incidents that apply from the start.")),
         ("phases", phases()),
+        ("criteria", list("Promises by which a run is judged.", text("For example `p99 ttft < 500ms`."))),
         ("models!", list("Who answers for which model; the first entry that fits answers.", model())),
     ]);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");

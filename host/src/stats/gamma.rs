@@ -16,88 +16,103 @@ const STEP: f64 = 0.0625;
 
 /// Points `(normal score, natural logarithm of the quantile)` of the gamma law of `shape` and scale 1, in order.
 pub fn knots(shape: f64) -> Vec<(f64, f64)> {
-    let shape = shape.clamp(*SHAPES.start(), *SHAPES.end());
+    let gamma = Gamma::of(shape.clamp(*SHAPES.start(), *SHAPES.end()));
     let mut knots = Vec::with_capacity(KNOTS);
-    let mut y = lowest(shape, FIRST);
+    let mut y = gamma.lowest(FIRST);
     for index in 0..KNOTS {
         let z = FIRST + index as f64 * STEP;
-        y = refine(shape, z, y);
+        y = gamma.refine(z, y);
         knots.push((z, y));
         // Where the next one would be if the curve were straight.
-        y += STEP * slope(shape, z, y);
+        y += STEP * gamma.slope(z, y);
     }
     knots
 }
 
 /// The natural logarithm of the quantile with the normal score `z`, for scale 1.
 pub fn ln_quantile(shape: f64, z: f64) -> f64 {
-    refine(shape, z, lowest(shape, z))
+    let gamma = Gamma::of(shape);
+    gamma.refine(z, gamma.lowest(z))
 }
 
-/// A lower bound of the answer: P(a, x) is at most x^a / Γ(a + 1).
-fn lowest(shape: f64, z: f64) -> f64 {
-    (libm::log(normal_cdf(z)) + libm::lgamma(shape + 1.0)) / shape
+/// A shape with the logarithm of its Γ(shape).
+#[derive(Clone, Copy)]
+struct Gamma {
+    shape: f64,
+    ln_gamma: f64,
 }
 
-/// Newton's method on the logarithm of the smaller tail, which is concave in `y`, so that it converges from any start.
-fn refine(shape: f64, z: f64, mut y: f64) -> f64 {
-    let target = libm::log(normal_cdf(-z.abs()));
-    for _ in 0..60 {
-        let (ln_p, ln_q) = ln_tails(shape, y);
-        let (ln_tail, sign) = if z < 0.0 { (ln_p, 1.0) } else { (ln_q, -1.0) };
-        let step = sign * (target - ln_tail) / libm::exp(ln_density(shape, y) - ln_tail);
-        // A step to the moon comes from a slope of nearly 0; a smaller one gets to where the slope is better.
-        let step = if step.is_finite() { step.clamp(-4.0, 4.0) } else { -0.5 };
-        y += step;
-        if step.abs() < 1e-12 {
-            break;
-        }
+impl Gamma {
+    fn of(shape: f64) -> Self {
+        Self { shape, ln_gamma: libm::lgamma(shape) }
     }
-    y
-}
 
-/// How fast the logarithm of the quantile grows with the normal score.
-fn slope(shape: f64, z: f64, y: f64) -> f64 {
-    const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
-    libm::exp(-0.5 * z * z - LN_SQRT_TAU - ln_density(shape, y))
-}
-
-/// Logarithm of the density of the logarithm `y` of a draw.
-fn ln_density(shape: f64, y: f64) -> f64 {
-    shape * y - libm::exp(y) - libm::lgamma(shape)
-}
-
-/// Logarithms of P(shape, e^y) and Q(shape, e^y), the regularised incomplete gamma integrals: a series below the bend at shape + 1, a
-/// continued fraction above it (Abramowitz and Stegun 6.5.29 and 6.5.31, the latter by Lentz's method).
-fn ln_tails(shape: f64, y: f64) -> (f64, f64) {
-    let x = libm::exp(y);
-    if x < shape + 1.0 {
-        let (mut term, mut sum, mut n) = (1.0, 1.0, shape);
-        while term > sum * 1e-17 {
-            n += 1.0;
-            term *= x / n;
-            sum += term;
-        }
-        let ln_p = (ln_density(shape, y) + libm::log(sum / shape)).min(0.0);
-        return (ln_p, libm::log1p(-libm::exp(ln_p)));
+    /// A lower bound of the answer: P(a, x) is at most x^a / Γ(a + 1).
+    fn lowest(self, z: f64) -> f64 {
+        (libm::log(normal_cdf(z)) + self.ln_gamma + libm::log(self.shape)) / self.shape
     }
-    const TINY: f64 = 1e-300;
-    let mut b = x + 1.0 - shape;
-    let (mut c, mut d) = (1.0 / TINY, 1.0 / b);
-    let mut fraction = d;
-    for i in 1..10_000 {
-        let i = f64::from(i);
-        let a = -i * (i - shape);
-        b += 2.0;
-        d = 1.0 / nonzero(a * d + b);
-        c = nonzero(b + a / c);
-        fraction *= d * c;
-        if (d * c - 1.0).abs() < 1e-16 {
-            break;
+
+    /// Newton's method on the logarithm of the smaller tail, which is concave in `y`, so that it converges from any start.
+    fn refine(self, z: f64, mut y: f64) -> f64 {
+        let target = libm::log(normal_cdf(-z.abs()));
+        for _ in 0..60 {
+            let (ln_p, ln_q) = self.ln_tails(y);
+            let (ln_tail, sign) = if z < 0.0 { (ln_p, 1.0) } else { (ln_q, -1.0) };
+            let step = sign * (target - ln_tail) / libm::exp(self.ln_density(y) - ln_tail);
+            // A step to the moon comes from a slope of nearly 0; a smaller one gets to where the slope is better.
+            let step = if step.is_finite() { step.clamp(-4.0, 4.0) } else { -0.5 };
+            y += step;
+            // The next step would be about the square of this one.
+            if step.abs() < 1e-8 {
+                break;
+            }
         }
+        y
     }
-    let ln_q = (ln_density(shape, y) + libm::log(fraction)).min(0.0);
-    (libm::log1p(-libm::exp(ln_q)), ln_q)
+
+    /// How fast the logarithm of the quantile grows with the normal score.
+    fn slope(self, z: f64, y: f64) -> f64 {
+        const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
+        libm::exp(-0.5 * z * z - LN_SQRT_TAU - self.ln_density(y))
+    }
+
+    /// Logarithm of the density of the logarithm `y` of a draw.
+    fn ln_density(self, y: f64) -> f64 {
+        self.shape * y - libm::exp(y) - self.ln_gamma
+    }
+
+    /// Logarithms of P(shape, e^y) and Q(shape, e^y), the regularised incomplete gamma integrals: a series below the bend at
+    /// shape + 1, a continued fraction above it (Abramowitz and Stegun 6.5.29 and 6.5.31, the latter by Lentz's method).
+    fn ln_tails(self, y: f64) -> (f64, f64) {
+        let (shape, x) = (self.shape, libm::exp(y));
+        if x < shape + 1.0 {
+            let (mut term, mut sum, mut n) = (1.0, 1.0, shape);
+            while term > sum * 1e-17 {
+                n += 1.0;
+                term *= x / n;
+                sum += term;
+            }
+            let ln_p = (self.ln_density(y) + libm::log(sum / shape)).min(0.0);
+            return (ln_p, libm::log1p(-libm::exp(ln_p)));
+        }
+        const TINY: f64 = 1e-300;
+        let mut b = x + 1.0 - shape;
+        let (mut c, mut d) = (1.0 / TINY, 1.0 / b);
+        let mut fraction = d;
+        for i in 1..10_000 {
+            let i = f64::from(i);
+            let a = -i * (i - shape);
+            b += 2.0;
+            d = 1.0 / nonzero(a * d + b);
+            c = nonzero(b + a / c);
+            fraction *= d * c;
+            if (d * c - 1.0).abs() < 1e-16 {
+                break;
+            }
+        }
+        let ln_q = (self.ln_density(y) + libm::log(fraction)).min(0.0);
+        (libm::log1p(-libm::exp(ln_q)), ln_q)
+    }
 }
 
 fn nonzero(value: f64) -> f64 {
@@ -134,7 +149,7 @@ mod tests {
             let knots = knots(shape);
             assert!(knots.windows(2).all(|pair| pair[0].1 < pair[1].1), "{shape}: not in order");
             for pair in knots.windows(2) {
-                let (ln_p, ln_q) = ln_tails(shape, pair[0].1);
+                let (ln_p, ln_q) = Gamma::of(shape).ln_tails(pair[0].1);
                 let z = pair[0].0;
                 let (tail, truth) = if z < 0.0 { (ln_p, normal_cdf(z)) } else { (ln_q, normal_cdf(-z)) };
                 assert!((libm::exp(tail) / truth - 1.0).abs() < 1e-9, "{shape} at {z}: {}", libm::exp(tail) / truth);
@@ -150,7 +165,7 @@ mod tests {
         for x in [0.01, 0.3, 1.0, 2.9, 3.1, 8.0, 30.0_f64] {
             // Erlang of three stages.
             let q = libm::exp(-x) * (1.0 + x + x * x / 2.0);
-            let (ln_p, ln_q) = ln_tails(3.0, libm::log(x));
+            let (ln_p, ln_q) = Gamma::of(3.0).ln_tails(libm::log(x));
             assert!((libm::exp(ln_q) / q - 1.0).abs() < 1e-12, "{x}");
             assert!((libm::exp(ln_p) + libm::exp(ln_q) - 1.0).abs() < 1e-12, "{x}");
         }

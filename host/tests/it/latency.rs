@@ -4,6 +4,7 @@ use serde_json::Value;
 use simwright::app;
 use simwright::app::explain::{ExplainOptions, explain};
 
+use super::support::guests::adversary;
 use super::support::host::{TestHost, ask, eventually};
 
 const SCENARIO: &str = "
@@ -74,4 +75,21 @@ fn prompts_and_pauses_move_the_tokens() {
     let (at, prompt) = planned(&folder.path().join("scenario.yaml"), "paused");
     let first = 10.0 + prompt;
     assert_eq!(at, [first, first + 1.0, first + 102.0, first + 103.0, first + 104.0]);
+}
+
+#[test]
+fn a_plugin_names_a_law_of_the_host_and_is_told_what_is_wrong_with_it() {
+    let scenario = format!(
+        "simwright: 1\nplugins: {{ adversary: {{ file: {} }} }}\n\
+         models: [{{ match: m, latency: adversary, reply: {{ fixed: {{ text: hi }} }} }}]\n",
+        adversary().display()
+    );
+    let host = TestHost::start(&scenario);
+    let asked = |deed| host.chat_with(&ask("m", "x"), &[("x-adversary", deed)]);
+    assert_eq!(asked("126").status, 200, "{}", asked("126").text());
+    for (deed, said) in [("127", "delay of kind `gamma`: the field `shape` is missing"), ("128", "delay of kind `zipf`: unknown")]
+    {
+        let reply = asked(deed);
+        assert!(reply.status == 500 && reply.text().contains(said), "{deed}: {}", reply.text());
+    }
 }

@@ -56,7 +56,14 @@ fn exchange(address: SocketAddr, index: usize) -> String {
     let mut bytes = Vec::new();
     let ended = socket.read_to_end(&mut bytes).map_err(|error| error.kind());
     let reply = client::parse(&bytes);
-    let of_the_clock = ["date", "openai-processing-ms"];
+    let of_the_clock = [
+        "date",
+        "openai-processing-ms",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-reset-tokens",
+    ];
     let headers: BTreeSet<_> = reply.headers.iter().filter(|(name, _)| !of_the_clock.contains(&name.as_str())).collect();
     format!("{} {headers:?} {} {:?} {}", reply.status, reply.complete, ended.map(drop), without_created(reply.text()))
 }

@@ -1,9 +1,11 @@
+use std::path::Path;
+
 use jsonschema::Validator;
 use serde_json::Value;
 use simwright::app::schema::schema;
 use simwright::app::starter::STARTERS;
-use simwright::scenario::read;
 use simwright::scenario::source::Source;
+use simwright::scenario::{Draft, read};
 
 use super::support::guests::workspace;
 use super::support::readme::{all, blocks};
@@ -31,7 +33,9 @@ fn the_schema_accepts_the_default_scenario_and_every_one_that_is_shown() {
             texts.push((file.display().to_string(), text));
         }
     }
-    for (readme, text) in all() {
+    let docs = std::fs::read_dir(workspace().join("docs")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let docs = docs.filter_map(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?)));
+    for (readme, text) in all().into_iter().chain(docs) {
         let scenarios = blocks(&text).into_iter().filter(|block| block.language == "yaml" && block.text.contains("simwright: 1"));
         texts.extend(scenarios.map(|block| (readme.display().to_string(), block.text)));
     }
@@ -54,4 +58,30 @@ fn the_schema_refuses_unknown_fields_and_options_of_native_behaviours_and_of_the
     assert!(is_valid("latency: { brown-out: { depth: 0.5 } }"));
     assert!(!is_valid("latency: { brown-out: { dept: 0.5 } }"));
     assert!(is_valid("latency: { of-my-own: { anything: 0.5 } }"));
+}
+
+/// What the program says is known where `zzzz` is not.
+fn known_fields(text: &str) -> Vec<Vec<String>> {
+    let problems = read::parse("s.yaml", text, Path::new("")).and_then(Draft::whole).expect_err("unknown fields").problems;
+    let hints = problems.iter().filter(|problem| problem.message.contains("zzzz")).filter_map(|problem| problem.hint.as_deref());
+    let names = |hint: &str| hint.strip_prefix("known fields: ").map(|names| names.split(", ").map(str::to_owned).collect());
+    hints.filter_map(names).collect()
+}
+
+#[test]
+fn the_schema_knows_every_field_that_the_program_reads() {
+    let schema = schema().unwrap_or_else(|error| panic!("{error}"));
+    let text = "simwright: 1\nzzzz: 1\ndefaults: { zzzz: 1 }\nplugins: { p: { zzzz: 1 } }\nmodels: [{ match: a, zzzz: 1 }]\n";
+    let [whole, rest @ ..] = &known_fields(text)[..] else { panic!("no hint") };
+    assert_eq!(rest.len(), 3, "{rest:?}");
+    let places = [
+        (whole, &schema["properties"]),
+        (&rest[0], &schema["properties"]["defaults"]["properties"]),
+        (&rest[1], &schema["properties"]["plugins"]["additionalProperties"]["properties"]),
+        (&rest[2], &schema["properties"]["models"]["items"]["properties"]),
+    ];
+    for (fields, properties) in places {
+        let missing: Vec<&String> = fields.iter().filter(|field| properties.get(field.as_str()).is_none()).collect();
+        assert!(missing.is_empty() && fields.len() > 3, "add {missing:?} to `scenario/schema.rs`; read are {fields:?}");
+    }
 }

@@ -164,9 +164,16 @@ impl latency::Guest for Adversary {
                 pauses: vec![Pause { after_token: 9, us: 1 }, Pause { after_token: 3, us: 1 }],
                 ..schedule(Delay::EachUs(vec![5, 6]))
             },
+            126 => schedule(law("gamma", r#"{"mean":"1ms","shape":2,"max":"5ms"}"#)),
+            127 => schedule(law("gamma", r#"{"mean":"1ms"}"#)),
+            128 => schedule(law("zipf", "{}")),
             _ => schedule(Delay::Us(350_000)),
         }
     }
+}
+
+fn law(kind: &str, json: &str) -> Delay {
+    Delay::Other(bindings::simwright::plugin::types::Named { kind: kind.to_owned(), json: json.to_owned() })
 }
 
 /// The number of what is asked for.
