@@ -59,6 +59,11 @@ fn known(name: &str) -> Option<Value> {
         "error-event" => json!({ "at": "50%", "rate": "50%" }),
         "log-normal" => json!({ "first": { "p50": "300ms", "p99": "1s" }, "between": { "p50": "10ms", "p99": "40ms" } }),
         "fixed" => json!({ "text": "one two three" }),
+        "fixtures" => {
+            json!({ "entries": [{ "match": { "user": { "contains": "no" } }, "reply": "one" }], "otherwise": { "fixed": { "text": "two" } } })
+        }
+        "template" => json!({ "text": "You said {{ last_user_text }}" }),
+        "conversation" => json!({ "steps": [{ "fixed": { "text": "one" } }] }),
         _ => return None,
     })
 }
