@@ -58,6 +58,7 @@ fn known(name: &str) -> Option<Value> {
         "cut" => json!({ "at": "50%", "rate": "50%" }),
         "error-event" => json!({ "at": "50%", "rate": "50%" }),
         "log-normal" => json!({ "first": { "p50": "300ms", "p99": "1s" }, "between": { "p50": "10ms", "p99": "40ms" } }),
+        "empirical" => json!({ "first": { "values": ["300ms", "400ms", "1s"] }, "between": { "values": ["10ms", "12ms"] } }),
         "fixed" => json!({ "text": "one two three" }),
         "fixtures" => {
             json!({ "entries": [{ "match": { "user": { "contains": "no" } }, "reply": "one" }], "otherwise": { "fixed": { "text": "two" } } })
