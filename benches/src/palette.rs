@@ -58,7 +58,16 @@ fn known(name: &str) -> Option<Value> {
         "cut" => json!({ "at": "50%", "rate": "50%" }),
         "error-event" => json!({ "at": "50%", "rate": "50%" }),
         "log-normal" => json!({ "first": { "p50": "300ms", "p99": "1s" }, "between": { "p50": "10ms", "p99": "40ms" } }),
-        "empirical" => json!({ "first": { "values": ["300ms", "400ms", "1s"] }, "between": { "values": ["10ms", "12ms"] } }),
+        "empirical" => of_both(json!({ "values": ["10ms", "12ms", "400ms"] })),
+        "exponential" => of_both(json!({ "mean": "20ms" })),
+        "gamma" | "weibull" | "pareto" => of_both(json!({ "p50": "20ms", "p99": "90ms" })),
+        "uniform" => of_both(json!({ "min": "10ms", "max": "30ms" })),
+        "mixture" => of_both(
+            json!([{ "share": "90%", "uniform": { "min": "10ms", "max": "30ms" } }, { "share": "10%", "exponential": { "mean": "1s" } }]),
+        ),
+        "delays" => {
+            json!({ "first": { "gamma": { "mean": "300ms", "shape": 3 } }, "per-prompt-token": "80us", "between": "10ms", "pauses": [{ "rate": "1%", "for": "300ms" }] })
+        }
         "fixed" => json!({ "text": "one two three" }),
         "fixtures" => {
             json!({ "entries": [{ "match": { "user": { "contains": "no" } }, "reply": "one" }], "otherwise": { "fixed": { "text": "two" } } })
@@ -67,6 +76,11 @@ fn known(name: &str) -> Option<Value> {
         "conversation" => json!({ "steps": [{ "fixed": { "text": "one" } }] }),
         _ => return None,
     })
+}
+
+/// Options with one law for the first token and for all others.
+fn of_both(law: Value) -> Value {
+    json!({ "first": law, "between": law })
 }
 
 /// A small value that fits `schema`, as far as the words go that `types/schema.rs` writes.
