@@ -253,7 +253,8 @@ async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, door: Arc<Doo
     };
     let shared = Arc::clone(&state);
     let service = service_fn(move |request| {
-        let answer = routes::answer(Arc::clone(&door), Arc::clone(&shared), request);
+        // Boxed, because the connection keeps as much room for each of its streams, to their end, as this takes while it runs.
+        let answer = Box::pin(routes::answer(Arc::clone(&door), Arc::clone(&shared), request));
         async move {
             let response = answer.await;
             match response.extensions().get::<Vanished>() {
