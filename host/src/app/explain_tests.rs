@@ -15,6 +15,7 @@ use crate::behavior::responder::{Answer, Item, Responder};
 use crate::builtin;
 use crate::builtin::testing;
 use crate::plan::build::{Ingredients, build};
+use crate::plan::identity::Identity;
 use crate::scenario::read;
 use crate::types::problem::Problem;
 use crate::types::reply::Finish;
@@ -43,6 +44,124 @@ fn a_cut_ends_the_time_line_where_it_strikes() {
 fn a_stall_moves_what_comes_after_it() {
     let steps = left(Place::AfterStep(9), Action::Stall(Duration::from_secs(1)));
     assert_eq!(steps[8..], [(900, None), (900, Some("stall")), (2_000, None)]);
+}
+
+#[test]
+fn what_comes_after_the_last_token_comes_too_late() {
+    let cut = || Action::Cut(crate::behavior::fault::Cut::Reset);
+    let at = |ms| Place::AfterTime(Duration::from_millis(ms));
+    assert_eq!(left(at(1_001), cut()).len(), 10);
+    // In the moment in which the last token is due it still comes before that token, as it is played.
+    assert_eq!(left(at(1_000), cut())[8..], [(900, None), (1_000, Some("cut-reset"))]);
+    let finish = Action::Finish(crate::behavior::fault::EarlyFinish::Length);
+    assert_eq!(left(at(5_000), finish)[9..], [(1_000, None), (1_000, Some("length"))]);
+}
+
+const CONDITIONS: &str = r#"
+simwright: 1
+seed: 1
+defaults: { latency: { constant: { first: 10ms, between: 10ms } }, reply: { fixed: { text: one two three } } }
+models:
+  - match: m
+    faults:
+      - http-error: { status: 401 }
+        when: { header: { x-team: red } }
+      - http-error: { status: 402 }
+        when: { attempt: 3 }
+      - http-error: { status: 403 }
+        when: { requests: 7 }
+      - http-error: { status: 404 }
+        when: { time: 60s..61s }
+      - bad-tool-arguments
+  - match: late
+    faults: [cut: { at: 5s }]
+incidents:
+  slow: { models: [m], faults: [{ http-error: { status: 503 } }] }
+  ramped: { models: [m], faults: [{ http-error: { status: 529 } }] }
+phases:
+  line:
+    - { name: calm, for: 2m }
+    - { name: outage, for: 1m, incidents: [slow] }
+    - { name: half, for: hand, incidents: [ramped], ramp: 50% }
+"#;
+
+/// What becomes of a request to `model` of [`CONDITIONS`], in words.
+fn told(model: &str, options: ExplainOptions) -> Result<String, ExplainError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = folder.path().join("s.yaml");
+    std::fs::write(&scenario, CONDITIONS).expect("written");
+    let request = format!(r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}"#).into_bytes();
+    explain(&ExplainOptions { scenario: Some(scenario), request, ..options }).map(|explanation| explanation.text())
+}
+
+#[test]
+fn whatever_conditions_look_at_can_be_said() {
+    let header = |name: &'static str, value: &str| HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+    let seconds = |s| Duration::from_secs(s);
+    let given = ExplainOptions::default;
+    for (options, status) in [
+        (ExplainOptions { headers: header("x-team", "red"), ..given() }, 401),
+        (ExplainOptions { attempt: Some(2), ..given() }, 402),
+        (ExplainOptions { headers: header("x-stainless-retry-count", "2"), ..given() }, 402),
+        (ExplainOptions { occurrence: 2, ..given() }, 402),
+        (ExplainOptions { number: Some(7), ..given() }, 403),
+        (ExplainOptions { at: seconds(60), ..given() }, 404),
+        (ExplainOptions { at: seconds(121), ..given() }, 503),
+        (ExplainOptions { phase: Some("outage".to_owned()), ..given() }, 503),
+        (ExplainOptions { incidents: vec!["slow".to_owned()], ..given() }, 503),
+        // Those that stand first in the file go first.
+        (ExplainOptions { incidents: vec!["ramped".to_owned(), "slow".to_owned()], ..given() }, 503),
+        (ExplainOptions { incidents: vec!["ramped".to_owned()], attempt: Some(2), ..given() }, 529),
+    ] {
+        let text = told("m", options.clone()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            text.contains(&format!("refused with {status}:")),
+            "{options:?}:
+{text}"
+        );
+    }
+    // An attempt that the client announces is what conditions see, however often it has come.
+    let text = told("m", ExplainOptions { attempt: Some(0), occurrence: 2, ..given() }).unwrap_or_else(|error| panic!("{error}"));
+    assert!(text.contains("outcome    answered"), "{text}");
+    let text = told("m", ExplainOptions { at: seconds(200), ..given() }).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        text.contains(
+            "seen as    attempt 1, request 1 of its entry, 200s after the run began
+phase      half
+"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("at a strength of 0.5"), "{text}");
+    let unknown = told("m", ExplainOptions { phase: Some("lunch".to_owned()), ..given() }).err().map(|error| error.to_string());
+    assert_eq!(unknown.as_deref(), Some("the scenario has no phase `lunch`; it has: calm, outage, half"));
+}
+
+#[test]
+fn a_fault_that_changes_nothing_says_so() {
+    let text = told("m", ExplainOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        text.contains(
+            "faults     bad-tool-arguments struck but found nothing to spoil
+"
+        ),
+        "{text}"
+    );
+    let text = told("late", ExplainOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        text.contains(
+            "faults     cut struck but came too late
+"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "outcome    answered before cut-reset 5000.0 ms after the request
+"
+        ),
+        "{text}"
+    );
 }
 
 thread_local! {
@@ -128,7 +247,7 @@ fn drawn_explanation() -> Explanation {
     let generation = Arc::new(build(draft, &with).unwrap_or_else(|problems| panic!("{problems:?}")));
     let request = Arc::new(testing::request("hi"));
     let identity = Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 };
-    Explanation::of(&generation, 0, &request, &Facts { input_tokens: 10, ..Facts::first(identity) })
+    Explanation::of(&generation, 0, &request, &Facts { input_tokens: 10, ..Facts::first(identity) }, &Draws::default())
 }
 
 #[test]

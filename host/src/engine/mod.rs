@@ -27,6 +27,7 @@ use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
+use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -153,7 +154,8 @@ impl Engine {
         let unknown = || unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
         generation.scenario.find(&request.model).ok_or_else(unknown)?;
-        let mut facts = self.facts(&running, &request, origin);
+        let seen = |identity, attempt| self.occurrences.next(identity, attempt);
+        let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
         let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
         facts.running = measure.running.load(Ordering::Relaxed);
@@ -178,26 +180,6 @@ impl Engine {
             tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
         };
         Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
-    }
-
-    /// What there is to know of `request` before its entry is found. Counts its occurrence, and the request itself on the time line.
-    fn facts(&self, running: &Running, request: &Request, origin: Origin) -> Facts {
-        let generation = &running.generation;
-        let content = content_of(request);
-        let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
-        let occurrence = self.occurrences.next(identity, attempt);
-        let identity = Identity { content, identity, attempt, occurrence };
-        let phase = running.situation.enter(&generation.scenario, origin.arrival);
-        let events = identity.event_key(generation.seed);
-        Facts {
-            // A client that announces no attempts makes one whenever it asks the same again.
-            attempt: origin.attempt.unwrap_or(occurrence).saturating_add(1),
-            now: origin.arrival,
-            phase: phase.map(|now| now.phase),
-            incidents: running.situation.applying(&generation.scenario, phase, events),
-            input_tokens: input_tokens(generation, request),
-            ..Facts::first(identity)
-        }
     }
 
     /// Counts a request that was refused at `now` before a model was found for it.
@@ -244,6 +226,32 @@ impl Running {
                 return Some(model);
             }
         }
+    }
+}
+
+/// What there is to know of `request` before its entry is found. Counts it on the time line; `seen` counts it by identity and attempt,
+/// and says how often these came before. `draws` notes how incidents were drawn.
+pub fn facts_of(
+    generation: &Generation,
+    situation: &Situation,
+    request: &Request,
+    origin: Origin,
+    draws: Option<&Draws>,
+    seen: impl FnOnce(u64, u32) -> u32,
+) -> Facts {
+    let content = content_of(request);
+    let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
+    let identity = Identity { content, identity, attempt, occurrence: seen(identity, attempt) };
+    let phase = situation.enter(&generation.scenario, origin.arrival);
+    let events = identity.event_key(generation.seed);
+    Facts {
+        // A client that announces no attempts makes one whenever it asks the same again.
+        attempt: origin.attempt.unwrap_or(identity.occurrence).saturating_add(1),
+        now: origin.arrival,
+        phase: phase.map(|now| now.phase),
+        incidents: situation.applying(&generation.scenario, phase, events, draws),
+        input_tokens: input_tokens(generation, request),
+        ..Facts::first(identity)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Nanos;
 use crate::plan::timeline::{PhaseNow, Progress, Timeline, applying};
-use crate::random::Key;
+use crate::random::{Draws, Key};
 use crate::scenario::phases::Phases;
 use crate::scenario::{IncidentSet, Scenario};
 
@@ -92,9 +92,9 @@ impl Situation {
         }
     }
 
-    /// The incidents that a request meets in `phase`; draws below `events`.
-    pub fn applying(&self, scenario: &Scenario, phase: Option<PhaseNow>, events: Key) -> IncidentSet {
-        applying(scenario, phase, |incident| self.by_hand(incident), events, None)
+    /// The incidents that a request meets in `phase`; draws below `events`, and `draws` notes what.
+    pub fn applying(&self, scenario: &Scenario, phase: Option<PhaseNow>, events: Key, draws: Option<&Draws>) -> IncidentSet {
+        applying(scenario, phase, |incident| self.by_hand(incident), events, draws)
     }
 
     /// The strength of the incident `incident` that an operator set.
