@@ -1,22 +1,18 @@
 //! What an explanation says of draws and of a time line that a fault disturbs.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::time::Duration;
-
-use metrics::Gauge;
 
 use super::*;
 use crate::behavior::call::{BehaviorError, Call};
-use crate::behavior::catalog::{Catalog, Maker, Setting};
+use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::{Delay, Latency, Schedule};
 use crate::behavior::responder::{Answer, Item, Responder};
-use crate::builtin;
 use crate::builtin::testing;
-use crate::plan::build::{Ingredients, build};
+use crate::plan::build::testing::generation;
 use crate::plan::identity::Identity;
-use crate::scenario::read;
+use crate::scenario::IncidentSet;
 use crate::types::problem::Problem;
 use crate::types::reply::Finish;
 
@@ -84,6 +80,45 @@ phases:
     - { name: outage, for: 1m, incidents: [slow] }
     - { name: half, for: hand, incidents: [ramped], ramp: 50% }
 "#;
+
+#[test]
+fn what_a_share_of_a_list_meets_does_not_depend_on_the_incidents_that_apply() {
+    let text = "simwright: 1\nmodels:\n  - match: test\n    latency:\n      - { constant: { first: 1ms }, when: { share: 50% } }\n\
+                \x20     - constant: { first: 2ms }\nincidents:\n  never: { latency: { constant: { first: 9ms }, when: { stream: true } } }\n";
+    let generation = generation(text, |_| {});
+    let request = Arc::new(testing::request("hi"));
+    let met = |occurrence, incidents| {
+        let facts = Facts::first(Identity { content: 1, identity: 1, attempt: 0, occurrence });
+        crate::plan::planner::plan(&generation, 0, &request, &Facts { incidents, ..facts }).asked.1.map(|at| at.index)
+    };
+    let all = |incidents| (0..64).map(|occurrence| met(occurrence, incidents)).collect::<Vec<_>>();
+    let without = all(IncidentSet::default());
+    assert!(without.contains(&Some(0)) && without.contains(&Some(1)), "{without:?}");
+    assert_eq!(all(IncidentSet::default().with(0)), without);
+}
+
+/// A responder that fails.
+#[derive(Debug, Clone, Copy)]
+struct Failing;
+
+impl Responder for Failing {
+    fn respond(&self, _call: &Call<'_>, _choices: u32) -> Result<Vec<Answer>, BehaviorError> {
+        Err(BehaviorError { behaviour: "responder", name: "failing".to_owned(), message: "it fails".to_owned(), cause: "trap" })
+    }
+}
+
+#[test]
+fn a_responder_that_fails_under_a_fault_is_no_fault_that_was_played() {
+    let text = "simwright: 1\nmodels:\n  - { match: a, reply: failing, faults: [stall: { for: 1s, at: start }] }\n\
+                \x20 - { match: b, reply: failing, faults: [http-error: { status: 500 }] }\n";
+    let generation = generation(text, |catalog| {
+        catalog.responder.insert("failing".to_owned(), Arc::new(Failing));
+    });
+    let request = Arc::new(testing::request("hi"));
+    let facts = Facts::first(Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 });
+    let kind = |model| crate::plan::planner::plan(&generation, model, &request, &facts).fault_kind();
+    assert_eq!([kind(0), kind(1)], [None, Some("error")]);
+}
 
 /// What becomes of a request to `model` of [`CONDITIONS`], in words.
 fn told(model: &str, options: ExplainOptions) -> Result<String, ExplainError> {
@@ -209,8 +244,8 @@ impl Latency for Drawing {
 }
 
 macro_rules! makes {
-    ($kind:ident) => {
-        impl Maker<dyn $kind> for Drawing {
+    ($maker:ident: $kind:ident) => {
+        impl Maker<dyn $kind> for $maker {
             fn summary(&self) -> &str {
                 "draws"
             }
@@ -221,30 +256,20 @@ macro_rules! makes {
         }
     };
 }
-makes!(Fault);
-makes!(Responder);
-makes!(Latency);
+makes!(Drawing: Fault);
+makes!(Drawing: Responder);
+makes!(Drawing: Latency);
+makes!(Failing: Responder);
 
 /// The explanation of one request to a model whose behaviours all draw.
 fn drawn_explanation() -> Explanation {
-    let mut catalog = Catalog::default();
-    builtin::register(&mut catalog);
-    catalog.fault.insert("drawing".to_owned(), Arc::new(Drawing));
-    catalog.responder.insert("drawing".to_owned(), Arc::new(Drawing));
-    catalog.latency.insert("drawing".to_owned(), Arc::new(Drawing));
     let text =
         "simwright: 1\ntokens: exact\nmodels: [{ match: test, faults: [drawing, drawing], reply: drawing, latency: drawing }]\n";
-    let draft = read::parse("test.yaml", text, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
-    let with = Ingredients {
-        catalog: &catalog,
-        loadable: Vec::new(),
-        unloaded: Vec::new(),
-        number: 1,
-        seed: 7,
-        epoch_unix_s: 0,
-        alive: Gauge::noop(),
-    };
-    let generation = Arc::new(build(draft, &with).unwrap_or_else(|problems| panic!("{problems:?}")));
+    let generation = generation(text, |catalog| {
+        catalog.fault.insert("drawing".to_owned(), Arc::new(Drawing));
+        catalog.responder.insert("drawing".to_owned(), Arc::new(Drawing));
+        catalog.latency.insert("drawing".to_owned(), Arc::new(Drawing));
+    });
     let request = Arc::new(testing::request("hi"));
     let identity = Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 };
     Explanation::of(&generation, 0, &request, &Facts { input_tokens: 10, ..Facts::first(identity) }, &Draws::default())

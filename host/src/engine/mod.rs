@@ -153,10 +153,10 @@ impl Engine {
         let generation = &running.generation;
         let unknown = || unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
-        generation.scenario.find(&request.model).ok_or_else(unknown)?;
+        let first = generation.scenario.find(&request.model).ok_or_else(unknown)?;
         let seen = |identity, attempt| self.occurrences.next(identity, attempt);
         let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
-        let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
+        let model = running.pick(first, &request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
         facts.running = measure.running.load(Ordering::Relaxed);
         let Identity { identity, attempt, .. } = facts.identity;
@@ -205,27 +205,31 @@ impl Running {
         Self { generation: Arc::new(generation), situation, measures }
     }
 
-    /// The entry that answers `request`, which counts as one of its requests from now on.
-    fn pick(&self, request: &Request, facts: &mut Facts) -> Option<usize> {
-        loop {
+    /// The entry that answers `request`, which counts as one of its requests from now on. `first` is the first that matches its name:
+    /// the one that answers, unless it has conditions.
+    fn pick(&self, first: usize, request: &Request, facts: &mut Facts) -> Option<usize> {
+        let has_conditions = |model: usize| self.generation.scenario.models[model].when.is_some();
+        let requests = |model: usize| &self.measures[model].requests;
+        let mut model = first;
+        while has_conditions(model) {
             // What the conditions of the entry that was looked at last were told.
             let told = Cell::new(0);
             let number = |entry: usize| {
-                told.set(self.measures[entry].requests.load(Ordering::Relaxed) + 1);
+                told.set(requests(entry).load(Ordering::Relaxed) + 1);
                 told.get()
             };
-            let model = pick(&self.generation, request, facts, None, number)?;
-            let requests = &self.measures[model].requests;
-            if self.generation.scenario.models[model].when.is_none() {
-                facts.number = requests.fetch_add(1, Ordering::Relaxed) + 1;
-                return Some(model);
-            }
-            facts.number = told.get();
-            // Another request may have taken this number meanwhile, and then the conditions may not hold for the next.
-            if requests.compare_exchange(told.get() - 1, told.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                return Some(model);
+            model = pick(&self.generation, request, facts, None, number)?;
+            if has_conditions(model) {
+                facts.number = told.get();
+                // Another request may have taken this number meanwhile, and then the conditions may not hold for the next.
+                let taken = requests(model).compare_exchange(told.get() - 1, told.get(), Ordering::Relaxed, Ordering::Relaxed);
+                if taken.is_ok() {
+                    return Some(model);
+                }
             }
         }
+        facts.number = requests(model).fetch_add(1, Ordering::Relaxed) + 1;
+        Some(model)
     }
 }
 
