@@ -37,13 +37,13 @@ pub enum Move<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unmoved {
     /// There is no line.
-    #[error("the scenario has no `phases`")]
+    #[error("the scenario has no `phases`; write a line of them, or switch `incidents` by hand")]
     NoPhases,
-    /// There is no such phase.
+    /// There is no such phase; these are there.
     #[error("the scenario has no phase `{0}`; it has: {1}")]
     NoPhase(String, String),
-    /// There is no such incident.
-    #[error("the scenario has no incident `{0}`; it has: {1}")]
+    /// There is no such incident; these are there.
+    #[error("the scenario has no incident `{0}`; it has: {known}", known = if .1.is_empty() { "none" } else { .1 })]
     NoIncident(String, String),
 }
 
