@@ -3,9 +3,8 @@
 //! Reading order, from the floor up. [`types`], [`clock`], [`random`], [`stats`] and [`worker`] are the words. [`behavior`] holds the
 //! contracts that native behaviours ([`builtin`]) and plugins ([`wasm`]) fulfil; [`scenario`] is what a person writes; [`telemetry`]
 //! is what the program says about itself. [`dialect`] knows vendors' JSON, [`station`]s are what requests pass through, and [`report`]
-//! judges a run. [`plan`] turns a request into a plan, once, and [`engine`]
-//! plays plans in real time. [`http`] and [`admin`] are the doors, both made of [`connection`]s. [`app`] knows every part, and
-//! [`cli`] is the command line.
+//! judges a run. [`plan`] turns a request into a plan, once, and [`engine`] plays plans in real time. [`http`] and [`admin`] are the
+//! doors, both made of [`connection`]s. [`app`] knows every part, and [`cli`] is the command line.
 
 pub mod admin;
 pub mod app;

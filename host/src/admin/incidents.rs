@@ -33,12 +33,13 @@ fn strength_of(body: &[u8]) -> Result<f64, String> {
     if body.is_empty() {
         return Ok(1.0);
     }
-    let value: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let not_json = |error| format!("the body is not JSON: {error}; send for example `{{\"strength\": \"50%\"}}`, or nothing");
+    let value: Value = serde_json::from_slice(body).map_err(not_json)?;
     let mut fields = Fields::of(&value, "");
     let strength = fields.share("strength");
-    match fields.finish().first() {
-        None => Ok(strength.unwrap_or(1.0)),
-        Some(problem) => Err(problem.to_string()),
+    match fields.finish() {
+        none if none.is_empty() => Ok(strength.unwrap_or(1.0)),
+        problems => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -12,22 +13,24 @@ use crate::app::{StartError, read};
 use crate::clock::real::RealClock;
 use crate::dialect::Dialect;
 use crate::dialect::openai::OpenAi;
-use crate::engine::token_counts::input_tokens;
+use crate::engine::situation::{Move, Situation, Unmoved};
+use crate::engine::{Origin, facts_of};
+use crate::http::handler::origin_of;
 use crate::plan::generation::Generation;
-use crate::plan::identity::{Identity, content_of};
+use crate::plan::identity::content_of;
 use crate::plan::planner::{Facts, pick, plan_noting};
 use crate::plan::reply::ReplyCursor;
-use crate::plan::timeline::{Timeline, applying};
 use crate::plan::timing::{Due, TimingCursor};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::{Phase, Plan};
 use crate::random::{Draw, Drawn, Draws};
 use crate::types::api_error::ApiError;
+use crate::types::quantity::show_duration_us;
 use crate::types::reply::StreamEvent;
 use crate::types::request::Request;
 
-/// One request to explain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One request to explain, and when it comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExplainOptions {
     /// The scenario's file; without one the built-in scenario.
     pub scenario: Option<PathBuf>,
@@ -35,10 +38,20 @@ pub struct ExplainOptions {
     pub request: Vec<u8>,
     /// The run's seed; goes before the scenario's.
     pub seed: Option<u64>,
-    /// 0 for the first attempt, 1 for the first retry.
-    pub attempt: u32,
+    /// The request's headers; conditions look at them, and they may name identity and attempt.
+    pub headers: HeaderMap,
+    /// The attempt that the client announces, 0 for the first; goes before its headers.
+    pub attempt: Option<u32>,
     /// How often this attempt has been seen before.
     pub occurrence: u32,
+    /// Which of its entry's requests it is, from 1; the first if not given.
+    pub number: Option<u64>,
+    /// When it comes, after the run began.
+    pub at: Duration,
+    /// The phase that begins as it comes; if not given, the one that the time line is in by then.
+    pub phase: Option<String>,
+    /// Incidents that are switched on.
+    pub incidents: Vec<String>,
 }
 
 /// Why a request cannot be explained.
@@ -47,6 +60,9 @@ pub enum ExplainError {
     /// The scenario cannot be used.
     #[error("{0}")]
     Start(#[from] StartError),
+    /// The scenario has no such phase or incident.
+    #[error("{0}")]
+    Unmoved(#[from] Unmoved),
     /// The request would be refused before it is planned.
     #[error("the request would be refused with {}: {}{}", .0.status, .0.message, .0.param.as_ref().map_or(String::new(), |param| format!(" (at `{param}`)")))]
     Refused(ApiError),
@@ -59,6 +75,7 @@ pub struct Explanation {
     streams: bool,
     steps: Vec<Step>,
     draws: Vec<Draw>,
+    facts: Facts,
     content: u64,
 }
 
@@ -76,29 +93,36 @@ enum What {
     Interrupt(&'static str),
 }
 
-/// Plans the request that `options` describe, as a server's first request of this kind would be.
+/// Plans the request that `options` describe, as a server would that has seen nothing else.
 pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let draft = read(options.scenario.as_deref()).map_err(StartError::from)?;
     let workshop = Workshop::open(RealClock::start(), options.seed, 1)?;
     let generation = Arc::new(workshop.build(draft, 1).map_err(StartError::from)?);
     let body = Bytes::copy_from_slice(&options.request);
-    let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(ExplainError::Refused)?;
+    let request = OpenAi.parse_chat(body, options.headers.clone()).map_err(ExplainError::Refused)?;
     let unknown = || ApiError::of_status(404, format!("no entry of the scenario answers for the model `{}`", request.model));
-    let content = content_of(&request);
-    let identity = Identity { content, identity: content, attempt: options.attempt, occurrence: options.occurrence };
-    let input_tokens = input_tokens(&generation, &request);
-    let (scenario, events) = (&generation.scenario, identity.event_key(generation.seed));
-    let phase = scenario.phases.as_ref().and_then(|phases| Timeline::new(0).enter(phases, 0));
-    let facts = Facts {
-        // As of a client that announces its attempts, or of one that asks the same again.
-        attempt: options.attempt.max(options.occurrence).saturating_add(1),
-        phase: phase.map(|now| now.phase),
-        incidents: applying(scenario, phase, |_| None, events, None),
-        input_tokens,
-        ..Facts::first(identity)
-    };
-    let model = pick(&generation, &request, &facts, None, |_| 1).ok_or_else(unknown).map_err(ExplainError::Refused)?;
-    Ok(Explanation::of(&generation, model, &Arc::new(request), &facts))
+    let draws = Draws::default();
+    let facts = facts(options, &generation, &request, &draws)?;
+    draws.enter("entry");
+    let number = |_| facts.number;
+    let model = pick(&generation, &request, &facts, Some(&draws), number).ok_or_else(unknown).map_err(ExplainError::Refused)?;
+    Ok(Explanation::of(&generation, model, &Arc::new(request), &facts, &draws))
+}
+
+/// What a server would know of the request.
+fn facts(options: &ExplainOptions, generation: &Generation, request: &Request, draws: &Draws) -> Result<Facts, Unmoved> {
+    let (scenario, now) = (&generation.scenario, u64::try_from(options.at.as_nanos()).unwrap_or(u64::MAX));
+    let situation = Situation::new(scenario, 0);
+    for incident in &options.incidents {
+        situation.switch(scenario, incident, Some(1.0))?;
+    }
+    if let Some(phase) = &options.phase {
+        situation.move_on(scenario, Move::To(phase), now)?;
+    }
+    let told = origin_of(&options.headers, now);
+    let origin = Origin { attempt: options.attempt.or(told.attempt), ..told };
+    let facts = facts_of(generation, &situation, request, origin, Some(draws), |_, _| options.occurrence);
+    Ok(Facts { number: options.number.unwrap_or(1), ..facts })
 }
 
 /// When each token would leave if nothing went wrong.
@@ -122,15 +146,22 @@ fn tokens(plan: &Plan) -> Vec<Step> {
     steps
 }
 
-/// `tokens` as `interrupt` leaves them: what is lost is gone, and what a stall holds up comes later.
+/// `tokens` as `interrupt` leaves them: what is lost is gone, and what a stall holds up comes later. A reply that is complete before
+/// it is left as it is.
 fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
+    let is_finish = matches!(interrupt.action, Action::Finish(_));
     let index = match interrupt.place {
         Place::BeforeHead => 0,
         Place::AfterStep(step) => (step as usize).min(tokens.len()),
-        Place::AfterTime(after) => tokens.partition_point(|step| u128::from(step.at) <= after.as_nanos()),
+        // The token that is due in the same moment belongs to a reply that ends in order; whatever else happens is before it.
+        Place::AfterTime(after) if is_finish => tokens.partition_point(|step| u128::from(step.at) <= after.as_nanos()),
+        Place::AfterTime(after) => match tokens.partition_point(|step| u128::from(step.at) < after.as_nanos()) {
+            complete if complete == tokens.len() => return tokens,
+            index => index,
+        },
     };
     let at = match interrupt.place {
-        Place::AfterTime(after) => after.as_nanos() as u64,
+        Place::AfterTime(after) if index < tokens.len() => after.as_nanos() as u64,
         _ => index.checked_sub(1).map_or(0, |before| tokens[before].at),
     };
     let mut after = tokens.split_off(index);
@@ -145,10 +176,9 @@ fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
 }
 
 impl Explanation {
-    /// The plan of `request`, which the model entry `model` answers.
-    pub(super) fn of(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts) -> Self {
-        let draws = Draws::default();
-        let plan = plan_noting(generation, model, request, facts, Some(&draws));
+    /// The plan of `request`, which the model entry `model` answers; `draws` has those that were made before it was planned.
+    pub(super) fn of(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts, draws: &Draws) -> Self {
+        let plan = plan_noting(generation, model, request, facts, Some(draws));
         let steps = match &plan.outcome {
             Outcome::Refuse(_) => Vec::new(),
             Outcome::Answer => tokens(&plan),
@@ -160,6 +190,7 @@ impl Explanation {
             streams: request.stream.is_some(),
             steps,
             draws: draws.take(),
+            facts: *facts,
             content: content_of(request),
         }
     }
@@ -196,11 +227,13 @@ impl Explanation {
             "identity": format!("{:016x}", identity.identity),
             "attempt": identity.attempt,
             "occurrence": identity.occurrence,
+            "facts": {"attempt": self.facts.attempt, "number": self.facts.number, "at_ms": ms(self.facts.now)},
             "phase": plan.phase_name(),
             "incidents": plan.incident_names().collect::<Vec<_>>(),
             "behaviours": {
                 "faults": plan.faults().map(|slot| &slot.name).collect::<Vec<_>>(),
                 "struck": plan.struck,
+                "in_vain": self.in_vain(),
                 "reply": plan.responder(),
                 "latency": plan.latency(),
             },
@@ -230,6 +263,7 @@ impl Explanation {
             format!("identity   {:016x}, attempt {attempt}, occurrence {occurrence}", identity.identity),
             format!("entry      {}", entry.name),
         ];
+        lines.extend(self.about_facts());
         let incidents: Vec<&str> = plan.incident_names().collect();
         lines.extend(plan.phase_name().map(|phase| format!("phase      {phase}")));
         if !incidents.is_empty() {
@@ -246,6 +280,9 @@ impl Explanation {
             Outcome::Answer if self.streams => "outcome    answered".to_owned(),
             Outcome::Answer => "outcome    answered, all of it when the last token is due".to_owned(),
             Outcome::Refuse(error) => format!("outcome    refused with {}: {}", error.status, error.message),
+            Outcome::Interrupt(interrupt) if self.in_vain().is_some() => {
+                format!("outcome    answered before {} {}", interrupt.action.kind(), place(interrupt))
+            }
             Outcome::Interrupt(interrupt) => format!("outcome    {} {}", interrupt.action.kind(), place(interrupt)),
         });
         if let Outcome::Refuse(ApiError { retry_after_ms: Some(wait), .. }) = &plan.outcome {
@@ -266,13 +303,33 @@ impl Explanation {
         self.plan.last_asked >= Some(phase)
     }
 
+    /// What conditions saw that is not in the request, unless it is as of the first request of a run.
+    fn about_facts(&self) -> Option<String> {
+        let Facts { attempt, number, now, .. } = self.facts;
+        let since = show_duration_us(now / 1_000);
+        let line = format!("seen as    attempt {attempt}, request {number} of its entry, {since} after the run began");
+        ((attempt, number, now) != (1, 1, 0)).then_some(line)
+    }
+
+    /// Why the fault that struck changes nothing.
+    fn in_vain(&self) -> Option<&'static str> {
+        match self.plan.outcome {
+            Outcome::Answer if self.plan.struck.is_some() => Some("found nothing to spoil"),
+            Outcome::Interrupt(_) if !self.steps.iter().any(|step| matches!(step.what, What::Interrupt(_))) => {
+                Some("came too late")
+            }
+            _ => None,
+        }
+    }
+
     /// Who passed and who struck, in the order in which they were asked.
     fn about_faults(&self) -> String {
         let faults: Vec<&str> = self.plan.faults().map(|slot| slot.name.as_str()).collect();
+        let effect = self.in_vain().map_or(String::new(), |why| format!(" but {why}"));
         match self.plan.struck {
             _ if faults.is_empty() => "none".to_owned(),
-            Some(0) => format!("{} struck", faults[0]),
-            Some(struck) => format!("{} passed, {} struck", faults[..struck].join(", "), faults[struck]),
+            Some(0) => format!("{} struck{effect}", faults[0]),
+            Some(struck) => format!("{} passed, {} struck{effect}", faults[..struck].join(", "), faults[struck]),
             None if self.asked(Phase::Reply) => format!("{} passed", faults.join(", ")),
             None if self.plan.last_asked.is_none() => "not asked".to_owned(),
             // One of them failed, as the outcome says.

@@ -25,6 +25,7 @@ use crate::plan::decision::{decision_of, is_failure};
 use crate::plan::generation::Generation;
 use crate::plan::identity::Identity;
 use crate::plan::planner::{Facts, pick};
+use crate::random::Draws;
 use crate::scenario::{IncidentSet, Scenario};
 use crate::types::request::Request;
 
@@ -275,7 +276,7 @@ impl Stage<'_> {
                 format!("no entry answers for `{}`", request.model),
             ));
         };
-        let explanation = Explanation::of(&generation, model, &Arc::new(request), &facts);
+        let explanation = Explanation::of(&generation, model, &Arc::new(request), &facts, &Draws::default());
         let content = |content: u64| Value::from(format!("{content:016x}"));
         let mut differences = Vec::new();
         let asked = explanation.content();

@@ -125,7 +125,8 @@ mod tests {
             let checked = check(Some(&written.scenario)).unwrap_or_else(|error| panic!("{}: {error}", starter.name));
             assert!(checked.models.len() >= 2, "{}", starter.name);
             let request = std::fs::read(&written.request).expect("a request");
-            let options = ExplainOptions { scenario: Some(written.scenario), request, seed: Some(1), attempt: 0, occurrence: 0 };
+            let options =
+                ExplainOptions { scenario: Some(written.scenario), request, seed: Some(1), ..ExplainOptions::default() };
             assert!(explain(&options).is_ok(), "{}", starter.name);
         }
     }

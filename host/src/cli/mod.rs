@@ -5,10 +5,12 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::cli::error::Failure;
+use crate::types::quantity::parse_duration_us;
 
 mod check;
 mod compile_plugin;
@@ -117,6 +119,11 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Failure> 
         let _ = error.print();
         Failure::nothing()
     })
+}
+
+/// An argument such as `30s` or `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration_us(text).map(Duration::from_micros)
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use std::time::Duration;
 use crate::app::signals::Signals;
 use crate::app::{App, ServeOptions};
 use crate::cli::error::{Failure, Kind};
-use crate::cli::output;
+use crate::cli::{duration, output};
 use crate::report::Verdict;
 use crate::telemetry::logs;
 use crate::types::limits::DRAIN_S;
-use crate::types::quantity::parse_duration_us;
 use crate::wasm::Compiler;
 
 /// Arguments of `serve`.
@@ -70,10 +69,6 @@ fn log_file(text: &str) -> Result<PathBuf, String> {
         "-" => Err("standard output is kept for the ready line; name a file".to_owned()),
         file => Ok(file.into()),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration_us(text).map(Duration::from_micros)
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {

@@ -252,13 +252,10 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::behavior::catalog::Catalog;
-    use crate::builtin;
     use crate::builtin::testing;
-    use crate::plan::build::{Ingredients, build};
+    use crate::plan::build::testing::generation;
     use crate::plan::identity::Identity;
     use crate::plan::planner::plan;
-    use crate::scenario::read;
 
     /// Passes on what is written; from the second line on, each write waits for leave.
     struct Gate {
@@ -284,21 +281,7 @@ mod tests {
         }
     }
 
-    fn generation() -> Arc<Generation> {
-        let mut catalog = Catalog::default();
-        builtin::register(&mut catalog);
-        let draft = read::parse("test.yaml", "simwright: 1\nmodels: [{ match: test, reply: echo }]\n", Path::new(""));
-        let with = Ingredients {
-            catalog: &catalog,
-            loadable: Vec::new(),
-            unloaded: Vec::new(),
-            number: 1,
-            seed: 7,
-            epoch_unix_s: 0,
-            alive: ::metrics::Gauge::noop(),
-        };
-        Arc::new(build(draft.expect("readable"), &with).unwrap_or_else(|problems| panic!("{problems:?}")))
-    }
+    const SCENARIO: &str = "simwright: 1\nmodels: [{ match: test, reply: echo }]\n";
 
     fn decided(generation: &Arc<Generation>, body: Vec<u8>) -> Decided {
         let mut request = testing::request("hi");
@@ -325,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_slow_disk_holds_up_no_worker_and_what_is_lost_is_counted() {
-        let generation = generation();
+        let generation = generation(SCENARIO, |_| {});
         let (decisions, let_go, read) = gated(&generation);
         let handed_over = 2 * DECISIONS_WAITING_MAX as u64;
         // With the gate shut these would never return if they waited.
@@ -344,7 +327,7 @@ mod tests {
 
     #[test]
     fn large_bodies_that_wait_are_bounded_and_a_body_over_the_limit_leaves_its_digest() {
-        let generation = generation();
+        let generation = generation(SCENARIO, |_| {});
         let (decisions, let_go, read) = gated(&generation);
         let half = DECISIONS_WAITING_BYTES_MAX / 2;
         (0..6).for_each(|_| decisions.note(decided(&generation, vec![b' '; half])));
@@ -361,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_text_is_kept_as_base64() {
-        let generation = generation();
+        let generation = generation(SCENARIO, |_| {});
         let (decisions, let_go, read) = gated(&generation);
         decisions.note(decided(&generation, vec![0xff, 0xfe]));
         drop(let_go);
@@ -372,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_log_stops_growing_at_its_limit_and_says_what_it_lacks() {
-        let generation = generation();
+        let generation = generation(SCENARIO, |_| {});
         let ((let_go, leave), (lines, read)) = (mpsc::channel(), mpsc::channel());
         drop(let_go);
         let gate = Gate { leave, open: false, lines, written: 0 };
@@ -401,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_decisions_and_nothing_else() {
-        let generation = generation();
+        let generation = generation(SCENARIO, |_| {});
         let decisions = Decisions::write_to(Full(0), &generation, 1_000, u64::MAX).expect("a log");
         (0..5).for_each(|_| decisions.note(decided(&generation, b"{}".to_vec())));
         decisions.close();

@@ -27,6 +27,7 @@ use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
+use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -152,9 +153,10 @@ impl Engine {
         let generation = &running.generation;
         let unknown = || unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
-        generation.scenario.find(&request.model).ok_or_else(unknown)?;
-        let mut facts = self.facts(&running, &request, origin);
-        let model = running.pick(&request, &mut facts).ok_or_else(unknown)?;
+        let first = generation.scenario.find(&request.model).ok_or_else(unknown)?;
+        let seen = |identity, attempt| self.occurrences.next(identity, attempt);
+        let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
+        let model = running.pick(first, &request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
         facts.running = measure.running.load(Ordering::Relaxed);
         let Identity { identity, attempt, .. } = facts.identity;
@@ -180,26 +182,6 @@ impl Engine {
         Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
     }
 
-    /// What there is to know of `request` before its entry is found. Counts its occurrence, and the request itself on the time line.
-    fn facts(&self, running: &Running, request: &Request, origin: Origin) -> Facts {
-        let generation = &running.generation;
-        let content = content_of(request);
-        let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
-        let occurrence = self.occurrences.next(identity, attempt);
-        let identity = Identity { content, identity, attempt, occurrence };
-        let phase = running.situation.enter(&generation.scenario, origin.arrival);
-        let events = identity.event_key(generation.seed);
-        Facts {
-            // A client that announces no attempts makes one whenever it asks the same again.
-            attempt: origin.attempt.unwrap_or(occurrence).saturating_add(1),
-            now: origin.arrival,
-            phase: phase.map(|now| now.phase),
-            incidents: running.situation.applying(&generation.scenario, phase, events),
-            input_tokens: input_tokens(generation, request),
-            ..Facts::first(identity)
-        }
-    }
-
     /// Counts a request that was refused at `now` before a model was found for it.
     pub fn unplanned(&self, status: u16, now: Nanos) {
         self.measures.unplanned(status, now);
@@ -223,27 +205,57 @@ impl Running {
         Self { generation: Arc::new(generation), situation, measures }
     }
 
-    /// The entry that answers `request`, which counts as one of its requests from now on.
-    fn pick(&self, request: &Request, facts: &mut Facts) -> Option<usize> {
-        loop {
+    /// The entry that answers `request`, which counts as one of its requests from now on. `first` is the first that matches its name:
+    /// the one that answers, unless it has conditions.
+    fn pick(&self, first: usize, request: &Request, facts: &mut Facts) -> Option<usize> {
+        let has_conditions = |model: usize| self.generation.scenario.models[model].when.is_some();
+        let requests = |model: usize| &self.measures[model].requests;
+        let mut model = first;
+        while has_conditions(model) {
             // What the conditions of the entry that was looked at last were told.
             let told = Cell::new(0);
             let number = |entry: usize| {
-                told.set(self.measures[entry].requests.load(Ordering::Relaxed) + 1);
+                told.set(requests(entry).load(Ordering::Relaxed) + 1);
                 told.get()
             };
-            let model = pick(&self.generation, request, facts, None, number)?;
-            let requests = &self.measures[model].requests;
-            if self.generation.scenario.models[model].when.is_none() {
-                facts.number = requests.fetch_add(1, Ordering::Relaxed) + 1;
-                return Some(model);
-            }
-            facts.number = told.get();
-            // Another request may have taken this number meanwhile, and then the conditions may not hold for the next.
-            if requests.compare_exchange(told.get() - 1, told.get(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                return Some(model);
+            model = pick(&self.generation, request, facts, None, number)?;
+            if has_conditions(model) {
+                facts.number = told.get();
+                // Another request may have taken this number meanwhile, and then the conditions may not hold for the next.
+                let taken = requests(model).compare_exchange(told.get() - 1, told.get(), Ordering::Relaxed, Ordering::Relaxed);
+                if taken.is_ok() {
+                    return Some(model);
+                }
             }
         }
+        facts.number = requests(model).fetch_add(1, Ordering::Relaxed) + 1;
+        Some(model)
+    }
+}
+
+/// What there is to know of `request` before its entry is found. Counts it on the time line; `seen` counts it by identity and attempt,
+/// and says how often these came before. `draws` notes how incidents were drawn.
+pub fn facts_of(
+    generation: &Generation,
+    situation: &Situation,
+    request: &Request,
+    origin: Origin,
+    draws: Option<&Draws>,
+    seen: impl FnOnce(u64, u32) -> u32,
+) -> Facts {
+    let content = content_of(request);
+    let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
+    let identity = Identity { content, identity, attempt, occurrence: seen(identity, attempt) };
+    let phase = situation.enter(&generation.scenario, origin.arrival);
+    let events = identity.event_key(generation.seed);
+    Facts {
+        // A client that announces no attempts makes one whenever it asks the same again.
+        attempt: origin.attempt.unwrap_or(identity.occurrence).saturating_add(1),
+        now: origin.arrival,
+        phase: phase.map(|now| now.phase),
+        incidents: situation.applying(&generation.scenario, phase, events, draws),
+        input_tokens: input_tokens(generation, request),
+        ..Facts::first(identity)
     }
 }
 

@@ -66,8 +66,7 @@ pub struct Playback {
 impl Playback {
     /// `plan` for a request that arrived at `arrival`.
     pub fn of(plan: Plan, arrival: Nanos, active: Active) -> Self {
-        // A refusal that no fault asked for (a prompt too long, a failed plugin) is no fault that was played.
-        if let Some(kind) = plan.outcome.fault_kind().filter(|_| plan.struck.is_some()) {
+        if let Some(kind) = plan.fault_kind() {
             active.fault(kind);
         }
         plan.fallbacks.iter().for_each(|behaviour| active.fallback(behaviour));

@@ -1,23 +1,18 @@
 //! Playback on a clock that is only a number: no sockets, no waiting. The scenario gives ten tokens, the first after 10 ms, the
 //! others 10 ms apart; what is due when can be counted on the fingers.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use metrics::Gauge;
 use proptest::prelude::*;
 
 use super::*;
-use crate::behavior::catalog::Catalog;
 use crate::behavior::fault::{Damage, Position, Verdict};
-use crate::builtin;
 use crate::builtin::testing;
 use crate::engine::measure::Measures;
-use crate::plan::build::{Ingredients, build};
+use crate::plan::build::testing::generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
 use crate::plan::verdict::resolve;
-use crate::scenario::read;
 
 const MS: Nanos = 1_000_000;
 const ARRIVAL: Nanos = 5 * MS;
@@ -33,19 +28,7 @@ models:
 
 /// A playback of the ten tokens under `verdict`.
 fn playback(verdict: Verdict) -> Playback {
-    let mut catalog = Catalog::default();
-    builtin::register(&mut catalog);
-    let scenario = read::parse("test.yaml", SCENARIO, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
-    let with = Ingredients {
-        catalog: &catalog,
-        loadable: Vec::new(),
-        unloaded: Vec::new(),
-        number: 1,
-        seed: 7,
-        epoch_unix_s: 0,
-        alive: Gauge::noop(),
-    };
-    let generation = Arc::new(build(scenario, &with).unwrap_or_else(|problems| panic!("{problems:?}")));
+    let generation = generation(SCENARIO, |_| {});
     let request = Arc::new(testing::request("hi"));
     let content = content_of(&request);
     let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };

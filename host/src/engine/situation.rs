@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Nanos;
 use crate::plan::timeline::{PhaseNow, Progress, Timeline, applying};
-use crate::random::Key;
+use crate::random::{Draws, Key};
 use crate::scenario::phases::Phases;
 use crate::scenario::{IncidentSet, Scenario};
 
@@ -37,13 +37,13 @@ pub enum Move<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unmoved {
     /// There is no line.
-    #[error("the scenario has no `phases`")]
+    #[error("the scenario has no `phases`; write a line of them, or switch `incidents` by hand")]
     NoPhases,
-    /// There is no such phase.
+    /// There is no such phase; these are there.
     #[error("the scenario has no phase `{0}`; it has: {1}")]
     NoPhase(String, String),
-    /// There is no such incident.
-    #[error("the scenario has no incident `{0}`; it has: {1}")]
+    /// There is no such incident; these are there.
+    #[error("the scenario has no incident `{0}`; it has: {known}", known = if .1.is_empty() { "none" } else { .1 })]
     NoIncident(String, String),
 }
 
@@ -92,9 +92,9 @@ impl Situation {
         }
     }
 
-    /// The incidents that a request meets in `phase`; draws below `events`.
-    pub fn applying(&self, scenario: &Scenario, phase: Option<PhaseNow>, events: Key) -> IncidentSet {
-        applying(scenario, phase, |incident| self.by_hand(incident), events, None)
+    /// The incidents that a request meets in `phase`; draws below `events`, and `draws` notes what.
+    pub fn applying(&self, scenario: &Scenario, phase: Option<PhaseNow>, events: Key, draws: Option<&Draws>) -> IncidentSet {
+        applying(scenario, phase, |incident| self.by_hand(incident), events, draws)
     }
 
     /// The strength of the incident `incident` that an operator set.

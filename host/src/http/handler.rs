@@ -387,7 +387,8 @@ impl Stage for Gathered {
     }
 }
 
-fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
+/// What the headers of a request that arrived at `arrival` say of it.
+pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
     let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, dialect: None }
 }

@@ -169,3 +169,32 @@ impl Builder<'_> {
         behaviour
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Generations for tests.
+
+    use std::path::Path;
+
+    use super::*;
+    use crate::builtin;
+    use crate::scenario::read;
+
+    /// The first generation of a scenario that is right; seed 7, native behaviours and what `add` puts beside them.
+    pub(crate) fn generation(scenario: &str, add: impl FnOnce(&mut Catalog)) -> Arc<Generation> {
+        let mut catalog = Catalog::default();
+        builtin::register(&mut catalog);
+        add(&mut catalog);
+        let draft = read::parse("test.yaml", scenario, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let with = Ingredients {
+            catalog: &catalog,
+            loadable: Vec::new(),
+            unloaded: Vec::new(),
+            number: 1,
+            seed: 7,
+            epoch_unix_s: 0,
+            alive: Gauge::noop(),
+        };
+        Arc::new(build(draft, &with).unwrap_or_else(|problems| panic!("{problems:?}")))
+    }
+}

@@ -58,6 +58,7 @@ pub struct Plan {
     /// Index in [`Plan::faults`] of the fault that did not pass.
     pub struck: Option<usize>,
     /// Faults that were not asked because their conditions did not hold: bit i for the i-th of those that the request might have met.
+    /// What comes after the 64th counts as asked.
     pub passed_over: u64,
     /// The responder that was asked, and the latency model.
     pub asked: (Option<SlotAt>, Option<SlotAt>),
@@ -81,6 +82,14 @@ impl Plan {
     pub fn faults(&self) -> impl Iterator<Item = &Slot<dyn Fault>> {
         let met = self.generation.faults(self.model, self.incidents).enumerate();
         met.filter(|&(index, _)| index >= 64 || self.passed_over >> index & 1 == 0).map(|(_, (_, slot))| slot)
+    }
+
+    /// The word for the fault that is played; `None` if there is none. A refusal that no fault asked for (a prompt too long, a failed
+    /// plugin) is none, even where a fault had struck before it.
+    pub fn fault_kind(&self) -> Option<&'static str> {
+        // A fault that refuses leaves nothing else to ask.
+        let is_own = !matches!(self.outcome, Outcome::Refuse(_)) || self.last_asked == Some(Phase::Fault);
+        self.outcome.fault_kind().filter(|_| self.struck.is_some() && is_own)
     }
 
     /// The name of the responder that was asked.

@@ -123,15 +123,20 @@ pub fn plan_noting(
         told: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
-    if let Err(refusal) = decide(&mut plan, request, facts, draws) {
+    if let Err(refusal) = decide(&mut plan, generation, request, facts, draws) {
         plan.outcome = Outcome::Refuse(refusal);
         plan.reply = Reply::default();
     }
     plan
 }
 
-fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<&Draws>) -> Result<(), ApiError> {
-    let generation = Arc::clone(&plan.generation);
+fn decide(
+    plan: &mut Plan,
+    generation: &Generation,
+    request: &Arc<Request>,
+    facts: &Facts,
+    draws: Option<&Draws>,
+) -> Result<(), ApiError> {
     let entry = &generation.scenario.models[plan.model];
     let limit = output_limit(request, entry.context_window, entry.max_output_tokens, facts.input_tokens)?;
     let mut call = Call {
@@ -156,7 +161,7 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
     let seen = facts.seen(&generation.scenario, generation.seed, request, call.draws);
 
     plan.last_asked = Some(Phase::Fault);
-    let (verdict, by) = judge(plan, &generation, &mut call, &seen, events)?;
+    let (verdict, by) = judge(plan, generation, &mut call, &seen, events)?;
     let struck_seed = call.seed;
     let unplayable = |error: Unplayable| failed("fault", by.unwrap_or(""), &error.to_string());
     if leaves_nothing(&verdict) {
@@ -164,8 +169,8 @@ fn decide(plan: &mut Plan, request: &Arc<Request>, facts: &Facts, draws: Option<
         return Ok(());
     }
 
-    answer(plan, &generation, &mut call, &seen, content)?;
-    pace(plan, &generation, &mut call, &seen, events.named("latency"))?;
+    answer(plan, generation, &mut call, &seen, content)?;
+    pace(plan, generation, &mut call, &seen, events.named("latency"))?;
     plan.outcome = resolve(verdict, plan.reply.steps()).map_err(unplayable)?;
     call.seed = struck_seed;
     enter(draws, || format!("fault {}", by.unwrap_or("")));
@@ -179,7 +184,8 @@ fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &
     plan.last_asked = Some(Phase::Reply);
     call.seed = content.named("responder").bits();
     enter(call.draws, || "reply".to_owned());
-    let (at, slot) = first_that_holds(generation.replies(plan.model, plan.incidents), seen, seen.key.named("responder"))?;
+    let replies = generation.replies(plan.model, plan.incidents);
+    let (at, slot) = first_that_holds(generation, replies, seen, seen.key.named("responder"))?;
     plan.asked.0 = Some(at);
     enter(call.draws, || format!("reply {}", slot.name));
     let answers = ask(slot, "responder", &mut plan.fallbacks, |reply| reply.respond(call, request.choices))?;
@@ -203,7 +209,7 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
     plan.last_asked = Some(Phase::Latency);
     call.seed = key.bits();
     enter(call.draws, || "latency".to_owned());
-    let (at, slot) = first_that_holds(generation.latencies(plan.model, plan.incidents), seen, key)?;
+    let (at, slot) = first_that_holds(generation, generation.latencies(plan.model, plan.incidents), seen, key)?;
     plan.asked.1 = Some(at);
     enter(call.draws, || format!("latency {}", slot.name));
     let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, steps))?;
@@ -280,7 +286,7 @@ fn judge<'a>(
     Ok((Verdict::Pass, None))
 }
 
-/// The key below which what stands at `at` draws.
+/// The key below `events` below which what stands at `at` draws: its own, whatever else applies.
 fn slot_key(generation: &Generation, events: Key, at: SlotAt) -> Key {
     match at.incident {
         Some(incident) => events.named("incident").with(generation.changes[incident].name_bits),
@@ -292,15 +298,15 @@ fn holds<B: ?Sized>(slot: &Slot<B>, seen: &Seen<'_>, key: Key) -> bool {
     slot.when.as_ref().is_none_or(|when| when.holds(&seen.at(key.named("when"))))
 }
 
-/// The first of `slots` whose conditions hold. A scenario's lists end with one that has none.
+/// The first of `slots` whose conditions hold; they draw below `key`. A scenario's lists end with one that has none.
 fn first_that_holds<'a, B: ?Sized + 'a>(
-    slots: impl Iterator<Item = (SlotAt, &'a Slot<B>)>,
+    generation: &Generation,
+    mut slots: impl Iterator<Item = (SlotAt, &'a Slot<B>)>,
     seen: &Seen<'_>,
     key: Key,
 ) -> Result<(SlotAt, &'a Slot<B>), ApiError> {
-    let mut slots = slots.enumerate();
-    let found = slots.find(|&(position, (_, slot))| holds(slot, seen, key.named("when").with(position as u64)));
-    found.map(|(_, found)| found).ok_or_else(|| failed("scenario", "", "no behaviour of the list counts for this request"))
+    let found = slots.find(|&(at, slot)| holds(slot, seen, slot_key(generation, key, at).named("when").with(at.index as u64)));
+    found.ok_or_else(|| failed("scenario", "", "no behaviour of the list counts for this request"))
 }
 
 /// Asks a behaviour, and its fallback if it fails.

@@ -184,8 +184,8 @@ pub fn strength(scenario: &Scenario, incident: usize, phase: Option<PhaseNow>, b
 }
 
 /// The incidents of `scenario` that a request meets in the phase `phase`. Each applies with the probability of its [`strength`], given
-/// what operators set (`by_hand`). The draw is keyed by the incident's name below
-/// `events`, so that ramps reach plugins and native behaviours alike, and an attempt that met an incident meets it in every run.
+/// what operators set (`by_hand`). The draw is keyed by the incident's name below `events`, so that ramps reach plugins and native
+/// behaviours alike, and an attempt that met an incident meets it in every run. `draws` notes it.
 pub fn applying(
     scenario: &Scenario,
     phase: Option<PhaseNow>,
@@ -202,7 +202,9 @@ pub fn applying(
         let applies = strength >= 1.0 || {
             let drawn = events.named("incident").named(&incident.name).unit();
             if let Some(draws) = draws {
-                draws.note(&format!("incident {}", incident.name), drawn);
+                let meaning = if drawn < strength { "applies" } else { "passes" };
+                draws.enter(format!("incident {}", incident.name));
+                draws.note_meaning(&incident.name, drawn, format!("{meaning} at a strength of {strength}"));
             }
             drawn < strength
         };

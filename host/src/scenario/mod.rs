@@ -3,9 +3,10 @@
 //! A scenario has two shapes. [`source`] is the file as written: a tree with a place for every value. [`Scenario`] is the checked
 //! value that the rest of the program uses, with nothing optional left in it that must be there. [`check`] is the only bridge; what
 //! it makes is a [`Draft`], so that the builder of generations can add its mistakes to those found here and all are told at once.
-//! [`read`] is the way in for files; [`refusal`] is what comes back when something is wrong. [`pattern`] says which entries answer
-//! for a model's name, [`when`] under which conditions something counts, [`phases`] which incidents apply at which time, and
-//! [`watch`] when a file has changed.
+//! [`read`] is the way in for files, with `include` for several and [`environment`] for variables; [`refusal`] is what comes back when
+//! something is wrong. [`pattern`] says which entries answer for a model's name, [`when`] under which conditions something counts,
+//! [`phases`] which incidents apply at which time. [`watch`] says when a file has changed, [`diff`] what, and [`schema`] tells editors
+//! what a file may hold.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ fn with_trace(trace: &str) -> tempfile::TempDir {
 /// When the tokens of a request to `model` would leave, in milliseconds; and the tokens of its prompt.
 fn planned(scenario: &Path, model: &str) -> (Vec<f64>, f64) {
     let request = ask(model, "x").to_string().into_bytes();
-    let options = ExplainOptions { scenario: Some(scenario.to_owned()), request, seed: Some(1), attempt: 0, occurrence: 0 };
+    let options = ExplainOptions { scenario: Some(scenario.to_owned()), request, seed: Some(1), ..ExplainOptions::default() };
     let explained = explain(&options).unwrap_or_else(|error| panic!("{error}")).json();
     let at = |step: &Value| step["at_ms"].as_f64().expect("a time");
     let prompt = explained["usage"]["input"].as_f64().unwrap_or_else(|| panic!("{explained}"));

@@ -64,7 +64,7 @@ fn build_to(folder: &Path, place: &Path) {
 /// When the first token of an otherwise idle model would leave, in milliseconds.
 fn first_token_ms(scenario: &Path, model: &str) -> Value {
     let request = ask(model, "x").to_string().into_bytes();
-    let options = ExplainOptions { scenario: Some(scenario.to_owned()), request, seed: Some(1), attempt: 0, occurrence: 0 };
+    let options = ExplainOptions { scenario: Some(scenario.to_owned()), request, seed: Some(1), ..ExplainOptions::default() };
     let explained = explain(&options).unwrap_or_else(|error| panic!("{error}")).json();
     explained["steps"][0]["at_ms"].clone()
 }
@@ -166,7 +166,7 @@ fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
     let example = workspace().join("examples/quickstart");
     let request = std::fs::read(example.join("request.json")).expect("a request");
     let scenario = Some(example.join("scenario.yaml"));
-    let options = ExplainOptions { scenario, request, seed: None, attempt: 0, occurrence: 0 };
+    let options = ExplainOptions { scenario, request, ..ExplainOptions::default() };
     shows(&readme, &explain(&options).unwrap_or_else(|error| panic!("{error}")).text());
 }
 

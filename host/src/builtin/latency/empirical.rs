@@ -1,16 +1,13 @@
 //! `empirical`: delays as they were measured, from a file, from a list, or from percentiles.
 //!
-//! `file` (CSV, a path from the scenario's folder) has one delay a line in `column` (a name of the header, or a number from 1; the
+//! `file` (CSV, below the scenario's folder) has one delay a line in `column` (a name of the header, or a number from 1; the
 //! first if not given), in `unit` (`us`, `ms` or `s`; `ms` if not given). `values` is a list of durations. Both are drawn as they
 //! are, each as often as it is there. `quantiles` is a map such as `{ p50: 20ms, p90: 45ms, p99: 120ms }`: log-normal from one to the
 //! next. `min` and `max` leave out what lies outside.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use serde_json::Value;
 
+use crate::builtin::file;
 use crate::builtin::latency::law::{Folder, read_fields, within};
 use crate::stats::law::Law;
 use crate::types::fields::{Fields, kind_of};
@@ -150,7 +147,8 @@ fn from_file(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Law> {
         fields.problem("file", "a plugin's law cannot read files; give `values` or `quantiles`");
         return None;
     };
-    match text_of(&folder.join(file)).and_then(|text| delays(file, &text, &column, ns_per_unit)) {
+    let text = file::read(folder, file, DELAY_FILE_BYTES_MAX).map_err(|message| ("file", message));
+    match text.and_then(|text| delays(file, &text, &column, ns_per_unit)) {
         Ok(delays) => Law::of_values(delays),
         Err((name, message)) => {
             fields.problem(name, message);
@@ -161,24 +159,6 @@ fn from_file(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Law> {
 
 /// A mistake, and which field it belongs to.
 type Wrong = (&'static str, String);
-
-fn text_of(path: &Path) -> Result<String, Wrong> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => ("file", format!("there is no file `{shown}`; paths start at the scenario's folder")),
-        std::io::ErrorKind::InvalidData => ("file", format!("`{shown}` is no text in UTF-8")),
-        _ => ("file", format!("cannot read `{shown}`: {error}")),
-    };
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(("file", format!("`{shown}` is no file")));
-    }
-    let mut text = String::new();
-    File::open(path).and_then(|file| file.take(DELAY_FILE_BYTES_MAX + 1).read_to_string(&mut text)).map_err(failed)?;
-    if text.len() as u64 > DELAY_FILE_BYTES_MAX {
-        return Err(("file", format!("`{shown}` has more than {} MiB; a part of it is enough", DELAY_FILE_BYTES_MAX >> 20)));
-    }
-    Ok(text)
-}
 
 /// The delays of one column of `text` in nanoseconds.
 fn delays(file: &str, text: &str, column: &Column<'_>, ns_per_unit: f64) -> Result<Vec<f64>, Wrong> {

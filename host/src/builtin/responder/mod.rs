@@ -2,7 +2,8 @@
 //!
 //! [`text`] generates; [`fixed`] and [`echo`] know their text; [`template`] fills one in; [`fixtures`] look for one that fits the
 //! request; [`tool_calls`] calls tools; [`conversation`] goes through steps, each a responder of its own. [`style`] writes text in
-//! several shapes and languages, [`json_schema`] instances of JSON Schemas. `length` and `calls` are options that several share.
+//! several shapes and languages, [`json_schema`] instances of JSON Schemas. Several share `length` and `calls`, which are options,
+//! and `nested`, which makes the responders inside them.
 
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use crate::random::Key;
 mod calls;
 pub mod conversation;
 pub mod echo;
-mod file;
 pub mod fixed;
 pub mod fixtures;
 pub mod json_schema;

@@ -77,8 +77,15 @@ impl ToolCalls {
     fn answers(&self, call: &Call<'_>, choices: u32) -> Result<Vec<Answer>, BehaviorError> {
         let mut answers = self.answer.respond(call, choices)?;
         if let Some(results) = self.quotes.then(|| call.request.tool_result()).flatten() {
-            for answer in &mut answers {
-                answer.items.insert(0, Item::Text(format!("{results}\n\n")));
+            let is_thinking = |item: &Item| match item {
+                Item::Think(_) | Item::Reasoning(_) => true,
+                Item::Prepared(text) => text.kind() == TextKind::Reasoning,
+                _ => false,
+            };
+            for Answer { items, .. } in &mut answers {
+                // Thinking comes before anything that is said.
+                let first_said = items.iter().take_while(|item| is_thinking(item)).count();
+                items.insert(first_said, Item::Text(format!("{results}\n\n")));
             }
         }
         Ok(answers)
@@ -126,6 +133,16 @@ mod tests {
         let last = Item::Prepared(Arc::new(Prepared::of(TextKind::Content, "It rains.")));
         assert_eq!(answer.items, [Item::Text("14 degrees, rain\n\n".to_owned()), last]);
         assert_eq!(answer.finish, Finish::Stop);
+    }
+
+    #[test]
+    fn thinking_comes_before_results_that_are_quoted() {
+        let options = json!({"answer": {"fixed": {"text": "It rains.", "reasoning": "Hm."}}, "quote": true});
+        let answer = answer(&options, request(true));
+        let prepared = |kind, text| Item::Prepared(Arc::new(Prepared::of(kind, text)));
+        let quoted = Item::Text("14 degrees, rain\n\n".to_owned());
+        let last = prepared(TextKind::Content, "It rains.");
+        assert_eq!(answer.items, [prepared(TextKind::Reasoning, "Hm."), quoted, last]);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
 //! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`; and `behaviors` and `when` for what stands in several of
-//! them. What a scenario leaves
-//! open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain sight. Whether a behaviour's
-//! name exists and its options are right is not known here: the planner's builder asks the catalog.
+//! them. What a scenario leaves open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
+//! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::responder::{Answer, Item, Responder};
-use crate::builtin::responder::file;
+use crate::builtin::file;
 use crate::builtin::responder::template::view::{NAMES, View};
 use crate::types::fields::{Fields, escape};
 use crate::types::limits::{TEMPLATE_BYTES_MAX, TEMPLATE_FUEL, TEMPLATE_OUTPUT_BYTES_MAX};
@@ -78,7 +78,7 @@ fn read_text(fields: &mut Fields<'_>, templates: &mut Templates, setting: &Setti
             false
         }
         (Some(text), None) => templates.add(fields, "/text", "", text.to_owned()),
-        (None, Some(name)) => match file::read(setting, name, TEMPLATE_BYTES_MAX as u64) {
+        (None, Some(name)) => match file::read(&setting.folder, name, TEMPLATE_BYTES_MAX as u64) {
             Ok(text) => templates.add(fields, "/file", name, text),
             Err(message) => {
                 fields.problem("file", message);

@@ -1,18 +1,17 @@
-//! Files beside the scenario that options name: templates and fixtures. Nothing outside the scenario's folder is ever read.
+//! Files beside the scenario that options name: templates, fixtures, measured delays. Nothing outside the scenario's folder is ever
+//! read. Whoever reads one calls the option `file`, and then its changes are followed.
 
 use std::io::Read;
 use std::path::{Component, Path};
 
-use crate::behavior::catalog::Setting;
-
-/// The text of the file `name` below the scenario's folder. The error says what is wrong, with the name in backticks.
-pub(super) fn read(setting: &Setting, name: &str, bytes_max: u64) -> Result<String, String> {
+/// The text of the file `name` below `folder`, the scenario's. The error says what is wrong, with the name in backticks.
+pub(super) fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<String, String> {
     let path = Path::new(name);
     let goes_down = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if name.is_empty() || !goes_down {
         return Err(format!("`{name}` is not below the scenario's folder; put the file there and give its path from it"));
     }
-    let folder = if setting.folder.as_os_str().is_empty() { Path::new(".") } else { &setting.folder };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("there is no file `{name}` in the scenario's folder"),
         _ => format!("`{name}` cannot be read: {error}"),
@@ -22,11 +21,15 @@ pub(super) fn read(setting: &Setting, name: &str, bytes_max: u64) -> Result<Stri
     if !real.starts_with(folder.canonicalize().map_err(failed)?) {
         return Err(format!("`{name}` leads out of the scenario's folder; put a copy of the file there"));
     }
+    // A pipe would be waited for.
+    if !real.is_file() {
+        return Err(format!("`{name}` is no file"));
+    }
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know.
     std::fs::File::open(&real).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(format!("`{name}` has more than {bytes_max} bytes; split it"));
+        return Err(format!("`{name}` has more than {bytes_max} bytes; a part of it must do"));
     }
     String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))
 }
@@ -44,8 +47,7 @@ mod tests {
         std::fs::write(folder.path().join("below/a.txt"), "hello").expect("written");
         std::fs::write(folder.path().join("bad"), b"\xff").expect("written");
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("link")).expect("linked");
-        let setting = Setting { folder: folder.path().to_owned(), ..Setting::default() };
-        assert_eq!(read(&setting, "below/a.txt", 5).as_deref(), Ok("hello"));
+        assert_eq!(read(folder.path(), "below/a.txt", 5).as_deref(), Ok("hello"));
         let absolute = outside.path().join("secret").display().to_string();
         for (name, reason) in [
             ("below/a.txt", "more than 4 bytes"),
@@ -55,9 +57,9 @@ mod tests {
             ("link", "leads out"),
             ("missing", "there is no file `missing`"),
             ("bad", "not UTF-8"),
-            ("below", "cannot be read"),
+            ("below", "`below` is no file"),
         ] {
-            let error = read(&setting, name, 4).unwrap_err();
+            let error = read(folder.path(), name, 4).unwrap_err();
             assert!(error.contains(reason), "{name}: {error}");
         }
     }
