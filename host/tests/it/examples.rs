@@ -37,7 +37,8 @@ fn every_example_checks_and_answers_as_it_explains_itself() {
             for (occurrence, body) in [(0, ask(name, "Hello there")), (1, ask_streamed(name, "Hello there"))] {
                 let request = body.to_string().into_bytes();
                 let options = ExplainOptions { scenario: Some(scenario.clone()), request, seed: None, attempt: 0, occurrence };
-                let explained = explain(&options).unwrap_or_else(|error| panic!("{}, {name}: {error}", scenario.display())).json();
+                let explained =
+                    explain(&options).unwrap_or_else(|error| panic!("{}, {name}: {error}", scenario.display())).json();
                 let expected = explained["outcome"]["status"].as_u64().unwrap_or(200);
                 let reply = String::from_utf8_lossy(&host.chat_to_the_end(&body, &[])).into_owned();
                 let place = format!("{}, {name}, {}: {reply}", scenario.display(), explained["outcome"]);
