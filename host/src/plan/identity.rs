@@ -5,6 +5,8 @@
 //! one, else the content. Latency and faults also depend on attempt and occurrence, so that a load test with a single body still
 //! sees 5 % errors at "5 %".
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::random::Key;
@@ -45,7 +47,8 @@ pub fn of_header(value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, 1)
 }
 
-/// Hash of what `request` asks. How it wants the answer (streamed or whole, with counts or without) is not part of it.
+/// Hash of what `request` asks. How it wants the answer (streamed or whole, with counts or without) is not part of it, nor is how its
+/// schemas are indented: `curl -d @file` takes out line breaks, and SDKs write JSON their own way.
 pub fn content_of(request: &Request) -> u64 {
     let mut hash = Chain(request.operation as u64);
     hash.text(&request.model);
@@ -59,7 +62,7 @@ pub fn content_of(request: &Request) -> u64 {
     }
     for tool in &request.tools {
         hash.text(&tool.name);
-        hash.text(tool.parameters.as_ref().map_or("", |schema| schema.get()));
+        hash.json(tool.parameters.as_ref().map_or("", |schema| schema.get()));
     }
     match &request.tool_choice {
         ToolChoice::Auto => {}
@@ -72,7 +75,7 @@ pub fn content_of(request: &Request) -> u64 {
         Format::JsonObject => hash.number(3),
         Format::JsonSchema { name, schema } => {
             hash.text(name);
-            hash.text(schema.get());
+            hash.json(schema.get());
         }
     }
     hash.number(u64::from(request.choices) << 32 | u64::from(request.max_output_tokens.unwrap_or(0)));
@@ -87,7 +90,64 @@ impl Chain {
         self.0 = xxh3_64_with_seed(text.as_bytes(), self.0);
     }
 
+    /// The same for valid JSON, however it is indented.
+    fn json(&mut self, json: &str) {
+        self.text(&compact(json));
+    }
+
     fn number(&mut self, number: u64) {
         self.0 = Key::of_seed(self.0).with(number).bits();
+    }
+}
+
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Valid JSON without the blanks between its tokens.
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.contains(BLANKS) {
+        return Cow::Borrowed(json);
+    }
+    let (mut in_string, mut is_escaped) = (false, false);
+    let matters = |c: &char| {
+        if !in_string && BLANKS.contains(c) {
+            return false;
+        }
+        in_string ^= *c == '"' && !is_escaped;
+        is_escaped = in_string && *c == '\\' && !is_escaped;
+        true
+    };
+    Cow::Owned(json.chars().filter(matters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::types::request::{Tool, testing};
+
+    #[test]
+    fn json_loses_the_blanks_between_its_tokens_and_none_inside_its_strings() {
+        let spread = "{ \"a b\" : [ 1 ,\n\t2 ],\r\n \"c\\\" d\\\\\" : \" \\\\ \" , \"e\" : \"ü  ö\" }";
+        assert_eq!(compact(spread), "{\"a b\":[1,2],\"c\\\" d\\\\\":\" \\\\ \",\"e\":\"ü  ö\"}");
+        let text = compact(spread);
+        assert_eq!(compact(&text), text);
+        assert!(matches!(compact("{\"a\":1}"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_same_question_with_its_schemas_indented_otherwise_is_the_same_content() {
+        let asking = |schema: &str| {
+            let schema: Arc<RawValue> = RawValue::from_string(schema.to_owned()).expect("it is JSON").into();
+            let mut request = testing::request("Hello");
+            request.tools = vec![Tool { name: "t".into(), parameters: Some(Arc::clone(&schema)) }];
+            request.format = Format::JsonSchema { name: "x".into(), schema };
+            content_of(&request)
+        };
+        let dense = asking(r#"{"type":"object","title":"a b"}"#);
+        assert_eq!(dense, asking("{\n  \"type\": \"object\",\n  \"title\": \"a b\"\n}"));
+        assert_ne!(dense, asking(r#"{"type":"object","title":"ab"}"#));
     }
 }

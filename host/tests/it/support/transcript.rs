@@ -117,7 +117,8 @@ impl Drop for Shell {
     }
 }
 
-fn copy_all(from: &Path, to: &Path) {
+/// Copies all that is in `from` to the folder `to`.
+pub fn copy_all(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let place = to.join(entry.file_name());
         if entry.path().is_dir() {
