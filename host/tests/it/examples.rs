@@ -36,7 +36,8 @@ fn every_example_checks_and_answers_as_it_explains_itself() {
             // The second asks for the same as the first: another way of sending is no other question.
             for (occurrence, body) in [(0, ask(name, "Hello there")), (1, ask_streamed(name, "Hello there"))] {
                 let request = body.to_string().into_bytes();
-                let options = ExplainOptions { scenario: Some(scenario.clone()), request, seed: None, attempt: 0, occurrence };
+                let options =
+                    ExplainOptions { scenario: Some(scenario.clone()), request, occurrence, ..ExplainOptions::default() };
                 let explained =
                     explain(&options).unwrap_or_else(|error| panic!("{}, {name}: {error}", scenario.display())).json();
                 let expected = explained["outcome"]["status"].as_u64().unwrap_or(200);

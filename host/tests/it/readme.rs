@@ -11,7 +11,7 @@ use simwright::scenario::read;
 
 use super::support::guests::{build, cargo, run, target_dir, workspace};
 use super::support::host::{TestHost, ask, eventually};
-use super::support::readme::{all, blocks};
+use super::support::readme::{blocks, documents};
 
 /// The blocks of one chapter of a README.
 struct Chapter {
@@ -132,9 +132,11 @@ fn the_sdks_first_plugin_builds_passes_its_test_and_answers() {
 }
 
 #[test]
-fn every_scenario_in_a_readme_is_valid() {
+fn every_scenario_in_a_readme_or_beside_a_table_of_behaviours_is_valid() {
     let mut checked = 0;
-    for (path, text) in all() {
+    let behaviours = |path: &Path| path == Path::new("docs/behaviours.md");
+    let readme = |path: &Path| path.file_name().is_some_and(|name| name == "README.md");
+    for (path, text) in documents().into_iter().filter(|(path, _)| readme(path) || behaviours(path)) {
         for block in blocks(&text).into_iter().filter(|block| block.language == "yaml") {
             let place = format!("{}:{}", path.display(), block.line);
             assert!(block.text.starts_with("simwright: 1\n"), "{place}: a fragment; write it as a whole scenario");
@@ -171,20 +173,49 @@ fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
 }
 
 #[test]
-fn the_readme_has_a_row_for_every_native_behaviour_with_all_its_options() {
-    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("a README");
+fn the_tables_of_behaviours_have_every_native_one_with_all_its_options() {
+    let tables = std::fs::read_to_string(workspace().join("docs/behaviours.md")).expect("a document");
     let mut catalog = Catalog::default();
     builtin::register(&mut catalog);
-    let latencies = catalog.latency.iter().map(|(name, maker)| (name, "latency", maker.summary()));
-    let faults = catalog.fault.iter().map(|(name, maker)| (name, "faults", maker.summary()));
-    let replies = catalog.responder.iter().map(|(name, maker)| (name, "replies", maker.summary()));
-    for (name, kind, summary) in latencies.chain(faults).chain(replies) {
-        let start = format!("| `{name}` | {kind} |");
-        let row = readme.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row begins with {start}"));
+    let latencies = catalog.latency.iter().map(|(name, maker)| (name, "## Latency", maker.summary(), maker.schema()));
+    let faults = catalog.fault.iter().map(|(name, maker)| (name, "## Faults", maker.summary(), maker.schema()));
+    let replies = catalog.responder.iter().map(|(name, maker)| (name, "## Replies", maker.summary(), maker.schema()));
+    for (name, chapter, summary, schema) in latencies.chain(faults).chain(replies) {
+        let lines = tables.lines().skip_while(|line| !line.starts_with(chapter)).skip(1);
+        let start = format!("| `{name}` |");
+        let row = lines.take_while(|line| !line.starts_with("## ")).find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("no row below `{chapter}` begins with {start}"));
         for option in summary.split('`').skip(1).step_by(2) {
             assert!(row.contains(&format!("`{option}`")), "the row of `{name}` does not tell of `{option}`");
         }
+        // Brackets say what may be left out. Laws stand for `delays`, whose row tells of its other options.
+        let is_law = chapter == "## Latency" && name != "delays" && name != "constant";
+        for option in schema["properties"].as_object().into_iter().flatten().map(|(option, _)| option) {
+            let required = schema["required"].as_array().is_some_and(|required| required.contains(&json!(option)));
+            let told = if required { row.contains(&format!(" `{option}`")) } else { row.contains(&format!("[`{option}`")) };
+            let need = if required { "outside brackets" } else { "in brackets" };
+            assert!(told || (is_law && !required), "the row of `{name}` does not tell of `{option}` {need}");
+        }
     }
+}
+
+#[test]
+fn every_link_in_a_document_leads_to_a_file_and_every_document_is_listed() {
+    let listed = std::fs::read_to_string(workspace().join("docs/README.md")).expect("a document");
+    let mut followed = 0;
+    for (path, text) in documents() {
+        let folder = workspace().join(path.parent().expect("a folder"));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !link.is_empty() && !link.contains("://") {
+                assert!(folder.join(link).exists(), "{}: there is no `{link}`", path.display());
+                followed += 1;
+            }
+        }
+        if let Ok(name) = path.strip_prefix("docs").map(|name| name.display().to_string()) {
+            assert!(name == "README.md" || listed.contains(&format!("]({name})")), "docs/README.md does not list {name}");
+        }
+    }
+    assert!(followed >= 30, "only {followed} links were found");
 }
 
 #[test]
@@ -203,10 +234,19 @@ fn first_block(markdown: &str, language: &str) -> String {
     blocks(markdown).into_iter().find(|block| block.language == language).expect("a block").text
 }
 
-/// `markdown` has every line of `text`, in an indented block.
+/// `markdown` shows `text` in an indented block. A line `…` there stands for lines that are left out.
 fn shows(markdown: &str, text: &str) {
     let indented: Vec<String> = text.lines().map(|line| format!("    {line}").trim_end().to_owned()).collect();
-    assert!(markdown.contains(&indented.join("\n")), "the README does not show this:\n{text}");
+    let (first, last) = (indented.first().expect("a line"), indented.last().expect("a line"));
+    let start = markdown.find(first).unwrap_or_else(|| panic!("the README does not show `{first}`"));
+    let length = markdown[start..].find(last).unwrap_or_else(|| panic!("the README does not show `{last}`")) + last.len();
+    let mut rest = &*indented.join("\n");
+    for (index, part) in markdown[start..start + length].split("\n    …\n").enumerate() {
+        let place = rest.find(part).filter(|place| index > 0 || *place == 0);
+        let place = place.unwrap_or_else(|| panic!("the README shows this:\n{part}\nwhich is not in:\n{rest}"));
+        rest = &rest[place + part.len()..];
+    }
+    assert!(rest.is_empty(), "the README leaves this out:\n{rest}");
 }
 
 /// Puts the components that `scenario` names, which are this repository's, to where it expects them below `folder`.

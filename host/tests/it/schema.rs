@@ -8,7 +8,7 @@ use simwright::scenario::source::Source;
 use simwright::scenario::{Draft, read};
 
 use super::support::guests::workspace;
-use super::support::readme::{all, blocks};
+use super::support::readme::{blocks, documents};
 
 fn validator() -> Validator {
     jsonschema::validator_for(&schema().unwrap_or_else(|error| panic!("{error}"))).expect("a schema")
@@ -33,11 +33,9 @@ fn the_schema_accepts_the_default_scenario_and_every_one_that_is_shown() {
             texts.push((file.display().to_string(), text));
         }
     }
-    let docs = std::fs::read_dir(workspace().join("docs")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let docs = docs.filter_map(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?)));
-    for (readme, text) in all().into_iter().chain(docs) {
+    for (document, text) in documents() {
         let scenarios = blocks(&text).into_iter().filter(|block| block.language == "yaml" && block.text.contains("simwright: 1"));
-        texts.extend(scenarios.map(|block| (readme.display().to_string(), block.text)));
+        texts.extend(scenarios.map(|block| (document.display().to_string(), block.text)));
     }
     assert!(texts.len() > 8, "{}", texts.len());
     for (name, text) in texts {

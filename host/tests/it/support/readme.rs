@@ -1,4 +1,4 @@
-//! READMEs as tests read them: their fenced blocks, with the line that each begins on.
+//! Documents as tests read them: their fenced blocks, with the line that each begins on.
 
 use std::path::{Path, PathBuf};
 
@@ -38,8 +38,8 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// Every README of the repository, with its path below it.
-pub fn all() -> Vec<(PathBuf, String)> {
+/// Every document of the repository, with its path below it.
+pub fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     gather(workspace(), &mut found);
     found.sort();
@@ -52,7 +52,7 @@ fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         if path.is_dir() && !name.starts_with('.') && !matches!(name, "target" | "node_modules") {
             gather(&path, found);
-        } else if name == "README.md" {
+        } else if path.extension().is_some_and(|extension| extension == "md") {
             found.push(path);
         }
     }
