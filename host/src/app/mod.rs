@@ -233,14 +233,22 @@ impl Shared {
         if let Some(watcher) = self.watcher.get() {
             watcher.watch(self.scenario.clone());
         }
-        let draft = match &self.scenario {
-            None => read::built_in()?,
+        let read = match &self.scenario {
+            None => read::built_in(),
             Some(path) => read::read_telling(path, &mut |included| {
                 if let Some(watcher) = self.watcher.get() {
                     watcher.watch_also([included.to_owned()]);
                 }
-            })?,
+            }),
         };
+        if let Some(watcher) = self.watcher.get() {
+            let files = match &read {
+                Ok(draft) => &draft.scenario.source.files,
+                Err(refusal) => &refusal.files,
+            };
+            watcher.were_read(files.iter().map(|file| (PathBuf::from(&file.name), file.text.as_bytes())));
+        }
+        let draft = read?;
         if let Some(watcher) = self.watcher.get() {
             let source = &draft.scenario.source;
             watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));

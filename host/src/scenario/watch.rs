@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::types::limits::WATCH_QUIET_MS;
 
@@ -67,6 +67,13 @@ impl Watcher {
         let _ = self.signals.send(Signal::Watch(with_fingerprints(files)));
     }
 
+    /// Tells with which contents watched files have been read. Between [`Watcher::watch`] and the reading a file may have changed, and
+    /// after it changed back: only who knows what was read sees that the two differ.
+    pub fn were_read<'a>(&self, files: impl IntoIterator<Item = (PathBuf, &'a [u8])>) {
+        let print = |(file, bytes): (PathBuf, &[u8])| (file, Some(xxh3_128(bytes)));
+        let _ = self.signals.send(Signal::WereRead(files.into_iter().map(print).collect()));
+    }
+
     /// Watches `files` too. Those that are under watch already stay as they are.
     pub fn watch_also(&self, files: impl IntoIterator<Item = PathBuf>) {
         let _ = self.signals.send(Signal::WatchAlso(with_fingerprints(files)));
@@ -89,6 +96,7 @@ enum Signal {
     Touched,
     Watch(BTreeMap<PathBuf, Fingerprint>),
     WatchAlso(BTreeMap<PathBuf, Fingerprint>),
+    WereRead(BTreeMap<PathBuf, Fingerprint>),
     Stop,
 }
 
@@ -123,6 +131,12 @@ impl Watching {
             Signal::WatchAlso(files) => {
                 for (file, print) in files {
                     self.files.entry(file).or_insert(print);
+                }
+                true
+            }
+            Signal::WereRead(files) => {
+                for (file, print) in files {
+                    self.files.entry(file).and_modify(|known| *known = print);
                 }
                 true
             }

@@ -83,6 +83,14 @@ fn identical_contents_are_not_reported() {
 }
 
 #[test]
+fn a_file_that_was_read_between_two_saves_of_the_same_contents_is_reported() {
+    let stage = Stage::with(&["a"]);
+    // What the file held while it was read is no more: it is as it was when the watch began.
+    stage.watcher.were_read([(stage.path("a"), &b"passing"[..])]);
+    stage.expect("a");
+}
+
+#[test]
 fn a_deleted_file_is_reported_once_it_is_back_and_different() {
     let stage = Stage::with(&["a", "b"]);
     fs::remove_file(stage.path("a")).expect("removed");
