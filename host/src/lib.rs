@@ -1,8 +1,8 @@
 //! Simwright simulates LLM services: behaviours decide, machines act.
 //!
 //! Reading order, from the floor up. [`types`], [`clock`], [`random`], [`stats`] and [`worker`] are the words. [`behavior`] holds the
-//! contracts that native behaviours ([`builtin`]) and plugins ([`wasm`]) fulfil; [`scenario`] is what a person writes; [`telemetry`]
-//! is what the program says about itself. [`dialect`] knows vendors' JSON, [`station`]s are what requests pass through, and [`report`]
+//! contracts that native behaviours ([`builtin`]) and plugins ([`wasm`]) fulfil; [`scenario`] is what a person writes, [`workload`] who asks
+//! what and when; [`telemetry`] is what the program says about itself. [`dialect`] knows vendors' JSON, [`station`]s are what requests pass through, and [`report`]
 //! judges a run. [`plan`] turns a request into a plan, once, and [`engine`] plays plans in real time. [`http`] and [`admin`] are the
 //! doors, both made of [`connection`]s. [`app`] knows every part, and [`cli`] is the command line.
 
@@ -26,3 +26,4 @@ pub mod telemetry;
 pub mod types;
 pub mod wasm;
 pub mod worker;
+pub mod workload;

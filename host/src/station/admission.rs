@@ -1,0 +1,1 @@
+//! A bounded queue before a limited number of places.

@@ -1,0 +1,1 @@
+//! Gathers visitors until there are enough or the first has waited long enough.

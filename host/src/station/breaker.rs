@@ -1,0 +1,1 @@
+//! A circuit breaker: stops asking what keeps failing.

@@ -1,0 +1,1 @@
+//! Keeps answers for a time, in levels of different size and speed.

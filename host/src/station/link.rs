@@ -1,0 +1,1 @@
+//! A network path: latency, bandwidth, loss.

@@ -1,0 +1,1 @@
+//! A bounded number of connections, with a share for writes.

@@ -1,0 +1,1 @@
+//! A budget for retries, so that they stay a share of what is asked.
