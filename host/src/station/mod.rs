@@ -7,7 +7,8 @@
 //! served, still waited or broke off. Time never goes backwards: a `now` before the newest counts as the newest.
 //!
 //! Decided at once: [`quota`] (requests, tokens, concurrency), [`breaker`], [`retry`] budgets, [`cache`]s, [`balancer`]s. Waited for:
-//! [`admission`] queues, [`pool`]s, [`batcher`]s, [`link`]s and the [`replica`], a model server with continuous batching.
+//! [`admission`] queues, [`pool`]s, [`batcher`]s, [`link`]s and the [`replica`], a model server with continuous batching. A
+//! [`pipeline`] is a way through several of them.
 
 use crate::clock::Nanos;
 
@@ -17,6 +18,7 @@ pub mod batcher;
 pub mod breaker;
 pub mod cache;
 pub mod link;
+pub mod pipeline;
 pub mod pool;
 pub mod quota;
 pub mod replica;

@@ -1,0 +1,255 @@
+//! Pipelines: what the requests of a scenario go through, as one state machine that is told the time.
+//!
+//! A [`Site`] holds a scenario's stations and walks each request ([`Work`]) along the [`route`] of its model: through stages, over
+//! forks and joins, to the next of a fallback chain when something fails. It says what [`Happened`]; whoever drives it, the live
+//! server or the fleet, tells it the time and forgets a visit with [`Site::leave`]. The [`agenda`] is what happens next, [`flow`]
+//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+use crate::clock::Nanos;
+use crate::random::Key;
+use crate::station::pipeline::agenda::{Agenda, Phase};
+use crate::station::pipeline::flow::Flow;
+use crate::station::pipeline::part::Part;
+use crate::station::pipeline::route::{ReplyBy, Route};
+use crate::station::pipeline::visit::{State, Visit};
+use crate::station::{Notice, Refusal, Visitor, replica};
+
+pub mod agenda;
+pub mod flow;
+mod part;
+pub mod route;
+mod visit;
+mod walk;
+
+pub use part::{Replicas, Settings};
+pub use visit::{Mark, Work};
+
+/// The stations of a scenario, and the requests in them.
+pub struct Site {
+    parts: Vec<Part>,
+    routes: Vec<Route>,
+    /// Index of the first flow of each route.
+    flow_of: Vec<usize>,
+    flows: Vec<Flow>,
+    visits: Slab<Visit>,
+    agenda: Agenda<Item>,
+    /// Visits that can go on now.
+    ready: VecDeque<Visitor>,
+    now: Nanos,
+    events: u64,
+    digest: Key,
+    keeps_marks: bool,
+    notices: Vec<Notice>,
+    steps: Vec<replica::Event>,
+}
+
+/// What an entry of the agenda is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// The visit's service ends, unless its stamp has changed.
+    Served(Visitor, u32),
+    /// The visit's stage has taken too long, unless its limit has changed.
+    Limit(Visitor, u32),
+    /// Something is due at a member of a station.
+    Part(u16, u32),
+}
+
+/// What became of a visit, or of the replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Happened {
+    /// When.
+    pub at: Nanos,
+    /// To whom; for [`What::Steps`] nobody in particular.
+    pub visit: Visitor,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen to a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Its reply begins; the plan's offsets count from `at`, which may lie a little ahead.
+    Begun(ReplyBy),
+    /// A replica took it into its batch.
+    Running,
+    /// The replica has made its first token.
+    FirstToken,
+    /// The replica put it back into its queue.
+    Preempted,
+    /// Its reply is written. The rest of the way may follow.
+    Written,
+    /// It has come to the end of its way.
+    Done,
+    /// It was turned away, for good.
+    Refused(Refusal),
+    /// A replica made a run of steps.
+    Steps(replica::Steps),
+}
+
+impl Site {
+    /// A site of `stations`, which the steps of `routes` name by their index. Visits keep their marks only if `keeps_marks`.
+    pub fn new(stations: &[Settings], routes: Vec<Route>, keeps_marks: bool) -> Self {
+        let mut flow_of = Vec::with_capacity(routes.len());
+        let mut flows = 0;
+        for route in &routes {
+            flow_of.push(flows);
+            flows += route.stages.len();
+        }
+        Self {
+            parts: stations.iter().map(Part::of).collect(),
+            routes,
+            flow_of,
+            flows: vec![Flow::default(); flows],
+            visits: Slab::new(),
+            agenda: Agenda::default(),
+            ready: VecDeque::new(),
+            now: 0,
+            events: 0,
+            digest: Key::of_seed(0),
+            keeps_marks,
+            notices: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Brings `work` at `now`, and says what happens at once. The number holds until [`Site::leave`].
+    pub fn enter(&mut self, now: Nanos, work: Work, happened: &mut Vec<Happened>) -> Visitor {
+        self.advance(now, happened);
+        self.count(u64::from(work.route) << 8 | 0xff);
+        let visit = self.visits.vacant_key() as Visitor;
+        self.visits.insert(Visit::new(visit, Some(work)));
+        self.ready.push_back(visit);
+        self.walk(happened);
+        visit
+    }
+
+    /// Does everything that was due by `now`, in order, and says what happened.
+    pub fn advance(&mut self, now: Nanos, happened: &mut Vec<Happened>) {
+        while let Some((at, item)) = self.agenda.pop(now) {
+            self.now = self.now.max(at);
+            match item {
+                Item::Served(visit, stamp) => {
+                    if self.visits.get(visit as usize).is_some_and(|v| v.stamp == stamp && v.state == State::Served) {
+                        self.count(u64::from(visit) << 8 | 1);
+                        self.served(visit, happened);
+                    }
+                }
+                Item::Limit(visit, limit) => {
+                    if self.visits.get(visit as usize).is_some_and(|v| v.limit == limit && !v.is_writing) {
+                        self.count(u64::from(visit) << 8 | 2);
+                        self.out_of_time(visit, happened);
+                    }
+                }
+                Item::Part(part, member) => self.advance_part(part, member, at, happened),
+            }
+            self.walk(happened);
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// When something happens next.
+    pub fn next_at(&self) -> Option<Nanos> {
+        self.agenda.next_at()
+    }
+
+    /// The visit is over at `now`, or was given up by its client: takes it out of everything it stands in.
+    pub fn leave(&mut self, now: Nanos, visit: Visitor, happened: &mut Vec<Happened>) {
+        self.advance(now, happened);
+        self.give_up(visit, happened);
+        self.walk(happened);
+    }
+
+    /// Has the visit come to its end, and how?
+    pub fn end_of(&self, visit: Visitor) -> Option<(Nanos, Result<(), Refusal>)> {
+        match self.visits.get(visit as usize)?.state {
+            State::Done(at) => Some((at, Ok(()))),
+            State::Refused(at, refusal) => Some((at, Err(refusal))),
+            _ => None,
+        }
+    }
+
+    /// When the token `token` of a visit that a replica answers left, if it has by `now`.
+    pub fn token_at(&mut self, now: Nanos, visit: Visitor, token: u32, happened: &mut Vec<Happened>) -> Option<Nanos> {
+        self.advance(now, happened);
+        let writer = self.writer_of(visit)?;
+        let Visit { member, .. } = self.visits[writer as usize];
+        let part = self.station_of(writer)?;
+        // Steps within a run are nobody's business but those of whoever reads along.
+        self.advance_part(part, member, now, happened);
+        self.walk(happened);
+        self.parts[usize::from(part)].replica(member)?.token_at(writer, token)
+    }
+
+    /// When to look again at a visit that waits for something: `None` if nothing about it will change before it is told.
+    pub fn look_again(&self, visit: Visitor) -> Option<Nanos> {
+        let own = self.visits.get(visit as usize)?;
+        match own.state {
+            State::Served => match (own.until, self.station_of(visit)) {
+                (Nanos::MAX, Some(part)) => self.parts[usize::from(part)].replica(own.member)?.step_end(self.now),
+                (until, _) => Some(until).filter(|until| *until != Nanos::MAX),
+            },
+            State::Forked => own.branches.iter().filter_map(|branch| self.look_again(*branch)).min(),
+            _ => None,
+        }
+    }
+
+    /// What the stages have done to a visit so far; empty unless marks are kept.
+    pub fn marks(&self, visit: Visitor) -> &[Mark] {
+        self.visits.get(visit as usize).map_or(&[], |visit| &visit.marks)
+    }
+
+    /// Names of the stages of a route and what passed them, brought up to `now`.
+    pub fn flows(&mut self, now: Nanos) -> impl Iterator<Item = (usize, &str, &Flow)> {
+        self.flows.iter_mut().for_each(|flow| flow.advance(now));
+        let (flows, flow_of) = (&self.flows, &self.flow_of);
+        self.routes.iter().enumerate().flat_map(move |(index, route)| {
+            let first = flow_of[index];
+            route.stages.iter().enumerate().map(move |(stage, name)| (index, name.as_str(), &flows[first + stage]))
+        })
+    }
+
+    /// The settings' station by its index, for gauges.
+    pub fn load(&self, station: usize) -> part::Load {
+        self.parts[station].load()
+    }
+
+    /// The visits that are on their way.
+    pub fn len(&self) -> usize {
+        self.visits.len()
+    }
+
+    /// Is nobody on the way?
+    pub fn is_empty(&self) -> bool {
+        self.visits.is_empty()
+    }
+
+    /// Changes of state so far: visits that came, services and waits that ended, batches that changed.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// A number that follows from every event so far and its time: equal for equal runs.
+    pub fn digest(&self) -> u64 {
+        self.digest.bits()
+    }
+
+    /// The site's newest time.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    fn count(&mut self, what: u64) {
+        self.events += 1;
+        self.digest = self.digest.with(self.now).with(what);
+    }
+
+    fn plan_again(&mut self, part: u16, member: u32) {
+        if let Some(at) = self.parts[usize::from(part)].newly_due(member) {
+            self.agenda.push(at.max(self.now), Phase::End, Item::Part(part, member));
+        }
+    }
+}

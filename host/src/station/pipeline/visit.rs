@@ -1,0 +1,148 @@
+//! One request on its way through a pipeline.
+
+use smallvec::SmallVec;
+
+use crate::clock::Nanos;
+use crate::random::Key;
+use crate::station::replica::Prefix;
+use crate::station::{Refusal, Visitor};
+
+/// What a request brings: decided by its plan, before it meets a station.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The way that it goes: index of its model.
+    pub route: u16,
+    /// Who asks: decides about fairness.
+    pub tenant: u64,
+    /// Goes first in queues that look at it.
+    pub priority: u8,
+    /// What is asked, for caches: equal questions have equal numbers.
+    pub content: u64,
+    /// What stays together, for balancers that keep a conversation on one replica.
+    pub affinity: u64,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens of the reply that are sent: up to a cut, if one is planned.
+    pub output_tokens: u32,
+    /// Which of the prompt's beginning others share.
+    pub prefix: Prefix,
+    /// Size of prompt and reply on a link, in bytes.
+    pub bytes: u32,
+    /// From the beginning of the reply to its end, as the plan's latency model says.
+    pub reply_ns: Nanos,
+    /// What each stage takes besides waiting, by its index; 0 for those beyond the list.
+    pub takes: SmallVec<[Nanos; 4]>,
+    /// Which way each switch goes.
+    pub choices: SmallVec<[u8; 4]>,
+    /// Below this the stations' draws are made.
+    pub draws: Key,
+}
+
+impl Work {
+    /// What the stage `index` takes.
+    pub fn takes(&self, index: u16) -> Nanos {
+        self.takes.get(usize::from(index)).copied().unwrap_or(0)
+    }
+}
+
+/// What one stage did to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The stage's index.
+    pub stage: u16,
+    /// When it came.
+    pub entered: Nanos,
+    /// When the waiting was over; `None` if it never was.
+    pub begun: Option<Nanos>,
+    /// When it went.
+    pub left: Nanos,
+    /// Did the stage do what it should?
+    pub passed: bool,
+}
+
+/// How far a visit has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Between two steps.
+    Walks,
+    /// In a stage, waiting for its station.
+    Waits,
+    /// In a stage, being served.
+    Served,
+    /// Its branches are under way.
+    Forked,
+    /// At the end of its way, at this time.
+    Done(Nanos),
+    /// Turned away, at this time.
+    Refused(Nanos, Refusal),
+}
+
+/// A walk: a request, or one branch of it.
+#[derive(Debug)]
+pub(super) struct Visit {
+    /// The visit that brought it here: itself, unless it is a branch.
+    pub root: Visitor,
+    /// Of which fork it is a branch.
+    pub parent: Option<Visitor>,
+    /// Its branches that are under way.
+    pub branches: SmallVec<[Visitor; 2]>,
+    /// How many branches must still arrive.
+    pub needed: u16,
+    /// Index of the step at which it is.
+    pub step: u16,
+    pub state: State,
+    /// Changes with everything that makes an entry of the agenda void.
+    pub stamp: u32,
+    /// The same for the limit of a stage's time.
+    pub limit: u32,
+    /// When its service ends; `Nanos::MAX` if that is not known.
+    pub until: Nanos,
+    pub entered: Nanos,
+    pub begun: Nanos,
+    /// Attempts of this stage that failed.
+    pub tries: u8,
+    /// Does it stand in its stage's station, so that it must leave it?
+    pub is_inside: bool,
+    /// Was its breaker asked, so that it must be told how it went?
+    pub is_guarded: bool,
+    /// Did the cache have its answer?
+    pub is_hit: bool,
+    /// What the station itself takes of its time.
+    pub extra_ns: Nanos,
+    /// The member of a group of replicas that serves it.
+    pub member: u32,
+    /// The cache that wants its answer.
+    pub fills: Option<u16>,
+    /// Has its reply begun?
+    pub is_writing: bool,
+    pub marks: Vec<Mark>,
+    pub work: Option<Work>,
+}
+
+impl Visit {
+    pub fn new(root: Visitor, work: Option<Work>) -> Self {
+        Self {
+            root,
+            parent: None,
+            branches: SmallVec::new(),
+            needed: 0,
+            step: 0,
+            state: State::Walks,
+            stamp: 0,
+            limit: 0,
+            until: Nanos::MAX,
+            entered: 0,
+            begun: 0,
+            tries: 0,
+            is_inside: false,
+            is_guarded: false,
+            is_hit: false,
+            extra_ns: 0,
+            member: 0,
+            fills: None,
+            is_writing: false,
+            marks: Vec::new(),
+            work,
+        }
+    }
+}
