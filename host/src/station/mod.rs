@@ -18,11 +18,15 @@ pub mod batcher;
 pub mod breaker;
 pub mod cache;
 pub mod link;
+mod list;
 pub mod pipeline;
 pub mod pool;
 pub mod quota;
 pub mod replica;
 pub mod retry;
+#[cfg(test)]
+mod theory;
+mod untold;
 
 /// The number by which whoever drives a station knows one of its visits.
 pub type Visitor = u32;

@@ -63,7 +63,7 @@ pub enum Item {
 pub struct Happened {
     /// When.
     pub at: Nanos,
-    /// To whom; for [`What::Steps`] nobody in particular.
+    /// To whom; for [`What::Replica`] nobody in particular.
     pub visit: Visitor,
     /// What.
     pub what: What,
@@ -86,8 +86,8 @@ pub enum What {
     Done,
     /// It was turned away, for good.
     Refused(Refusal),
-    /// A replica made a run of steps.
-    Steps(replica::Steps),
+    /// A replica made a run of steps, or a token after a pause: for counting gaps.
+    Replica(replica::Event),
 }
 
 impl Site {
@@ -175,13 +175,12 @@ impl Site {
     /// When the token `token` of a visit that a replica answers left, if it has by `now`.
     pub fn token_at(&mut self, now: Nanos, visit: Visitor, token: u32, happened: &mut Vec<Happened>) -> Option<Nanos> {
         self.advance(now, happened);
-        let writer = self.writer_of(visit)?;
-        let Visit { member, .. } = self.visits[writer as usize];
-        let part = self.station_of(writer)?;
+        let member = self.visits.get(visit as usize)?.member;
+        let part = self.station_of(visit)?;
         // Steps within a run are nobody's business but those of whoever reads along.
         self.advance_part(part, member, now, happened);
         self.walk(happened);
-        self.parts[usize::from(part)].replica(member)?.token_at(writer, token)
+        self.parts[usize::from(part)].replica(member)?.token_at(visit, token)
     }
 
     /// When to look again at a visit that waits for something: `None` if nothing about it will change before it is told.
@@ -253,3 +252,6 @@ impl Site {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

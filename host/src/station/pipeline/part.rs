@@ -1,36 +1,17 @@
 //! One station among those of a site, whatever its kind.
 
 use crate::clock::Nanos;
-use crate::station::admission::{self, Admission};
-use crate::station::balancer::{Backend, Balancer, Rule};
-use crate::station::batcher::{self, Batcher};
-use crate::station::breaker::{self, Breaker};
-use crate::station::cache::{self, Cache};
-use crate::station::link::{self, Link, Sent};
 use crate::station::pipeline::route::Stage;
 use crate::station::pipeline::visit::Work;
 use crate::station::pool::{self, Pool};
 use crate::station::replica::{self, Replica};
-use crate::station::retry::{self, Retry};
-use crate::station::{Cause, Entry, Notice, Refusal, Visitor};
+use crate::station::{Entry, Notice, Refusal, Visitor};
 
 /// What a station of a scenario is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settings {
     /// Connections or servers.
     Pool(pool::Settings),
-    /// A queue before a number of places.
-    Admission(admission::Settings),
-    /// Remembers answers.
-    Cache(cache::Settings),
-    /// A network path.
-    Link(link::Settings),
-    /// Gathers requests.
-    Batcher(batcher::Settings),
-    /// Stops asking what fails.
-    Breaker(breaker::Settings),
-    /// A budget for retries.
-    Retry(retry::Settings),
     /// Model servers behind a balancer.
     Replicas(Replicas),
 }
@@ -42,8 +23,6 @@ pub struct Replicas {
     pub count: u32,
     /// Each of them.
     pub replica: replica::Settings,
-    /// Which takes a request.
-    pub balancer: Rule,
 }
 
 /// How busy a station is.
@@ -78,39 +57,22 @@ pub(super) struct Part {
 
 enum Kind {
     Pool(Pool),
-    Admission(Admission),
-    Cache(Cache, Vec<Nanos>),
-    Link(Link),
-    Batcher(Batcher),
-    Breaker(Breaker),
-    Retry(Retry),
     Replicas(Group),
 }
 
 /// Replicas behind a balancer.
 struct Group {
     replicas: Vec<Replica>,
-    balancer: Balancer,
-    /// What the balancer looks at; kept, so that choosing allocates nothing.
-    view: Vec<Backend>,
+    next: usize,
 }
 
 impl Part {
     pub fn of(settings: &Settings) -> Self {
         let kind = match settings {
             Settings::Pool(settings) => Kind::Pool(Pool::new(*settings)),
-            Settings::Admission(settings) => Kind::Admission(Admission::new(*settings)),
-            Settings::Cache(settings) => {
-                Kind::Cache(Cache::new(settings), settings.levels.iter().map(|level| level.latency_ns).collect())
-            }
-            Settings::Link(settings) => Kind::Link(Link::new(settings.clone())),
-            Settings::Batcher(settings) => Kind::Batcher(Batcher::new(*settings)),
-            Settings::Breaker(settings) => Kind::Breaker(Breaker::new(*settings)),
-            Settings::Retry(settings) => Kind::Retry(Retry::new(*settings)),
             Settings::Replicas(settings) => Kind::Replicas(Group {
                 replicas: (0..settings.count).map(|_| Replica::new(settings.replica.clone())).collect(),
-                balancer: Balancer::new(settings.balancer.clone(), settings.count as usize),
-                view: vec![Backend::default(); settings.count as usize],
+                next: 0,
             }),
         };
         let members = if let Kind::Replicas(group) = &kind { group.replicas.len() } else { 1 };
@@ -124,28 +86,12 @@ impl Part {
             Entry::Waits => Entered::Waits(0),
             Entry::Refused(refusal) => Entered::Refused(refusal),
         };
-        let draw = |name| work.draws.named(name).with(u64::from(stage.index)).unit();
         match &mut self.kind {
             Kind::Pool(pool) => {
                 let access = if stage.writes { pool::Access::Write } else { pool::Access::Read };
                 entered(pool.enter(now, visitor, access))
             }
-            Kind::Admission(admission) => {
-                let cost = work.prompt_tokens.saturating_add(work.output_tokens);
-                entered(admission.enter(now, visitor, work.tenant, work.priority, cost))
-            }
-            Kind::Cache(cache, latency_ns) => match cache.get(now, work.content) {
-                Some(hit) => Entered::Hit(latency_ns[hit.level]),
-                None => Entered::Miss,
-            },
-            Kind::Link(link) => match link.send(now, u64::from(work.bytes), draw("link")) {
-                Sent::Arrives(at) => Entered::In(at - now),
-                Sent::Lost => Entered::Refused(Refusal::of(Cause::Lost)),
-            },
-            Kind::Batcher(batcher) => entered(batcher.enter(now, visitor, work.prompt_tokens)),
-            Kind::Replicas(group) => group.enter(now, visitor, work, draw("balancer")),
-            // A scenario cannot put these in the way; they are asked beside it.
-            Kind::Breaker(_) | Kind::Retry(_) => Entered::In(0),
+            Kind::Replicas(group) => group.enter(now, visitor, work),
         }
     }
 
@@ -153,10 +99,7 @@ impl Part {
     pub fn leave(&mut self, now: Nanos, visitor: Visitor, member: u32) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.leave(now, visitor),
-            Kind::Admission(admission) => admission.leave(now, visitor),
-            Kind::Batcher(batcher) => batcher.leave(now, visitor),
             Kind::Replicas(group) => group.replicas[member as usize].leave(now, visitor),
-            Kind::Cache(..) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
 
@@ -164,20 +107,14 @@ impl Part {
     pub fn advance(&mut self, now: Nanos, member: u32, notices: &mut Vec<Notice>, events: &mut Vec<replica::Event>) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.advance(now, notices),
-            Kind::Admission(admission) => admission.advance(now, notices),
-            Kind::Batcher(batcher) => batcher.advance(now, notices),
             Kind::Replicas(group) => group.replicas[member as usize].advance(now, events),
-            Kind::Cache(..) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
 
     fn next_at(&self, member: u32) -> Option<Nanos> {
         match &self.kind {
             Kind::Pool(pool) => pool.next_at(),
-            Kind::Admission(admission) => admission.next_at(),
-            Kind::Batcher(batcher) => batcher.next_at(),
             Kind::Replicas(group) => group.replicas[member as usize].next_at(),
-            Kind::Cache(..) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => None,
         }
     }
 
@@ -201,82 +138,47 @@ impl Part {
     }
 
     /// Asks a breaker; anything else lets everybody pass.
-    pub fn guard(&mut self, now: Nanos) -> Result<(), Refusal> {
-        match &mut self.kind {
-            Kind::Breaker(breaker) => match breaker.enter(now) {
-                Entry::Refused(refusal) => Err(refusal),
-                Entry::In | Entry::Waits => Ok(()),
-            },
-            _ => Ok(()),
-        }
+    pub fn guard(&mut self, _now: Nanos) -> Result<(), Refusal> {
+        Ok(())
     }
 
     /// Tells a breaker how it went.
-    pub fn settle(&mut self, now: Nanos, ok: bool) {
-        if let Kind::Breaker(breaker) = &mut self.kind {
-            breaker.settle(now, ok);
-        }
-    }
+    pub fn settle(&mut self, _now: Nanos, _ok: bool) {}
 
     /// Notes a first attempt in a retry budget.
-    pub fn deposit(&mut self, now: Nanos) {
-        if let Kind::Retry(retry) = &mut self.kind {
-            retry.deposit(now);
-        }
-    }
+    pub fn deposit(&mut self, _now: Nanos) {}
 
     /// Asks a retry budget for one more attempt.
-    pub fn withdraw(&mut self, now: Nanos) -> bool {
-        if let Kind::Retry(retry) = &mut self.kind { retry.withdraw(now) } else { true }
+    pub fn withdraw(&mut self, _now: Nanos) -> bool {
+        true
     }
 
     /// Gives an answer to a cache.
-    pub fn fill(&mut self, now: Nanos, content: u64, bytes: u64) {
-        if let Kind::Cache(cache, _) = &mut self.kind {
-            cache.put(now, content, bytes);
-        }
-    }
+    pub fn fill(&mut self, _now: Nanos, _content: u64, _bytes: u64) {}
 
     /// Notes at the balancer that `member` needed so long for a visitor.
-    pub fn answered(&mut self, now: Nanos, member: u32, took_ns: u64) {
-        if let Kind::Replicas(group) = &mut self.kind {
-            group.balancer.served(now, member as usize, took_ns);
-        }
-    }
+    pub fn answered(&mut self, _now: Nanos, _member: u32, _took_ns: u64) {}
 
     /// The replica `member`, if this is a group of them.
     pub fn replica(&self, member: u32) -> Option<&Replica> {
         if let Kind::Replicas(group) = &self.kind { group.replicas.get(member as usize) } else { None }
     }
 
-    /// The cache, if this is one.
-    pub fn cache(&self) -> Option<&Cache> {
-        if let Kind::Cache(cache, _) = &self.kind { Some(cache) } else { None }
-    }
-
     pub fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },
-            Kind::Admission(admission) => Load { running: admission.load().busy, waiting: admission.load().waiting },
-            Kind::Batcher(batcher) => Load { running: 0, waiting: batcher.load().waiting },
             Kind::Replicas(group) => group.replicas.iter().map(Replica::load).fold(Load::default(), |sum, load| Load {
                 running: sum.running + load.running,
                 waiting: sum.waiting + load.waiting,
             }),
-            Kind::Cache(..) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => Load::default(),
         }
     }
 }
 
 impl Group {
-    fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, draw: f64) -> Entered {
-        for (backend, replica) in self.view.iter_mut().zip(&self.replicas) {
-            let load = replica.load();
-            (backend.running, backend.waiting) = (load.running, load.waiting);
-        }
-        let Some(member) = self.balancer.pick(now, &self.view, work.affinity, draw) else {
-            return Entered::Refused(Refusal::of(Cause::NoReplica));
-        };
+    fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work) -> Entered {
+        let member = self.next;
+        self.next = (member + 1) % self.replicas.len();
         let job = replica::Job {
             visitor,
             prompt_tokens: work.prompt_tokens,

@@ -292,10 +292,9 @@ impl Site {
             replica::Event::FirstToken { at, visitor } => (at, visitor, What::FirstToken),
             replica::Event::Preempted { at, visitor } => (at, visitor, What::Preempted),
             replica::Event::Finished { at, visitor } => (at, visitor, What::Written),
-            replica::Event::Steps(steps) => {
+            replica::Event::Steps { .. } | replica::Event::Resumed { .. } => {
                 let station = Visitor::from(part) << 16 | member;
-                happened.push(Happened { at: self.now, visit: station, what: What::Steps(steps) });
-                return;
+                return happened.push(Happened { at: self.now, visit: station, what: What::Replica(event) });
             }
         };
         let Some(stage) = self.stage_of(visitor) else { return };

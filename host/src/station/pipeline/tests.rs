@@ -1,0 +1,166 @@
+use smallvec::smallvec;
+
+use super::route::{Stage, Step};
+use super::*;
+use crate::station::{Cause, pool};
+
+const MS: Nanos = 1_000_000;
+
+fn work(takes: &[Nanos]) -> Work {
+    Work {
+        route: 0,
+        tenant: 0,
+        priority: 0,
+        content: 1,
+        affinity: 1,
+        prompt_tokens: 10,
+        output_tokens: 5,
+        prefix: replica::Prefix::None,
+        bytes: 100,
+        reply_ns: 50 * MS,
+        takes: takes.iter().copied().collect(),
+        choices: smallvec![],
+        draws: Key::of_seed(7),
+    }
+}
+
+fn stage(index: u16) -> Stage {
+    Stage { index, ..Stage::default() }
+}
+
+fn site(stations: &[Settings], steps: Vec<Step>) -> Site {
+    let stages = steps.iter().filter(|step| matches!(step, Step::Stage(_))).count();
+    let names = (0..stages).map(|index| format!("s{index}")).collect();
+    Site::new(stations, vec![Route { steps, stages: names }], true)
+}
+
+/// Everything that happens until nothing is left to do.
+fn play(site: &mut Site, mut happened: Vec<Happened>) -> Vec<(Nanos, Visitor, What)> {
+    while let Some(at) = site.next_at() {
+        site.advance(at, &mut happened);
+    }
+    happened.iter().map(|happened| (happened.at / MS, happened.visit, happened.what)).collect()
+}
+
+fn enter_all(site: &mut Site, arrivals: &[Nanos], takes: &[Nanos]) -> Vec<Happened> {
+    let mut happened = Vec::new();
+    for at in arrivals {
+        site.enter(*at, work(takes), &mut happened);
+    }
+    happened
+}
+
+#[test]
+fn stages_follow_each_other_and_the_reply_begins_after_its_stages_own_time() {
+    let model = Stage { reply: Some(ReplyBy::Timing), ..stage(1) };
+    let mut site = site(&[], vec![Step::Stage(stage(0)), Step::Stage(model), Step::Stage(stage(2)), Step::End]);
+    let happened = enter_all(&mut site, &[0], &[3 * MS, 2 * MS, MS]);
+    let seen = play(&mut site, happened);
+    assert_eq!(seen, [(5, 0, What::Begun(ReplyBy::Timing)), (55, 0, What::Written), (56, 0, What::Done)]);
+    let marks: Vec<_> = site.marks(0).iter().map(|mark| (mark.stage, mark.entered / MS, mark.left / MS)).collect();
+    assert_eq!(marks, [(0, 0, 3), (1, 3, 55), (2, 55, 56)]);
+    assert_eq!(site.end_of(0), Some((56 * MS, Ok(()))));
+}
+
+#[test]
+fn a_pool_serves_in_order_and_who_waits_is_let_in_as_another_leaves() {
+    let mut site = site(
+        &[Settings::Pool(pool::Settings::of(1))],
+        vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
+    );
+    let happened = enter_all(&mut site, &[0, MS, 2 * MS], &[10 * MS]);
+    assert_eq!(play(&mut site, happened), [(10, 0, What::Done), (20, 1, What::Done), (30, 2, What::Done)]);
+    let (_, _, flow) = site.flows(30 * MS).next().unwrap();
+    assert_eq!((flow.entered, flow.passed, flow.inside), (3, 3, 0));
+    assert_eq!(flow.inside_area, flow.stayed_ns, "Little's law");
+    assert_eq!(flow.waiting_area, flow.waited_ns);
+    assert_eq!(flow.waited_ns, u128::from(27 * MS));
+}
+
+#[test]
+fn a_client_that_goes_gives_its_place_to_the_next() {
+    let mut site = site(
+        &[Settings::Pool(pool::Settings::of(1))],
+        vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
+    );
+    let mut happened = enter_all(&mut site, &[0, 0, 0], &[10 * MS]);
+    site.leave(MS, 1, &mut happened);
+    site.leave(4 * MS, 0, &mut happened);
+    assert_eq!(play(&mut site, happened), [(14, 2, What::Done)]);
+    assert_eq!(site.len(), 1);
+}
+
+#[test]
+fn a_stage_that_takes_too_long_hands_over_to_the_next_of_its_chain() {
+    let first = Stage { within_ns: 5 * MS, on_failure: Some(2), reply: Some(ReplyBy::Timing), ..stage(0) };
+    let second = Stage { reply: Some(ReplyBy::Prepared(0)), ..stage(1) };
+    let steps = vec![Step::Stage(first), Step::Jump(3), Step::Stage(second), Step::End];
+    let mut slow = site(&[], steps.clone());
+    let happened = enter_all(&mut slow, &[0], &[10 * MS, MS]);
+    assert_eq!(
+        play(&mut slow, happened),
+        [(6, 0, What::Begun(ReplyBy::Prepared(0))), (6, 0, What::Written), (6, 0, What::Done)]
+    );
+    let mut quick = site(&[], steps);
+    let happened = enter_all(&mut quick, &[0], &[4 * MS, MS]);
+    let seen = play(&mut quick, happened);
+    assert_eq!(seen, [(4, 0, What::Begun(ReplyBy::Timing)), (54, 0, What::Written), (54, 0, What::Done)]);
+}
+
+#[test]
+fn a_fork_goes_on_when_enough_of_its_branches_have_arrived_and_gives_up_the_others() {
+    let steps = |need| {
+        vec![
+            Step::Fork { branches: [1, 3].into(), join: 5, need, on_failure: None },
+            Step::Stage(stage(0)),
+            Step::Jump(5),
+            Step::Stage(stage(1)),
+            Step::Jump(5),
+            Step::Join,
+            Step::End,
+        ]
+    };
+    for (need, ends) in [(2, 30), (1, 10)] {
+        let mut site = site(&[], steps(need));
+        let happened = enter_all(&mut site, &[0], &[10 * MS, 30 * MS]);
+        assert_eq!(play(&mut site, happened), [(ends, 0, What::Done)]);
+        assert_eq!(site.len(), 1, "branches are forgotten");
+    }
+}
+
+#[test]
+fn a_branch_that_fails_fails_its_fork_only_if_the_others_are_not_enough() {
+    let failing = Stage { fails: 1.0, ..stage(0) };
+    let steps = |need| {
+        vec![
+            Step::Fork { branches: [1, 3].into(), join: 5, need, on_failure: None },
+            Step::Stage(failing),
+            Step::Jump(5),
+            Step::Stage(stage(1)),
+            Step::Jump(5),
+            Step::Join,
+            Step::End,
+        ]
+    };
+    let mut all = site(&[], steps(2));
+    let happened = enter_all(&mut all, &[0], &[10 * MS, 30 * MS]);
+    assert_eq!(play(&mut all, happened), [(10, 0, What::Refused(Refusal::of(Cause::StageFailed)))]);
+    let mut any = site(&[], steps(1));
+    let happened = enter_all(&mut any, &[0], &[10 * MS, 30 * MS]);
+    assert_eq!(play(&mut any, happened), [(30, 0, What::Done)]);
+}
+
+#[test]
+fn equal_runs_have_equal_digests_and_others_do_not() {
+    let run = |takes| {
+        let mut site = site(
+            &[Settings::Pool(pool::Settings::of(2))],
+            vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
+        );
+        let happened = enter_all(&mut site, &[0, 1, 2, 3], &[takes]);
+        play(&mut site, happened);
+        (site.digest(), site.events())
+    };
+    assert_eq!(run(MS), run(MS));
+    assert_ne!(run(MS).0, run(2 * MS).0);
+}
