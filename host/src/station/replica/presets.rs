@@ -1,0 +1,104 @@
+//! Servers that were measured: step times fitted to published runs, with their sources.
+//!
+//! A preset's step time has data behind it; docs/replica.md says how it was fitted and how well it predicts runs. Limits are those of
+//! the measured server where its record has them; what is assumed instead is called illustrative, in [`Preset::assumed`].
+
+use super::{Settings, StepTime};
+
+/// A server with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// Model and hardware, for scenarios: `llama-3.1-8b-h100`.
+    pub name: &'static str,
+    /// The engine that was measured.
+    pub engine: &'static str,
+    /// Whose measurements the step time was fitted to.
+    pub source: &'static str,
+    /// What is illustrative, because the source does not say it; empty if nothing is.
+    pub assumed: &'static str,
+    /// The server.
+    pub settings: Settings,
+}
+
+/// The preset called `name`.
+pub fn find(name: &str) -> Option<&'static Preset> {
+    ALL.iter().find(|preset| preset.name == name)
+}
+
+const LLM_SERVING_SIM: &str = "casys-kaist/LLMServingSim, bench/examples (MIT): 300 ShareGPT requests at 10/s";
+const AI_CONFIGURATOR: &str =
+    "ai-dynamo/aiconfigurator, silicon_sample.csv (Apache-2.0): TTFT and TPOT over length and concurrency";
+const ASSUMED: &str = "sequences, batch tokens, blocks (from memory at 90 % less the weights), queue";
+
+/// All presets.
+pub const ALL: &[Preset] = &[
+    Preset {
+        name: "llama-3.1-8b-rtx-4090",
+        engine: "vLLM 0.19.0",
+        source: LLM_SERVING_SIM,
+        assumed: "queue",
+        settings: settings(step(16_500, 81_700, 500, 201), 256, 2_048, 2_587),
+    },
+    Preset {
+        name: "llama-3.1-8b-rtx-pro-6000",
+        engine: "vLLM 0.19.0",
+        source: LLM_SERVING_SIM,
+        assumed: "blocks (from memory at 90 % less the weights), queue",
+        settings: settings(step(10_070, 50_300, 73_500, 51), 128, 2_048, 33_500),
+    },
+    Preset {
+        name: "llama-3.1-8b-h100",
+        engine: "TensorRT-LLM",
+        source: AI_CONFIGURATOR,
+        assumed: ASSUMED,
+        settings: settings(step_ps(6_420_000_000, 19_600_000, 0, 49_900), 256, 8_192, 26_700),
+    },
+    Preset {
+        name: "llama-3.1-70b-fp8-2xh200",
+        engine: "TensorRT-LLM",
+        source: AI_CONFIGURATOR,
+        assumed: ASSUMED,
+        settings: settings(step_ps(11_410_000_000, 65_700_000, 23_000_000, 21_300), 256, 8_192, 34_900),
+    },
+    Preset {
+        name: "llama-3.1-70b-fp8-4xh200",
+        engine: "TensorRT-LLM",
+        source: AI_CONFIGURATOR,
+        assumed: ASSUMED,
+        settings: settings(step_ps(7_620_000_000, 40_700_000, 34_000_000, 10_900), 256, 8_192, 83_300),
+    },
+    Preset {
+        name: "llama-3.1-70b-fp8-8xh200",
+        engine: "TensorRT-LLM",
+        source: AI_CONFIGURATOR,
+        assumed: ASSUMED,
+        settings: settings(step_ps(5_800_000_000, 26_200_000, 85_000_000, 5_500), 256, 8_192, 180_000),
+    },
+];
+
+/// Microseconds a step; nanoseconds a token of prompt, a sequence, a token of cache.
+const fn step(base_us: u64, per_prefill_token_ns: u64, per_sequence_ns: u64, per_kv_token_ns: u64) -> StepTime {
+    step_ps(base_us * 1_000_000, per_prefill_token_ns * 1_000, per_sequence_ns * 1_000, per_kv_token_ns * 1_000)
+}
+
+const fn step_ps(base_ps: u64, per_prefill_token_ps: u64, per_sequence_ps: u64, per_kv_token_ps: u64) -> StepTime {
+    StepTime { base_ps, per_prefill_token_ps, per_sequence_ps, per_kv_token_ps, per_prefill_pair_ps: 0 }
+}
+
+const fn settings(step: StepTime, sequences_max: u32, batch_tokens: u32, kv_blocks: u32) -> Settings {
+    Settings { step, sequences_max, batch_tokens, kv_blocks, block_tokens: 16, waiting_max: u32::MAX, prefix_cache: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_found_by_its_name_and_has_a_source() {
+        for preset in ALL {
+            assert_eq!(find(preset.name), Some(preset));
+            assert!(!preset.source.is_empty() && preset.settings.batch_tokens >= preset.settings.sequences_max);
+        }
+        assert_eq!(find("gpt-4o"), None);
+    }
+}
