@@ -50,7 +50,11 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let mut models = Vec::with_capacity(scenario.models.len());
     for entry in &scenario.models {
         let (faults, reply, latency) = builder.slots(&entry.faults, &entry.reply, &entry.latency, &mut made);
-        models.push(Model { faults, reply, latency, incidents: entry.incidents });
+        let pipeline = entry.pipeline.as_ref();
+        let takes = pipeline.map_or(&[][..], |pipeline| &pipeline.takes);
+        let stages = takes.iter().map(|takes| builder.slots(&[], &[], takes, &mut made).2).collect();
+        let texts = pipeline.map(|pipeline| pipeline.texts.clone()).unwrap_or_default();
+        models.push((Model { faults, reply, latency, stages, texts: Vec::new(), incidents: entry.incidents }, texts));
     }
     let mut changes = Vec::with_capacity(scenario.incidents.len());
     for incident in &scenario.incidents {
@@ -67,6 +71,12 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let (Some(tokenizer), Some(json), true) = (tokenizer, catalog.json.clone(), builder.problems.is_empty()) else {
         return Err(builder.problems);
     };
+    let split = |text: String| {
+        let ends = tokenizer.split(&text);
+        (Arc::from(text), Arc::from(ends))
+    };
+    let with_texts = |(model, texts): (Model, Vec<String>)| Model { texts: texts.into_iter().map(split).collect(), ..model };
+    let models = models.into_iter().map(with_texts).collect();
     let (style_names, styles) = catalog.styles.iter().map(|(name, style)| (name.clone(), Arc::clone(style))).unzip();
     Ok(Generation {
         number: with.number,

@@ -10,7 +10,8 @@ use crate::behavior::responder::Responder;
 use crate::behavior::tokenizer::Tokenizer;
 use crate::behavior::writer::{JsonWriter, TextWriter};
 use crate::scenario::when::When;
-use crate::scenario::{IncidentSet, Scenario};
+use crate::scenario::{IncidentSet, ModelEntry, Scenario};
+use crate::station::pipeline::Site;
 
 /// One immutable set of scenario and behaviours. Requests hold the one they began with.
 pub struct Generation {
@@ -43,6 +44,10 @@ pub struct Model {
     pub reply: Vec<Slot<dyn Responder>>,
     /// Decides when it leaves: the first whose conditions hold.
     pub latency: Vec<Slot<dyn Latency>>,
+    /// What each stage of its pipeline takes; the first whose conditions hold.
+    pub stages: Vec<Vec<Slot<dyn Latency>>>,
+    /// Texts that stages answer with, and where their tokens end.
+    pub texts: Vec<(Arc<str>, Arc<[u32]>)>,
     /// The incidents that concern it.
     pub incidents: IncidentSet,
 }
@@ -99,11 +104,23 @@ impl Generation {
         in_order(&self.changes, &model.latency, incidents.and(model.incidents), |change| &change.latency)
     }
 
+    /// The stations of this scenario, with the ways of its models by their index; `None` if no model has a pipeline. Visits keep what
+    /// their stages did only if `keeps_marks`.
+    pub fn site(&self, keeps_marks: bool) -> Option<Site> {
+        let models = &self.scenario.models;
+        models.iter().any(|model| model.pipeline.is_some()).then(|| {
+            let route = |model: &ModelEntry| model.pipeline.as_ref().map(|pipeline| pipeline.route.clone()).unwrap_or_default();
+            let stations: Vec<_> = self.scenario.stations.iter().map(|station| station.settings.clone()).collect();
+            Site::new(&stations, models.iter().map(route).collect(), keeps_marks)
+        })
+    }
+
     /// Is one of the behaviours that a request may meet known to be slow, so that planning belongs in the slow lane?
     pub fn is_slow(&self, model: usize, incidents: IncidentSet) -> bool {
         self.faults(model, incidents).any(|(_, slot)| slot.primary.is_slow())
             || self.replies(model, incidents).any(|(_, slot)| slot.primary.is_slow())
             || self.latencies(model, incidents).any(|(_, slot)| slot.primary.is_slow())
+            || self.models[model].stages.iter().flatten().any(|slot| slot.primary.is_slow())
     }
 }
 

@@ -3,11 +3,14 @@
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
-//! fault strikes; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! fault strikes; [`work`] what it brings to the stations; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::behavior::fault::Fault;
+use crate::clock::Nanos;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::reply::Reply;
@@ -28,6 +31,7 @@ pub mod timeline;
 pub mod timing;
 pub mod verdict;
 mod violation;
+pub mod work;
 
 /// The phases of planning in which behaviours are asked, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +72,10 @@ pub struct Plan {
     pub reply: Reply,
     /// When each token leaves.
     pub timing: Timing,
+    /// What each stage of the model's pipeline takes, in nanoseconds, by the stage's index.
+    pub stages: SmallVec<[Nanos; 4]>,
+    /// Which way each switch of the pipeline goes.
+    pub choices: SmallVec<[u8; 4]>,
     /// What it costs.
     pub usage: Usage,
     /// What the client is told that it costs: the same, unless a fault makes it wrong.

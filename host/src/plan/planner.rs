@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::behavior::responder::{Answer, Item};
@@ -16,7 +18,7 @@ use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan};
 use crate::random::{Draws, Key};
-use crate::scenario::when::Seen;
+use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::request::Request;
@@ -121,6 +123,8 @@ pub fn plan_noting(
         timing: Timing::immediate(),
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
         told: Usage { input: facts.input_tokens, ..Usage::default() },
+        stages: SmallVec::new(),
+        choices: SmallVec::new(),
         fallbacks: Vec::new(),
     };
     if let Err(refusal) = decide(&mut plan, generation, request, facts, draws) {
@@ -171,6 +175,7 @@ fn decide(
 
     answer(plan, generation, &mut call, &seen, content)?;
     pace(plan, generation, &mut call, &seen, events.named("latency"))?;
+    take_way(plan, generation, &mut call, &seen, events.named("stage"))?;
     plan.outcome = resolve(verdict, plan.reply.steps()).map_err(unplayable)?;
     call.seed = struck_seed;
     enter(draws, || format!("fault {}", by.unwrap_or("")));
@@ -218,6 +223,38 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
     if let Some(draws) = call.draws {
         note_delays(draws, &plan.timing, steps);
     }
+    Ok(())
+}
+
+/// Asks what the stages of the model's pipeline take, and which way its switches go; all of that is drawn below `key`.
+fn take_way(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), ApiError> {
+    let Some(pipeline) = &generation.scenario.models[plan.model].pipeline else { return Ok(()) };
+    for (index, switch) in pipeline.switches.iter().enumerate() {
+        let key = key.named("switch").with(index as u64);
+        let holds =
+            |way: usize, when: &Option<Arc<When>>| when.as_ref().is_none_or(|when| when.holds(&seen.at(key.with(way as u64))));
+        let way = switch.iter().enumerate().position(|(way, when)| holds(way, when));
+        plan.choices.push(way.unwrap_or(switch.len().saturating_sub(1)) as u8);
+    }
+    for (index, slots) in generation.models[plan.model].stages.iter().enumerate() {
+        let key = key.with(index as u64);
+        let at = |slot: usize| key.named("when").with(slot as u64);
+        let Some((_, slot)) = slots.iter().enumerate().find(|(position, slot)| holds(slot, seen, at(*position))) else {
+            plan.stages.push(0);
+            continue;
+        };
+        call.stage = index as u32 + 1;
+        call.seed = key.bits();
+        enter(call.draws, || format!("stage {}", pipeline.route.stages[index]));
+        let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, 1))?;
+        let timing =
+            Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+        if let Some(draws) = call.draws {
+            note_delays(draws, &timing, 1);
+        }
+        plan.stages.push(timing.length(1));
+    }
+    call.stage = 0;
     Ok(())
 }
 

@@ -144,6 +144,12 @@ impl Timing {
 }
 
 impl Timing {
+    /// From the beginning to the token number `tokens`, counted from 1; 0 for none.
+    pub fn length(&self, tokens: u32) -> Nanos {
+        let mut cursor = TimingCursor::default();
+        (0..tokens).fold(0, |_, _| if let Due::At(at) = self.advance(&mut cursor) { at } else { 0 })
+    }
+
     /// What the delay before token `token` (from 0) is drawn from, a number in [0, 1); `None` if it is not drawn.
     pub fn drawn(&self, token: u32) -> Option<f64> {
         let (law, key) = match self {

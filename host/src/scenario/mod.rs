@@ -28,6 +28,7 @@ pub mod read;
 pub mod refusal;
 pub mod schema;
 pub mod source;
+pub mod stations;
 pub mod watch;
 pub mod when;
 
@@ -51,6 +52,8 @@ pub struct Scenario {
     pub tokens: TokenCounting,
     /// Plugins that the scenario brings itself.
     pub plugins: Vec<PluginSource>,
+    /// Stations that pipelines go through.
+    pub stations: Vec<stations::StationEntry>,
     /// Models in the order of the file; the first entry that matches a name, and whose conditions hold, answers for it.
     pub models: Vec<ModelEntry>,
     /// Pieces that change what models do while they apply.
@@ -89,7 +92,12 @@ impl Scenario {
             let Incident { faults, reply, latency, .. } = incident;
             faults.iter().chain(reply).chain(latency)
         });
-        of_models.chain(of_incidents).flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
+        let pipelines = self.models.iter().filter_map(|model| model.pipeline.as_ref());
+        let of_stages = pipelines.flat_map(|pipeline| pipeline.takes.iter().flatten());
+        of_models
+            .chain(of_incidents)
+            .chain(of_stages)
+            .flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
     }
 }
 
@@ -150,6 +158,8 @@ pub struct ModelEntry {
     pub rate_limits: RateLimits,
     /// Which requests it answers; without conditions all that match.
     pub when: Option<Arc<When>>,
+    /// What its requests go through on their way; without one nothing is in it.
+    pub pipeline: Option<stations::Pipeline>,
     /// When tokens leave; the first whose conditions hold, and the last has none.
     pub latency: Vec<BehaviorUse>,
     /// What fails, asked in order; the first verdict that is not "pass" counts.

@@ -24,6 +24,7 @@ mod incidents;
 mod models;
 mod phases;
 mod plugins;
+mod stations;
 mod when;
 
 /// The version of the format that this program reads: the field `simwright`.
@@ -39,7 +40,8 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let tokens = check_tokens(&mut fields);
     let plugins = plugins::check(&mut fields, source);
     let defaults = models::check_defaults(&mut fields);
-    let mut models = models::check(&mut fields, &defaults);
+    let stations = stations::check(&mut fields);
+    let mut models = models::check(&mut fields, &defaults, &stations);
     let incidents = incidents::check(&mut fields, &mut models);
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);
@@ -48,8 +50,21 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let source = Arc::clone(source);
-    let scenario =
-        Scenario { name, seed, tokens, plugins, models, incidents, active, phases, tenant_header, criteria, source, index };
+    let scenario = Scenario {
+        name,
+        seed,
+        tokens,
+        plugins,
+        stations,
+        models,
+        incidents,
+        active,
+        phases,
+        tenant_header,
+        criteria,
+        source,
+        index,
+    };
     Draft { scenario, problems }
 }
 

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use crate::scenario::check::stations::pipeline;
 use crate::scenario::check::when::when;
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
+use crate::scenario::stations::StationEntry;
 use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry, RateLimits};
 use crate::types::fields::Fields;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
@@ -70,7 +72,7 @@ pub(super) fn check_defaults(fields: &mut Fields<'_>) -> Behaving {
 }
 
 /// Reads `models:` of the scenario in `fields`.
-pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving) -> Vec<ModelEntry> {
+pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]) -> Vec<ModelEntry> {
     fields.require("models");
     let items = fields.list("models");
     if items.is_empty() && fields.value("models").is_some_and(Value::is_array) {
@@ -86,7 +88,7 @@ pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving) -> Vec<ModelEn
     for (index, item) in items.iter().enumerate() {
         let pointer = format!("{}/{index}", fields.pointer("models"));
         let mut section = Fields::of(item, pointer);
-        let entry = entry(&mut section, defaults);
+        let entry = entry(&mut section, defaults, stations);
         check_names(&mut section, &entry, &models);
         fields.extend(section.finish());
         models.push(entry);
@@ -94,7 +96,7 @@ pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving) -> Vec<ModelEn
     models
 }
 
-fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
+fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]) -> ModelEntry {
     fields.require("match");
     let matches: Vec<String> = fields.texts("match").into_iter().map(str::to_owned).collect();
     if matches.is_empty() && fields.value("match").is_some_and(Value::is_array) {
@@ -115,6 +117,12 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
     };
     let owned_by = fields.text("owned-by").unwrap_or("simwright").to_owned();
     let created_unix_s = created(fields);
+    let pipeline = fields.value("pipeline").and_then(|value| {
+        let mut problems = Vec::new();
+        let pipeline = pipeline(value, &fields.pointer("pipeline"), stations, &mut problems);
+        fields.extend(problems);
+        pipeline
+    });
     let own = Behaving::read(fields);
     let own_limit = own.max_output_tokens;
     let all = own.or(defaults);
@@ -135,6 +143,7 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving) -> ModelEntry {
             tokens_per_minute: all.tokens_per_minute.unwrap_or(u32::MAX),
         },
         when: conditions,
+        pipeline,
         // Only a mistake that has been noted leaves one of these open: the built-in scenario has them all.
         latency: all.latency.unwrap_or_default(),
         faults: all.faults.unwrap_or_default(),

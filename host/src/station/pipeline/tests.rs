@@ -64,10 +64,8 @@ fn stages_follow_each_other_and_the_reply_begins_after_its_stages_own_time() {
 
 #[test]
 fn a_pool_serves_in_order_and_who_waits_is_let_in_as_another_leaves() {
-    let mut site = site(
-        &[Settings::Pool(pool::Settings::of(1))],
-        vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
-    );
+    let mut site =
+        site(&[Settings::Pool(pool::Settings::of(1))], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
     let happened = enter_all(&mut site, &[0, MS, 2 * MS], &[10 * MS]);
     assert_eq!(play(&mut site, happened), [(10, 0, What::Done), (20, 1, What::Done), (30, 2, What::Done)]);
     let (_, _, flow) = site.flows(30 * MS).next().unwrap();
@@ -79,10 +77,8 @@ fn a_pool_serves_in_order_and_who_waits_is_let_in_as_another_leaves() {
 
 #[test]
 fn a_client_that_goes_gives_its_place_to_the_next() {
-    let mut site = site(
-        &[Settings::Pool(pool::Settings::of(1))],
-        vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
-    );
+    let mut site =
+        site(&[Settings::Pool(pool::Settings::of(1))], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
     let mut happened = enter_all(&mut site, &[0, 0, 0], &[10 * MS]);
     site.leave(MS, 1, &mut happened);
     site.leave(4 * MS, 0, &mut happened);
@@ -97,10 +93,7 @@ fn a_stage_that_takes_too_long_hands_over_to_the_next_of_its_chain() {
     let steps = vec![Step::Stage(first), Step::Jump(3), Step::Stage(second), Step::End];
     let mut slow = site(&[], steps.clone());
     let happened = enter_all(&mut slow, &[0], &[10 * MS, MS]);
-    assert_eq!(
-        play(&mut slow, happened),
-        [(6, 0, What::Begun(ReplyBy::Prepared(0))), (6, 0, What::Written), (6, 0, What::Done)]
-    );
+    assert_eq!(play(&mut slow, happened), [(6, 0, What::Begun(ReplyBy::Prepared(0))), (6, 0, What::Written), (6, 0, What::Done)]);
     let mut quick = site(&[], steps);
     let happened = enter_all(&mut quick, &[0], &[4 * MS, MS]);
     let seen = play(&mut quick, happened);
@@ -153,10 +146,8 @@ fn a_branch_that_fails_fails_its_fork_only_if_the_others_are_not_enough() {
 #[test]
 fn equal_runs_have_equal_digests_and_others_do_not() {
     let run = |takes| {
-        let mut site = site(
-            &[Settings::Pool(pool::Settings::of(2))],
-            vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End],
-        );
+        let mut site =
+            site(&[Settings::Pool(pool::Settings::of(2))], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
         let happened = enter_all(&mut site, &[0, 1, 2, 3], &[takes]);
         play(&mut site, happened);
         (site.digest(), site.events())

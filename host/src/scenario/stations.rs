@@ -1,0 +1,32 @@
+//! What a scenario says of stations and pipelines, checked: settings as the stations take them, and ways compiled to routes.
+
+use std::sync::Arc;
+
+use crate::scenario::BehaviorUse;
+use crate::scenario::when::When;
+use crate::station::pipeline::Settings;
+use crate::station::pipeline::route::Route;
+
+/// One entry of `stations:`.
+#[derive(Debug, Clone)]
+pub struct StationEntry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub settings: Settings,
+}
+
+/// The `pipeline:` of a model entry.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// The way, compiled. Its stations are indices in the scenario's `stations`.
+    pub route: Route,
+    /// What each stage takes, by its index; the first whose conditions hold, nothing if there is none.
+    pub takes: Vec<Vec<BehaviorUse>>,
+    /// Texts that stages answer with, in place of the model's own reply.
+    pub texts: Vec<String>,
+    /// For each switch the conditions of its ways, in order; the last has none.
+    pub switches: Vec<Vec<Option<Arc<When>>>>,
+    /// Is the entry's latency model asked: does it time a reply, or give a replica its coefficients?
+    pub asks_latency: bool,
+}
