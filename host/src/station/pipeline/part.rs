@@ -67,7 +67,7 @@ struct Group {
 }
 
 impl Part {
-    pub fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings) -> Self {
         let kind = match settings {
             Settings::Pool(settings) => Kind::Pool(Pool::new(*settings)),
             Settings::Replicas(settings) => Kind::Replicas(Group {
@@ -80,7 +80,7 @@ impl Part {
     }
 
     /// Brings a visitor to the stage `stage` of its way.
-    pub fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, stage: &Stage) -> Entered {
+    pub(super) fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, stage: &Stage) -> Entered {
         let entered = |entry| match entry {
             Entry::In => Entered::In(0),
             Entry::Waits => Entered::Waits(0),
@@ -96,7 +96,7 @@ impl Part {
     }
 
     /// The end of a visit. What it brings about is told by the next [`Part::advance`].
-    pub fn leave(&mut self, now: Nanos, visitor: Visitor, member: u32) {
+    pub(super) fn leave(&mut self, now: Nanos, visitor: Visitor, member: u32) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.leave(now, visitor),
             Kind::Replicas(group) => group.replicas[member as usize].leave(now, visitor),
@@ -104,7 +104,7 @@ impl Part {
     }
 
     /// Does what was due at `member` by `now`.
-    pub fn advance(&mut self, now: Nanos, member: u32, notices: &mut Vec<Notice>, events: &mut Vec<replica::Event>) {
+    pub(super) fn advance(&mut self, now: Nanos, member: u32, notices: &mut Vec<Notice>, events: &mut Vec<replica::Event>) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.advance(now, notices),
             Kind::Replicas(group) => group.replicas[member as usize].advance(now, events),
@@ -119,7 +119,7 @@ impl Part {
     }
 
     /// When `member` must be looked at, if that is news.
-    pub fn newly_due(&mut self, member: u32) -> Option<Nanos> {
+    pub(super) fn newly_due(&mut self, member: u32) -> Option<Nanos> {
         let at = self.next_at(member)?;
         let armed = &mut self.armed[member as usize];
         if armed.is_some_and(|armed| armed <= at) {
@@ -130,7 +130,7 @@ impl Part {
     }
 
     /// Notes that an entry of the agenda for `at` is used up.
-    pub fn disarm(&mut self, member: u32, at: Nanos) {
+    pub(super) fn disarm(&mut self, member: u32, at: Nanos) {
         let armed = &mut self.armed[member as usize];
         if armed.is_some_and(|armed| armed <= at) {
             *armed = None;
@@ -138,33 +138,33 @@ impl Part {
     }
 
     /// Asks a breaker; anything else lets everybody pass.
-    pub fn guard(&mut self, _now: Nanos) -> Result<(), Refusal> {
+    pub(super) fn guard(&mut self, _now: Nanos) -> Result<(), Refusal> {
         Ok(())
     }
 
     /// Tells a breaker how it went.
-    pub fn settle(&mut self, _now: Nanos, _ok: bool) {}
+    pub(super) fn settle(&mut self, _now: Nanos, _ok: bool) {}
 
     /// Notes a first attempt in a retry budget.
-    pub fn deposit(&mut self, _now: Nanos) {}
+    pub(super) fn deposit(&mut self, _now: Nanos) {}
 
     /// Asks a retry budget for one more attempt.
-    pub fn withdraw(&mut self, _now: Nanos) -> bool {
+    pub(super) fn withdraw(&mut self, _now: Nanos) -> bool {
         true
     }
 
     /// Gives an answer to a cache.
-    pub fn fill(&mut self, _now: Nanos, _content: u64, _bytes: u64) {}
+    pub(super) fn fill(&mut self, _now: Nanos, _content: u64, _bytes: u64) {}
 
     /// Notes at the balancer that `member` needed so long for a visitor.
-    pub fn answered(&mut self, _now: Nanos, _member: u32, _took_ns: u64) {}
+    pub(super) fn answered(&mut self, _now: Nanos, _member: u32, _took_ns: u64) {}
 
     /// The replica `member`, if this is a group of them.
-    pub fn replica(&self, member: u32) -> Option<&Replica> {
+    pub(super) fn replica(&self, member: u32) -> Option<&Replica> {
         if let Kind::Replicas(group) = &self.kind { group.replicas.get(member as usize) } else { None }
     }
 
-    pub fn load(&self) -> Load {
+    pub(super) fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },
             Kind::Replicas(group) => group.replicas.iter().map(Replica::load).fold(Load::default(), |sum, load| Load {

@@ -81,46 +81,46 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Visit {
     /// The visit that brought it here: itself, unless it is a branch.
-    pub root: Visitor,
+    pub(super) root: Visitor,
     /// Of which fork it is a branch.
-    pub parent: Option<Visitor>,
+    pub(super) parent: Option<Visitor>,
     /// Its branches that are under way.
-    pub branches: SmallVec<[Visitor; 2]>,
+    pub(super) branches: SmallVec<[Visitor; 2]>,
     /// How many branches must still arrive.
-    pub needed: u16,
+    pub(super) needed: u16,
     /// Index of the step at which it is.
-    pub step: u16,
-    pub state: State,
+    pub(super) step: u16,
+    pub(super) state: State,
     /// Changes with everything that makes an entry of the agenda void.
-    pub stamp: u32,
+    pub(super) stamp: u32,
     /// The same for the limit of a stage's time.
-    pub limit: u32,
+    pub(super) limit: u32,
     /// When its service ends; `Nanos::MAX` if that is not known.
-    pub until: Nanos,
-    pub entered: Nanos,
-    pub begun: Nanos,
+    pub(super) until: Nanos,
+    pub(super) entered: Nanos,
+    pub(super) begun: Nanos,
     /// Attempts of this stage that failed.
-    pub tries: u8,
+    pub(super) tries: u8,
     /// Does it stand in its stage's station, so that it must leave it?
-    pub is_inside: bool,
+    pub(super) is_inside: bool,
     /// Was its breaker asked, so that it must be told how it went?
-    pub is_guarded: bool,
+    pub(super) is_guarded: bool,
     /// Did the cache have its answer?
-    pub is_hit: bool,
+    pub(super) is_hit: bool,
     /// What the station itself takes of its time.
-    pub extra_ns: Nanos,
+    pub(super) extra_ns: Nanos,
     /// The member of a group of replicas that serves it.
-    pub member: u32,
+    pub(super) member: u32,
     /// The cache that wants its answer.
-    pub fills: Option<u16>,
+    pub(super) fills: Option<u16>,
     /// Has its reply begun?
-    pub is_writing: bool,
-    pub marks: Vec<Mark>,
-    pub work: Option<Work>,
+    pub(super) is_writing: bool,
+    pub(super) marks: Vec<Mark>,
+    pub(super) work: Option<Work>,
 }
 
 impl Visit {
-    pub fn new(root: Visitor, work: Option<Work>) -> Self {
+    pub(super) fn new(root: Visitor, work: Option<Work>) -> Self {
         Self {
             root,
             parent: None,
