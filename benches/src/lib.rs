@@ -13,4 +13,5 @@ pub mod load;
 pub mod measure;
 pub mod palette;
 pub mod report;
+pub mod rivals;
 pub mod scenario;
