@@ -1,5 +1,8 @@
 //! The replica from outside.
 
+mod jumps;
+mod reference;
+
 use super::*;
 
 /// 10 ms a step, 10 us a token of prompt, 100 us a sequence, 1 ns a token in the cache.
