@@ -2,6 +2,7 @@
 
 mod jumps;
 mod reference;
+mod theory;
 
 use super::*;
 
