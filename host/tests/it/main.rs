@@ -25,6 +25,8 @@ mod fuzz;
 mod http2;
 /// Laws of delay: files, prompts, pauses.
 mod latency;
+/// Measured runs of real servers, predicted by the replica.
+mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
 /// Faults that plugins ask for.

@@ -37,51 +37,46 @@ pub const ALL: &[Preset] = &[
         engine: "vLLM 0.19.0",
         source: LLM_SERVING_SIM,
         assumed: "queue",
-        settings: settings(step(16_500, 81_700, 500, 201), 256, 2_048, 2_587),
+        settings: settings(step(19_147_000_000, 87_923_000, 0, 138_500), 256, 2_048, 2_587),
     },
     Preset {
         name: "llama-3.1-8b-rtx-pro-6000",
         engine: "vLLM 0.19.0",
         source: LLM_SERVING_SIM,
         assumed: "blocks (from memory at 90 % less the weights), queue",
-        settings: settings(step(10_070, 50_300, 73_500, 51), 128, 2_048, 33_500),
+        settings: settings(step(11_539_000_000, 37_194_000, 86_401_000, 47_606), 128, 2_048, 33_500),
     },
     Preset {
         name: "llama-3.1-8b-h100",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step_ps(6_420_000_000, 19_600_000, 0, 49_900), 256, 8_192, 26_700),
+        settings: settings(step(6_420_000_000, 19_600_000, 0, 49_900), 256, 8_192, 26_700),
     },
     Preset {
         name: "llama-3.1-70b-fp8-2xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step_ps(11_410_000_000, 65_700_000, 23_000_000, 21_300), 256, 8_192, 34_900),
+        settings: settings(step(11_410_000_000, 65_700_000, 23_000_000, 21_300), 256, 8_192, 34_900),
     },
     Preset {
         name: "llama-3.1-70b-fp8-4xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step_ps(7_620_000_000, 40_700_000, 34_000_000, 10_900), 256, 8_192, 83_300),
+        settings: settings(step(7_620_000_000, 40_700_000, 34_000_000, 10_900), 256, 8_192, 83_300),
     },
     Preset {
         name: "llama-3.1-70b-fp8-8xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step_ps(5_800_000_000, 26_200_000, 85_000_000, 5_500), 256, 8_192, 180_000),
+        settings: settings(step(5_800_000_000, 26_200_000, 85_000_000, 5_500), 256, 8_192, 180_000),
     },
 ];
 
-/// Microseconds a step; nanoseconds a token of prompt, a sequence, a token of cache.
-const fn step(base_us: u64, per_prefill_token_ns: u64, per_sequence_ns: u64, per_kv_token_ns: u64) -> StepTime {
-    step_ps(base_us * 1_000_000, per_prefill_token_ns * 1_000, per_sequence_ns * 1_000, per_kv_token_ns * 1_000)
-}
-
-const fn step_ps(base_ps: u64, per_prefill_token_ps: u64, per_sequence_ps: u64, per_kv_token_ps: u64) -> StepTime {
+const fn step(base_ps: u64, per_prefill_token_ps: u64, per_sequence_ps: u64, per_kv_token_ps: u64) -> StepTime {
     StepTime { base_ps, per_prefill_token_ps, per_sequence_ps, per_kv_token_ps, per_prefill_pair_ps: 0 }
 }
 

@@ -251,7 +251,8 @@ impl Replica {
 
     /// Whoever left while it was in the batch goes.
     fn let_leavers_go(&mut self) {
-        while let Some(slot) = self.leavers.pop() {
+        let mut leavers = std::mem::take(&mut self.leavers);
+        for slot in leavers.drain(..) {
             match self.all[slot as usize].state {
                 State::Decode => self.stop_decoding(slot),
                 State::Prefill => {}
@@ -264,6 +265,7 @@ impl Replica {
             self.running.remove(&mut self.all, slot);
             self.vacate(slot);
         }
+        self.leavers = leavers;
         // What has left or was preempted stays in the heap until it is on top, or until there is more of it than of the others.
         if self.finishes.len() > 2 * self.running.len() as usize + 64 {
             let all = &self.all;

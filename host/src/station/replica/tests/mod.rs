@@ -1,5 +1,9 @@
 //! The replica from outside.
 
+mod jumps;
+mod reference;
+mod theory;
+
 use super::*;
 
 /// 10 ms a step, 10 us a token of prompt, 100 us a sequence, 1 ns a token in the cache.
