@@ -17,6 +17,7 @@ pub mod balancer;
 pub mod batcher;
 pub mod breaker;
 pub mod cache;
+mod keys;
 pub mod link;
 mod list;
 pub mod pipeline;

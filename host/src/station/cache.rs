@@ -1,1 +1,0 @@
-//! Keeps answers for a time, in levels of different size and speed.
