@@ -253,6 +253,9 @@ pub const DECISION_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Size of a decision log, in bytes: a million decisions; what comes after is dropped and counted.
 pub const DECISIONS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Requests of one recording: a day of the busiest public one; held in memory, 40 bytes each.
+pub const TRACE_ROWS_MAX: usize = 10_000_000;
+
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;
 /// Retries of one identity within [`STORM_WINDOW_S`] that are still no storm: what vendors' SDKs do with their retries turned up.
