@@ -7,6 +7,7 @@
 //!
 //! Every draw hangs below (seed, `workload`, source, number or user), never below the order of events: another class, another source
 //! or a slower answer shifts no draw. [`profile`], [`gaps`] and [`bursty`] are the laws of arrivals, [`trace`] reads recorded ones.
+//! [`read`] is how a scenario says all this.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub mod client;
 pub mod gaps;
 mod make;
 pub mod profile;
+pub mod read;
 pub mod trace;
 mod traffic;
 

@@ -1,7 +1,6 @@
 use super::*;
 use crate::stats::law::Law;
 use crate::workload::client::Client;
-use crate::workload::trace::parse;
 use crate::workload::{Class, Source};
 
 const S: Nanos = 1_000_000_000;
@@ -62,8 +61,8 @@ fn poisson_arrivals_have_their_rate_and_exponential_gaps() {
 #[test]
 fn the_azure_conversation_hour_is_played_as_it_was_recorded() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/data/azure_llm_2023_conv.csv");
-    let text = std::fs::read_to_string(path).expect("the recording");
-    let trace = parse("conv.csv", &text, None, None).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut file = std::io::BufReader::new(std::fs::File::open(path).expect("the recording"));
+    let trace = trace::read("conv.csv", &mut file, None, None).unwrap_or_else(|problems| panic!("{problems:?}"));
     let spec = workload(vec![class("chat", 1.0)], vec![source("azure", Arrivals::Trace(Arc::new(trace)), &[0])]);
     let asks = asks(&spec, 1, usize::MAX);
     assert_eq!(asks.len(), 19_366);

@@ -12,7 +12,9 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The floors, lowest first. A module imports only from floors below its own (ARCHITECTURE.md).
 const FLOORS: &[&[&str]] = &[
     &["types", "clock", "random", "stats", "worker"],
-    &["behavior", "scenario", "workload", "pack", "telemetry"],
+    &["grammar"],
+    &["behavior", "workload", "pack", "telemetry"],
+    &["scenario"],
     &["station", "builtin", "wasm", "dialect", "report", "connection"],
     &["plan"],
     &["engine", "fleet", "loadgen"],

@@ -3,10 +3,11 @@
 //! A file is read line by line and checked whole when the scenario is. Its rows are then held, 40 bytes each, so that what changes in
 //! the file later does not reach a run.
 
+use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 
 use crate::clock::Nanos;
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_ROWS_MAX};
+use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_LINE_BYTES_MAX, TRACE_ROWS_MAX};
 use crate::types::problem::{Place, Problem};
 
 pub mod azure;
@@ -94,75 +95,110 @@ impl Format {
     }
 }
 
-/// The rows in `text`, which messages call `file`: all of them, or the first `limit`. The format is found by the first line if it is
-/// not given. Every mistake is told, with its line and column.
-pub fn parse(file: &str, text: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
-    let first = text.lines().next().unwrap_or("");
-    let Some(format) = format.or_else(|| Format::of_first_line(first)) else {
-        let message = if text.trim().is_empty() {
-            format!("`{file}` is empty")
-        } else {
-            format!("`{file}` begins as no known recording does")
-        };
-        let hint = "azure begins with `TIMESTAMP,ContextTokens,GeneratedTokens`; mooncake has `timestamp`, `input_length` and \
-                    `output_length` on each line, native has `at`, `input` and `output`";
-        return Err(vec![placed(file, 1, 1, message, hint)]);
-    };
+/// The recording that `lines` brings, which messages call `file`: all of it, or the first `limit` requests. The format is found by the
+/// first line if it is not given. Every mistake is told, with its line and column.
+pub fn read(file: &str, lines: &mut dyn BufRead, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
     let mut reading = Reading { format, origin: None, newest: 0 };
-    let (mut rows, mut problems, mut wrong) = (Vec::new(), Vec::new(), 0);
-    for (index, line) in text.lines().enumerate() {
-        if limit.is_some_and(|limit| rows.len() as u64 >= limit) {
-            break;
-        }
-        match reading.row(index == 0, line) {
-            Ok(row) => rows.extend(row),
-            Err(mistake) => {
-                wrong += 1;
-                if wrong <= LINES_NAMED {
-                    problems.push(placed(file, index + 1, mistake.column, mistake.message, mistake.hint));
-                }
+    let (mut rows, mut mistakes) = (Vec::new(), Mistakes { file, named: Vec::new(), more: 0 });
+    let (mut line, mut number) = (Vec::new(), 0);
+    while limit.is_none_or(|limit| (rows.len() as u64) < limit) {
+        line.clear();
+        number += 1;
+        let got = lines.take(TRACE_LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
+        match got {
+            Ok(0) => break,
+            Ok(bytes) if bytes > TRACE_LINE_BYTES_MAX => {
+                let message = format!("this line has more than {TRACE_LINE_BYTES_MAX} bytes, and one may have no more");
+                mistakes.add(number, Mistake::new(1, message, "every request has a line of its own"));
+                break;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                mistakes.add(number, Mistake::new(1, format!("`{file}` cannot be read on: {error}"), "check the file"));
+                break;
             }
         }
+        match std::str::from_utf8(&line).map_err(|error| no_text(&error)).and_then(|line| reading.row(number, line)) {
+            Ok(row) => rows.extend(row),
+            Err(mistake) => mistakes.add(number, mistake),
+        }
+        let Some(_) = reading.format else { break };
         if rows.len() > TRACE_ROWS_MAX {
             let message = format!("`{file}` has more than {TRACE_ROWS_MAX} requests, and a recording may have no more");
-            return Err(vec![placed(file, index + 1, 1, message, "set `limit` to play its beginning")]);
+            mistakes.add(number, Mistake::new(1, message, "set `limit` to play its beginning"));
+            break;
         }
     }
-    if wrong > LINES_NAMED {
-        let message = format!("`{file}` has {} more lines that cannot be read", wrong - LINES_NAMED);
-        problems.push(placed(file, 1, 1, message, "check its format"));
+    if rows.is_empty() && mistakes.named.is_empty() {
+        let message = if number == 1 { format!("`{file}` is empty") } else { format!("`{file}` has no request") };
+        mistakes.add(1, Mistake::new(1, message, "it needs at least one"));
     }
-    if rows.is_empty() && problems.is_empty() {
-        problems.push(placed(file, 1, 1, format!("`{file}` has no request"), "it needs at least one"));
-    }
+    let problems = mistakes.problems();
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Trace { rows: rows.into(), block_tokens: format.block_tokens(), speed: 1.0, repeat: 1 })
+    let block_tokens = reading.format.map_or(1, Format::block_tokens);
+    Ok(Trace { rows: rows.into(), block_tokens, speed: 1.0, repeat: 1 })
 }
 
-fn placed(file: &str, line: usize, column: usize, message: String, hint: &str) -> Problem {
+fn no_text(error: &std::str::Utf8Error) -> Mistake {
+    Mistake::new(error.valid_up_to() + 1, "this is not UTF-8 text", "a recording is CSV or JSON lines, not compressed")
+}
+
+/// What is wrong with a file.
+struct Mistakes<'a> {
+    file: &'a str,
+    named: Vec<Problem>,
+    more: usize,
+}
+
+impl Mistakes<'_> {
+    fn add(&mut self, line: usize, mistake: Mistake) {
+        if self.named.len() < LINES_NAMED {
+            self.named.push(placed(self.file, line, mistake));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn problems(mut self) -> Vec<Problem> {
+        if self.more > 0 {
+            let message = format!("`{}` has {} more lines that cannot be read", self.file, self.more);
+            self.named.push(placed(self.file, 1, Mistake::new(1, message, "check its format")));
+        }
+        self.named
+    }
+}
+
+fn placed(file: &str, line: usize, mistake: Mistake) -> Problem {
     let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let mut problem = Problem::new("", message).hint(hint);
-    problem.place = Some(Place { file: file.to_owned(), line: narrow(line), column: narrow(column) });
+    let mut problem = Problem::new("", mistake.message).hint(mistake.hint);
+    problem.place = Some(Place { file: file.to_owned(), line: narrow(line), column: narrow(mistake.column) });
     problem
 }
 
 /// A file that is being read.
 struct Reading {
-    format: Format,
+    /// Known once the first line was read.
+    format: Option<Format>,
     /// What the first row calls its time, where that is no offset.
     origin: Option<i64>,
     newest: Nanos,
 }
 
 impl Reading {
-    /// The row in `line`; `None` for a header or an empty line.
-    fn row(&mut self, is_first: bool, line: &str) -> Result<Option<Row>, Mistake> {
-        if line.trim().is_empty() || is_first && self.format == Format::Azure && azure::is_header(line) {
+    /// The row in `line`, which is the one with this number, from 1; `None` for a header or an empty line.
+    fn row(&mut self, number: usize, line: &str) -> Result<Option<Row>, Mistake> {
+        let Some(format) = self.format.or_else(|| Format::of_first_line(line)) else {
+            let hint = "azure begins with `TIMESTAMP,ContextTokens,GeneratedTokens`; mooncake has `timestamp`, `input_length` and \
+                        `output_length` on each line, native has `at`, `input` and `output`";
+            return Err(Mistake::new(1, "no known recording begins like this", hint));
+        };
+        self.format = Some(format);
+        if line.trim().is_empty() || number == 1 && format == Format::Azure && azure::is_header(line) {
             return Ok(None);
         }
-        let row = match self.format {
+        let row = match format {
             Format::Azure => azure::row(line, &mut self.origin),
             Format::Mooncake => mooncake::row(line),
             Format::Native => native::row(line),

@@ -2,8 +2,12 @@ use super::*;
 
 const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 
+fn parse(text: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
+    read("t", &mut text.as_bytes(), format, limit)
+}
+
 fn told(text: &str, format: Option<Format>) -> Vec<String> {
-    parse("t", text, format, None).expect_err("mistakes").iter().map(ToString::to_string).collect()
+    parse(text, format, None).expect_err("mistakes").iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn json_lines_are_judged_too() {
 #[test]
 fn a_file_without_a_request_or_of_no_known_kind_is_refused() {
     assert!(told("", None)[0].contains("`t` is empty"));
-    assert!(told("time,tokens\n1,2\n", None)[0].contains("begins as no known recording does"));
+    assert!(told("time,tokens\n1,2\n", None)[0].contains("no known recording begins like this"));
     assert!(told(HEADER, None)[0].contains("has no request"));
     let many = format!("{HEADER}{}", "nonsense\n".repeat(50));
     let problems = told(&many, None);
@@ -63,13 +67,13 @@ fn a_file_without_a_request_or_of_no_known_kind_is_refused() {
 #[test]
 fn a_limit_reads_only_the_beginning() {
     let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\nnonsense\n";
-    assert_eq!(parse("t", text, None, Some(2)).expect("a trace").rows.len(), 2);
+    assert_eq!(parse(text, None, Some(2)).expect("a trace").rows.len(), 2);
 }
 
 #[test]
 fn a_recording_is_played_faster_and_again_one_mean_gap_later() {
     let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\n{\"at\": 4, \"input\": 3}\n";
-    let trace = parse("t", text, None, None).expect("a trace");
+    let trace = parse(text, None, None).expect("a trace");
     let mut run = Run::begin(&Arc::new(Trace { speed: 2.0, repeat: 2, ..trace }));
     let times: Vec<_> = std::iter::from_fn(|| run.next()).collect();
     let ms = 1_000_000;
