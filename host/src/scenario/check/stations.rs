@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::scenario::check::behaviors;
 use crate::scenario::stations::{Pipeline, StationEntry};
+use crate::station::balancer::Rule;
 use crate::station::pipeline::route::{ReplyBy, Route, Stage, Step};
 use crate::station::pipeline::{Replicas, Settings};
 use crate::station::{pool, replica};
@@ -46,7 +47,7 @@ fn settings(fields: &mut Fields<'_>) -> Option<Settings> {
         };
         let replica = preset.settings.clone();
         fields.extend(section.finish());
-        return Some(Settings::Replicas(Replicas { count, replica }));
+        return Some(Settings::Replicas(Replicas { count, replica, balancer: Rule::RoundRobin, weights: Vec::new() }));
     }
     None
 }

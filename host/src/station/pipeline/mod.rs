@@ -11,12 +11,14 @@ use slab::Slab;
 
 use crate::clock::Nanos;
 use crate::random::Key;
+use crate::station::cache::Cache;
 use crate::station::pipeline::agenda::{Agenda, Phase};
 use crate::station::pipeline::flow::Flow;
 use crate::station::pipeline::part::Part;
 use crate::station::pipeline::route::{ReplyBy, Route};
 use crate::station::pipeline::visit::{State, Visit};
-use crate::station::{Notice, Refusal, Visitor, replica};
+use crate::station::replica::{self, Replica};
+use crate::station::{Notice, Refusal, Visitor};
 
 pub mod agenda;
 pub mod flow;
@@ -214,6 +216,16 @@ impl Site {
     /// The settings' station by its index, for gauges.
     pub fn load(&self, station: usize) -> part::Load {
         self.parts[station].load()
+    }
+
+    /// The cache that a station is, if it is one.
+    pub fn cache(&self, station: usize) -> Option<&Cache> {
+        self.parts[station].cache()
+    }
+
+    /// A member of a group of replicas.
+    pub fn replica(&self, station: usize, member: u32) -> Option<&Replica> {
+        self.parts[station].replica(member)
     }
 
     /// The visits that are on their way.

@@ -1,17 +1,27 @@
 //! One station among those of a site, whatever its kind.
 
 use crate::clock::Nanos;
+use crate::station::balancer::{Backend, Balancer, Rule};
+use crate::station::batcher::{self, Batcher};
+use crate::station::cache::{self, Cache};
+use crate::station::link::{self, Link, Sent};
 use crate::station::pipeline::route::Stage;
 use crate::station::pipeline::visit::Work;
 use crate::station::pool::{self, Pool};
 use crate::station::replica::{self, Replica};
-use crate::station::{Entry, Notice, Refusal, Visitor};
+use crate::station::{Cause, Entry, Notice, Refusal, Visitor};
 
 /// What a station of a scenario is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settings {
     /// Connections or servers.
     Pool(pool::Settings),
+    /// Remembers answers.
+    Cache(cache::Settings),
+    /// A network path.
+    Link(link::Settings),
+    /// Gathers requests.
+    Batcher(batcher::Settings),
     /// Model servers behind a balancer.
     Replicas(Replicas),
 }
@@ -23,6 +33,10 @@ pub struct Replicas {
     pub count: u32,
     /// Each of them.
     pub replica: replica::Settings,
+    /// Which takes a request.
+    pub balancer: Rule,
+    /// The share of each in the work, for balancers that look at it, by its index; 1 for those beyond the list.
+    pub weights: Vec<u32>,
 }
 
 /// How busy a station is.
@@ -41,8 +55,8 @@ pub(super) enum Entered {
     In(Nanos),
     /// The cache has the answer, and takes so long to give it.
     Hit(Nanos),
-    /// The cache has it not.
-    Miss,
+    /// The cache has it not, and takes so long to say so.
+    Miss(Nanos),
     /// It waits, at this member.
     Waits(u32),
     /// It was turned away.
@@ -57,22 +71,31 @@ pub(super) struct Part {
 
 enum Kind {
     Pool(Pool),
+    Cache(Cache),
+    Link(Link),
+    Batcher(Batcher),
     Replicas(Group),
 }
 
 /// Replicas behind a balancer.
 struct Group {
     replicas: Vec<Replica>,
-    next: usize,
+    balancer: Balancer,
+    /// What the balancer looks at; kept, so that choosing allocates nothing.
+    view: Vec<Backend>,
 }
 
 impl Part {
     pub(super) fn of(settings: &Settings) -> Self {
         let kind = match settings {
             Settings::Pool(settings) => Kind::Pool(Pool::new(*settings)),
+            Settings::Cache(settings) => Kind::Cache(Cache::new(settings.clone())),
+            Settings::Link(settings) => Kind::Link(Link::new(settings.clone())),
+            Settings::Batcher(settings) => Kind::Batcher(Batcher::new(*settings)),
             Settings::Replicas(settings) => Kind::Replicas(Group {
                 replicas: (0..settings.count).map(|_| Replica::new(settings.replica.clone())).collect(),
-                next: 0,
+                balancer: Balancer::new(settings.balancer.clone(), settings.count as usize),
+                view: (0..settings.count as usize).map(|index| backend(settings.weights.get(index))).collect(),
             }),
         };
         let members = if let Kind::Replicas(group) = &kind { group.replicas.len() } else { 1 };
@@ -86,12 +109,23 @@ impl Part {
             Entry::Waits => Entered::Waits(0),
             Entry::Refused(refusal) => Entered::Refused(refusal),
         };
+        let draw = |name| work.draws.named(name).with(u64::from(stage.index)).unit();
         match &mut self.kind {
             Kind::Pool(pool) => {
                 let access = if stage.writes { pool::Access::Write } else { pool::Access::Read };
                 entered(pool.enter(now, visitor, access))
             }
-            Kind::Replicas(group) => group.enter(now, visitor, work),
+            Kind::Cache(cache) => {
+                let hit = cache.get(now, work.content);
+                let took_ns = cache.latency_ns(hit);
+                if hit.is_some() { Entered::Hit(took_ns) } else { Entered::Miss(took_ns) }
+            }
+            Kind::Link(link) => match link.send(now, u64::from(work.bytes), draw("link")) {
+                Sent::Arrives(at) => Entered::In(at - now),
+                Sent::Lost => Entered::Refused(Refusal::of(Cause::Lost)),
+            },
+            Kind::Batcher(batcher) => entered(batcher.enter(now, visitor, work.prompt_tokens)),
+            Kind::Replicas(group) => group.enter(now, visitor, work, draw("balancer")),
         }
     }
 
@@ -99,7 +133,9 @@ impl Part {
     pub(super) fn leave(&mut self, now: Nanos, visitor: Visitor, member: u32) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.leave(now, visitor),
+            Kind::Batcher(batcher) => batcher.leave(now, visitor),
             Kind::Replicas(group) => group.replicas[member as usize].leave(now, visitor),
+            Kind::Cache(_) | Kind::Link(_) => {}
         }
     }
 
@@ -107,14 +143,18 @@ impl Part {
     pub(super) fn advance(&mut self, now: Nanos, member: u32, notices: &mut Vec<Notice>, events: &mut Vec<replica::Event>) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.advance(now, notices),
+            Kind::Batcher(batcher) => batcher.advance(now, notices),
             Kind::Replicas(group) => group.replicas[member as usize].advance(now, events),
+            Kind::Cache(_) | Kind::Link(_) => {}
         }
     }
 
     fn next_at(&self, member: u32) -> Option<Nanos> {
         match &self.kind {
             Kind::Pool(pool) => pool.next_at(),
+            Kind::Batcher(batcher) => batcher.next_at(),
             Kind::Replicas(group) => group.replicas[member as usize].next_at(),
+            Kind::Cache(_) | Kind::Link(_) => None,
         }
     }
 
@@ -154,31 +194,60 @@ impl Part {
     }
 
     /// Gives an answer to a cache.
-    pub(super) fn fill(&mut self, _now: Nanos, _content: u64, _bytes: u64) {}
+    pub(super) fn fill(&mut self, now: Nanos, content: u64, bytes: u32) {
+        if let Kind::Cache(cache) = &mut self.kind {
+            cache.put(now, content, bytes);
+        }
+    }
 
     /// Notes at the balancer that `member` needed so long for a visitor.
-    pub(super) fn answered(&mut self, _now: Nanos, _member: u32, _took_ns: u64) {}
+    pub(super) fn answered(&mut self, now: Nanos, member: u32, took_ns: u64) {
+        if let Kind::Replicas(group) = &mut self.kind {
+            group.balancer.served(now, member as usize, took_ns);
+        }
+    }
 
     /// The replica `member`, if this is a group of them.
     pub(super) fn replica(&self, member: u32) -> Option<&Replica> {
         if let Kind::Replicas(group) = &self.kind { group.replicas.get(member as usize) } else { None }
     }
 
+    /// The cache, if this is one.
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        if let Kind::Cache(cache) = &self.kind { Some(cache) } else { None }
+    }
+
     pub(super) fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },
+            Kind::Batcher(batcher) => Load { running: 0, waiting: batcher.load().waiting },
             Kind::Replicas(group) => group.replicas.iter().map(Replica::load).fold(Load::default(), |sum, load| Load {
                 running: sum.running + load.running,
                 waiting: sum.waiting + load.waiting,
             }),
+            Kind::Cache(_) | Kind::Link(_) => Load::default(),
         }
     }
 }
 
+fn backend(weight: Option<&u32>) -> Backend {
+    Backend { weight: weight.copied().unwrap_or(1), ..Backend::default() }
+}
+
 impl Group {
-    fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work) -> Entered {
-        let member = self.next;
-        self.next = (member + 1) % self.replicas.len();
+    fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, draw: f64) -> Entered {
+        for (backend, replica) in self.view.iter_mut().zip(&self.replicas) {
+            let load = replica.load();
+            (backend.running, backend.waiting) = (load.running, load.waiting);
+        }
+        let prefix: &[u64] = match &work.prefix {
+            replica::Prefix::None => &[],
+            replica::Prefix::Blocks(hashes) => hashes,
+            replica::Prefix::Group { group, .. } => std::slice::from_ref(group),
+        };
+        let Some(member) = self.balancer.pick(now, &self.view, work.affinity, prefix, draw) else {
+            return Entered::Refused(Refusal::of(Cause::NoReplica));
+        };
         let job = replica::Job {
             visitor,
             prompt_tokens: work.prompt_tokens,

@@ -2,7 +2,7 @@ use smallvec::smallvec;
 
 use super::route::{Stage, Step};
 use super::*;
-use crate::station::{Cause, pool};
+use crate::station::{Cause, cache, pool};
 
 const MS: Nanos = 1_000_000;
 
@@ -154,4 +154,25 @@ fn equal_runs_have_equal_digests_and_others_do_not() {
     };
     assert_eq!(run(MS), run(MS));
     assert_ne!(run(MS).0, run(2 * MS).0);
+}
+
+#[test]
+fn an_answer_that_the_cache_has_is_given_at_once_and_the_model_is_passed_over() {
+    let level =
+        cache::Level { entries_max: 10, bytes_max: 1_000, ttl_ns: 1_000 * MS, latency_ns: MS, policy: cache::Policy::Lru };
+    let lookup = Stage { through: Some(0), on_hit: Some(2), ..stage(0) };
+    let model = Stage { reply: Some(ReplyBy::Timing), ..stage(1) };
+    let mut site = site(
+        &[Settings::Cache(cache::Settings { levels: vec![level] })],
+        vec![Step::Stage(lookup), Step::Stage(model), Step::Stage(stage(2)), Step::End],
+    );
+    let mut happened = Vec::new();
+    site.enter(0, work(&[]), &mut happened);
+    let first = play(&mut site, happened);
+    assert_eq!(first, [(1, 0, What::Begun(ReplyBy::Timing)), (51, 0, What::Written), (51, 0, What::Done)]);
+    let mut happened = Vec::new();
+    site.enter(60 * MS, work(&[]), &mut happened);
+    let second = play(&mut site, happened);
+    assert_eq!(second, [(61, 1, What::Begun(ReplyBy::Instant)), (61, 1, What::Written), (61, 1, What::Done)]);
+    assert_eq!(site.cache(0).map(|cache| cache.counts().hits[0]), Some(1));
 }

@@ -86,6 +86,7 @@ impl Site {
         walker.entered = now;
         walker.state = State::Waits;
         walker.until = Nanos::MAX;
+        (walker.is_hit, walker.extra_ns) = (false, 0);
         walker.limit += 1;
         let (root, limit, is_first) = (walker.root, walker.limit, walker.tries == 0);
         if stage.within_ns > 0 {
@@ -108,7 +109,6 @@ impl Site {
         let work = self.visits[root as usize].work.as_ref();
         let entered = work.map_or(Entered::In(0), |work| self.parts[usize::from(part)].enter(now, visit, work, stage));
         let walker = &mut self.visits[visit as usize];
-        (walker.is_hit, walker.extra_ns) = (false, 0);
         walker.is_inside = !matches!(entered, Entered::Refused(_));
         match entered {
             Entered::In(extra_ns) => {
@@ -119,7 +119,8 @@ impl Site {
                 (walker.extra_ns, walker.is_hit) = (extra_ns, true);
                 self.begin(visit, stage);
             }
-            Entered::Miss => {
+            Entered::Miss(extra_ns) => {
+                walker.extra_ns = extra_ns;
                 self.visits[root as usize].fills = Some(part);
                 self.begin(visit, stage);
             }
@@ -324,7 +325,7 @@ impl Site {
         let walker = &mut self.visits[visit as usize];
         walker.state = State::Done(now);
         if let (Some(cache), Some(work)) = (walker.fills.take(), &walker.work) {
-            let (content, bytes) = (work.content, u64::from(work.bytes));
+            let (content, bytes) = (work.content, work.bytes);
             self.parts[usize::from(cache)].fill(now, content, bytes);
         }
         self.tell(visit, What::Done, happened);
