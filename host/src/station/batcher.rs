@@ -164,6 +164,8 @@ impl Batcher {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::random::Key;
     use crate::station::theory::{Observed, S, exponential, visitors};
@@ -230,6 +232,54 @@ mod tests {
         batcher.enter(80, 4, 1);
         batcher.leave(90, 4);
         assert_eq!((batcher.next_at(), batcher.load().tokens), (None, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn batches_keep_their_bounds_and_nobody_is_lost_or_told_twice(
+            (size_max, wait_max_ns, tokens_max) in (1_u32..6, prop_oneof![Just(0), 1_u64..30], prop_oneof![Just(0), 5_u64..40]),
+            steps in proptest::collection::vec((0_u64..8, 0_u32..10, 0_u8..4, 1_u32..20), 1..200),
+        ) {
+            let mut batcher = Batcher::new(Settings { size_max, wait_max_ns, tokens_max });
+            // Those who wait, with the times of their coming and their tokens.
+            let mut waiting: Vec<(Visitor, Nanos, u32)> = Vec::new();
+            let (mut now, mut notices) = (0, Vec::new());
+            for (gap, visitor, deed, tokens) in steps {
+                now += gap;
+                let mut entered = Entry::Waits;
+                match deed {
+                    0 => {
+                        batcher.leave(now, visitor);
+                        waiting.retain(|(other, ..)| *other != visitor);
+                    }
+                    1 => {}
+                    _ => {
+                        entered = batcher.enter(now, visitor, tokens);
+                        waiting.retain(|(other, ..)| *other != visitor);
+                        if entered == Entry::Waits {
+                            waiting.push((visitor, now, tokens));
+                        }
+                    }
+                }
+                batcher.advance(now, &mut notices);
+                let (mut size, mut sum, mut batch_at) = (0, 0, None);
+                for notice in notices.drain(..) {
+                    // Batches are told in order of coming, and each visitor once.
+                    let (first, came, tokens) = waiting.remove(0);
+                    prop_assert_eq!(first, notice.visitor);
+                    prop_assert!(notice.at >= came && notice.at <= now);
+                    prop_assert!(wait_max_ns == 0 || notice.at <= came + wait_max_ns);
+                    (size, sum) = if batch_at == Some(notice.at) { (size + 1, sum + tokens) } else { (1, tokens) };
+                    batch_at = Some(notice.at);
+                    prop_assert!(size <= size_max && (tokens_max == 0 || u64::from(sum) <= tokens_max));
+                }
+                let held: u32 = waiting.iter().map(|(.., tokens)| *tokens).sum();
+                let Load { waiting: gathered, tokens, .. } = batcher.load();
+                prop_assert_eq!((gathered, tokens), (waiting.len() as u32, u64::from(held)));
+                prop_assert!(entered != Entry::In || waiting.is_empty());
+                prop_assert!(wait_max_ns == 0 || waiting.first().is_none_or(|(_, came, _)| came + wait_max_ns > now));
+            }
+        }
     }
 
     /// Sizes of batches and waits of visitors, with one arrival a second.

@@ -25,20 +25,32 @@ pub(super) fn exponential(stream: &mut Stream, mean_s: f64) -> Nanos {
 
 /// What was observed, in the order in which it was.
 #[derive(Debug, Default)]
-pub(super) struct Observed(Vec<f64>);
+pub(super) struct Observed {
+    /// Means of [`BLOCK`] observations each, to save memory in full runs.
+    blocks: Vec<f64>,
+    sum: f64,
+    count: u32,
+}
+
+/// Observations of one block.
+const BLOCK: u32 = 100;
 
 impl Observed {
     /// Adds one observation.
     pub(super) fn add(&mut self, value: f64) {
-        self.0.push(value);
+        self.sum += value;
+        self.count += 1;
+        if self.count == BLOCK {
+            self.blocks.push(self.sum / f64::from(BLOCK));
+            (self.sum, self.count) = (0.0, 0);
+        }
     }
 
     /// The mean and its standard error. The first twentieth is left out, because the run began empty.
     pub(super) fn mean(&self) -> (f64, f64) {
-        let settled = &self.0[self.0.len() / 20..];
-        let size = settled.len() / BATCHES;
+        let settled = &self.blocks[self.blocks.len() / 20..];
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let means: Vec<f64> = settled.chunks_exact(size).take(BATCHES).map(mean).collect();
+        let means: Vec<f64> = settled.chunks_exact(settled.len() / BATCHES).take(BATCHES).map(mean).collect();
         let whole = mean(&means);
         let variance = means.iter().map(|one| (one - whole) * (one - whole)).sum::<f64>() / (BATCHES - 1) as f64;
         (whole, (variance / BATCHES as f64).sqrt())

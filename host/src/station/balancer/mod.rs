@@ -103,28 +103,36 @@ impl Ask<'_> {
         self.open().count()
     }
 
-    /// The backend that is number `index` of the open ones.
-    fn open_at(&self, index: usize) -> Option<usize> {
-        self.open().nth(index)
+    /// The backend that is number `index` of the `count` open ones.
+    fn open_at(&self, index: usize, count: usize) -> Option<usize> {
+        if count == self.view.len() { (index < count).then_some(index) } else { self.open().nth(index) }
     }
 
     /// One of two different backends that are drawn, each pair alike: the one that costs less, the first of them if both cost the same.
     fn cheaper_of_two(&self, cost: impl Fn(usize) -> f64) -> Option<usize> {
         let count = self.open_count();
         if count < 2 {
-            return self.open_at(0);
+            return self.open().next();
         }
         let pair = below(self.draw, count * (count - 1));
         let (one, other) = (pair / (count - 1), pair % (count - 1));
-        let (one, other) = (self.open_at(one)?, self.open_at(other + usize::from(other >= one))?);
+        let (one, other) = (self.open_at(one, count)?, self.open_at(other + usize::from(other >= one), count)?);
         Some(if cost(other) < cost(one) { other } else { one })
     }
 
     /// The open backend that costs least; one of them by the draw, if several do.
     fn cheapest(&self, cost: impl Fn(usize) -> f64) -> Option<usize> {
-        let least = self.open().map(&cost).min_by(f64::total_cmp)?;
-        let ties = || self.open().filter(|place| cost(*place) == least);
-        ties().nth(below(self.draw, ties().count()))
+        let (mut least, mut first, mut ties) = (f64::INFINITY, None, 0);
+        for place in self.open() {
+            let cost = cost(place);
+            if cost < least {
+                (least, first, ties) = (cost, Some(place), 1);
+            } else if cost == least {
+                ties += 1;
+            }
+        }
+        let drawn = || self.open().filter(|place| cost(*place) == least).nth(below(self.draw, ties));
+        if ties > 1 { drawn() } else { first }
     }
 }
 

@@ -8,7 +8,8 @@ pub(super) struct Random;
 
 impl Choose for Random {
     fn pick(&mut self, ask: &Ask<'_>) -> Option<usize> {
-        ask.open_at(below(ask.draw, ask.open_count()))
+        let count = ask.open_count();
+        ask.open_at(below(ask.draw, count), count)
     }
 }
 

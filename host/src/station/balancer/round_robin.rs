@@ -10,7 +10,7 @@ pub(super) struct RoundRobin {
 
 impl Choose for RoundRobin {
     fn pick(&mut self, ask: &Ask<'_>) -> Option<usize> {
-        let place = ask.open().find(|place| *place >= self.next).or_else(|| ask.open_at(0))?;
+        let place = ask.open().find(|place| *place >= self.next).or_else(|| ask.open().next())?;
         self.next = place + 1;
         Some(place)
     }
