@@ -105,8 +105,8 @@ fn times_never_go_backwards_and_numbers_have_no_gaps() {
 
 fn recorded(name: &str) -> Workload {
     let path = format!("{}/../benches/data/{name}", env!("CARGO_MANIFEST_DIR"));
-    let mut file = std::io::BufReader::new(std::fs::File::open(path).expect("the recording"));
-    let trace = trace::read(name, &mut file, None, None).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let file = std::io::BufReader::new(std::fs::File::open(path).expect("the recording"));
+    let trace = trace::read(name, file, None, None).unwrap_or_else(|problems| panic!("{problems:?}"));
     workload(vec![class("chat", 1.0)], vec![source("recorded", Arrivals::Trace(Arc::new(trace)), &[0])])
 }
 
@@ -288,6 +288,17 @@ fn classes_tenants_and_shared_beginnings_come_in_their_shares() {
 }
 
 #[test]
+fn recorded_lengths_bound_what_prompts_share() {
+    let mut spec = recorded("azure_llm_2023_conv.csv");
+    spec.classes[0].prompt = Prompt::Length(Law::constant(1.0));
+    spec.classes[0].sharing = Some(crate::workload::Sharing { share: 1.0, groups: 1, tokens: Law::constant(500.0) });
+    for ask in asks(&spec, 1, 1_000) {
+        let Prefix::Group { tokens, .. } = ask.prefix else { panic!("{ask:?}") };
+        assert_eq!(tokens, ask.input_tokens.min(500));
+    }
+}
+
+#[test]
 fn one_seed_is_one_run_and_another_seed_another() {
     let bursts = Arrivals::Bursty(bursty::Bursty {
         calm: bursty::State { rate: 1.0, mean_s: 3.0 },
@@ -349,4 +360,16 @@ fn what_cannot_be_played_is_refused() {
     text(&mut counted);
     counted.count_prompts(|text| text.len() as u32);
     assert_eq!(asks(&counted, 1, 1)[0].input_tokens, 4);
+}
+
+#[test]
+fn a_user_without_thoughts_that_is_refused_at_once_does_not_stop_the_time() {
+    let spec = workload(vec![class("a", 1.0)], vec![source("users", users(1, Law::constant(0.0)), &[0])]);
+    let mut traffic = Traffic::begin(&Workload { client: Client { retries: 0, ..Client::default() }, ..spec }, 1).expect("a run");
+    for expected in [0, 1_000_000, 2_000_000] {
+        let at = traffic.next_at().expect("a request");
+        assert_eq!(at, expected);
+        let ask = traffic.next(at).expect("a request");
+        traffic.ended(at, &ask, Answer::Broken, || true);
+    }
 }

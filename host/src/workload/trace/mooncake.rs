@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Mistake, Row};
+use super::Row;
+use super::lines::Mistake;
 
 /// Tokens of one block.
 pub const BLOCK_TOKENS: u32 = 512;
