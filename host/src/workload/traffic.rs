@@ -110,7 +110,7 @@ impl Running {
                 *reached += gaps.draw(key.named("gap"));
                 profile.reached(*reached)
             }
-            Machine::Bursty(run) => Some(run.next()),
+            Machine::Bursty(run) => run.next(),
             Machine::Trace(run) => run.next(),
             Machine::Closed => None,
         };

@@ -132,7 +132,7 @@ fn bursts_have_the_mean_rate_and_the_dispersion_of_their_two_states() {
     let mut run = bursty::Run::begin(of, Key::of_seed(11).named("bursts"));
     // Windows of 100 s; 10 a second in the mean.
     let mut counts = [0.0_f64; 400];
-    while let Some(count) = counts.get_mut((run.next() / (100 * S)) as usize) {
+    while let Some(count) = run.next().and_then(|at| counts.get_mut((at / (100 * S)) as usize)) {
         *count += 1.0;
     }
     let n = counts.len() as f64;
@@ -296,6 +296,13 @@ fn recorded_lengths_bound_what_prompts_share() {
         let Prefix::Group { tokens, .. } = ask.prefix else { panic!("{ask:?}") };
         assert_eq!(tokens, ask.input_tokens.min(500));
     }
+}
+
+#[test]
+fn bursts_that_hardly_ever_come_end_with_the_time() {
+    let of = bursty::State { rate: 1e-30, mean_s: 1e6 };
+    let mut run = bursty::Run::begin(bursty::Bursty { calm: of, burst: of }, Key::of_seed(1));
+    assert_eq!((run.next(), run.next()), (None, None));
 }
 
 #[test]

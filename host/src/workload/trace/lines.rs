@@ -4,7 +4,7 @@ use std::io::{BufRead, Read as _};
 
 use super::{Format, Row, azure, mooncake, native};
 use crate::clock::Nanos;
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_LINE_BYTES_MAX};
+use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_LINE_BYTES_MAX, TRACE_S_MAX};
 use crate::types::problem::{Place, Problem};
 
 /// Lines that are named one by one; of more, only the number is told.
@@ -152,6 +152,9 @@ fn judge(row: &Row, newest: Nanos) -> Result<(), Mistake> {
     };
     if row.at < newest {
         return Err(Mistake::new(1, "this request is earlier than the one before", "sort the lines by their time"));
+    }
+    if row.at > TRACE_S_MAX * 1_000_000_000 {
+        return Err(Mistake::new(1, "this request is more than a year after the first one", "check the unit of its time"));
     }
     match (row.input_tokens, row.output_tokens) {
         (0, _) => Err(Mistake::new(1, "this request has a prompt of 0 tokens", none)),

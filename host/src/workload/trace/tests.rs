@@ -44,10 +44,17 @@ fn json_lines_are_judged_too() {
                  {\"at\": -1, \"input\": 5}\n\
                  {\"at\": 2, \"inputs\": 5}\n\
                  {\"at\": 2, \"input\": 5\n\
-                 {\"at\": 3, \"input\": 5, \"blocks\": [1, 2]}\n";
+                 {\"at\": 3, \"input\": 5, \"blocks\": [1, 2]}\n\
+                 {\"at\": 1e300, \"input\": 5}\n";
     let problems = told(lines, None);
-    let expected =
-        ["t:2:1: this request is earlier", "t:3:1: `at` is `-1`", "t:4:", "t:5:", "t:6:1: 2 blocks of a prompt of 5 tokens"];
+    let expected = [
+        "t:2:1: this request is earlier",
+        "t:3:1: `at` is `-1`",
+        "t:4:",
+        "t:5:",
+        "t:6:1: 2 blocks of a prompt of 5 tokens",
+        "t:7:1: this request is more than a year after",
+    ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}");
@@ -110,5 +117,27 @@ fn a_file_that_changes_while_it_is_played_ends_the_recording_and_says_so() {
         let mut run = Run::begin(&Arc::new(trace));
         while run.next().is_some() {}
         assert!(run.trouble().is_some_and(|said| said.contains("has changed") && said.contains(reason)), "{:?}", run.trouble());
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_a_recording_or_refused_with_a_place(
+        first in 0_usize..4,
+        bytes in proptest::collection::vec(proptest::prelude::prop_oneof![
+            proptest::prelude::any::<u8>(),
+            proptest::sample::select(&b"0123456789-: .,{}[]\"atinpuoy\n"[..]),
+        ], 0..300),
+    ) {
+        let begins = ["", HEADER, "{\"at\": 0, \"input\": 1}\n", "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n"];
+        let text = [begins[first].as_bytes(), &bytes].concat();
+        match read("t", &text[..], None, None) {
+            Ok(trace) => {
+                let mut run = Run::begin(&Arc::new(trace));
+                let times: Vec<Nanos> = std::iter::from_fn(|| run.next()).collect();
+                proptest::prop_assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
+            }
+            Err(problems) => proptest::prop_assert!(problems.iter().all(|problem| problem.place.is_some())),
+        }
     }
 }
