@@ -25,6 +25,8 @@ pub mod client;
 pub mod gaps;
 mod make;
 pub mod profile;
+#[cfg(test)]
+mod property_tests;
 pub mod read;
 pub mod trace;
 mod traffic;
