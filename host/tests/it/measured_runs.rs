@@ -174,6 +174,64 @@ fn requests_that_no_one_fitted_are_predicted() {
     judge("RTX PRO 6000, requests 150 to 299, fitted on 0 to 149", &compared, None, bounds);
 }
 
+/// The mean TPOT in ms of a closed loop: each of `users` sends the next request when it has its answer, six in all.
+fn closed_loop_tpot(settings: &Settings, users: u32, input: u32, output: u32) -> f64 {
+    let room = (input + output) * users / settings.block_tokens + users;
+    let mut replica = Replica::new(Settings { kv_blocks: settings.kv_blocks.max(room), ..settings.clone() });
+    let ask = |visitor| Job { visitor, prompt_tokens: input, output_tokens: output, prefix: Prefix::None };
+    for user in 0..users {
+        assert_eq!(replica.enter(0, ask(user)), Entry::Waits);
+    }
+    let (mut events, mut first, mut asked) = (Vec::new(), vec![0; users as usize], users);
+    let (mut sum, mut count) = (0, 0_u32);
+    while let Some(now) = replica.next_at() {
+        replica.advance(now, &mut events);
+        for event in std::mem::take(&mut events) {
+            match event {
+                Event::FirstToken { at, visitor } => first[visitor as usize] = at,
+                Event::Finished { at, visitor } => {
+                    sum += at - first[visitor as usize];
+                    count += 1;
+                    replica.leave(at, visitor);
+                    if asked < 6 * users {
+                        asked += 1;
+                        assert_eq!(replica.enter(at, ask(visitor)), Entry::Waits);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(count, 6 * users);
+    sum as f64 / f64::from(count) / f64::from(output - 1) / 1e6
+}
+
+#[test]
+fn closed_loops_have_the_measured_time_between_tokens() {
+    let rows: Vec<Vec<&str>> =
+        include_str!("../data/silicon/closed_loop.csv").lines().skip(1).map(|line| line.split(',').collect()).collect();
+    println!("{:<28}{:>6}{:>14}{:>14}", "TPOT of closed loops", "rows", "mean error", "largest");
+    for (name, mean_max) in [
+        ("llama-3.1-8b-h100", 1.5),
+        ("llama-3.1-70b-fp8-2xh200", 0.9),
+        ("llama-3.1-70b-fp8-4xh200", 1.0),
+        ("llama-3.1-70b-fp8-8xh200", 1.0),
+    ] {
+        let settings = preset(name);
+        let number = |text: &str| text.parse::<u32>().expect("a number");
+        let error = |row: &Vec<&str>| {
+            let tpot = closed_loop_tpot(&settings, number(row[3]), number(row[1]), number(row[2]));
+            let real: f64 = row[5].parse().expect("a number");
+            (tpot / real - 1.0).abs() * 100.0
+        };
+        let errors: Vec<f64> = rows.iter().filter(|row| row[0] == name).map(error).collect();
+        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+        let largest = errors.iter().copied().fold(0.0, f64::max);
+        println!("{name:<28}{:>6}{mean:>12.1} %{largest:>12.1} %", errors.len());
+        assert!(errors.len() >= 18 && mean < mean_max && largest < 8.5, "{name}: {mean} and {largest}");
+    }
+}
+
 /// Runs of consecutive numbers are written as `first-last`.
 fn blocks_of(line: &str) -> Arc<[u64]> {
     let number = |text: &str| text.parse::<u64>().expect("a number");

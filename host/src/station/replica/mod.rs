@@ -366,6 +366,11 @@ impl Replica {
         Some(nanos(self.end_of_step(sequence.step_of(token)).unwrap_or(sequence.first_at)))
     }
 
+    /// How many tokens of a visitor have left by the newest `advance`.
+    pub fn tokens(&self, visitor: Visitor) -> Option<u32> {
+        Some(self.all[self.slot_of(visitor)? as usize].generated_after(self.done.steps))
+    }
+
     /// Gives the steps after the one that is under way at `now` other coefficients.
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);

@@ -25,10 +25,10 @@ pub fn find(name: &str) -> Option<&'static Preset> {
     ALL.iter().find(|preset| preset.name == name)
 }
 
-const LLM_SERVING_SIM: &str = "casys-kaist/LLMServingSim, bench/examples (MIT): 300 ShareGPT requests at 10/s";
-const AI_CONFIGURATOR: &str =
-    "ai-dynamo/aiconfigurator, silicon_sample.csv (Apache-2.0): TTFT and TPOT over length and concurrency";
-const ASSUMED: &str = "sequences, batch tokens, blocks (from memory at 90 % less the weights), queue";
+const LLM_SERVING_SIM: &str = "casys-kaist/LLMServingSim, bench/examples (MIT): 300 ShareGPT requests at 10 a second";
+const AI_CONFIGURATOR: &str = "ai-dynamo/aiconfigurator, silicon_sample.csv (Apache-2.0): TPOT of closed loops";
+const ASSUMED: &str =
+    "sequences, batch tokens (at which the fit is best), blocks (90 % of memory less the weights), prefix cache, queue";
 
 /// All presets.
 pub const ALL: &[Preset] = &[
@@ -43,36 +43,36 @@ pub const ALL: &[Preset] = &[
         name: "llama-3.1-8b-rtx-pro-6000",
         engine: "vLLM 0.19.0",
         source: LLM_SERVING_SIM,
-        assumed: "blocks (from memory at 90 % less the weights), queue",
+        assumed: "blocks (90 % of memory less the weights), queue",
         settings: settings(step(11_539_000_000, 37_194_000, 86_401_000, 47_606), 128, 2_048, 33_500),
     },
     Preset {
         name: "llama-3.1-8b-h100",
-        engine: "TensorRT-LLM",
+        engine: "TensorRT-LLM 1.0.0rc3",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step(6_420_000_000, 19_600_000, 0, 49_900), 256, 8_192, 26_700),
+        settings: settings(step(6_730_000_000, 23_376_000, 353_000, 46_251), 256, 2_048, 26_700),
     },
     Preset {
         name: "llama-3.1-70b-fp8-2xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step(11_410_000_000, 65_700_000, 23_000_000, 21_300), 256, 8_192, 34_900),
+        settings: settings(step(11_655_000_000, 76_293_000, 21_568_000, 20_400), 256, 2_048, 34_900),
     },
     Preset {
         name: "llama-3.1-70b-fp8-4xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step(7_620_000_000, 40_700_000, 34_000_000, 10_900), 256, 8_192, 83_300),
+        settings: settings(step(7_718_000_000, 46_458_000, 32_866_000, 10_878), 256, 2_048, 83_300),
     },
     Preset {
         name: "llama-3.1-70b-fp8-8xh200",
         engine: "TensorRT-LLM",
         source: AI_CONFIGURATOR,
         assumed: ASSUMED,
-        settings: settings(step(5_800_000_000, 26_200_000, 85_000_000, 5_500), 256, 8_192, 180_000),
+        settings: settings(step(5_857_000_000, 30_343_000, 86_047_000, 5_142), 256, 2_048, 180_000),
     },
 ];
 
