@@ -254,6 +254,7 @@ fn an_endless_prefix_cache_finds_what_a_trace_repeats() {
         block_tokens: BLOCK,
         waiting_max: u32::MAX,
         prefix_cache: true,
+        ahead: false,
     });
     let (mut seen, mut repeated, mut all) = (BTreeSet::new(), 0, 0);
     for (visitor, line) in include_str!("../data/mooncake/prefix_blocks.txt").lines().enumerate() {

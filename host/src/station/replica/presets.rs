@@ -81,7 +81,16 @@ const fn step(base_ps: u64, per_prefill_token_ps: u64, per_sequence_ps: u64, per
 }
 
 const fn settings(step: StepTime, sequences_max: u32, batch_tokens: u32, kv_blocks: u32) -> Settings {
-    Settings { step, sequences_max, batch_tokens, kv_blocks, block_tokens: 16, waiting_max: u32::MAX, prefix_cache: true }
+    Settings {
+        step,
+        sequences_max,
+        batch_tokens,
+        kv_blocks,
+        block_tokens: 16,
+        waiting_max: u32::MAX,
+        prefix_cache: true,
+        ahead: false,
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ const SETTINGS: Settings = Settings {
     block_tokens: 16,
     waiting_max: 100,
     prefix_cache: true,
+    ahead: false,
 };
 
 const MS: u64 = 1_000_000;
