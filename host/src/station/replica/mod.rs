@@ -49,7 +49,7 @@ pub struct Settings {
     pub waiting_max: u32,
     /// Whether blocks of equal content are shared and kept until they are needed (vLLM's `enable_prefix_caching`).
     pub prefix_cache: bool,
-    /// Whether a step is composed when the one before it begins (vLLM's `async_scheduling`, on by default since 0.14): the engine never
+    /// Whether a step is composed when the one before it begins (vLLM's `async_scheduling`, on by default in 0.19): the engine never
     /// waits for its scheduler, but whoever comes, and what finished sequences free, counts one step later. An idle replica still starts
     /// at once.
     pub ahead: bool,
