@@ -49,6 +49,10 @@ pub struct Settings {
     pub waiting_max: u32,
     /// Whether blocks of equal content are shared and kept until they are needed (vLLM's `enable_prefix_caching`).
     pub prefix_cache: bool,
+    /// Whether a step is composed when the one before it begins (vLLM's `async_scheduling`, on by default in 0.19): the engine never
+    /// waits for its scheduler, but whoever comes, and what finished sequences free, counts one step later. An idle replica still starts
+    /// at once.
+    pub ahead: bool,
 }
 
 /// One request to a replica.
@@ -210,6 +214,8 @@ pub struct Replica {
     running: List,
     /// Slots whose visitors have left while they were in the batch.
     leavers: Vec<u32>,
+    /// Slots that have finished with the newest step, while the step after it is composed without what they free.
+    ending: Vec<u32>,
     blocks: Blocks,
     /// Sequences that decode, and the tokens that their next step attends to.
     decoding: u32,
@@ -250,6 +256,7 @@ impl Replica {
             waiting: List::new(),
             running: List::new(),
             leavers: Vec::new(),
+            ending: Vec::new(),
             blocks: Blocks::new(settings.kv_blocks),
             decoding: 0,
             context: 0,
@@ -294,12 +301,13 @@ impl Replica {
         self.by_visitor[index] = slot;
         let caching = self.settings.prefix_cache.then_some(self.settings.block_tokens);
         self.all[slot as usize].begin(job, caching);
+        self.all[slot as usize].seen_from = self.done.steps + 2 + u64::from(self.settings.ahead);
         // Behind others, or with the batch full, it cannot come in before the phase under way ends by itself.
-        let may_join = self.waiting.len() == 0 && self.running.len() < self.settings.sequences_max;
+        let may_join = self.waiting.len() == 0 && self.places_taken() < self.settings.sequences_max;
         self.waiting.push_last(&mut self.all, slot);
         match self.phase {
             None => self.compose(picos(self.now)),
-            Some(_) if may_join => self.stop_at_boundary(),
+            Some(_) if may_join => self.stop_after(1 + u64::from(self.settings.ahead)),
             Some(_) => {}
         }
         Entry::Waits
@@ -315,7 +323,7 @@ impl Replica {
             State::Waiting => {
                 // Who is behind the head of the queue may fit where the head did not.
                 if self.waiting.first() == Some(slot) && self.waiting.len() > 1 {
-                    self.stop_at_boundary();
+                    self.stop_after(1);
                 }
                 self.waiting.remove(&mut self.all, slot);
                 self.abandon_remains(slot);
@@ -324,8 +332,10 @@ impl Replica {
             State::Prefill | State::Decode => {
                 self.all[slot as usize].gone = true;
                 self.leavers.push(slot);
-                self.stop_at_boundary();
+                self.stop_after(1);
             }
+            // While it still holds its place, its slot must not be used again.
+            State::Finished if self.ending.contains(&slot) => self.all[slot as usize].gone = true,
             State::Finished => self.vacate(slot),
             State::Vacant => {}
         }
@@ -375,19 +385,23 @@ impl Replica {
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);
         self.step_next = Some(step);
-        self.stop_at_boundary();
+        self.stop_after(1);
     }
 
     /// What it is doing and has done by the newest `advance`.
     pub fn load(&self) -> Load {
         Load {
-            running: self.running.len(),
+            running: self.places_taken(),
             waiting: self.waiting.len(),
             kv_used: self.blocks.used(),
             kv_blocks: self.settings.kv_blocks,
             busy_ns: nanos(self.busy),
             ..self.done
         }
+    }
+
+    fn places_taken(&self) -> u32 {
+        self.running.len() + self.ending.len() as u32
     }
 
     fn slot_of(&self, visitor: Visitor) -> Option<u32> {

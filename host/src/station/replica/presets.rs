@@ -37,14 +37,14 @@ pub const ALL: &[Preset] = &[
         engine: "vLLM 0.19.0",
         source: LLM_SERVING_SIM,
         assumed: "queue",
-        settings: settings(step(19_147_000_000, 87_923_000, 0, 138_500), 256, 2_048, 2_587),
+        settings: ahead(settings(step(19_866_000_000, 86_962_000, 0, 121_137), 256, 2_048, 2_587)),
     },
     Preset {
         name: "llama-3.1-8b-rtx-pro-6000",
         engine: "vLLM 0.19.0",
         source: LLM_SERVING_SIM,
         assumed: "blocks (90 % of memory less the weights), queue",
-        settings: settings(step(11_539_000_000, 37_194_000, 86_401_000, 47_606), 128, 2_048, 33_500),
+        settings: ahead(settings(step(11_285_000_000, 35_144_000, 89_871_000, 48_734), 128, 2_048, 33_500)),
     },
     Preset {
         name: "llama-3.1-8b-h100",
@@ -81,7 +81,20 @@ const fn step(base_ps: u64, per_prefill_token_ps: u64, per_sequence_ps: u64, per
 }
 
 const fn settings(step: StepTime, sequences_max: u32, batch_tokens: u32, kv_blocks: u32) -> Settings {
-    Settings { step, sequences_max, batch_tokens, kv_blocks, block_tokens: 16, waiting_max: u32::MAX, prefix_cache: true }
+    Settings {
+        step,
+        sequences_max,
+        batch_tokens,
+        kv_blocks,
+        block_tokens: 16,
+        waiting_max: u32::MAX,
+        prefix_cache: true,
+        ahead: false,
+    }
+}
+
+const fn ahead(settings: Settings) -> Settings {
+    Settings { ahead: true, ..settings }
 }
 
 #[cfg(test)]

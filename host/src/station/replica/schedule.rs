@@ -38,10 +38,10 @@ impl Replica {
         }
     }
 
-    /// Lets the phase under way end with the step under way.
-    pub(super) fn stop_at_boundary(&mut self) {
+    /// Lets the phase under way end after `steps` more steps, the one under way included.
+    pub(super) fn stop_after(&mut self, steps: u64) {
         if let Some(phase) = &mut self.phase {
-            phase.steps = phase.steps.min(phase.done + 1);
+            phase.steps = phase.steps.min(phase.done + steps);
         }
     }
 
@@ -105,6 +105,7 @@ impl Replica {
     /// What the step that ended at `at` brought: last tokens, first tokens.
     fn end_step(&mut self, at: Picos) {
         let step = self.done.steps;
+        self.let_ended_go();
         while let Some(Reverse((finish, order, slot))) = self.finishes.peek().copied()
             && finish <= step
         {
@@ -164,13 +165,29 @@ impl Replica {
     }
 
     fn finish(&mut self, slot: u32, at: Picos) {
-        self.give_blocks_back(slot, false);
+        if self.settings.ahead {
+            self.ending.push(slot);
+        } else {
+            self.give_blocks_back(slot, false);
+        }
         self.running.remove(&mut self.all, slot);
         let sequence = &mut self.all[slot as usize];
         sequence.state = State::Finished;
         sequence.last_at = at;
         self.done.finished += 1;
         self.pending.push(Event::Finished { at: nanos(at), visitor: sequence.visitor });
+    }
+
+    /// Frees what those hold who finished a step ago.
+    fn let_ended_go(&mut self) {
+        let mut ending = std::mem::take(&mut self.ending);
+        for slot in ending.drain(..) {
+            self.give_blocks_back(slot, false);
+            if self.all[slot as usize].gone {
+                self.vacate(slot);
+            }
+        }
+        self.ending = ending;
     }
 
     /// Frees the blocks of a sequence that does not decode, its last block first.
@@ -201,14 +218,22 @@ impl Replica {
     /// Composes the batch of the step that begins at `at`, and finds out for how many steps it stays the same.
     pub(super) fn compose(&mut self, at: Picos) {
         self.let_leavers_go();
+        if self.running.len() == 0 {
+            self.let_ended_go();
+        }
         if let Some(step) = self.step_next.take() {
             self.settings.step = step;
         }
         let step = self.done.steps + 1;
-        let mut full = !self.place_decoding(step, at);
         let mut prefill = Prefill::default();
-        full |= !self.place_partial(at, &mut prefill);
-        if !full {
+        let decoding_fits = self.place_decoding(step, at);
+        let all_fit = self.place_partial(at, &mut prefill) && decoding_fits;
+        if all_fit {
+            self.admit(at, &mut prefill);
+        }
+        if self.running.len() == 0 && !self.ending.is_empty() {
+            // The last one had to go for a block that those who have finished still held.
+            self.let_ended_go();
             self.admit(at, &mut prefill);
         }
         if self.running.len() == 0 {
@@ -221,7 +246,8 @@ impl Replica {
             start: at,
             first: time.decode(self.decoding, self.context) + prefill.time,
             growth: time.growth(self.decoding),
-            steps: self.steps_until_change(step, &prefill),
+            // Whoever was preempted may come in again with the next step.
+            steps: if all_fit { self.steps_until_change(step, &prefill) } else { 1 },
             done: 0,
             sequences: self.decoding,
             prefill_tokens: prefill.tokens,
@@ -235,7 +261,7 @@ impl Replica {
         if self.stepwise {
             return 1;
         }
-        if prefill.tokens > 0 {
+        if prefill.tokens > 0 || !self.ending.is_empty() {
             return 1;
         }
         while let Some(Reverse((_, order, slot))) = self.finishes.peek().copied() {
@@ -246,7 +272,9 @@ impl Replica {
             self.finishes.pop();
         }
         let until_finish = self.finishes.peek().map_or(1, |Reverse((finish, _, _))| finish - step + 1);
-        1 + self.steps_that_fit(step + 1, until_finish.min(u64::from(u32::MAX)) - 1)
+        let seen_from = self.waiting.first().map_or(0, |slot| self.all[slot as usize].seen_from);
+        let until_seen = if seen_from > step { seen_from - step } else { u64::MAX };
+        1 + self.steps_that_fit(step + 1, until_finish.min(until_seen).min(u64::from(u32::MAX)) - 1)
     }
 
     /// Whoever left while it was in the batch goes.
@@ -361,9 +389,15 @@ impl Replica {
 
     /// Lets jobs in from the queue while there are tokens, places and blocks.
     fn admit(&mut self, at: Picos, prefill: &mut Prefill) {
+        // With nothing in the batch there is no step for whose end anybody would wait.
+        let step = if self.running.len() == 0 { u64::MAX } else { self.done.steps + 1 };
         while let Some(slot) = self.waiting.first() {
             let budget = self.settings.batch_tokens - self.decoding - prefill.tokens;
-            if budget == 0 || self.running.len() == self.settings.sequences_max || !self.take_in(slot, budget, prefill) {
+            if budget == 0
+                || self.places_taken() == self.settings.sequences_max
+                || self.all[slot as usize].seen_from > step
+                || !self.take_in(slot, budget, prefill)
+            {
                 break;
             }
             let sequence = &mut self.all[slot as usize];

@@ -34,6 +34,8 @@ pub(super) struct Sequence {
     pub(super) state: State,
     /// Its visitor has left; it goes at the next boundary.
     pub(super) gone: bool,
+    /// The first step that may take it in.
+    pub(super) seen_from: u64,
     /// It was in the batch before, so nobody is told when it comes in again.
     pub(super) started: bool,
     /// At least 1.
@@ -72,6 +74,7 @@ impl Sequence {
             visitor: 0,
             state: State::Vacant,
             gone: false,
+            seen_from: 0,
             started: false,
             prompt: 1,
             output: 1,

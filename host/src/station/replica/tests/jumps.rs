@@ -32,8 +32,8 @@ fn step_time() -> impl Strategy<Value = StepTime> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (step_time(), 1_u32..9, 0_u32..60, 8_u32..60, 1_u32..9, 1_u32..30, any::<bool>()).prop_map(
-        |(step, sequences_max, more, kv_blocks, block_tokens, waiting_max, prefix_cache)| Settings {
+    (step_time(), 1_u32..9, 0_u32..60, 8_u32..60, 1_u32..9, 1_u32..30, any::<(bool, bool)>()).prop_map(
+        |(step, sequences_max, more, kv_blocks, block_tokens, waiting_max, (prefix_cache, ahead))| Settings {
             step,
             sequences_max,
             batch_tokens: sequences_max + more,
@@ -41,6 +41,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             block_tokens,
             waiting_max,
             prefix_cache,
+            ahead,
         },
     )
 }
@@ -229,7 +230,7 @@ fn conserved(driven: &Driven, reference: &Reference) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("SIMWRIGHT_FULL").is_some() { 20_000 } else { 96 }))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("SIMWRIGHT_FULL").is_some() { 20_000 } else { 160 }))]
 
     #[test]
     fn jumps_equal_steps_however_often_the_replica_is_asked(settings in settings(), acts in acts()) {

@@ -23,6 +23,7 @@ const SETTINGS: Settings = Settings {
     block_tokens: 16,
     waiting_max: 100,
     prefix_cache: true,
+    ahead: false,
 };
 
 const MS: u64 = 1_000_000;
@@ -71,4 +72,108 @@ fn what_can_never_fit_is_refused_and_so_is_whom_the_queue_has_no_place_for() {
     assert_eq!(replica.enter(0, job(1, 100, 61)), Entry::Waits);
     assert_eq!(replica.enter(0, job(2, 1, 1)), Entry::Waits);
     assert_eq!(replica.enter(0, job(3, 1, 1)), refused(Cause::QueueFull));
+}
+
+#[test]
+fn a_long_prompt_is_computed_in_chunks_beside_those_who_decode() {
+    let mut replica = Replica::new(SETTINGS);
+    replica.enter(0, job(0, 10, 100));
+    replica.enter(1, job(1, 1_000, 2));
+    let mut events = Vec::new();
+    replica.advance(60 * MS, &mut events);
+    let chunks: Vec<u32> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Steps { prefill_tokens, .. } if *prefill_tokens > 0 => Some(*prefill_tokens),
+            _ => None,
+        })
+        .collect();
+    // Of 512 tokens one is for the sequence that decodes.
+    assert_eq!(chunks, [10, 511, 489]);
+}
+
+#[test]
+fn the_newest_is_preempted_and_goes_on_where_it_was() {
+    // Two sequences of 5 blocks each do not fit into 8.
+    let mut replica = Replica::new(Settings { kv_blocks: 8, ..SETTINGS });
+    replica.enter(0, job(0, 48, 30));
+    replica.enter(0, job(1, 48, 30));
+    let events = told(&mut replica);
+    let of = |visitor| {
+        let mine = events.iter().filter_map(move |event| match *event {
+            Event::Started { visitor: who, .. } if who == visitor => Some("started"),
+            Event::FirstToken { visitor: who, .. } if who == visitor => Some("first"),
+            Event::Preempted { visitor: who, .. } if who == visitor => Some("preempted"),
+            Event::Resumed { visitor: who, .. } if who == visitor => Some("resumed"),
+            Event::Finished { visitor: who, .. } if who == visitor => Some("finished"),
+            _ => None,
+        });
+        mine.collect::<Vec<_>>()
+    };
+    assert_eq!(of(0), ["started", "first", "finished"]);
+    assert_eq!(of(1), ["started", "first", "preempted", "resumed", "finished"]);
+    let load = replica.load();
+    assert_eq!((load.preemptions, load.output_tokens, load.finished, load.kv_used), (1, 60, 2, 0));
+    // It had 4 whole blocks, of which the other needed one: 64 tokens and some were computed again, but for those 3 blocks.
+    assert!((96 + 16..96 + 64).contains(&load.prefill_tokens), "{}", load.prefill_tokens);
+}
+
+#[test]
+fn prompts_of_one_group_share_their_blocks_while_they_run_and_after() {
+    let mut replica = Replica::new(SETTINGS);
+    let grouped = |visitor| Job { prefix: Prefix::Group { group: 7, tokens: 100 }, ..job(visitor, 200, 5) };
+    replica.enter(0, grouped(0));
+    replica.enter(1, grouped(1));
+    replica.advance(15 * MS, &mut Vec::new());
+    // 13 blocks each, of which 6 hold the 96 tokens that are whole blocks of the group.
+    assert_eq!(replica.load().kv_used, 13 + 7);
+    told(&mut replica);
+    replica.enter(1_000 * MS, grouped(2));
+    let load = replica.load();
+    assert_eq!((load.prefix_asked, load.prefix_hit, load.kv_used), (600, 192, 13));
+    // Without the cache nobody asks.
+    let mut plain = Replica::new(Settings { prefix_cache: false, ..SETTINGS });
+    plain.enter(0, grouped(0));
+    told(&mut plain);
+    plain.enter(1_000 * MS, grouped(1));
+    assert_eq!((plain.load().prefix_asked, plain.load().prefix_hit), (0, 0));
+}
+
+#[test]
+fn who_comes_during_a_step_joins_the_next_one_or_with_steps_composed_ahead_the_one_after() {
+    for (ahead, started) in [(false, 21), (true, 31)] {
+        let step = StepTime { base_ps: 10_000_000_000, ..StepTime::default() };
+        let mut replica = Replica::new(Settings { step, ahead, ..SETTINGS });
+        replica.enter(MS, job(0, 10, 100));
+        replica.enter(15 * MS, job(1, 10, 100));
+        let events = told(&mut replica);
+        assert!(events.contains(&Event::Started { at: started * MS, visitor: 1 }), "{ahead}: {events:?}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_gives_back_its_place_and_blocks_at_the_boundary() {
+    let mut replica = Replica::new(Settings { sequences_max: 1, ..SETTINGS });
+    replica.enter(0, job(0, 100, 1_000));
+    replica.enter(0, job(1, 100, 2));
+    replica.enter(0, job(2, 100, 2));
+    let mut events = Vec::new();
+    replica.advance(40 * MS, &mut events);
+    let boundary = replica.step_end(40 * MS).expect("a step is under way");
+    replica.leave(40 * MS, 0);
+    replica.leave(40 * MS, 1);
+    assert_eq!((replica.load().running, replica.load().waiting), (1, 1));
+    assert_eq!(replica.next_at(), Some(boundary));
+    let events = told(&mut replica);
+    assert_eq!(events[0], Event::Started { at: boundary, visitor: 2 });
+    assert!(events.iter().all(|event| !matches!(event, Event::Finished { visitor: 0 | 1, .. })));
+}
+
+#[test]
+fn other_coefficients_count_from_the_next_step() {
+    let mut replica = Replica::new(SETTINGS);
+    let slow = StepTime { base_ps: 50_000_000_000, ..StepTime::default() };
+    replica.enter(0, job(0, 100, 3));
+    replica.set_step(5 * MS, slow);
+    assert_eq!(told(&mut replica)[2], Event::Finished { at: 11 * MS + 2 * 50 * MS, visitor: 0 });
 }

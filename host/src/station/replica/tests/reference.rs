@@ -18,6 +18,8 @@ struct Request {
     started: bool,
     /// It has its tokens one by one.
     decoding: bool,
+    /// The first step that may take it in.
+    seen_from: usize,
     /// The how many-th to leave while it was in the batch.
     gone: Option<u64>,
     last_at: u128,
@@ -60,6 +62,8 @@ pub(super) struct Reference {
     serials: u64,
     leaves: u64,
     step_next: Option<StepTime>,
+    /// Blocks of those who finished with the newest step, where steps are composed ahead.
+    ending: Vec<Vec<usize>>,
     pub(super) step_ends: Vec<Nanos>,
     pub(super) told: Vec<Told>,
     /// When each token of each visitor left.
@@ -87,6 +91,7 @@ impl Reference {
             serials: 0,
             leaves: 0,
             step_next: None,
+            ending: Vec::new(),
             step_ends: Vec::new(),
             told: Vec::new(),
             tokens: BTreeMap::new(),
@@ -132,6 +137,7 @@ impl Reference {
             table: Vec::new(),
             started: false,
             decoding: false,
+            seen_from: self.step_ends.len() + 2 + usize::from(self.settings.ahead),
             gone: None,
             last_at: 0,
         });
@@ -188,8 +194,17 @@ impl Reference {
                 finished.push(std::mem::take(&mut request.table));
             }
         }
-        finished.iter().for_each(|table| self.free_blocks(table));
+        self.let_ended_go();
+        if self.settings.ahead {
+            self.ending = finished;
+        } else {
+            finished.iter().for_each(|table| self.free_blocks(table));
+        }
         self.running.retain(|request| request.gone.is_some() || request.generated < request.job.output_tokens);
+    }
+
+    fn let_ended_go(&mut self) {
+        std::mem::take(&mut self.ending).iter().for_each(|table| self.free_blocks(table));
     }
 
     /// The last block comes first in the queue.
@@ -234,12 +249,12 @@ impl Reference {
         }
     }
 
-    /// Blocks that are complete with `tokens` tokens get their names.
+    /// Blocks that become complete with `tokens` tokens get their names.
     fn name_blocks(&mut self, request: &Request, tokens: u32) {
         if !self.settings.prefix_cache {
             return;
         }
-        for index in 0..tokens / self.settings.block_tokens {
+        for index in request.computed / self.settings.block_tokens..tokens / self.settings.block_tokens {
             let (block, content) = (request.table[index as usize], self.content(request, index));
             let known = matches!(content, Content::Shared(_)) && self.cached.contains_key(&content);
             if self.blocks[block].content.is_none() && !known {
@@ -258,6 +273,9 @@ impl Reference {
         let mut gone: Vec<Request> = self.running.extract_if(.., |request| request.gone.is_some()).collect();
         gone.sort_by_key(|request| request.gone);
         gone.iter().for_each(|request| self.free_blocks(&request.table));
+        if self.running.is_empty() {
+            self.let_ended_go();
+        }
         self.chunks.clear();
         let mut index = 0;
         'running: while index < self.running.len() {
@@ -285,6 +303,10 @@ impl Reference {
         if self.preemptions == before {
             self.admit(at, &mut budget);
         }
+        if self.running.is_empty() && !self.ending.is_empty() {
+            self.let_ended_go();
+            self.admit(at, &mut budget);
+        }
         self.time_step(at);
     }
 
@@ -300,7 +322,12 @@ impl Reference {
     }
 
     fn admit(&mut self, at: u128, budget: &mut u32) {
-        while *budget > 0 && self.running.len() < self.settings.sequences_max as usize && !self.waiting.is_empty() {
+        let next = if self.running.is_empty() { usize::MAX } else { self.step_ends.len() + 1 };
+        let places = self.settings.sequences_max as usize;
+        while *budget > 0
+            && self.running.len() + self.ending.len() < places
+            && self.waiting.front().is_some_and(|request| request.seen_from <= next)
+        {
             let mut request = self.waiting.pop_front().expect("not empty");
             let tokens = Self::tokens(&request);
             let most = (tokens - 1) / self.settings.block_tokens;
