@@ -293,7 +293,6 @@ fn in_every_order_of_three_threads_the_limit_holds_and_nothing_stays_reserved() 
     let settings = tokens(&[Window::whole(100, MINUTE)]);
     let scheduler = shuttle::scheduler::DfsScheduler::new(Some(ORDERS_MAX), false);
     let orders = shuttle::Runner::new(scheduler, shuttle::Config::new()).run(move || three_threads(&settings, |_| {}));
-    println!("{orders} orders");
     assert!((1_000..ORDERS_MAX).contains(&orders), "{orders}");
 }
 
