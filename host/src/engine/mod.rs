@@ -176,8 +176,8 @@ impl Engine {
         }
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
         let allowance = Allowance {
-            requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),
-            tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
+            requests: Some(measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival)),
+            tokens: Some(measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival)),
         };
         Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
     }

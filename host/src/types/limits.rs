@@ -229,6 +229,8 @@ pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
 pub const WATCH_QUIET_MS: u64 = 80;
 /// Requests whose occurrences are remembered, per half of the table.
 pub const OCCURRENCES_MAX: usize = 1 << 19;
+/// Keys of one quota that are remembered: a million tenants; with all the windows that a scenario may set, some 120 MiB.
+pub const QUOTA_KEYS_MAX: u32 = 1 << 20;
 /// Requests that the journal remembers.
 pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
 /// Texts whose exact token counts are remembered: about ten megabytes.
