@@ -74,7 +74,9 @@ impl Maker {
 
 /// A length of at least 1.
 fn drawn(law: &Law, key: Key, max: u32) -> u32 {
-    libm::rint(law.quantile(key.unit())).clamp(1.0, f64::from(max)) as u32
+    // What is always the same needs no draw.
+    let draw = if law.is_constant() { 0.0 } else { key.unit() };
+    (law.quantile(draw) + 0.5).clamp(1.0, f64::from(max)) as u32
 }
 
 fn tenant(class: &Class, key: Key) -> u32 {
