@@ -1,14 +1,17 @@
 //! One station among those of a site, whatever its kind.
 
 use crate::clock::Nanos;
+use crate::station::admission::{self, Admission};
 use crate::station::balancer::{Backend, Balancer, Rule};
 use crate::station::batcher::{self, Batcher};
+use crate::station::breaker::{self, Breaker};
 use crate::station::cache::{self, Cache};
 use crate::station::link::{self, Link, Sent};
 use crate::station::pipeline::route::Stage;
 use crate::station::pipeline::visit::Work;
 use crate::station::pool::{self, Pool};
 use crate::station::replica::{self, Replica};
+use crate::station::retry::{self, Retry};
 use crate::station::{Cause, Entry, Notice, Refusal, Visitor};
 
 /// What a station of a scenario is.
@@ -16,12 +19,18 @@ use crate::station::{Cause, Entry, Notice, Refusal, Visitor};
 pub enum Settings {
     /// Connections or servers.
     Pool(pool::Settings),
+    /// A queue before a number of places.
+    Admission(admission::Settings),
     /// Remembers answers.
     Cache(cache::Settings),
     /// A network path.
     Link(link::Settings),
     /// Gathers requests.
     Batcher(batcher::Settings),
+    /// Stops asking what fails.
+    Breaker(breaker::Settings),
+    /// A budget for retries.
+    Retry(retry::Settings),
     /// Model servers behind a balancer.
     Replicas(Replicas),
 }
@@ -71,9 +80,12 @@ pub(super) struct Part {
 
 enum Kind {
     Pool(Pool),
+    Admission(Admission),
     Cache(Cache),
     Link(Link),
     Batcher(Batcher),
+    Breaker(Breaker),
+    Retry(Retry),
     Replicas(Group),
 }
 
@@ -89,9 +101,12 @@ impl Part {
     pub(super) fn of(settings: &Settings) -> Self {
         let kind = match settings {
             Settings::Pool(settings) => Kind::Pool(Pool::new(*settings)),
+            Settings::Admission(settings) => Kind::Admission(Admission::new(*settings)),
             Settings::Cache(settings) => Kind::Cache(Cache::new(settings.clone())),
             Settings::Link(settings) => Kind::Link(Link::new(settings.clone())),
             Settings::Batcher(settings) => Kind::Batcher(Batcher::new(*settings)),
+            Settings::Breaker(settings) => Kind::Breaker(Breaker::new(*settings)),
+            Settings::Retry(settings) => Kind::Retry(Retry::new(*settings)),
             Settings::Replicas(settings) => Kind::Replicas(Group {
                 replicas: (0..settings.count).map(|_| Replica::new(settings.replica.clone())).collect(),
                 balancer: Balancer::new(settings.balancer.clone(), settings.count as usize),
@@ -115,6 +130,10 @@ impl Part {
                 let access = if stage.writes { pool::Access::Write } else { pool::Access::Read };
                 entered(pool.enter(now, visitor, access))
             }
+            Kind::Admission(admission) => {
+                let cost = work.prompt_tokens.saturating_add(work.output_tokens);
+                entered(admission.enter(now, visitor, work.tenant, work.priority, cost))
+            }
             Kind::Cache(cache) => {
                 let hit = cache.get(now, work.content);
                 let took_ns = cache.latency_ns(hit);
@@ -126,6 +145,8 @@ impl Part {
             },
             Kind::Batcher(batcher) => entered(batcher.enter(now, visitor, work.prompt_tokens)),
             Kind::Replicas(group) => group.enter(now, visitor, work, draw("balancer")),
+            // A scenario cannot put these in the way; they are asked beside it.
+            Kind::Breaker(_) | Kind::Retry(_) => Entered::In(0),
         }
     }
 
@@ -133,9 +154,10 @@ impl Part {
     pub(super) fn leave(&mut self, now: Nanos, visitor: Visitor, member: u32) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.leave(now, visitor),
+            Kind::Admission(admission) => admission.leave(now, visitor),
             Kind::Batcher(batcher) => batcher.leave(now, visitor),
             Kind::Replicas(group) => group.replicas[member as usize].leave(now, visitor),
-            Kind::Cache(_) | Kind::Link(_) => {}
+            Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
 
@@ -143,18 +165,20 @@ impl Part {
     pub(super) fn advance(&mut self, now: Nanos, member: u32, notices: &mut Vec<Notice>, events: &mut Vec<replica::Event>) {
         match &mut self.kind {
             Kind::Pool(pool) => pool.advance(now, notices),
+            Kind::Admission(admission) => admission.advance(now, notices),
             Kind::Batcher(batcher) => batcher.advance(now, notices),
             Kind::Replicas(group) => group.replicas[member as usize].advance(now, events),
-            Kind::Cache(_) | Kind::Link(_) => {}
+            Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
 
     fn next_at(&self, member: u32) -> Option<Nanos> {
         match &self.kind {
             Kind::Pool(pool) => pool.next_at(),
+            Kind::Admission(admission) => admission.next_at(),
             Kind::Batcher(batcher) => batcher.next_at(),
             Kind::Replicas(group) => group.replicas[member as usize].next_at(),
-            Kind::Cache(_) | Kind::Link(_) => None,
+            Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => None,
         }
     }
 
@@ -178,19 +202,33 @@ impl Part {
     }
 
     /// Asks a breaker; anything else lets everybody pass.
-    pub(super) fn guard(&mut self, _now: Nanos) -> Result<(), Refusal> {
-        Ok(())
+    pub(super) fn guard(&mut self, now: Nanos) -> Result<(), Refusal> {
+        match &mut self.kind {
+            Kind::Breaker(breaker) => match breaker.enter(now) {
+                Entry::Refused(refusal) => Err(refusal),
+                Entry::In | Entry::Waits => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Tells a breaker how it went.
-    pub(super) fn settle(&mut self, _now: Nanos, _ok: bool) {}
+    pub(super) fn settle(&mut self, now: Nanos, ok: bool) {
+        if let Kind::Breaker(breaker) = &mut self.kind {
+            breaker.settle(now, ok);
+        }
+    }
 
     /// Notes a first attempt in a retry budget.
-    pub(super) fn deposit(&mut self, _now: Nanos) {}
+    pub(super) fn deposit(&mut self, now: Nanos) {
+        if let Kind::Retry(retry) = &mut self.kind {
+            retry.deposit(now);
+        }
+    }
 
     /// Asks a retry budget for one more attempt.
-    pub(super) fn withdraw(&mut self, _now: Nanos) -> bool {
-        true
+    pub(super) fn withdraw(&mut self, now: Nanos) -> bool {
+        if let Kind::Retry(retry) = &mut self.kind { retry.withdraw(now) } else { true }
     }
 
     /// Gives an answer to a cache.
@@ -220,12 +258,13 @@ impl Part {
     pub(super) fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },
+            Kind::Admission(admission) => Load { running: admission.load().busy, waiting: admission.load().waiting },
             Kind::Batcher(batcher) => Load { running: 0, waiting: batcher.load().waiting },
             Kind::Replicas(group) => group.replicas.iter().map(Replica::load).fold(Load::default(), |sum, load| Load {
                 running: sum.running + load.running,
                 waiting: sum.waiting + load.waiting,
             }),
-            Kind::Cache(_) | Kind::Link(_) => Load::default(),
+            Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => Load::default(),
         }
     }
 }
