@@ -34,6 +34,8 @@ pub mod timeline;
 pub mod timing;
 pub mod verdict;
 mod violation;
+#[cfg(test)]
+mod way_tests;
 pub mod work;
 
 /// The phases of planning in which behaviours are asked, in order.
