@@ -1,6 +1,6 @@
 //! Scenario + catalog → [`Generation`]: the only place that turns names into behaviours. Reports every mistake at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use metrics::Gauge;
@@ -12,7 +12,7 @@ use crate::behavior::responder::Responder;
 use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
 use crate::random::Key;
 use crate::scenario::source::Source;
-use crate::scenario::{BehaviorUse, Draft};
+use crate::scenario::{BehaviorUse, Draft, Scenario};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
 
@@ -40,6 +40,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let Draft { scenario, problems } = draft;
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
+        stages: stage_names(&scenario),
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };
@@ -53,8 +54,13 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         let pipeline = entry.pipeline.as_ref();
         let takes = pipeline.map_or(&[][..], |pipeline| &pipeline.takes);
         let stages = takes.iter().map(|takes| builder.slots(&[], &[], takes, &mut made).2).collect();
+        let number = |name: &String| builder.setting.stages.iter().position(|stage| stage == name).unwrap_or(0) as u32;
+        let stage_numbers = pipeline.map_or(Vec::new(), |pipeline| pipeline.route.stages.iter().map(number).collect());
         let texts = pipeline.map(|pipeline| pipeline.texts.clone()).unwrap_or_default();
-        models.push((Model { faults, reply, latency, stages, texts: Vec::new(), incidents: entry.incidents }, texts));
+        models.push((
+            Model { faults, reply, latency, stages, stage_numbers, texts: Vec::new(), incidents: entry.incidents },
+            texts,
+        ));
     }
     let mut changes = Vec::with_capacity(scenario.incidents.len());
     for incident in &scenario.incidents {
@@ -90,6 +96,16 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         json,
         _alive: Alive::begin(with.alive.clone()),
     })
+}
+
+/// The names of all stages, each once, as plugins are told them; the first is the model itself, in a pipeline or not.
+fn stage_names(scenario: &Scenario) -> Vec<String> {
+    let mut known = HashSet::from(["model"]);
+    let mut names = vec!["model".to_owned()];
+    let pipelines = scenario.models.iter().filter_map(|model| model.pipeline.as_ref());
+    let stages = pipelines.flat_map(|pipeline| &pipeline.route.stages);
+    names.extend(stages.filter(|name| known.insert(name)).cloned());
+    names
 }
 
 struct Builder<'a> {

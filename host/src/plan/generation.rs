@@ -46,6 +46,8 @@ pub struct Model {
     pub latency: Vec<Slot<dyn Latency>>,
     /// What each stage of its pipeline takes; the first whose conditions hold.
     pub stages: Vec<Vec<Slot<dyn Latency>>>,
+    /// The number by which plugins know each stage: index in the names that they are told.
+    pub stage_numbers: Vec<u32>,
     /// Texts that stages answer with, and where their tokens end.
     pub texts: Vec<(Arc<str>, Arc<[u32]>)>,
     /// The incidents that concern it.

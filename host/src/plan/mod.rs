@@ -3,7 +3,8 @@
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
-//! fault strikes; [`work`] what it brings to the stations; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! fault strikes; [`work`] what it brings to the stations, [`step_time`] what a plugin says of a replica's
+//! steps; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::Outcome;
 use crate::scenario::IncidentSet;
+use crate::station::replica::StepTime;
 use crate::types::usage::Usage;
 
 mod altered;
@@ -27,10 +29,13 @@ pub mod identity;
 pub mod planner;
 pub mod realise;
 pub mod reply;
+pub mod step_time;
 pub mod timeline;
 pub mod timing;
 pub mod verdict;
 mod violation;
+#[cfg(test)]
+mod way_tests;
 pub mod work;
 
 /// The phases of planning in which behaviours are asked, in order.
@@ -72,6 +77,8 @@ pub struct Plan {
     pub reply: Reply,
     /// When each token leaves.
     pub timing: Timing,
+    /// What a replica's steps take from this request on, if the latency model says so.
+    pub step: Option<StepTime>,
     /// What each stage of the model's pipeline takes, in nanoseconds, by the stage's index.
     pub stages: SmallVec<[Nanos; 4]>,
     /// Which way each switch of the pipeline goes.

@@ -16,7 +16,7 @@ use crate::plan::realise::{Refused, realise};
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
-use crate::plan::{Phase, Plan};
+use crate::plan::{Phase, Plan, step_time};
 use crate::random::{Draws, Key};
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
@@ -123,6 +123,7 @@ pub fn plan_noting(
         timing: Timing::immediate(),
         usage: Usage { input: facts.input_tokens, ..Usage::default() },
         told: Usage { input: facts.input_tokens, ..Usage::default() },
+        step: None,
         stages: SmallVec::new(),
         choices: SmallVec::new(),
         fallbacks: Vec::new(),
@@ -208,8 +209,13 @@ fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &
     Ok(())
 }
 
-/// Asks when it leaves; all of that is drawn below `key`.
+/// Asks when it leaves; all of that is drawn below `key`. Where only replicas write the reply, the latency model may say what their
+/// steps take, and anything else that it says counts for nothing.
 fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), ApiError> {
+    let pipeline = generation.scenario.models[plan.model].pipeline.as_ref();
+    if pipeline.is_some_and(|pipeline| !pipeline.asks_latency) {
+        return Ok(());
+    }
     let steps = plan.reply.steps();
     plan.last_asked = Some(Phase::Latency);
     call.seed = key.bits();
@@ -218,6 +224,11 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
     plan.asked.1 = Some(at);
     enter(call.draws, || format!("latency {}", slot.name));
     let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, steps))?;
+    if pipeline.is_some_and(|pipeline| !pipeline.times_reply) {
+        let step = step_time::of(&schedule.first).transpose();
+        plan.step = step.map_err(|message| failed("latency", &slot.name, &message))?;
+        return Ok(());
+    }
     plan.timing =
         Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
     if let Some(draws) = call.draws {
@@ -243,7 +254,7 @@ fn take_way(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen:
             plan.stages.push(0);
             continue;
         };
-        call.stage = index as u32 + 1;
+        call.stage = generation.models[plan.model].stage_numbers[index];
         call.seed = key.bits();
         enter(call.draws, || format!("stage {}", pipeline.route.stages[index]));
         let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, 1))?;

@@ -41,6 +41,7 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         prefix: caller.prefix,
         bytes: (plan.usage.input.saturating_add(written)).saturating_mul(TOKEN_BYTES),
         reply_ns: if asks_latency { plan.timing.length(written) } else { 0 },
+        step: plan.step,
         takes: plan.stages.clone(),
         choices: plan.choices.clone(),
         draws: plan.identity.event_key(plan.generation.seed).named("station"),

@@ -5,8 +5,8 @@
 //! it makes is a [`Draft`], so that the builder of generations can add its mistakes to those found here and all are told at once.
 //! [`read`] is the way in for files, with `include` for several and [`environment`] for variables; [`refusal`] is what comes back when
 //! something is wrong. [`pattern`] says which entries answer for a model's name, [`when`] under which conditions something counts,
-//! [`phases`] which incidents apply at which time. [`watch`] says when a file has changed, [`diff`] what, and [`schema`] tells editors
-//! what a file may hold.
+//! [`complexity`] how hard a request looks, [`phases`] which incidents apply at which time, [`stations`] what requests go through.
+//! [`watch`] says when a file has changed, [`diff`] what, and [`schema`] tells editors what a file may hold.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::types::problem::Problem;
 use crate::workload::Workload;
 
 pub mod check;
+pub mod complexity;
 pub mod diff;
 pub mod environment;
 mod include;

@@ -27,6 +27,8 @@ pub struct Pipeline {
     pub texts: Vec<String>,
     /// For each switch the conditions of its ways, in order; the last has none.
     pub switches: Vec<Vec<Option<Arc<When>>>>,
+    /// Does its latency model time the reply anywhere? Elsewhere replicas do, or the reply is there at once.
+    pub times_reply: bool,
     /// Is the entry's latency model asked: does it time a reply, or give a replica its coefficients?
     pub asks_latency: bool,
 }

@@ -8,6 +8,7 @@ use http::HeaderName;
 
 use crate::clock::Nanos;
 use crate::random::{Draws, Key};
+use crate::scenario::complexity::complexity;
 use crate::scenario::pattern::{Glob, matches};
 use crate::types::request::Request;
 
@@ -78,6 +79,10 @@ pub enum Condition {
     Content(Box<[Glob]>),
     /// So many tokens of prompt.
     PromptTokens(Ranges),
+    /// So many tokens of reply are asked for at most; a request that says nothing asks for the most that there is.
+    MaxTokens(Ranges),
+    /// So complex, in thousandths; see [`complexity`].
+    Complexity(Ranges),
     /// So many messages.
     Messages(Ranges),
     /// Which of the entry's requests it is, from 1.
@@ -134,13 +139,18 @@ impl When {
 impl Condition {
     fn cost(&self) -> u8 {
         match self {
-            Self::Attempt(_) | Self::AttemptOf { .. } | Self::PromptTokens(_) | Self::Messages(_) | Self::Requests(_) => 0,
+            Self::Attempt(_)
+            | Self::AttemptOf { .. }
+            | Self::PromptTokens(_)
+            | Self::MaxTokens(_)
+            | Self::Messages(_)
+            | Self::Requests(_) => 0,
             Self::Stream(_) | Self::Tools(_) | Self::Time(_) | Self::Every { .. } => 0,
             Self::Share { .. } | Self::Identities(_) => 0,
             Self::Model(_) => 1,
             Self::Tenant(_) | Self::Header(..) => 2,
             Self::Not(_) | Self::Any(_) => 3,
-            Self::Content(_) => 4,
+            Self::Content(_) | Self::Complexity(_) => 4,
         }
     }
 
@@ -157,6 +167,8 @@ impl Condition {
                 globs.iter().any(|glob| glob.fits(text))
             }
             Self::PromptTokens(ranges) => ranges.contain(seen.prompt_tokens.into()),
+            Self::MaxTokens(ranges) => ranges.contain(seen.request.max_output_tokens.map_or(u64::MAX, u64::from)),
+            Self::Complexity(ranges) => ranges.contain(complexity(seen.request, seen.prompt_tokens)),
             Self::Messages(ranges) => ranges.contain(seen.request.messages.len() as u64),
             Self::Requests(ranges) => ranges.contain(seen.number),
             Self::Stream(asked) => seen.request.stream.is_some() == *asked,

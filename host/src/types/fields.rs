@@ -37,7 +37,9 @@ impl<'a> Fields<'a> {
 
     /// The field as it stands, or `None` if it is not there.
     pub fn value(&mut self, name: &'static str) -> Option<&'a Value> {
-        self.asked.push(name);
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
         self.map.and_then(|map| map.get(name)).filter(|value| !value.is_null())
     }
 

@@ -215,6 +215,20 @@ pub const SCENARIO_FAULTS_MAX: usize = 64;
 pub const SCENARIO_INCIDENTS_MAX: usize = 64;
 /// Phases of one time line: a day in quarters of an hour, tenfold.
 pub const SCENARIO_PHASES_MAX: usize = 1_000;
+/// Stations of one scenario: more than anybody draws on a wall.
+pub const STATIONS_MAX: usize = 1_000;
+/// Replicas of one station: each is a machine of its own, with its own queue and clock.
+pub const STATION_MEMBERS_MAX: u32 = 10_000;
+/// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
+pub const STATION_PLACES_MAX: u32 = 100_000_000;
+/// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
+pub const PIPELINE_STAGES_MAX: usize = 1_000;
+/// Ways of one `route`: a plan remembers with one byte which was taken.
+pub const PIPELINE_WAYS_MAX: usize = 200;
+/// Attempts of one stage after the first: what nobody waits for any more.
+pub const STAGE_RETRIES_MAX: u8 = 100;
+/// Text of the newest user message that a request's complexity is read from, in bytes: a long question, but no attached book.
+pub const COMPLEXITY_TEXT_BYTES: usize = 16 * 1024;
 /// Files that one scenario may include, itself among them: a team's worth of shared pieces.
 pub const SCENARIO_FILES_MAX: usize = 64;
 /// How deep files may include others: deeper is a maze.

@@ -19,6 +19,26 @@ pub fn parse_duration_us(text: &str) -> Result<u64, String> {
     Ok(us.round() as u64)
 }
 
+/// Picoseconds from a short time such as `49.9ns`, `19.6us` or `6.42ms`; `0` needs no unit. Anything from a minute on is an error.
+pub fn parse_duration_ps(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text, "a time", "`49.9ns` or `6.42ms`")?;
+    let ps_per_unit = match unit {
+        "ps" => 1.0,
+        "ns" => 1e3,
+        "us" | "µs" => 1e6,
+        "ms" => 1e9,
+        "s" => 1e12,
+        "" if number == 0.0 => 0.0,
+        "" => return Err(format!("`{text}` has no unit; write for example `{text}us`")),
+        other => return Err(format!("`{other}` is no unit of a short time; use ps, ns, us, ms or s")),
+    };
+    let ps = number * ps_per_unit;
+    if ps >= 60e12 {
+        return Err(format!("`{text}` is longer than a minute"));
+    }
+    Ok(ps.round() as u64)
+}
+
 /// A share from 0 to 1, from `5%` or `0.05`.
 pub fn parse_share(text: &str) -> Result<f64, String> {
     let (number, unit) = split(text, "a share", "`5%` or `0.05`")?;
@@ -89,6 +109,16 @@ mod tests {
         assert!(parse_duration_us("20").unwrap_err().contains("no unit"));
         assert!(parse_duration_us("-1s").unwrap_err().contains("negative"));
         assert!(parse_duration_us("fast").unwrap_err().contains("not a duration"));
+    }
+
+    #[test]
+    fn short_times_are_exact_to_the_picosecond() {
+        let read: Vec<_> = ["6.42ms", "19.6us", "49.9 ns", "5_000ps", "0", "0us"].map(parse_duration_ps).into_iter().collect();
+        assert_eq!(read, [6_420_000_000, 19_600_000, 49_900, 5_000, 0, 0].map(Ok));
+        assert!(parse_duration_ps("5").unwrap_err().contains("no unit"));
+        assert!(parse_duration_ps("-5ns").unwrap_err().contains("negative"));
+        assert!(parse_duration_ps("1m").unwrap_err().contains("no unit of a short time"));
+        assert!(parse_duration_ps("60s").unwrap_err().contains("longer"));
     }
 
     #[test]

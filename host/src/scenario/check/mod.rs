@@ -1,7 +1,8 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`, `workload`; and `behaviors` and `when` for what stands in several of
-//! them. What a scenario leaves open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
+//! A file per section: `plugins`, `models`, `stations`, `incidents`, `phases`, `criteria`, `workload`; `pipeline` for an entry's stages;
+//! `behaviors` and `when` for what stands in several of them. What a scenario leaves open is what `assets/default.yaml` says under
+//! `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
 
 use std::path::Path;
@@ -23,6 +24,7 @@ mod criteria;
 mod incidents;
 mod models;
 mod phases;
+mod pipeline;
 mod plugins;
 mod stations;
 mod when;
@@ -41,8 +43,8 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let tokens = check_tokens(&mut fields);
     let plugins = plugins::check(&mut fields, source);
     let defaults = models::check_defaults(&mut fields);
-    let stations = stations::check(&mut fields);
-    let mut models = models::check(&mut fields, &defaults, &stations);
+    let (stations, known) = stations::check(&mut fields);
+    let mut models = models::check(&mut fields, &defaults, &known);
     let incidents = incidents::check(&mut fields, &mut models);
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::scenario::check::stations::pipeline;
+use crate::scenario::check::pipeline::{self, Entry};
+use crate::scenario::check::stations::Known;
 use crate::scenario::check::when::when;
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
-use crate::scenario::stations::StationEntry;
+use crate::scenario::stations::Pipeline;
 use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry, RateLimits};
 use crate::types::fields::Fields;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
@@ -72,7 +73,7 @@ pub(super) fn check_defaults(fields: &mut Fields<'_>) -> Behaving {
 }
 
 /// Reads `models:` of the scenario in `fields`.
-pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]) -> Vec<ModelEntry> {
+pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[Known<'_>]) -> Vec<ModelEntry> {
     fields.require("models");
     let items = fields.list("models");
     if items.is_empty() && fields.value("models").is_some_and(Value::is_array) {
@@ -96,7 +97,7 @@ pub(super) fn check(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[St
     models
 }
 
-fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]) -> ModelEntry {
+fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[Known<'_>]) -> ModelEntry {
     fields.require("match");
     let matches: Vec<String> = fields.texts("match").into_iter().map(str::to_owned).collect();
     if matches.is_empty() && fields.value("match").is_some_and(Value::is_array) {
@@ -117,19 +118,15 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]
     };
     let owned_by = fields.text("owned-by").unwrap_or("simwright").to_owned();
     let created_unix_s = created(fields);
-    let pipeline = fields.value("pipeline").and_then(|value| {
-        let mut problems = Vec::new();
-        let pipeline = pipeline(value, &fields.pointer("pipeline"), stations, &mut problems);
-        fields.extend(problems);
-        pipeline
-    });
     let own = Behaving::read(fields);
     let own_limit = own.max_output_tokens;
+    let has_latency = own.latency.is_some();
     let all = own.or(defaults);
     let context_window = all.context_window.unwrap_or(CONTEXT_WINDOW_MAX);
     if own_limit.is_some_and(|limit| limit > context_window) {
         fields.problem("max-output-tokens", format!("expected at most the context window of {context_window} tokens"));
     }
+    let pipeline = pipeline(fields, Entry { stations, context_window, has_latency });
     ModelEntry {
         name,
         matches,
@@ -150,6 +147,24 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]
         reply: all.reply.unwrap_or_default(),
         incidents: IncidentSet::default(),
     }
+}
+
+/// `pipeline:`, or its short form `through:`.
+fn pipeline(fields: &mut Fields<'_>, entry: Entry<'_>) -> Option<Pipeline> {
+    let (stages, through) = (fields.value("pipeline"), fields.value("through"));
+    if stages.is_some() && through.is_some() {
+        let message = "`through` stands for a pipeline with the stage `model` alone, and there is a `pipeline` too";
+        let problem = Problem::new(fields.pointer("through"), message).at_key();
+        fields.extend(vec![problem.hint("say in the stage `model` which station it goes through")]);
+    }
+    let mut problems = Vec::new();
+    let made = match (stages, through) {
+        (Some(value), _) => pipeline::pipeline(value, &fields.pointer("pipeline"), entry, &mut problems),
+        (None, Some(value)) => pipeline::through(value, &fields.pointer("through"), entry, &mut problems),
+        (None, None) => None,
+    };
+    fields.extend(problems);
+    made
 }
 
 /// Notes names that are unfit, given twice, or that an entry above would take away.

@@ -1,94 +1,230 @@
-//! `stations:` of a scenario and `pipeline:` of a model entry.
+//! `stations:` of a scenario: each by its name, and what kind of station it is.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::scenario::check::behaviors;
-use crate::scenario::stations::{Pipeline, StationEntry};
+use crate::scenario::check::fault_of_name;
+use crate::scenario::stations::StationEntry;
 use crate::station::balancer::Rule;
-use crate::station::pipeline::route::{ReplyBy, Route, Stage, Step};
-use crate::station::pipeline::{Replicas, Settings};
+use crate::station::pipeline::{Replicas, Role, Settings};
+use crate::station::replica::presets;
 use crate::station::{pool, replica};
-use crate::types::fields::{Fields, escape};
+use crate::types::fields::{Fields, escape, kind_of};
+use crate::types::limits::{STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
 use crate::types::problem::{Problem, did_you_mean};
+use crate::types::quantity::parse_duration_ps;
 
-/// Reads `stations:` of the scenario in `fields`.
-pub(super) fn check(fields: &mut Fields<'_>) -> Vec<StationEntry> {
-    let Some(value) = fields.value("stations") else { return Vec::new() };
+/// A station as pipelines see it.
+#[derive(Debug, Clone)]
+pub(super) struct Known<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its index in the scenario's stations.
+    pub station: u16,
+    /// What it can be for a stage; `None` if it could not be read, which has been said.
+    pub role: Option<Role>,
+    /// Are there visitors that it turns away?
+    pub may_refuse: bool,
+    /// Tokens of the longest prompt and reply that fit, if it has such a limit.
+    pub tokens_max: Option<u64>,
+}
+
+/// A kind of station: its name, and what reads its fields.
+type Kind = (&'static str, fn(&mut Fields<'_>) -> Settings);
+
+/// The kinds. A new one is a line here, one in `scenario/schema/stations.rs` and one in docs/stations.md.
+const KINDS: [Kind; 2] = [("pool", pool), ("replicas", replicas)];
+
+/// Reads `stations:` of the scenario in `fields`. Pipelines may name all of them; those with mistakes are only known.
+pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Known<'a>>) {
+    let (mut stations, mut known) = (Vec::new(), Vec::new());
     let pointer = fields.pointer("stations");
-    let Value::Object(map) = value else {
-        fields.problem("stations", "expected a map of stations by name");
-        return Vec::new();
+    let map = match fields.value("stations") {
+        None => return (stations, known),
+        Some(Value::Object(map)) => map,
+        Some(other) => {
+            let message = format!("expected a map from names to stations, found {}", kind_of(other));
+            let problem = Problem::new(pointer, message).hint("write for example `database: { pool: { size: 20 } }`");
+            fields.extend(vec![problem]);
+            return (stations, known);
+        }
     };
-    let mut stations = Vec::new();
+    if map.len() > STATIONS_MAX {
+        fields.problem("stations", format!("there are {} stations, and a scenario may have {STATIONS_MAX}", map.len()));
+        return (stations, known);
+    }
     for (name, value) in map {
-        let mut section = Fields::of(value, format!("{pointer}/{}", escape(name)));
-        let settings = settings(&mut section);
-        fields.extend(section.finish());
+        let (settings, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
+        fields.extend(problems);
+        known.push(Known::of(name, stations.len() as u16, settings.as_ref()));
         stations.extend(settings.map(|settings| StationEntry { name: name.clone(), settings }));
     }
-    stations
+    (stations, known)
 }
 
-fn settings(fields: &mut Fields<'_>) -> Option<Settings> {
-    if let Some(value) = fields.value("pool") {
-        let mut section = Fields::of(value, fields.pointer("pool"));
-        let size = section.integer("size", 1..=1_000_000).unwrap_or(1) as u32;
-        fields.extend(section.finish());
-        return Some(Settings::Pool(pool::Settings::of(size)));
-    }
-    if let Some(value) = fields.value("replicas") {
-        let mut section = Fields::of(value, fields.pointer("replicas"));
-        let count = section.integer("count", 1..=100_000).unwrap_or(1) as u32;
-        let preset = section.text("preset").unwrap_or("llama-3.1-8b-h100");
-        let Some(preset) = replica::presets::find(preset) else {
-            section.problem("preset", "no such preset");
-            fields.extend(section.finish());
-            return None;
-        };
-        let replica = preset.settings.clone();
-        fields.extend(section.finish());
-        return Some(Settings::Replicas(Replicas { count, replica, balancer: Rule::RoundRobin, weights: Vec::new() }));
-    }
-    None
-}
-
-/// Reads the `pipeline:` `value` of a model entry, which lies at `pointer`.
-pub(super) fn pipeline(value: &Value, pointer: &str, stations: &[StationEntry], problems: &mut Vec<Problem>) -> Option<Pipeline> {
-    let Value::Array(items) = value else {
-        problems.push(Problem::new(pointer, "expected a list of stages"));
-        return None;
-    };
-    let mut made =
-        Pipeline { route: Route::default(), takes: Vec::new(), texts: Vec::new(), switches: Vec::new(), asks_latency: false };
-    for (index, item) in items.iter().enumerate() {
-        let Some((name, value)) = item.as_object().and_then(|map| map.iter().next()) else { continue };
-        let mut section = Fields::of(value, format!("{pointer}/{index}/{}", escape(name)));
-        let takes = match section.value("takes") {
-            Some(takes) => behaviors::rules(takes, &section.pointer("takes"), true, problems),
-            None => Vec::new(),
-        };
-        let through = section.text("through").and_then(|wanted| {
-            let found = stations.iter().position(|station| station.name == wanted);
-            if found.is_none() {
-                let hint = did_you_mean(wanted, stations.iter().map(|station| station.name.as_str()));
-                let problem = Problem::new(section.pointer("through"), format!("there is no station `{wanted}`"));
-                problems.push(hint.map_or(problem.clone(), |near| problem.hint(format!("did you mean `{near}`?"))));
-            }
-            found
-        });
-        let is_replicas = through.is_some_and(|station| matches!(stations[station].settings, Settings::Replicas(_)));
-        let reply = match (is_replicas, name.as_str()) {
-            (true, _) => Some(ReplyBy::Replica),
-            (false, "model") => Some(ReplyBy::Timing),
+impl<'a> Known<'a> {
+    fn of(name: &'a str, station: u16, settings: Option<&Settings>) -> Self {
+        let tokens_max = match settings {
+            Some(Settings::Replicas(group)) => Some(u64::from(group.replica.kv_blocks) * u64::from(group.replica.block_tokens)),
             _ => None,
         };
-        made.asks_latency |= reply == Some(ReplyBy::Timing);
-        problems.extend(section.finish());
-        let stage = Stage { index: index as u16, through: through.map(|station| station as u16), reply, ..Stage::default() };
-        made.route.steps.push(Step::Stage(stage));
-        made.route.stages.push(name.clone());
-        made.takes.push(takes);
+        let may_refuse = settings.is_none_or(Settings::may_refuse);
+        Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max }
     }
-    made.route.steps.push(Step::End);
-    Some(made)
+}
+
+/// One station; `None` if it has mistakes.
+fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    problems.extend(fault_of_name(name).map(|message| Problem::new(&pointer, message).at_key()));
+    let names = || KINDS.iter().map(|(name, _)| *name);
+    let form = || format!("write `{name}: {{ kind: {{ … }} }}` with one of the kinds {}", names().collect::<Vec<_>>().join(", "));
+    let mut written = value.as_object().into_iter().flat_map(Map::iter);
+    let Some((kind, options)) = written.next() else {
+        problems.push(Problem::new(pointer, "expected the kind of this station with its fields").hint(form()));
+        return (None, problems);
+    };
+    for (second, _) in written {
+        let message = format!("`{second}` is a second kind beside `{kind}`, and a station is one thing");
+        let problem = Problem::new(format!("{pointer}/{}", escape(second)), message).at_key();
+        problems.push(problem.hint("make it a station of its own, and go through both, one stage after the other"));
+    }
+    let pointer = format!("{pointer}/{}", escape(kind));
+    let Some((_, read)) = KINDS.iter().find(|(known, _)| known == kind) else {
+        let problem = Problem::new(pointer, format!("there is no kind of station `{kind}`")).at_key();
+        problems.push(problem.hint(match did_you_mean(kind, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => form(),
+        }));
+        return (None, problems);
+    };
+    let mut fields = Fields::of(options, pointer);
+    let settings = read(&mut fields);
+    problems.extend(fields.finish());
+    (problems.is_empty().then_some(settings), problems)
+}
+
+/// A whole number from `least` to what any station may have.
+fn places(fields: &mut Fields<'_>, name: &'static str, least: u64) -> Option<u32> {
+    fields.integer(name, least..=u64::from(STATION_PLACES_MAX)).map(|number| number as u32)
+}
+
+/// A time that must be longer than none, in nanoseconds.
+pub(super) fn time_ns(fields: &mut Fields<'_>, name: &'static str) -> Option<u64> {
+    let us = fields.duration_us(name)?;
+    if us == 0 {
+        fields.problem(name, "expected a time, found none at all");
+    }
+    Some(us.saturating_mul(1_000))
+}
+
+fn pool(fields: &mut Fields<'_>) -> Settings {
+    fields.require("size");
+    let size = places(fields, "size", 1).unwrap_or(1);
+    let mut share = |name| {
+        let share = places(fields, name, 1);
+        if share.is_some_and(|share| share > size) {
+            fields.problem(name, format!("expected at most the pool's size of {size}"));
+        }
+        share
+    };
+    let (reads, writes) = (share("reads"), share("writes"));
+    Settings::Pool(pool::Settings {
+        reads,
+        writes,
+        wait_max_ns: time_ns(fields, "wait").unwrap_or(0),
+        queue_max: places(fields, "queue", 0).unwrap_or(u32::MAX),
+        ..pool::Settings::of(size)
+    })
+}
+
+fn replicas(fields: &mut Fields<'_>) -> Settings {
+    let preset = fields.text("preset").and_then(|name| {
+        let found = presets::find(name);
+        if found.is_none() {
+            let names = || presets::ALL.iter().map(|preset| preset.name);
+            let hint = match did_you_mean(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            fields.extend(vec![Problem::new(fields.pointer("preset"), format!("there is no preset `{name}`")).hint(hint)]);
+        }
+        found
+    });
+    if fields.value("preset").is_none() {
+        ["step", "kv-blocks"].into_iter().for_each(|name| fields.require(name));
+    }
+    let base = preset.map_or(BARE, |preset| preset.settings.clone());
+    let step = step(fields, base.step);
+    let sequences_max = places(fields, "sequences", 1).unwrap_or(base.sequences_max);
+    let batch_tokens = places(fields, "batch-tokens", 1).unwrap_or(base.batch_tokens);
+    if batch_tokens < sequences_max {
+        let message = format!("a step of {batch_tokens} tokens has no room for {sequences_max} sequences with one token each");
+        let culprit = if fields.value("batch-tokens").is_some() { "batch-tokens" } else { "sequences" };
+        fields.problem(culprit, message);
+    }
+    let replica = replica::Settings {
+        step,
+        sequences_max,
+        batch_tokens,
+        kv_blocks: places(fields, "kv-blocks", 1).unwrap_or(base.kv_blocks),
+        block_tokens: fields.integer("block-tokens", 1..=65_536).map_or(base.block_tokens, |tokens| tokens as u32),
+        waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
+        prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
+        ahead: base.ahead,
+    };
+    let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
+    Settings::Replicas(Replicas { count, replica, balancer: Rule::LeastBusy, weights: Vec::new() })
+}
+
+/// What a replica has that says nothing else: the defaults of vLLM's V1 engine. The step and the KV cache must be said.
+const BARE: replica::Settings = replica::Settings {
+    step: replica::StepTime {
+        base_ps: 0,
+        per_prefill_token_ps: 0,
+        per_sequence_ps: 0,
+        per_kv_token_ps: 0,
+        per_prefill_pair_ps: 0,
+    },
+    sequences_max: 256,
+    batch_tokens: 8_192,
+    kv_blocks: 1,
+    block_tokens: 16,
+    waiting_max: u32::MAX,
+    prefix_cache: true,
+    ahead: false,
+};
+
+/// `step:`, the coefficients; what it leaves open is as in `preset`.
+fn step(outer: &mut Fields<'_>, preset: replica::StepTime) -> replica::StepTime {
+    let Some(value) = outer.value("step") else { return preset };
+    let mut fields = Fields::of(value, outer.pointer("step"));
+    if preset.base_ps == 0 {
+        fields.require("base");
+    }
+    let mut time = |name, preset| picoseconds(&mut fields, name).unwrap_or(preset);
+    let step = replica::StepTime {
+        base_ps: time("base", preset.base_ps),
+        per_prefill_token_ps: time("prefill-token", preset.per_prefill_token_ps),
+        per_sequence_ps: time("sequence", preset.per_sequence_ps),
+        per_kv_token_ps: time("kv-token", preset.per_kv_token_ps),
+        per_prefill_pair_ps: time("prefill-pair", preset.per_prefill_pair_ps),
+    };
+    if step.base_ps == 0 && fields.value("base").is_some() {
+        fields.problem("base", "expected a time: steps that take none would never end");
+    }
+    outer.extend(fields.finish());
+    step
+}
+
+/// A short time such as `49.9ns`, in picoseconds; `0` alone is allowed.
+fn picoseconds(fields: &mut Fields<'_>, name: &'static str) -> Option<u64> {
+    let text = match fields.value(name)? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => {
+            fields.problem(name, format!("expected a time such as `49.9ns`, found {}", kind_of(other)));
+            return None;
+        }
+    };
+    parse_duration_ps(&text).map_err(|message| fields.problem(name, message)).ok()
 }

@@ -84,6 +84,8 @@ fn numbers(fields: &mut Fields<'_>, conditions: &mut Vec<Condition>) {
     one("requests", &COUNTED, Condition::Requests);
     one("messages", &COUNTED, Condition::Messages);
     one("prompt-tokens", &NUMBER, Condition::PromptTokens);
+    one("max-tokens", &NUMBER, Condition::MaxTokens);
+    one("complexity", &SCORE, Condition::Complexity);
 }
 
 fn texts(fields: &mut Fields<'_>, conditions: &mut Vec<Condition>) {
@@ -180,6 +182,14 @@ struct Kind {
 const COUNTED: Kind = Kind { least: 1, form: "a number such as `2` or a range such as `1..3`", half_open: false, number: whole };
 const NUMBER: Kind = Kind { least: 0, ..COUNTED };
 const WINDOW: Kind = Kind { least: 0, form: "a window such as `30s..90s`", half_open: true, number: nanoseconds };
+const SCORE: Kind =
+    Kind { least: 0, form: "a range from 0 to 1 such as `>= 0.6` or `0.2..0.6`", half_open: true, number: thousandths };
+
+/// A number from 0 to 1 in thousandths.
+fn thousandths(text: &str) -> Result<u64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.map(|number| (number * 1_000.0).round() as u64).ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
+}
 
 fn whole(text: &str) -> Result<u64, String> {
     let digits = text.replace('_', "");

@@ -27,7 +27,7 @@ pub mod route;
 mod visit;
 mod walk;
 
-pub use part::{Replicas, Settings};
+pub use part::{Replicas, Role, Settings};
 pub use visit::{Mark, Work};
 
 /// The stations of a scenario, and the requests in them.

@@ -35,6 +35,45 @@ pub enum Settings {
     Replicas(Replicas),
 }
 
+/// What a station can be for a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Somewhere to go through.
+    Way,
+    /// The same, and it writes the reply step by step.
+    Replicas,
+    /// The same, and it may have the answer already.
+    Cache,
+    /// A circuit breaker, which a stage is behind.
+    Breaker,
+    /// What a stage's retries are taken from.
+    RetryBudget,
+}
+
+impl Settings {
+    /// What such a station can be for a stage.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Pool(_) | Self::Admission(_) | Self::Link(_) | Self::Batcher(_) => Role::Way,
+            Self::Replicas(_) => Role::Replicas,
+            Self::Cache(_) => Role::Cache,
+            Self::Breaker(_) => Role::Breaker,
+            Self::Retry(_) => Role::RetryBudget,
+        }
+    }
+
+    /// Are there visitors that it turns away? A prompt that is too long for a replica is another matter.
+    pub fn may_refuse(&self) -> bool {
+        match self {
+            Self::Pool(pool) => pool.wait_max_ns > 0 || pool.queue_max < u32::MAX,
+            Self::Admission(admission) => admission.wait_max_ns > 0 || admission.queue_max < u32::MAX,
+            Self::Link(link) => link.loss > 0.0,
+            Self::Batcher(_) | Self::Cache(_) | Self::Breaker(_) | Self::Retry(_) => false,
+            Self::Replicas(group) => group.replica.waiting_max < u32::MAX,
+        }
+    }
+}
+
 /// Model servers of one kind, and what chooses between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicas {
@@ -293,6 +332,9 @@ impl Group {
             output_tokens: work.output_tokens,
             prefix: work.prefix.clone(),
         };
+        if let Some(step) = work.step {
+            self.replicas[member].set_step(now, step);
+        }
         match self.replicas[member].enter(now, job) {
             Entry::Refused(refusal) => Entered::Refused(refusal),
             Entry::In | Entry::Waits => Entered::Waits(member as u32),

@@ -18,6 +18,7 @@ fn work(takes: &[Nanos]) -> Work {
         prefix: replica::Prefix::None,
         bytes: 100,
         reply_ns: 50 * MS,
+        step: None,
         takes: takes.iter().copied().collect(),
         choices: smallvec![],
         draws: Key::of_seed(7),

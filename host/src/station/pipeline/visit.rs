@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Nanos;
 use crate::random::Key;
-use crate::station::replica::Prefix;
+use crate::station::replica::{Prefix, StepTime};
 use crate::station::{Refusal, Visitor};
 
 /// What a request brings: decided by its plan, before it meets a station.
@@ -30,6 +30,8 @@ pub struct Work {
     pub bytes: u32,
     /// From the beginning of the reply to its end, as the plan's latency model says.
     pub reply_ns: Nanos,
+    /// What the steps of a replica take from when it enters there, until another says otherwise.
+    pub step: Option<StepTime>,
     /// What each stage takes besides waiting, by its index; 0 for those beyond the list.
     pub takes: SmallVec<[Nanos; 4]>,
     /// Which way each switch goes.

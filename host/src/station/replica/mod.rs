@@ -384,6 +384,10 @@ impl Replica {
     /// Gives the steps after the one that is under way at `now` other coefficients.
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);
+        // The same again is no reason to end a jump.
+        if self.step_next.unwrap_or(self.settings.step) == step {
+            return;
+        }
         self.step_next = Some(step);
         self.stop_after(1);
     }
