@@ -2,13 +2,12 @@
 //!
 //! Each file holds the options, the code and the tests of one behaviour, so that adding one is a new file and one line in the
 //! `register` of its folder. [`latency`] says when tokens leave, [`fault`] what fails, [`responder`] what is answered (and holds
-//! the writers of text and JSON), [`tokenizer`] how texts are counted. `file` reads what options name. All draws are keyed by the call's seed: nothing here keeps
-//! state that an answer depends on.
+//! the writers of text and JSON), [`tokenizer`] how texts are counted. All draws are keyed by the call's
+//! seed: nothing here keeps state that an answer depends on.
 
 use crate::behavior::catalog::Catalog;
 
 pub mod fault;
-mod file;
 pub mod latency;
 pub mod responder;
 pub mod tokenizer;

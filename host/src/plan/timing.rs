@@ -9,8 +9,8 @@ use moka::sync::Cache;
 
 use crate::behavior::fault::Named;
 use crate::behavior::latency::{Delay, Drawn, Pause, PauseRule, PauseWhen, Schedule};
-use crate::builtin::latency::law::{KINDS, Kind};
 use crate::clock::Nanos;
+use crate::grammar::law::{KINDS, Kind, Scope};
 use crate::random::Key;
 use crate::stats::distribution::{LogNormal, normal_cdf, normal_quantile};
 use crate::stats::law::Law;
@@ -245,7 +245,7 @@ fn named_law(named: &Named) -> Result<Arc<Law>, BadDelay> {
         return Err(bad(format!("unknown; this version knows {known}")));
     };
     let parameters = serde_json::from_str(&named.json).map_err(|error| bad(format!("its parameters are no JSON: {error}")))?;
-    let law = kind.read(&parameters, "", None).map_err(|problems| {
+    let law = kind.read(&parameters, "", Scope::delay(None)).map_err(|problems| {
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         bad(said.join("; "))
     })?;

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::scenario::when::When;
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
+use crate::workload::Workload;
 
 pub mod check;
 pub mod diff;
@@ -66,6 +67,8 @@ pub struct Scenario {
     pub tenant_header: Option<HeaderName>,
     /// Promises by which a run is judged.
     pub criteria: Vec<Criterion>,
+    /// Who asks what and when, where the run brings its own traffic. Its literal prompts are not counted yet.
+    pub workload: Option<Arc<Workload>>,
     /// The file as written, to find the place of a mistake found later.
     pub source: Arc<source::Source>,
     /// Which entry of `models` answers for a name.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX};
 use crate::types::schema::{duration, flag, integer, list, object, share, text, word};
+use crate::workload::read::schema::section;
 
 /// A behaviour that scenarios can name.
 #[derive(Debug, Clone)]
@@ -46,6 +47,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("incidents", named("Reusable pieces: what is otherwise while one applies.", incident())),
         ("active", texts("Incidents that apply from the start.")),
         ("phases", phases()),
+        ("workload", described("Who asks what and when, for runs that bring their own traffic.", section())),
         ("criteria", list("Promises by which a run is judged.", text("For example `p99 ttft < 500ms`."))),
         ("models!", list("Who answers for which model; the first entry that fits answers.", model())),
     ]);

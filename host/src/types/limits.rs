@@ -253,6 +253,25 @@ pub const DECISION_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Size of a decision log, in bytes: a million decisions; what comes after is dropped and counted.
 pub const DECISIONS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
+/// Classes of one workload; each request asks every class of its source.
+pub const WORKLOAD_CLASSES_MAX: usize = 100;
+/// Tenants of one workload: as many as a service tells apart in its reports.
+pub const WORKLOAD_TENANTS_MAX: usize = 10_000;
+/// Closed users of one workload; each is held in memory, some 60 bytes.
+pub const WORKLOAD_USERS_MAX: u64 = 1_000_000;
+/// Texts that the prompts of one class share: more than any prefix cache holds.
+pub const WORKLOAD_GROUPS_MAX: u64 = 1_000_000;
+/// Requests of one run: a year of a thousand a second, thirtyfold.
+pub const WORKLOAD_REQUESTS_MAX: u64 = 1_000_000_000_000;
+/// Requests a second of one source: more than any service has.
+pub const ARRIVAL_RATE_MAX: u64 = 1_000_000;
+/// Points of a profile of arrivals: a week in minutes.
+pub const PROFILE_POINTS_MAX: usize = 10_080;
+/// One line of a recording, in bytes: the hashes of a prompt of a million tokens.
+pub const TRACE_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Requests of one recording: a day of the busiest public one; held in memory, 40 bytes each.
+pub const TRACE_ROWS_MAX: usize = 10_000_000;
+
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;
 /// Retries of one identity within [`STORM_WINDOW_S`] that are still no storm: what vendors' SDKs do with their retries turned up.

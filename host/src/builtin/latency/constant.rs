@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::latency::{Delay, Latency, Schedule};
-use crate::builtin::latency::delay_us;
+use crate::grammar::unit::delay_us;
 use crate::types::fields::Fields;
 use crate::types::problem::Problem;
 use crate::types::schema;

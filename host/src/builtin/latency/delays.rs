@@ -1,6 +1,6 @@
 //! `delays`: the law of each delay by itself, with prefill, pauses and load. Every other name of a law is a short form of it.
 //!
-//! Options, none of them required: `first` and `between`, each a law ([`law`](super::law)), 0 if not given; `per-prompt-token`, a law
+//! Options, none of them required: `first` and `between`, each a law ([`law`](crate::grammar::law)), 0 if not given; `per-prompt-token`, a law
 //! of what each token of the prompt adds to the first delay, drawn once a request; `pauses`, a list of `{ after: N, for: LAW }`,
 //! `{ every: N, for: LAW }` and `{ rate: SHARE, for: LAW }`; `load`, `{ first, between, above, max }`: by which share delays grow with
 //! each request that the model is answering beyond `above`, up to `max` times; `correlation`, how much a gap resembles the one before
@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::latency::{Delay, Drawn, Latency, PauseRule, PauseWhen, Schedule};
-use crate::builtin::latency::law::{Folder, Kind, law, law_schema};
+use crate::grammar::law::{Kind, Scope, law, law_schema};
+use crate::grammar::unit::Unit;
 use crate::stats::law::Law;
 use crate::types::fields::Fields;
 use crate::types::limits::{DELAY_US_MAX, PAUSE_RULES_MAX};
@@ -43,11 +44,11 @@ impl Make {
         Self { kind: Some(kind), summary: kind.summary }
     }
 
-    fn delay(&self, fields: &mut Fields<'_>, name: &'static str, folder: Folder<'_>) -> Option<Law> {
-        let Some(kind) = self.kind else { return law(fields, name, folder) };
+    fn delay(&self, fields: &mut Fields<'_>, name: &'static str, scope: Scope<'_>) -> Option<Law> {
+        let Some(kind) = self.kind else { return law(fields, name, scope) };
         fields.require(name);
         let value = fields.value(name)?;
-        kind.read(value, &fields.pointer(name), folder).map_err(|problems| fields.extend(problems)).ok()
+        kind.read(value, &fields.pointer(name), scope).map_err(|problems| fields.extend(problems)).ok()
     }
 }
 
@@ -58,8 +59,8 @@ impl Maker<dyn Latency> for Make {
 
     fn schema(&self) -> Value {
         let delay = |description: &str| match self.kind {
-            Some(kind) => kind.schema(),
-            None => law_schema(description),
+            Some(kind) => kind.schema(Unit::Delay),
+            None => law_schema(Unit::Delay, description),
         };
         let (first, between) = if self.kind.is_some() { ("first!", "between!") } else { ("first", "between") };
         let growth = "By which share it grows with each running request.";
@@ -73,12 +74,12 @@ impl Maker<dyn Latency> for Make {
             ("after", schema::integer("After this token.", 1..=u64::from(u32::MAX))),
             ("every", schema::integer("After each so many tokens.", 1..=u64::from(u32::MAX))),
             ("rate", schema::share("After this share of the tokens, by lot.")),
-            ("for!", law_schema("How long.")),
+            ("for!", law_schema(Unit::Delay, "How long.")),
         ]);
         schema::object([
             (first, delay("From the request to the first token.")),
             (between, delay("From one token to the next.")),
-            ("per-prompt-token", law_schema("What each token of the prompt adds to the first delay.")),
+            ("per-prompt-token", law_schema(Unit::Delay, "What each token of the prompt adds to the first delay.")),
             ("pauses", schema::list("Extra waiting after some tokens.", pause)),
             ("load", load),
             ("correlation", schema::number("How much a gap resembles the one before it.", -0.99..=0.99)),
@@ -87,11 +88,11 @@ impl Maker<dyn Latency> for Make {
 
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Latency>, Vec<Problem>> {
         let mut fields = Fields::of(options, "");
-        let folder = Some(&*setting.folder);
-        let first = self.delay(&mut fields, "first", folder);
-        let between = self.delay(&mut fields, "between", folder);
-        let per_prompt_token = law(&mut fields, "per-prompt-token", folder);
-        let pauses = pauses(&mut fields, folder);
+        let scope = Scope::delay(Some(&*setting.folder));
+        let first = self.delay(&mut fields, "first", scope);
+        let between = self.delay(&mut fields, "between", scope);
+        let per_prompt_token = law(&mut fields, "per-prompt-token", scope);
+        let pauses = pauses(&mut fields, scope);
         let load = load(&mut fields);
         let correlation = fields.number("correlation", -0.99..=0.99).unwrap_or(0.0);
         let problems = fields.finish();
@@ -103,7 +104,7 @@ impl Maker<dyn Latency> for Make {
     }
 }
 
-fn pauses(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Arc<[PauseRule]>> {
+fn pauses(fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<Arc<[PauseRule]>> {
     let items = fields.list("pauses");
     if items.len() > PAUSE_RULES_MAX {
         fields.problem("pauses", format!("there are {} rules, and {PAUSE_RULES_MAX} is the most", items.len()));
@@ -120,7 +121,7 @@ fn pauses(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Arc<[PauseRule]
             rule.share("rate").map(PauseWhen::Rate),
         ];
         rule.require("for");
-        let law = law(&mut rule, "for", folder);
+        let law = law(&mut rule, "for", scope);
         let mut problems = rule.finish();
         if problems.is_empty() && whens.iter().flatten().count() != 1 {
             problems.push(Problem::new(pointer, "expected one of `after`, `every` and `rate`, besides `for`"));

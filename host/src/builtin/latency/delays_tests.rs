@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::builtin::latency::law::KINDS;
 use crate::builtin::testing;
+use crate::grammar::law::KINDS;
 
 fn setting() -> Setting {
     Setting::default()

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`; and `behaviors` and `when` for what stands in several of
+//! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`, `workload`; and `behaviors` and `when` for what stands in several of
 //! them. What a scenario leaves open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
 
@@ -26,6 +26,7 @@ mod phases;
 mod plugins;
 mod stations;
 mod when;
+mod workload;
 
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;
@@ -47,8 +48,9 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let phases = phases::check(&mut fields, &incidents);
     let tenant_header = check_tenant_header(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
-    let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
+    let workload = workload::check(&mut fields, source, &index, &models);
+    let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
     let source = Arc::clone(source);
     let scenario = Scenario {
         name,
@@ -62,6 +64,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
         phases,
         tenant_header,
         criteria,
+        workload,
         source,
         index,
     };

@@ -1,26 +1,26 @@
-//! `empirical`: delays as they were measured, from a file, from a list, or from percentiles.
+//! `empirical`: values as they were measured, from a file, from a list, or from percentiles.
 //!
-//! `file` (CSV, below the scenario's folder) has one delay a line in `column` (a name of the header, or a number from 1; the
-//! first if not given), in `unit` (`us`, `ms` or `s`; `ms` if not given). `values` is a list of durations. Both are drawn as they
+//! `file` (CSV, below the scenario's folder) has one value a line in `column` (a name of the header, or a number from 1; the
+//! first if not given), delays in `unit` (`us`, `ms` or `s`; `ms` if not given). `values` is a list. Both are drawn as they
 //! are, each as often as it is there. `quantiles` is a map such as `{ p50: 20ms, p90: 45ms, p99: 120ms }`: log-normal from one to the
 //! next. `min` and `max` leave out what lies outside.
 
 use serde_json::Value;
 
-use crate::builtin::file;
-use crate::builtin::latency::law::{Folder, read_fields, within};
+use crate::grammar::file;
+use crate::grammar::law::{Scope, read_fields, within};
+use crate::grammar::unit::Unit;
 use crate::stats::law::Law;
 use crate::types::fields::{Fields, kind_of};
-use crate::types::limits::{DELAY_FILE_BYTES_MAX, DELAY_US_MAX, DELAY_VALUES_MAX};
+use crate::types::limits::{DELAY_FILE_BYTES_MAX, DELAY_VALUES_MAX};
 use crate::types::problem::{Problem, did_you_mean};
-use crate::types::quantity::parse_duration_us;
 use crate::types::schema;
 
 /// Lines that are named one by one; of more, only the number is told.
 const LINES_NAMED: usize = 5;
 
 /// Reads the parameters.
-pub(super) fn read(value: &Value, pointer: &str, folder: Folder<'_>) -> Result<Law, Vec<Problem>> {
+pub(super) fn read(value: &Value, pointer: &str, scope: Scope<'_>) -> Result<Law, Vec<Problem>> {
     read_fields(value, pointer, |fields| {
         let sources = ["file", "values", "quantiles"].map(|name| fields.value(name));
         if sources.iter().flatten().count() != 1 {
@@ -29,46 +29,47 @@ pub(super) fn read(value: &Value, pointer: &str, folder: Folder<'_>) -> Result<L
             return None;
         }
         let law = if sources[0].is_some() {
-            from_file(fields, folder)
+            from_file(fields, scope)
         } else if let Some(values) = sources[1] {
-            from_values(fields, values)
+            from_values(fields, scope.unit, values)
         } else {
-            sources[2].and_then(|quantiles| from_quantiles(fields, quantiles))
+            sources[2].and_then(|quantiles| from_quantiles(fields, scope.unit, quantiles))
         };
-        within(fields, law)
+        within(fields, scope.unit, law)
     })
 }
 
 /// JSON Schema of the parameters.
-pub(super) fn schema() -> Value {
+pub(super) fn schema(unit: Unit) -> Value {
     let percentile = serde_json::json!({
         "type": "object", "description": "Percentiles such as `p50` and `p99.9`, at least two.", "minProperties": 2,
-        "patternProperties": { "^p[0-9]+(\\.[0-9]+)?$": schema::duration("This share of the delays is shorter.") },
+        "patternProperties": { "^p[0-9]+(\\.[0-9]+)?$": unit.schema("This share of the values is shorter.") },
         "additionalProperties": false,
     });
-    schema::object([
+    let column_unit = (unit == Unit::Delay).then(|| ("unit", schema::word("The unit of the column.", &["us", "ms", "s"])));
+    let fields = [
         ("file", schema::text("A CSV file, from the scenario's folder.")),
         (
             "column",
             serde_json::json!({ "type": ["string", "integer"], "description": "The column's name in the header, or its number from 1." }),
         ),
-        ("unit", schema::word("The unit of the column.", &["us", "ms", "s"])),
-        ("values", schema::list("Delays, each drawn as often as it is here.", schema::duration("A delay."))),
+        ("values", schema::list("Values, each drawn as often as it is here.", unit.schema("One of them."))),
         ("quantiles", percentile),
-        ("min", schema::duration("Shorter delays are left out.")),
-        ("max", schema::duration("Longer delays are left out.")),
-    ])
+        ("min", unit.schema("What is shorter is left out.")),
+        ("max", unit.schema("What is longer is left out.")),
+    ];
+    schema::object(fields.into_iter().chain(column_unit))
 }
 
-fn from_values(fields: &mut Fields<'_>, values: &Value) -> Option<Law> {
+fn from_values(fields: &mut Fields<'_>, unit: Unit, values: &Value) -> Option<Law> {
     let Value::Array(items) = values else {
-        fields.problem("values", format!("expected a list of durations, found {}", kind_of(values)));
+        fields.problem("values", format!("expected a list of {}, found {}", unit.nouns().1, kind_of(values)));
         return None;
     };
-    let (mut delays, mut problems) = (Vec::with_capacity(items.len()), Vec::new());
+    let (mut parsed, mut problems) = (Vec::with_capacity(items.len()), Vec::new());
     for (index, item) in items.iter().enumerate() {
-        match duration_ns(item) {
-            Ok(ns) => delays.push(ns),
+        match unit.parse(item) {
+            Ok(value) => parsed.push(value),
             Err(message) => problems.push(Problem::new(format!("{}/{index}", fields.pointer("values")), message)),
         }
     }
@@ -77,26 +78,27 @@ fn from_values(fields: &mut Fields<'_>, values: &Value) -> Option<Law> {
     if items.is_empty() {
         fields.problem("values", "there is no value; give one at least");
     }
-    Law::of_values(delays).filter(|_| good)
+    Law::of_values(parsed).filter(|_| good)
 }
 
-fn from_quantiles(fields: &mut Fields<'_>, quantiles: &Value) -> Option<Law> {
+fn from_quantiles(fields: &mut Fields<'_>, unit: Unit, quantiles: &Value) -> Option<Law> {
     let Value::Object(map) = quantiles else {
-        fields.problem("quantiles", format!("expected a map from percentiles to durations, found {}", kind_of(quantiles)));
+        fields
+            .problem("quantiles", format!("expected a map from percentiles to {}, found {}", unit.nouns().1, kind_of(quantiles)));
         return None;
     };
     let (mut points, mut problems) = (Vec::with_capacity(map.len()), Vec::new());
     for (name, value) in map {
         let pointer = format!("{}/{}", fields.pointer("quantiles"), crate::types::fields::escape(name));
         let percent = name.strip_prefix('p').and_then(|digits| digits.parse::<f64>().ok()).filter(|p| *p > 0.0 && *p < 100.0);
-        match (percent, duration_ns(value)) {
+        match (percent, unit.parse(value)) {
             (None, _) => {
                 let message = format!("`{name}` is no percentile; write for example `p50` or `p99.9`");
                 problems.push(Problem::new(pointer, message).at_key());
             }
             (Some(_), Err(message)) => problems.push(Problem::new(pointer, message)),
             (Some(_), Ok(0.0)) => {
-                problems.push(Problem::new(pointer, format!("`{name}` is 0; give a longer one, such as `1us`")));
+                problems.push(Problem::new(pointer, format!("`{name}` is 0; give a longer one, such as `{}`", unit.small())));
             }
             (Some(percent), Ok(ns)) => points.push((percent / 100.0, ns)),
         }
@@ -111,29 +113,21 @@ fn from_quantiles(fields: &mut Fields<'_>, quantiles: &Value) -> Option<Law> {
     law.filter(|_| good)
 }
 
-fn duration_ns(value: &Value) -> Result<f64, String> {
-    let us = match value {
-        Value::String(text) => parse_duration_us(text)?,
-        Value::Number(number) if number.as_u64() == Some(0) => 0,
-        Value::Number(number) => parse_duration_us(&number.to_string())?,
-        other => return Err(format!("expected a duration such as `350ms`, found {}", kind_of(other))),
-    };
-    if us > DELAY_US_MAX { Err("longer than an hour; give a delay of at most `1h`".to_owned()) } else { Ok(us as f64 * 1e3) }
-}
-
 /// Which column of a file holds the delays.
 enum Column<'a> {
     Number(usize),
     Name(&'a str),
 }
 
-fn from_file(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Law> {
+fn from_file(fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<Law> {
     let column = match fields.value("column") {
         None => Some(Column::Number(0)),
         Some(Value::String(name)) => Some(Column::Name(name)),
         Some(_) => fields.integer("column", 1..=1_000).map(|number| Column::Number(number as usize - 1)),
     };
-    let ns_per_unit = match fields.text("unit") {
+    let word = if scope.unit == Unit::Delay { fields.text("unit") } else { None };
+    let factor = match word {
+        None if scope.unit == Unit::Tokens => 1.0,
         None | Some("ms") => 1e6,
         Some("us") => 1e3,
         Some("s") => 1e9,
@@ -143,13 +137,13 @@ fn from_file(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Law> {
         }
     };
     let (file, column) = (fields.text("file")?, column?);
-    let Some(folder) = folder else {
+    let Some(folder) = scope.folder else {
         fields.problem("file", "a plugin's law cannot read files; give `values` or `quantiles`");
         return None;
     };
     let text = file::read(folder, file, DELAY_FILE_BYTES_MAX).map_err(|message| ("file", message));
-    match text.and_then(|text| delays(file, &text, &column, ns_per_unit)) {
-        Ok(delays) => Law::of_values(delays),
+    match text.and_then(|text| values(file, &text, &column, factor, scope.unit)) {
+        Ok(values) => Law::of_values(values),
         Err((name, message)) => {
             fields.problem(name, message);
             None
@@ -160,11 +154,11 @@ fn from_file(fields: &mut Fields<'_>, folder: Folder<'_>) -> Option<Law> {
 /// A mistake, and which field it belongs to.
 type Wrong = (&'static str, String);
 
-/// The delays of one column of `text` in nanoseconds.
-fn delays(file: &str, text: &str, column: &Column<'_>, ns_per_unit: f64) -> Result<Vec<f64>, Wrong> {
+/// What one column of `text` holds, times `factor`.
+fn values(file: &str, text: &str, column: &Column<'_>, factor: f64, unit: Unit) -> Result<Vec<f64>, Wrong> {
     let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut row = csv::StringRecord::new();
-    let (mut delays, mut wrong, mut index) = (Vec::new(), Vec::new(), None);
+    let (mut values, mut wrong, mut index) = (Vec::new(), Vec::new(), None);
     loop {
         match rows.read_record(&mut row) {
             Ok(true) => {}
@@ -183,12 +177,12 @@ fn delays(file: &str, text: &str, column: &Column<'_>, ns_per_unit: f64) -> Resu
                 found
             }
         };
-        match delay_ns(row.get(index), ns_per_unit) {
-            Ok(ns) => delays.push(ns),
+        match value_of(row.get(index), factor, unit) {
+            Ok(value) => values.push(value),
             Err(message) => wrong.push(format!("{file}:{line}: {message}")),
         }
-        if delays.len() > DELAY_VALUES_MAX {
-            return Err(("file", format!("`{file}` has more than {DELAY_VALUES_MAX} delays; a part of them is enough")));
+        if values.len() > DELAY_VALUES_MAX {
+            return Err(("file", format!("`{file}` has more than {DELAY_VALUES_MAX} values; a part of them is enough")));
         }
     }
     if !wrong.is_empty() {
@@ -197,10 +191,10 @@ fn delays(file: &str, text: &str, column: &Column<'_>, ns_per_unit: f64) -> Resu
         let rest = if more > 0 { format!("; and {more} more lines") } else { String::new() };
         return Err(("file", format!("{}{rest}", wrong.join("; "))));
     }
-    if delays.is_empty() {
-        return Err(("file", format!("`{file}` holds no delay")));
+    if values.is_empty() {
+        return Err(("file", format!("`{file}` holds no {}", unit.nouns().0)));
     }
-    Ok(delays)
+    Ok(values)
 }
 
 /// The index of the column, and whether `row`, the first of the file, is a header.
@@ -217,14 +211,15 @@ fn first_row(file: &str, row: &csv::StringRecord, column: &Column<'_>) -> Result
     }
 }
 
-fn delay_ns(cell: Option<&str>, ns_per_unit: f64) -> Result<f64, String> {
+fn value_of(cell: Option<&str>, factor: f64, unit: Unit) -> Result<f64, String> {
     let cell = cell.ok_or("there is no such column in this line")?;
     let number: f64 = cell.parse().map_err(|_| format!("`{cell}` is no number"))?;
-    let ns = number * ns_per_unit;
-    if !(0.0..=DELAY_US_MAX as f64 * 1e3).contains(&ns) {
-        return Err(format!("`{cell}` is no delay from 0 to an hour"));
+    let value = number * factor;
+    if !(0.0..=unit.max()).contains(&value) {
+        let most = if unit == Unit::Delay { "an hour".to_owned() } else { unit.max().to_string() };
+        return Err(format!("`{cell}` is no {} from 0 to {most}", unit.nouns().0));
     }
-    Ok(ns)
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -232,14 +227,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::builtin::latency::law::Kind;
+    use crate::grammar::law::Kind;
 
     fn law_of(options: Value, file: &str) -> Result<Law, Vec<String>> {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("gaps.csv"), file).expect("written");
         let kind = Kind::find("empirical").expect("a kind");
         let said = |problem: Problem| format!("{} {}", problem.pointer, problem.message);
-        kind.read(&options, "", Some(folder.path())).map_err(|problems| problems.into_iter().map(said).collect())
+        kind.read(&options, "", Scope::delay(Some(folder.path()))).map_err(|problems| problems.into_iter().map(said).collect())
     }
 
     #[test]

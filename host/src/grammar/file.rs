@@ -1,21 +1,30 @@
 //! Files beside the scenario that options name: templates, fixtures, measured delays. Nothing outside the scenario's folder is ever
 //! read. Whoever reads one calls the option `file`, and then its changes are followed.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
 
 /// The text of the file `name` below `folder`, the scenario's. The error says what is wrong, with the name in backticks.
-pub(super) fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<String, String> {
+pub fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know.
+    open(folder, name)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| failed(name, &error))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("`{name}` has more than {bytes_max} bytes; a part of it must do"));
+    }
+    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))
+}
+
+/// The same file, opened: for what is read piece by piece.
+pub fn open(folder: &Path, name: &str) -> Result<File, String> {
     let path = Path::new(name);
     let goes_down = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if name.is_empty() || !goes_down {
         return Err(format!("`{name}` is not below the scenario's folder; put the file there and give its path from it"));
     }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => format!("there is no file `{name}` in the scenario's folder"),
-        _ => format!("`{name}` cannot be read: {error}"),
-    };
+    let failed = |error: std::io::Error| failed(name, &error);
     let real = folder.join(path).canonicalize().map_err(failed)?;
     // A link may lead elsewhere.
     if !real.starts_with(folder.canonicalize().map_err(failed)?) {
@@ -25,13 +34,14 @@ pub(super) fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<String, 
     if !real.is_file() {
         return Err(format!("`{name}` is no file"));
     }
-    let mut bytes = Vec::new();
-    // One byte more than allowed is enough to know.
-    std::fs::File::open(&real).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(format!("`{name}` has more than {bytes_max} bytes; a part of it must do"));
+    File::open(&real).map_err(failed)
+}
+
+fn failed(name: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no file `{name}` in the scenario's folder"),
+        _ => format!("`{name}` cannot be read: {error}"),
     }
-    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))
 }
 
 #[cfg(test)]

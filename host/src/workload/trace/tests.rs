@@ -1,0 +1,81 @@
+use super::*;
+
+const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
+
+fn parse(text: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
+    read("t", &mut text.as_bytes(), format, limit)
+}
+
+fn told(text: &str, format: Option<Format>) -> Vec<String> {
+    parse(text, format, None).expect_err("mistakes").iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_wrong_line_of_a_recording_is_told_with_line_and_column() {
+    let lines = "2023-11-16 18:15:46.6,374,44\n\
+                 2023-11-16 18:15:47.6,0,44\n\
+                 2023-11-16 18:15:48.6,374,0\n\
+                 2023-11-16 18:15:45.6,374,44\n\
+                 2023-11-16 18:15:49.6,374\n\
+                 2023-11-16 18:15:50.6,374,-4\n\
+                 2023-11-16 18:75:50.6,374,4\n\
+                 2023-11-16 18:15:51.6,200000000,4\n";
+    let problems = told(&format!("{HEADER}{lines}"), None);
+    let expected = [
+        "t:3:1: this request has a prompt of 0 tokens",
+        "t:4:1: this request has a reply of 0 tokens",
+        "t:5:1: this request is earlier than the first one",
+        "t:6:1: expected 3 columns, found 2",
+        "t:7:27: `-4` is no number of tokens",
+        "t:8:1: `2023-11-16 18:75:50.6` is no time",
+        "t:9:1: a prompt of 200000000 tokens, and one may have 100000000",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected) && problem.contains("hint: "), "{problem}");
+    }
+}
+
+#[test]
+fn json_lines_are_judged_too() {
+    let lines = "{\"at\": 1, \"input\": 5, \"output\": 6}\n\
+                 {\"at\": 0.5, \"input\": 5}\n\
+                 {\"at\": -1, \"input\": 5}\n\
+                 {\"at\": 2, \"inputs\": 5}\n\
+                 {\"at\": 2, \"input\": 5\n\
+                 {\"at\": 3, \"input\": 5, \"blocks\": [1, 2]}\n";
+    let problems = told(lines, None);
+    let expected =
+        ["t:2:1: this request is earlier", "t:3:1: `at` is `-1`", "t:4:", "t:5:", "t:6:1: 2 blocks of a prompt of 5 tokens"];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+}
+
+#[test]
+fn a_file_without_a_request_or_of_no_known_kind_is_refused() {
+    assert!(told("", None)[0].contains("`t` is empty"));
+    assert!(told("time,tokens\n1,2\n", None)[0].contains("no known recording begins like this"));
+    assert!(told(HEADER, None)[0].contains("has no request"));
+    let many = format!("{HEADER}{}", "nonsense\n".repeat(50));
+    let problems = told(&many, None);
+    assert_eq!(problems.len(), LINES_NAMED + 1);
+    assert!(problems[LINES_NAMED].contains("40 more lines"), "{problems:?}");
+}
+
+#[test]
+fn a_limit_reads_only_the_beginning() {
+    let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\nnonsense\n";
+    assert_eq!(parse(text, None, Some(2)).expect("a trace").rows.len(), 2);
+}
+
+#[test]
+fn a_recording_is_played_faster_and_again_one_mean_gap_later() {
+    let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\n{\"at\": 4, \"input\": 3}\n";
+    let trace = parse(text, None, None).expect("a trace");
+    let mut run = Run::begin(&Arc::new(Trace { speed: 2.0, repeat: 2, ..trace }));
+    let times: Vec<_> = std::iter::from_fn(|| run.next()).collect();
+    let ms = 1_000_000;
+    assert_eq!(times, [(0, 0), (500 * ms, 1), (2_000 * ms, 2), (3_000 * ms, 0), (3_500 * ms, 1), (5_000 * ms, 2)]);
+}
