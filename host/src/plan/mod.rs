@@ -2,8 +2,9 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
-//! fault strikes; [`work`] what it brings to the stations; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`token_counts`] how
+//! long its prompt is; [`verdict`] where a fault strikes; [`work`] what it brings to the stations; `altered` and `violation` do what a
+//! fault does to the reply itself. [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub mod realise;
 pub mod reply;
 pub mod timeline;
 pub mod timing;
+pub mod token_counts;
 pub mod verdict;
 mod violation;
 pub mod work;
