@@ -269,6 +269,9 @@ pub const ARRIVAL_RATE_MAX: u64 = 1_000_000;
 pub const PROFILE_POINTS_MAX: usize = 10_080;
 /// One line of a recording, in bytes: the hashes of a prompt of a million tokens.
 pub const TRACE_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
+/// without an end stops here.
+pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
 /// Requests of one recording: a day of the busiest public one; held in memory, 40 bytes each.
 pub const TRACE_ROWS_MAX: usize = 10_000_000;
 
