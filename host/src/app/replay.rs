@@ -358,6 +358,7 @@ fn facts_of(line: &Value, scenario: &Scenario) -> Facts {
         input_tokens: small(&facts["input_tokens"]),
         running: small(&facts["running"]),
         waiting: small(&facts["waiting"]),
+        output_tokens: None,
     }
 }
 

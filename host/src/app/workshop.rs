@@ -36,9 +36,25 @@ impl Workshop {
 
     /// The same with a compiler of its own.
     pub fn open_with(clock: RealClock, fixed_seed: Option<u64>, workers: usize, compiler: Compiler) -> Result<Self, StartError> {
+        Self::open_metered(clock, fixed_seed, workers, compiler, Meter::Cpu)
+    }
+
+    /// A workshop for one thread in virtual time: plugins are limited by what they compute and not by the time that it takes, so that
+    /// runs are equal on every machine.
+    pub fn open_virtual(clock: RealClock, fixed_seed: Option<u64>, compiler: Compiler) -> Result<Self, StartError> {
+        Self::open_metered(clock, fixed_seed, 1, compiler, Meter::Fuel)
+    }
+
+    fn open_metered(
+        clock: RealClock,
+        fixed_seed: Option<u64>,
+        workers: usize,
+        compiler: Compiler,
+        meter: Meter,
+    ) -> Result<Self, StartError> {
         let mut catalog = Catalog::default();
         builtin::register(&mut catalog);
-        let config = PluginHostConfig { cache_dir: default_folder(), workers, meter: Meter::Cpu, compiler };
+        let config = PluginHostConfig { cache_dir: default_folder(), workers, meter, compiler };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
         Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
     }

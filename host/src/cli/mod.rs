@@ -24,6 +24,7 @@ mod plugin;
 mod replay;
 mod schema;
 mod serve;
+mod simulate;
 mod verdict;
 
 const EXAMPLES: &str = "\
@@ -36,6 +37,8 @@ Examples:
   simwright serve scenario.yaml --decisions log.jsonl
   simwright replay log.jsonl --first-failure
                                              log every decision, and make one of them again
+  simwright simulate scenario.yaml --until 24h
+                                             play a day of its workload in virtual time
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in a scenario or a plugin,
 4 criteria broken.";
@@ -60,6 +63,8 @@ enum Command {
     Explain(explain::Args),
     /// Plan requests of a decision log again, and say what is decided otherwise now.
     Replay(replay::Args),
+    /// Play a scenario and its workload in virtual time.
+    Simulate(simulate::Args),
     /// Say whether a running server keeps the criteria of its scenario so far.
     Verdict(verdict::Args),
     /// Write a scenario to begin with.
@@ -84,6 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Verdict(args) => verdict::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Schema(args) => schema::run(&args),

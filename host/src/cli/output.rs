@@ -14,6 +14,13 @@ pub(super) fn talk(text: &str) {
     }
 }
 
+/// Replaces the line of standard error that the cursor is in: for progress on a terminal.
+pub(super) fn overwrite(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "\r\x1b[2K{text}");
+    let _ = out.flush();
+}
+
 fn print_line(mut out: impl Write, text: &str) {
     // There is nobody to tell when this fails.
     let _ = writeln!(out, "{}", text.trim_end());

@@ -2,9 +2,8 @@
 //!
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
-//! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
-//! metrics' handles and [`tally`] the figures of the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes
-//! down what was decided.
+//! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
+//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,11 +21,11 @@ use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
-use crate::engine::token_counts::input_tokens;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
+use crate::plan::token_counts::input_tokens;
 use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
@@ -43,7 +42,6 @@ pub mod playback;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
-pub mod token_counts;
 
 /// The live player.
 pub struct Engine {
@@ -248,15 +246,9 @@ pub fn facts_of(
     let identity = Identity { content, identity, attempt, occurrence: seen(identity, attempt) };
     let phase = situation.enter(&generation.scenario, origin.arrival);
     let events = identity.event_key(generation.seed);
-    Facts {
-        // A client that announces no attempts makes one whenever it asks the same again.
-        attempt: origin.attempt.unwrap_or(identity.occurrence).saturating_add(1),
-        now: origin.arrival,
-        phase: phase.map(|now| now.phase),
-        incidents: situation.applying(&generation.scenario, phase, events, draws),
-        input_tokens: input_tokens(generation, request),
-        ..Facts::first(identity)
-    }
+    let incidents = situation.applying(&generation.scenario, phase, events, draws);
+    let input_tokens = input_tokens(generation, request);
+    Facts { input_tokens, incidents, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
 
 fn unknown_model(name: &str) -> ApiError {

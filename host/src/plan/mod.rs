@@ -2,9 +2,9 @@
 //!
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
-//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
-//! fault strikes; [`work`] what it brings to the stations, [`step_time`] what a plugin says of a replica's
-//! steps; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`token_counts`] how
+//! long its prompt is; [`verdict`] where a fault strikes; [`work`] what it brings to the stations, [`step_time`] what a plugin says of a
+//! replica's steps; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
 
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub mod reply;
 pub mod step_time;
 pub mod timeline;
 pub mod timing;
+pub mod token_counts;
 pub mod verdict;
 mod violation;
 #[cfg(test)]

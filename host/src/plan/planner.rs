@@ -7,13 +7,14 @@ use smallvec::SmallVec;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
-use crate::behavior::responder::{Answer, Item};
+use crate::behavior::responder::{Answer, Generate, Item};
 use crate::clock::Nanos;
 use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
 use crate::plan::reply::Reply;
+use crate::plan::timeline::PhaseNow;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan, step_time};
@@ -21,6 +22,7 @@ use crate::random::{Draws, Key};
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::reply::Finish;
 use crate::types::request::Request;
 use crate::types::usage::Usage;
 
@@ -45,6 +47,9 @@ pub struct Facts {
     pub running: u32,
     /// Requests that wait for the model as this one arrives.
     pub waiting: u32,
+    /// How long its reply is, where a workload has decided that: the responder is not asked then, and only the entry's limits shorten
+    /// the reply. In real time nobody says it.
+    pub output_tokens: Option<u32>,
 }
 
 impl Facts {
@@ -60,7 +65,15 @@ impl Facts {
             input_tokens: 0,
             running: 0,
             waiting: 0,
+            output_tokens: None,
         }
+    }
+
+    /// What is known of a request as it arrives at `now` in `phase`, before its entry is found. `announced` is the attempt that its client
+    /// names, from 0; a client that announces none makes one whenever it asks the same again.
+    pub fn arriving(identity: Identity, announced: Option<u32>, now: Nanos, phase: Option<PhaseNow>) -> Self {
+        let attempt = announced.unwrap_or(identity.occurrence).saturating_add(1);
+        Self { attempt, now, phase: phase.map(|now| now.phase), ..Self::first(identity) }
     }
 
     /// What conditions of `scenario` see of `request`; shares are drawn below the key that [`Seen::at`] sets.
@@ -174,7 +187,10 @@ fn decide(
         return Ok(());
     }
 
-    answer(plan, generation, &mut call, &seen, content)?;
+    match facts.output_tokens {
+        Some(tokens) => write(plan, generation, request, content, tokens, limit)?,
+        None => answer(plan, generation, &mut call, &seen, content)?,
+    }
     pace(plan, generation, &mut call, &seen, events.named("latency"))?;
     take_way(plan, generation, &mut call, &seen, events.named("stage"))?;
     plan.outcome = resolve(verdict, plan.reply.steps()).map_err(unplayable)?;
@@ -204,6 +220,24 @@ fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &
         Refused::Responder(message) => failed("responder", &slot.name, &message),
     };
     plan.reply = realise(generation, request, &answers, key, call.max_output_tokens).map_err(refused)?;
+    (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
+    plan.told = plan.usage;
+    Ok(())
+}
+
+/// Plans a reply of `tokens` in the first style, at most `limit`, without asking anybody.
+fn write(
+    plan: &mut Plan,
+    generation: &Generation,
+    request: &Request,
+    content: Key,
+    tokens: u32,
+    limit: u32,
+) -> Result<(), ApiError> {
+    plan.last_asked = Some(Phase::Reply);
+    let answers = [Answer { items: vec![Item::Generate(Generate { style: String::new(), tokens })], finish: Finish::Stop }];
+    let written = realise(generation, request, &answers, content.named("reply"), limit);
+    plan.reply = written.map_err(|_| failed("workload", "", "a reply of a given length cannot be written"))?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
     plan.told = plan.usage;
     Ok(())

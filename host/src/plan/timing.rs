@@ -146,8 +146,39 @@ impl Timing {
 impl Timing {
     /// From the beginning to the token number `tokens`, counted from 1; 0 for none.
     pub fn length(&self, tokens: u32) -> Nanos {
+        if let Self::Formula(Formula { first, between: Draw::Ns(between), pauses, key }) = self
+            && pauses.list.is_empty()
+            && pauses.rules.is_none()
+            && tokens > 0
+        {
+            let first = first.draw(*key, &mut TimingCursor::default());
+            return first.saturating_add(between.saturating_mul(u64::from(tokens - 1)));
+        }
         let mut cursor = TimingCursor::default();
         (0..tokens).fold(0, |_, _| if let Due::At(at) = self.advance(&mut cursor) { at } else { 0 })
+    }
+
+    /// Gives the offset of each of the first `tokens` tokens to `sink`, in order, until it returns `false`.
+    pub fn each(&self, tokens: u32, mut sink: impl FnMut(Nanos) -> bool) {
+        let mut cursor = TimingCursor::default();
+        for _ in 0..tokens {
+            let Due::At(offset) = self.advance(&mut cursor) else { return };
+            if !sink(offset) {
+                return;
+            }
+        }
+    }
+
+    /// The gap between any two tokens, if they are all the same; in nanoseconds.
+    pub fn even_gap(&self) -> Option<Nanos> {
+        match self {
+            Self::Formula(Formula { between: Draw::Ns(between), pauses, .. })
+                if pauses.list.is_empty() && pauses.rules.is_none() =>
+            {
+                Some(*between)
+            }
+            _ => None,
+        }
     }
 
     /// What the delay before token `token` (from 0) is drawn from, a number in [0, 1); `None` if it is not drawn.

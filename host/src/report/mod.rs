@@ -45,7 +45,8 @@ impl ModelFigures {
         self.counts[counted as usize]
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds what was measured elsewhere.
+    pub fn merge(&mut self, other: &Self) {
         self.first_token.merge(&other.first_token);
         self.gap.merge(&other.gap);
         self.duration.merge(&other.duration);
@@ -57,31 +58,39 @@ impl ModelFigures {
         };
     }
 
-    fn seconds(&self) -> f64 {
+    /// From the first arrival to the last end, in seconds.
+    pub fn seconds(&self) -> f64 {
         self.span_ns.map_or(0.0, |(from, to)| to.saturating_sub(from) as f64 * 1e-9)
     }
 
-    fn json(&self) -> Value {
-        let times = |times: &Snapshot| match times.mean() {
-            None => Value::Null,
-            Some(mean) => json!({
-                "count": times.count(), "mean_s": mean * 1e-9, "p50_s": times.quantile(0.5) as f64 * 1e-9,
-                "p99_s": times.quantile(0.99) as f64 * 1e-9, "max_s": times.max().map(|max| max as f64 * 1e-9),
-            }),
-        };
+    /// For programs.
+    pub fn json(&self) -> Value {
         let counts = Counted::ALL.map(|counted| (counted.word().replace([' ', '-'], "_"), Value::from(self.count(counted))));
         let mut figures: serde_json::Map<String, Value> = counts.into_iter().collect();
         figures.insert("output_tokens".to_owned(), self.output_tokens.into());
         figures.insert("seconds".to_owned(), self.seconds().into());
         for (name, of) in [("ttft", &self.first_token), ("gap", &self.gap), ("duration", &self.duration)] {
-            figures.insert(name.to_owned(), times(of));
+            figures.insert(name.to_owned(), times_json(of));
         }
         Value::Object(figures)
     }
 }
 
+/// Times for programs: in seconds; `null` if nothing was counted.
+pub fn times_json(times: &Snapshot) -> Value {
+    match times.mean() {
+        None => Value::Null,
+        Some(mean) => json!({
+            "count": times.count(), "mean_s": mean * 1e-9, "p50_s": times.quantile(0.5) as f64 * 1e-9,
+            "p90_s": times.quantile(0.9) as f64 * 1e-9, "p99_s": times.quantile(0.99) as f64 * 1e-9,
+            "max_s": times.max().map(|max| max as f64 * 1e-9),
+        }),
+    }
+}
+
 impl Figures {
-    fn of(&self, model: Option<&str>) -> ModelFigures {
+    /// What was measured of the entry `model`, or of all.
+    pub fn of(&self, model: Option<&str>) -> ModelFigures {
         let mut all = ModelFigures::default();
         self.models.iter().filter(|(name, _)| model.is_none_or(|model| model == *name)).for_each(|(_, one)| all.merge(one));
         all
@@ -217,8 +226,8 @@ impl Judgement {
     }
 }
 
-/// A time for people: three digits and a unit.
-fn time(ns: f64) -> String {
+/// A time in nanoseconds for people: three digits and a unit.
+pub fn time(ns: f64) -> String {
     match ns {
         ns if ns >= 1e9 => format!("{:.2}s", ns / 1e9),
         ns if ns >= 1e6 => format!("{:.1}ms", ns / 1e6),

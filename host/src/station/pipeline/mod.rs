@@ -228,6 +228,12 @@ impl Site {
         self.parts[station].replica(member)
     }
 
+    /// The replicas of the settings' station by its index; none if it has no replicas.
+    pub fn replicas(&self, station: usize) -> impl Iterator<Item = &replica::Replica> {
+        let part = &self.parts[station];
+        (0..).map_while(|member| part.replica(member))
+    }
+
     /// The visits that are on their way.
     pub fn len(&self) -> usize {
         self.visits.len()

@@ -1,0 +1,134 @@
+//! `simwright simulate`: a scenario and its workload in virtual time.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::app::simulate::{SimulateOptions, Simulation};
+use crate::cli::error::{Failure, Kind};
+use crate::cli::{duration, output};
+use crate::clock::Nanos;
+use crate::clock::real::monotonic_ns;
+use crate::fleet::report::Stop;
+use crate::fleet::{Limits, Report, Watch};
+use crate::types::limits::SIMULATED_EVENTS_MAX;
+use crate::wasm::Compiler;
+use crate::workload::Workload;
+
+/// Time between two drawings of the progress bar, in nanoseconds.
+const DRAW_EVERY_NS: u64 = 100_000_000;
+/// Characters of the bar.
+const BAR: usize = 30;
+
+/// Arguments of `simulate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The scenario file; its section `workload` says who asks what and when.
+    scenario: PathBuf,
+    /// Seed of every draw, before the scenario's own; equal seeds give equal runs.
+    #[arg(long, value_name = "N", env = "SIMWRIGHT_SEED")]
+    seed: Option<u64>,
+    /// Let no request begin at this virtual time or later, such as `10m` or `24h`; before the workload's own `until`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    until: Option<Duration>,
+    /// Let so many requests come at most, retries not counted; before the workload's own `requests`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+    /// A recording whose requests take the place of the workload's arrivals.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write the report to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Stop after so many events, whatever is still to come.
+    #[arg(long, value_name = "N", default_value_t = SIMULATED_EVENTS_MAX, value_parser = clap::value_parser!(u64).range(1..))]
+    events_max: u64,
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let Args { scenario, seed, until, requests, trace, json, events_max } = args;
+    let limits = Limits { events_max };
+    let options = SimulateOptions { scenario, seed, until, requests, trace, limits, compiler: Compiler::offered() };
+    let simulation = Simulation::prepare(options)?;
+    let file = json.as_deref().map(|path| File::create(path).map_err(|error| unwritable(path, &error))).transpose()?;
+    let report = if std::io::stderr().is_terminal() {
+        let mut bar = Bar::of(&simulation.workload);
+        let report = simulation.play(&mut bar)?;
+        bar.clear();
+        report
+    } else {
+        simulation.play(&mut ())?
+    };
+    output::data(&report.text());
+    if let (Some(mut file), Some(path)) = (file, &json) {
+        writeln!(file, "{:#}", report.json()).map_err(|error| unwritable(path, &error))?;
+    }
+    judge(&report)
+}
+
+/// Says what must be said of a run, and how it ends.
+fn judge(report: &Report) -> Result<(), Failure> {
+    if let Stop::Events(most) = report.stopped {
+        output::talk(&format!(
+            "note: stopped after {most} events, with more to come; bound the workload with `requests` or `until`, or give a greater \
+             `--events-max`"
+        ));
+    }
+    if !report.is_sound() {
+        let broken = report.broken.join("\n  ");
+        return Err(
+            anyhow::anyhow!("the figures are wrong, which is a mistake of this program; please report it:\n  {broken}").into()
+        );
+    }
+    if report.verdict.judgements.is_empty() {
+        return Ok(());
+    }
+    output::data(&format!("\n{}", report.verdict.text()));
+    if report.verdict.is_kept() { Ok(()) } else { Err(Failure::told(Kind::Criteria)) }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    anyhow::anyhow!("cannot write the report `{}`: {error}", path.display()).into()
+}
+
+/// A progress bar in one line of the terminal.
+struct Bar {
+    requests: Option<u64>,
+    until: Option<Nanos>,
+    began: u64,
+    drawn: u64,
+}
+
+impl Bar {
+    fn of(workload: &Workload) -> Self {
+        Self { requests: workload.requests, until: workload.until, began: monotonic_ns(), drawn: 0 }
+    }
+
+    fn clear(&self) {
+        if self.drawn > 0 {
+            output::overwrite("");
+        }
+    }
+}
+
+impl Watch for Bar {
+    fn progress(&mut self, now: Nanos, events: u64, requests: u64) {
+        let at = monotonic_ns();
+        if at < self.began + DRAW_EVERY_NS || at < self.drawn + DRAW_EVERY_NS {
+            return;
+        }
+        self.drawn = at;
+        let share = |part: u64, whole: Option<u64>| whole.map(|whole| part as f64 / whole.max(1) as f64);
+        let done = [share(requests, self.requests), share(now, self.until)].into_iter().flatten().fold(0.0, f64::max);
+        let full = ((done.min(1.0) * BAR as f64) as usize).min(BAR);
+        let seconds = (at - self.began) as f64 * 1e-9;
+        output::overwrite(&format!(
+            "[{}{}] {:.0} s played, {requests} requests, {:.1} million events/s",
+            "=".repeat(full),
+            " ".repeat(BAR - full),
+            now as f64 * 1e-9,
+            events as f64 / seconds / 1e6
+        ));
+    }
+}

@@ -1,0 +1,45 @@
+//! What must hold in every run, whatever is played. Cheap, so it is always looked at; what does not hold is a mistake of the program.
+//!
+//! * Conservation: every attempt that came is answered, refused, cut, abandoned, or still on its way; the same at every stage.
+//! * Little's law, in its exact form for one run: at every stage, with nobody left in it, the area under the number of those inside is the
+//!   sum of their stays, to the nanosecond; and the same for those who wait.
+//! * Causality: nothing ends before its arrival and the service that it needs.
+
+use crate::fleet::Fleet;
+
+/// What does not hold, each as a sentence; empty if all is well. `in_flight` requests were under way when they were all given up.
+pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
+    let mut broken = Vec::new();
+    let attempts = fleet.measure.attempts;
+    let gone = attempts.whole + attempts.refused + attempts.broken + attempts.abandoned;
+    if attempts.came != gone + in_flight {
+        broken.push(format!("{} attempts came, {gone} ended and {in_flight} are under way", attempts.came));
+    }
+    let begun = fleet.traffic.begun() + attempts.retries;
+    if attempts.came != begun {
+        broken.push(format!("{} attempts came and {begun} were sent", attempts.came));
+    }
+    if fleet.measure.early > 0 {
+        broken.push(format!("{} attempts ended before they could", fleet.measure.early));
+    }
+    let now = fleet.now;
+    let Some(site) = &mut fleet.site else { return broken };
+    if !site.is_empty() {
+        broken.push(format!("{} visits are left at the site of which nobody knows", site.len()));
+    }
+    let models = &fleet.generation.scenario.models;
+    for (model, stage, flow) in site.flows(now) {
+        let mut unless = |holds: bool, what: &str, left: u128, right: u128| {
+            if !holds {
+                let model = &models[model].name;
+                broken.push(format!("stage `{stage}` of `{model}`: {what}: {left} is not {right}"));
+            }
+        };
+        let gone = flow.passed + flow.failed + u64::from(flow.inside);
+        unless(flow.entered == gone, "those who came and those who went", flow.entered.into(), gone.into());
+        unless(flow.inside == 0, "those left inside", flow.inside.into(), 0);
+        unless(flow.inside_area == flow.stayed_ns, "Little's law of those inside", flow.inside_area, flow.stayed_ns);
+        unless(flow.waiting_area == flow.waited_ns, "Little's law of those who wait", flow.waiting_area, flow.waited_ns);
+    }
+    broken
+}

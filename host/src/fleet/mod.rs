@@ -1,0 +1,74 @@
+//! Plays a scenario in virtual time: the same plans, stations and decisions as the live server, without waiting.
+//!
+//! [`Fleet`] is one run. Its loop (`player`) takes whatever comes first: a request of the [`Traffic`](crate::workload::Traffic), a
+//! change at the [`Site`](crate::station::pipeline::Site), or an end that it has noted itself. A request becomes facts and a plan as in
+//! real time (`template`), and is then in [`flight`](self::flight) until its client has its answer. [`measure`] counts, [`audit`] checks
+//! what must hold in every run, [`report`] says it all for people and programs.
+//!
+//! An *event* is one change of state that was taken from a queue: a request that comes, a service, wait or patience that ends, a batch
+//! that changes. Times are nanoseconds since the run began. Nothing here reads a clock or draws a number that is not keyed.
+
+use std::sync::Arc;
+
+use crate::clock::Nanos;
+use crate::plan::generation::Generation;
+use crate::types::problem::Problem;
+use crate::workload::Workload;
+
+pub mod audit;
+pub mod flight;
+pub mod measure;
+mod player;
+pub mod report;
+mod template;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod theory;
+mod way;
+
+pub use flight::{Ended, Fate};
+pub use player::Fleet;
+pub use report::Report;
+pub use template::identity_of;
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The run stops after so many events, whatever is still to come.
+    pub events_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { events_max: crate::types::limits::SIMULATED_EVENTS_MAX }
+    }
+}
+
+/// Watches a run: what a progress bar and tests need. Every method has a default that does nothing.
+pub trait Watch {
+    /// A request has ended, one attempt of it; in the order of their ends.
+    fn ended(&mut self, ended: &Ended) {
+        let _ = ended;
+    }
+
+    /// So far the run has come; told every few thousand events.
+    fn progress(&mut self, now: Nanos, events: u64, requests: u64) {
+        let _ = (now, events, requests);
+    }
+}
+
+/// Nobody watches.
+impl Watch for () {}
+
+/// Plays `workload` against `generation` to its end or its limit.
+pub fn run(
+    generation: &Arc<Generation>,
+    workload: &Workload,
+    limits: Limits,
+    watch: &mut impl Watch,
+) -> Result<Report, Vec<Problem>> {
+    let mut fleet = Fleet::begin(generation, workload)?;
+    fleet.play(limits, watch);
+    Ok(fleet.report())
+}

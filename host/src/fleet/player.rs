@@ -1,0 +1,441 @@
+//! The loop of a run, and what it does with each thing that happens.
+//!
+//! At equal times the site goes first, then what the player has noted itself, then whoever comes: who is served at the last moment is
+//! served, and who comes as a place is freed finds it free.
+
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::clock::Nanos;
+use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, finish_of, shape, status_of};
+use crate::fleet::measure::Measure;
+use crate::fleet::report::{Report, Stop};
+use crate::fleet::template::{Templates, prefix_of};
+use crate::fleet::way::{Way, unfit_blocks};
+use crate::fleet::{Limits, Watch};
+use crate::plan::Plan;
+use crate::plan::generation::Generation;
+use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::timeline::{Timeline, applying};
+use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::plan::work::{Caller, work_of};
+use crate::random::Key;
+use crate::station::Refusal;
+use crate::station::pipeline::agenda::{Agenda, Phase};
+use crate::station::pipeline::route::ReplyBy;
+use crate::station::pipeline::{Happened, Site, What};
+use crate::types::problem::Problem;
+use crate::types::request::Request;
+use crate::workload::{Ask, Traffic, Workload};
+
+/// So many events pass between two reports of progress.
+const PROGRESS_EVENTS: u64 = 16_384;
+
+/// One run of a workload against a generation.
+pub struct Fleet {
+    pub(super) generation: Arc<Generation>,
+    pub(super) traffic: Traffic,
+    pub(super) site: Option<Site>,
+    templates: Templates,
+    ways: Vec<Way>,
+    timeline: Timeline,
+    /// Requests of each model entry so far, and those under way.
+    numbers: Vec<u64>,
+    running: Vec<u32>,
+    flights: Slab<Flight>,
+    /// The flight of each visit.
+    by_visit: Vec<u32>,
+    agenda: Agenda<Due>,
+    happened: Vec<Happened>,
+    spare: Vec<Happened>,
+    pub(super) now: Nanos,
+    serials: u32,
+    /// Events that are not the site's, and what follows from them.
+    events: u64,
+    digest: Key,
+    pub(super) measure: Measure,
+    pub(super) stopped: Stop,
+}
+
+/// What the player has noted for later: of which flight, by slot and serial number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// The reply has come to its end.
+    End(u32, u32),
+    /// The interrupt by time.
+    Strike(u32, u32),
+    /// The client goes.
+    Deadline(u32, u32),
+}
+
+impl Fleet {
+    /// A run that has not begun. Literal prompts of `workload` are counted here. The problems are those of the workload.
+    pub fn begin(generation: &Arc<Generation>, workload: &Workload) -> Result<Self, Vec<Problem>> {
+        let scenario = &generation.scenario;
+        let mut templates = Templates::of(workload, scenario);
+        let mut workload = workload.clone();
+        templates.count_prompts(generation, &mut workload);
+        let ways: Vec<Way> = (0..scenario.models.len()).map(|model| Way::of(generation, model)).collect();
+        let problems = unfit_blocks(&workload, &ways);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let models = scenario.models.len();
+        Ok(Self {
+            site: generation.site(false),
+            traffic: Traffic::begin(&workload, generation.seed)?,
+            measure: Measure::of(scenario),
+            generation: Arc::clone(generation),
+            templates,
+            ways,
+            timeline: Timeline::new(0),
+            numbers: vec![0; models],
+            running: vec![0; models],
+            flights: Slab::new(),
+            by_visit: Vec::new(),
+            agenda: Agenda::default(),
+            happened: Vec::new(),
+            spare: Vec::new(),
+            now: 0,
+            serials: 0,
+            events: 0,
+            digest: Key::of_seed(generation.seed),
+            stopped: Stop::Over,
+        })
+    }
+
+    /// Plays to the end, or until a limit is reached; then it may be called again with a greater one.
+    pub fn play(&mut self, limits: Limits, watch: &mut impl Watch) {
+        let mut told = 0;
+        self.stopped = Stop::Over;
+        while let Some(at) = self.next_at() {
+            let events = self.events();
+            if events >= limits.events_max {
+                self.stopped = Stop::Events(limits.events_max);
+                break;
+            }
+            if events - told >= PROGRESS_EVENTS {
+                told = events;
+                watch.progress(self.now, events, self.traffic.begun());
+            }
+            self.now = at;
+            if let Some(site) = &mut self.site {
+                site.advance(at, &mut self.happened);
+                self.settle(watch);
+            }
+            while let Some((_, due)) = self.agenda.pop(at) {
+                self.due(due, watch);
+            }
+            while let Some(ask) = self.traffic.next(at) {
+                self.ask(ask, watch);
+            }
+        }
+        watch.progress(self.now, self.events(), self.traffic.begun());
+    }
+
+    /// When something happens next.
+    fn next_at(&self) -> Option<Nanos> {
+        let site = self.site.as_ref().and_then(Site::next_at);
+        [site, self.agenda.next_at(), self.traffic.next_at()].into_iter().flatten().min()
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.events + self.site.as_ref().map_or(0, Site::events)
+    }
+
+    /// A number that follows from every event so far and its time.
+    pub fn digest(&self) -> u64 {
+        self.digest.with(self.site.as_ref().map_or(0, Site::digest)).bits()
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// What has been measured so far, and whether it holds together. The run is over then: who is still on the way is given up.
+    pub fn report(mut self) -> Report {
+        let in_flight = self.flights.len() as u64;
+        let stages = self.site.as_mut().map(|site| Report::stages(&self.generation.scenario, site, self.now)).unwrap_or_default();
+        let stations = self.site.as_ref().map(|site| Report::stations(&self.generation.scenario, site, &stages, self.now));
+        let (events, digest) = (self.events(), self.digest());
+        // With nobody left the counts of every stage must add up.
+        for (_, flight) in std::mem::take(&mut self.flights) {
+            if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
+                site.leave(self.now, flight.visit, &mut self.happened);
+            }
+        }
+        Report::of(self, in_flight, stages, stations.unwrap_or_default(), (events, digest))
+    }
+
+    fn count(&mut self, what: u64) {
+        self.events += 1;
+        self.digest = self.digest.with(self.now).with(what);
+    }
+
+    /// A client asks.
+    fn ask(&mut self, ask: Ask, watch: &mut impl Watch) {
+        let generation = Arc::clone(&self.generation);
+        let identity = self.templates.identity(&ask);
+        let scenario = &generation.scenario;
+        let phase = scenario.phases.as_ref().and_then(|phases| self.timeline.enter(phases, ask.at));
+        let incidents = applying(scenario, phase, |_| None, identity.event_key(generation.seed), None);
+        let arriving = Facts::arriving(identity, Some(ask.attempt), ask.at, phase);
+        let (input_tokens, output_tokens) = (ask.input_tokens, ask.output_tokens);
+        let mut facts = Facts { incidents, input_tokens, output_tokens, ..arriving };
+        let template = self.templates.of_ask(&ask);
+        let (request, tenant) = (Arc::clone(&template.request), template.tenant);
+        let Some(model) = self.pick(&ask, &request, &mut facts) else {
+            self.count(u64::from(ask.class) << 8 | 0xfe);
+            self.measure.came(None, ask.number, ask.attempt, ask.at);
+            let slot = self.flights.insert(Flight::of(ask, self.serials, NONE));
+            return self.end(slot, Fate::Refused(404, None), 0, watch);
+        };
+        self.measure.came(Some(model as u32), ask.number, ask.attempt, ask.at);
+        let way = &self.ways[model];
+        if way.has_pipeline {
+            (facts.running, facts.waiting) = way.load(self.site.as_ref());
+        } else {
+            facts.running = self.running[model];
+        }
+        let planned = plan(&generation, model, &request, &facts);
+        let prefix = prefix_of(&ask.prefix, way.block_tokens);
+        self.running[model] += 1;
+        self.serials = self.serials.wrapping_add(1);
+        let flight = Flight::of(ask, self.serials, model as u32);
+        if let Some(deadline) = self.traffic.deadline(&flight.ask) {
+            let slot = self.flights.vacant_key() as u32;
+            self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot, self.serials));
+        }
+        self.depart(flight, planned, Caller { tenant, priority: 0, prefix }, watch);
+    }
+
+    /// The entry that answers `request`, which counts as one of its requests from now on.
+    fn pick(&mut self, ask: &Ask, request: &Request, facts: &mut Facts) -> Option<usize> {
+        let first = self.templates.first_entry(ask)?;
+        let model = match self.generation.scenario.models[first].when {
+            None => first,
+            Some(_) => pick(&self.generation, request, facts, None, |entry| self.numbers[entry] + 1)?,
+        };
+        self.numbers[model] += 1;
+        facts.number = self.numbers[model];
+        Some(model)
+    }
+
+    /// Lets `flight` begin as it is planned.
+    fn depart(&mut self, mut flight: Flight, plan: Plan, caller: Caller, watch: &mut impl Watch) {
+        let model = plan.model;
+        if plan.fault_kind().is_some() {
+            self.measure.fault(model);
+        }
+        let (slot, serial, arrival) = (self.flights.vacant_key(), flight.serial, flight.ask.at);
+        let word = u64::from(flight.model) << 8;
+        let before = match &plan.outcome {
+            Outcome::Refuse(error) => {
+                self.count(word | 0xfd);
+                let (status, wait_ns) = (error.status, u64::from(error.retry_after_ms.unwrap_or(0)) * 1_000_000);
+                self.flights.insert(flight);
+                return self.end(slot, Fate::Refused(status, None), wait_ns, watch);
+            }
+            Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => Some(finish_of(action)),
+            Outcome::Interrupt(Interrupt { place: Place::AfterTime(after), .. }) => {
+                let at = arrival.saturating_add(after.as_nanos() as Nanos);
+                self.agenda.push(at, Phase::Limit, Due::Strike(slot as u32, serial));
+                None
+            }
+            Outcome::Interrupt(_) | Outcome::Answer => None,
+        };
+        if let Some(before) = before.filter(|finish| *finish != Finish::Whole) {
+            // No byte of it came: that is more than cut short.
+            self.count(word | 0xfc);
+            flight.finish = Finish::Broken;
+            self.flights.insert(flight);
+            self.agenda.push(arrival.saturating_add(before.lingers()), Phase::End, Due::End(slot as u32, serial));
+            return;
+        }
+        (flight.steps, flight.finish, flight.stall) = shape(&plan);
+        if let Outcome::Interrupt(Interrupt { place: Place::AfterTime(_), action }) = &plan.outcome {
+            flight.strikes = Some(action.clone().into());
+        }
+        flight.input_tokens = plan.usage.input;
+        match &mut self.site {
+            Some(site) if self.ways[model].has_pipeline => {
+                let work = work_of(&plan, caller);
+                flight.least = work.takes.iter().sum::<Nanos>().saturating_add(work.reply_ns);
+                flight.timing = Some(plan.timing);
+                let visit = site.enter(arrival, work, &mut self.happened);
+                flight.visit = visit;
+                self.flights.insert(flight);
+                if visit as usize >= self.by_visit.len() {
+                    self.by_visit.resize(visit as usize + 1, NONE);
+                }
+                self.by_visit[visit as usize] = slot as u32;
+                self.settle(watch);
+            }
+            _ => {
+                self.count(word | 0xff);
+                let length = plan.timing.length(flight.steps);
+                flight.begun = arrival;
+                flight.least = length;
+                flight.timing = Some(plan.timing);
+                let at = arrival.saturating_add(length).saturating_add(flight.delay());
+                self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+                self.flights.insert(flight);
+            }
+        }
+    }
+
+    /// Something that was noted is due.
+    fn due(&mut self, due: Due, watch: &mut impl Watch) {
+        let (Due::End(slot, serial) | Due::Strike(slot, serial) | Due::Deadline(slot, serial)) = due;
+        let Some(flight) = self.flights.get_mut(slot as usize).filter(|flight| flight.serial == serial) else { return };
+        let model = u64::from(flight.model);
+        match due {
+            Due::End(..) => {
+                self.count(model << 8 | 1);
+                self.written(slot as usize, watch);
+            }
+            Due::Deadline(..) => {
+                self.count(model << 8 | 2);
+                self.end(slot as usize, Fate::Abandoned, 0, watch);
+            }
+            Due::Strike(..) => {
+                let Some(action) = flight.strikes.take() else { return };
+                if let Action::Stall(stall) = *action {
+                    flight.stall = Some((0, stall.as_nanos() as Nanos));
+                    return;
+                }
+                flight.finish = finish_of(&action);
+                self.count(model << 8 | 3);
+                self.written(slot as usize, watch);
+            }
+        }
+    }
+
+    /// Nothing more of the reply comes: it ends now, or after its client has waited in vain.
+    fn written(&mut self, slot: usize, watch: &mut impl Watch) {
+        let flight = &mut self.flights[slot];
+        let lingers = flight.finish.lingers();
+        if lingers > 0 {
+            flight.finish = Finish::Truncated;
+            let (at, serial) = (self.now.saturating_add(lingers), flight.serial);
+            return self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+        }
+        let fate = flight.finish.fate();
+        self.end(slot, fate, 0, watch);
+    }
+
+    /// Takes note of what happened at the site.
+    fn settle(&mut self, watch: &mut impl Watch) {
+        while !self.happened.is_empty() {
+            let mut happened = std::mem::replace(&mut self.happened, std::mem::take(&mut self.spare));
+            for one in happened.drain(..) {
+                self.take_note(one, watch);
+            }
+            self.spare = happened;
+        }
+    }
+
+    fn take_note(&mut self, Happened { at, visit, what }: Happened, watch: &mut impl Watch) {
+        if let What::Replica(event) = what {
+            return self.measure.replica(visit >> 16, event);
+        }
+        let slot = self.by_visit.get(visit as usize).map_or(usize::MAX, |slot| *slot as usize);
+        let Some(flight) = self.flights.get_mut(slot).filter(|flight| flight.visit == visit) else { return };
+        match what {
+            What::Begun(by) => {
+                flight.begun = at;
+                if by != ReplyBy::Timing {
+                    flight.timing = None;
+                }
+                if let ReplyBy::Prepared(text) = by {
+                    flight.steps = self.generation.models[flight.model as usize].texts[usize::from(text)].1.len() as u32;
+                }
+                flight.by = Some(by);
+            }
+            What::Running => flight.running = flight.running.min(at),
+            What::FirstToken => {
+                flight.first_token = at;
+                (flight.by, flight.timing) = (Some(ReplyBy::Replica), None);
+            }
+            What::Preempted | What::Replica(_) => {}
+            What::Written => flight.written = at,
+            What::Done => {
+                // A stall holds back what its client sees, and no station.
+                let delay = flight.delay();
+                if delay > 0 {
+                    let (at, serial) = (at.saturating_add(delay).max(self.now), flight.serial);
+                    return self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+                }
+                self.written(slot, watch);
+            }
+            What::Refused(Refusal { cause, retry_after_ns }) => {
+                let status = status_of(cause);
+                self.end(slot, Fate::Refused(status, Some(cause)), retry_after_ns, watch);
+            }
+        }
+    }
+
+    /// The attempt in `slot` is over.
+    fn end(&mut self, slot: usize, fate: Fate, retry_after_ns: u64, watch: &mut impl Watch) {
+        let mut flight = self.flights.remove(slot);
+        let now = self.now;
+        let output_tokens = self.delivered(&mut flight, fate);
+        if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
+            site.leave(now, flight.visit, &mut self.happened);
+        }
+        let model = (flight.model != NONE).then_some(flight.model);
+        if let Some(model) = model {
+            self.running[model as usize] -= 1;
+        }
+        let is_row = model.is_some_and(|model| self.ways[model as usize].is_row);
+        let ended = Ended {
+            number: flight.ask.number,
+            attempt: flight.ask.attempt,
+            model,
+            arrival: flight.ask.at,
+            end: now,
+            first_token: Some(flight.first_token).filter(|at| *at != Nanos::MAX),
+            waited: flight.waited(now).filter(|_| is_row && fate == Fate::Whole),
+            fate,
+            input_tokens: flight.input_tokens,
+            output_tokens,
+        };
+        if fate == Fate::Whole && now < flight.ask.at.saturating_add(flight.least_served()) && is_row {
+            self.measure.early += 1;
+        }
+        let next = self.traffic.ended(now, &flight.ask, fate.answer(retry_after_ns), || true);
+        let back_at = if retry_after_ns > 0 { now.saturating_add(retry_after_ns) } else { 0 };
+        self.measure.ended(&ended, next, back_at);
+        watch.ended(&ended);
+        // The visit's end may have let others in.
+        self.settle(watch);
+    }
+
+    /// Tokens that have left of a reply that ends now; their times are measured.
+    fn delivered(&mut self, flight: &mut Flight, fate: Fate) -> u32 {
+        let now = self.now;
+        match (flight.by, &flight.timing) {
+            (Some(ReplyBy::Replica), _) => match (fate, &mut self.site) {
+                (Fate::Whole | Fate::Truncated, _) if flight.written != Nanos::MAX => flight.steps,
+                (_, Some(site)) => {
+                    let (mut low, mut high) = (0, flight.steps);
+                    while low < high {
+                        let middle = low + (high - low) / 2;
+                        match site.token_at(now, flight.visit, middle, &mut self.happened) {
+                            Some(_) => low = middle + 1,
+                            None => high = middle,
+                        }
+                    }
+                    low
+                }
+                _ => 0,
+            },
+            _ if flight.begun == Nanos::MAX => 0,
+            (_, Some(_)) => self.measure.stream(flight, now),
+            _ => self.measure.at_once(flight),
+        }
+    }
+}

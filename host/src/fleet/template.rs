@@ -1,0 +1,202 @@
+//! What the asks of a workload look like as requests: one shared [`Request`] for each class and tenant, not one a request.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::plan::generation::Generation;
+use crate::plan::identity::{Identity, content_of, of_header};
+use crate::plan::token_counts::input_tokens;
+use crate::random::Key;
+use crate::scenario::Scenario;
+use crate::station::pipeline::Settings;
+use crate::station::pipeline::route::Step;
+use crate::station::replica;
+use crate::types::request::{Format, Message, Operation, Request, Role, StreamOptions, ToolChoice};
+use crate::workload::{Ask, Class, Prefix, Prompt, Workload};
+
+/// The header that names a tenant where the scenario names none of its own.
+const TENANT_HEADER: HeaderName = HeaderName::from_static("x-simwright-tenant");
+
+/// The requests of a workload.
+pub(super) struct Templates {
+    classes: Vec<Class>,
+    tenants: Vec<String>,
+    header: HeaderName,
+    /// What the identities of all requests begin with, the number behind it.
+    name: Vec<u8>,
+    /// By class and tenant; made with the first request.
+    made: Vec<Option<Template>>,
+    /// By class: the first entry that its model's name matches.
+    first: Vec<Option<usize>>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(super) struct Template {
+    pub(super) request: Arc<Request>,
+    /// Hash of the request; of those that are all different, what their hashes begin with.
+    content: u64,
+    /// Hash of the tenant, as quotas know it.
+    pub(super) tenant: u64,
+}
+
+impl Templates {
+    pub(super) fn of(workload: &Workload, scenario: &Scenario) -> Self {
+        let classes = workload.classes.clone();
+        Self {
+            first: classes.iter().map(|class| scenario.find(&class.model)).collect(),
+            made: vec![None; classes.len() * workload.tenants.len()],
+            tenants: workload.tenants.clone(),
+            header: scenario.tenant_header.clone().unwrap_or(TENANT_HEADER),
+            name: identity_of(&scenario.name, None).into_bytes(),
+            classes,
+        }
+    }
+
+    /// Counts literal prompts as the server counts them, with what the chat format adds.
+    pub(super) fn count_prompts(&mut self, generation: &Generation, workload: &mut Workload) {
+        for (index, class) in workload.classes.iter_mut().enumerate() {
+            let tenant = class.tenants.first().map_or(0, |(tenant, _)| *tenant as usize);
+            if let Prompt::Text { tokens, .. } = &mut class.prompt {
+                *tokens = Some(input_tokens(generation, &self.made(index, tenant).request));
+            }
+        }
+    }
+
+    /// The template of `ask`.
+    pub(super) fn of_ask(&mut self, ask: &Ask) -> &Template {
+        self.made(ask.class as usize, ask.tenant as usize)
+    }
+
+    fn made(&mut self, class: usize, tenant: usize) -> &Template {
+        let Self { classes, tenants, header, made, .. } = self;
+        let place = class * tenants.len() + tenant;
+        made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header))
+    }
+
+    /// The entry of `models` that matches the name of `ask` first.
+    pub(super) fn first_entry(&self, ask: &Ask) -> Option<usize> {
+        self.first[ask.class as usize]
+    }
+
+    /// Who `ask` is, as the server would say if its client sent [`identity_of`] and its attempt in headers. A number comes once, and an
+    /// attempt of it too, so nothing has been seen before.
+    pub(super) fn identity(&mut self, ask: &Ask) -> Identity {
+        let prefix = self.name.len();
+        let mut digits = [0; 20];
+        self.name.extend_from_slice(decimal(ask.number, &mut digits));
+        let identity = of_header(&self.name);
+        self.name.truncate(prefix);
+        let is_same = matches!(self.classes[ask.class as usize].prompt, Prompt::Text { .. });
+        let content = self.of_ask(ask).content;
+        let content = if is_same { content } else { Key::of_seed(content).with(ask.number).bits() };
+        Identity { content, identity, attempt: ask.attempt, occurrence: 0 }
+    }
+}
+
+/// What a client sends as `x-simwright-identity` for the request `number` of a run of the scenario called `name`, so that the live server
+/// decides as the run in virtual time has; without a number what all of them begin with.
+pub fn identity_of(name: &str, number: Option<u64>) -> String {
+    number.map_or_else(|| format!("{name}-"), |number| format!("{name}-{number}"))
+}
+
+/// `number` in decimal digits.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[from..];
+        }
+    }
+}
+
+impl Template {
+    fn of(class: &Class, tenant: &str, header: &HeaderName) -> Self {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = HeaderValue::from_str(tenant) {
+            headers.insert(header.clone(), value);
+        }
+        let text = match &class.prompt {
+            Prompt::Text { text, .. } => &**text,
+            Prompt::Length(_) => "",
+        };
+        let request = Request {
+            operation: Operation::Chat,
+            model: class.model.as_str().into(),
+            messages: vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }],
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            parallel_tool_calls: true,
+            format: Format::Text,
+            choices: 1,
+            max_output_tokens: None,
+            stop: Vec::new(),
+            logprobs: None,
+            stream: class.stream.then(StreamOptions::default),
+            body: bytes::Bytes::new(),
+            headers,
+        };
+        let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
+        let content = if matches!(class.prompt, Prompt::Text { .. }) { content_of(&request) } else { content };
+        Self { request: Arc::new(request), content, tenant: of_header(tenant.as_bytes()) }
+    }
+}
+
+/// Tokens of a block of the replicas that answer for `model`, if any do.
+pub(super) fn block_tokens(generation: &Generation, model: usize) -> Option<u32> {
+    let scenario = &generation.scenario;
+    let steps = scenario.models[model].pipeline.iter().flat_map(|pipeline| &pipeline.route.steps);
+    let stations = steps.filter_map(|step| if let Step::Stage(stage) = step { stage.through } else { None });
+    let mut replicas = stations.filter_map(|station| match &scenario.stations[usize::from(station)].settings {
+        Settings::Replicas(replicas) => Some(replicas.replica.block_tokens),
+        _ => None,
+    });
+    replicas.next()
+}
+
+/// `prefix` in blocks of `block_tokens`: a recorded block that is larger becomes several, with hashes that follow from its own.
+/// Blocks that are smaller, or no multiple, are shared by nobody; [`super::Fleet::begin`] refuses them.
+pub(super) fn prefix_of(prefix: &Prefix, block_tokens: Option<u32>) -> replica::Prefix {
+    match (prefix, block_tokens) {
+        (Prefix::Group { group, tokens }, Some(_)) => replica::Prefix::Group { group: *group, tokens: *tokens },
+        (Prefix::Blocks { block_tokens: recorded, hashes }, Some(own)) if *recorded == own => {
+            replica::Prefix::Blocks(Arc::clone(hashes))
+        }
+        (Prefix::Blocks { block_tokens: recorded, hashes }, Some(own)) if recorded.is_multiple_of(own) => {
+            let parts = u64::from(recorded / own);
+            let split = |hash: &u64| (0..parts).map(move |part| Key::of_seed(*hash).with(part).bits()).collect::<Vec<_>>();
+            replica::Prefix::Blocks(hashes.iter().flat_map(split).collect())
+        }
+        _ => replica::Prefix::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_those_of_the_header_that_a_client_would_send() {
+        let mut digits = [0; 20];
+        for number in [0, 7, 10, 1_234_567_890, u64::MAX] {
+            assert_eq!(decimal(number, &mut digits), number.to_string().as_bytes());
+        }
+        assert_eq!(identity_of("night", Some(12)), "night-12");
+    }
+
+    #[test]
+    fn recorded_blocks_become_blocks_of_the_replica() {
+        let hashes: Arc<[u64]> = [7, 8].into();
+        let recorded = Prefix::Blocks { block_tokens: 512, hashes: Arc::clone(&hashes) };
+        let replica::Prefix::Blocks(split) = prefix_of(&recorded, Some(16)) else { panic!("blocks") };
+        assert_eq!(split.len(), 64);
+        let again = prefix_of(&Prefix::Blocks { block_tokens: 512, hashes: [7].into() }, Some(16));
+        assert_eq!(again, replica::Prefix::Blocks(split[..32].into()));
+        assert_eq!(prefix_of(&recorded, Some(512)), replica::Prefix::Blocks(hashes));
+        assert_eq!((prefix_of(&recorded, None), prefix_of(&recorded, Some(500))), (replica::Prefix::None, replica::Prefix::None));
+    }
+}
