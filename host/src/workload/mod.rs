@@ -190,7 +190,8 @@ pub enum Answer {
         /// How long from now asking again makes sense, in nanoseconds; 0 if that was not said.
         retry_after_ns: u64,
     },
-    /// No answer, not the whole one, or not in the client's time.
+    /// No answer, not the whole one, or not in the client's time. It is tried again like a refusal; official SDKs do that too, but
+    /// leave a stream that broke off after its head to their caller.
     Broken,
 }
 

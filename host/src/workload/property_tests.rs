@@ -41,7 +41,7 @@ fn class(index: usize, weight: f64, share: f64) -> Class {
         model: "m".to_owned(),
         weight,
         prompt: Prompt::Length(Law::log_normal(500.0, 5_000.0)),
-        output: (index % 2 == 0).then(|| Law::exponential(100.0)),
+        output: index.is_multiple_of(2).then(|| Law::exponential(100.0)),
         tenants: vec![(0, 1.0), (1, 2.0)],
         sharing: Some(Sharing { share, groups: 3, tokens: Law::uniform(1.0, 900.0) }),
         stream: true,

@@ -111,6 +111,14 @@ fn recorded(name: &str) -> Workload {
 }
 
 #[test]
+fn the_azure_code_hour_is_twelve_times_as_bursty_as_conversations() {
+    let asks = asks(&recorded("azure_llm_2023_code.csv"), 1, usize::MAX);
+    let (mean, cv) = mean_and_cv(&gaps(&asks));
+    assert_eq!((asks.len(), asks[0].input_tokens, asks[0].output_tokens), (8_819, 4_808, Some(10)));
+    assert!((1.0 / mean - 2.57).abs() < 0.005 && (cv - 13.15).abs() < 0.005, "{mean} {cv}");
+}
+
+#[test]
 fn an_endless_prefix_cache_hits_64_percent_of_mooncakes_blocks() {
     let asks = asks(&recorded("mooncake_synthetic_trace.jsonl"), 1, usize::MAX);
     assert_eq!((asks.len(), asks.last().map(|ask| ask.at)), (3_993, Some(1_022_025_000_000)));

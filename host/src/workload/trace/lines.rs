@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::{Format, Row, azure, mooncake, native};
+use super::{Format, Row, azure, mooncake, native, serving};
 use crate::clock::Nanos;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_LINE_BYTES_MAX, TRACE_S_MAX};
 use crate::types::problem::{Place, Problem};
@@ -126,7 +126,8 @@ impl<R: BufRead> Lines<R> {
     fn row(&mut self, line: &str) -> Result<Option<Row>, Mistake> {
         let Some(format) = self.format.or_else(|| Format::of_first_line(line)) else {
             let hint = "azure begins with `TIMESTAMP,ContextTokens,GeneratedTokens`; mooncake has `timestamp`, `input_length` and \
-                        `output_length` on each line, native has `at`, `input` and `output`";
+                        `output_length` on each line, native has `at`, `input` and `output`, \
+                        serving has `arrival_time`, `input_toks` and `output_toks`";
             return Err(Mistake::new(1, "no known recording begins like this", hint));
         };
         self.format = Some(format);
@@ -137,6 +138,7 @@ impl<R: BufRead> Lines<R> {
             Format::Azure => azure::row(line, &mut self.origin),
             Format::Mooncake => mooncake::row(line),
             Format::Native => native::row(line),
+            Format::Serving => serving::row(line, &mut self.origin),
         }?;
         judge(&row, self.newest)?;
         self.newest = row.at;

@@ -1,4 +1,5 @@
-//! Recorded traffic: who came when, with how many tokens. Formats: [`azure`] (CSV), [`mooncake`] and [`native`] (a JSON object a line).
+//! Recorded traffic: who came when, with how many tokens. Formats: [`azure`] (CSV), [`mooncake`], [`serving`] and [`native`] (a JSON
+//! object a line).
 //!
 //! A file is read line by line ([`lines`]) and checked whole when the scenario is. Its rows are then held, so that what changes in the
 //! file later does not reach a run ([`play`]). A file with more requests than are held is read again, line by line, while it is played.
@@ -19,6 +20,7 @@ mod lines;
 pub mod mooncake;
 pub mod native;
 mod play;
+pub mod serving;
 
 pub(super) use play::Run;
 
@@ -84,15 +86,17 @@ pub enum Format {
     Mooncake,
     /// [`native`].
     Native,
+    /// [`serving`].
+    Serving,
 }
 
 impl Format {
     /// Every format, as scenarios name them.
-    pub const NAMES: [&str; 3] = ["azure", "mooncake", "native"];
+    pub const NAMES: [&str; 4] = ["azure", "mooncake", "native", "serving"];
 
     /// The format called `name`.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Azure, Self::Mooncake, Self::Native];
+        let all = [Self::Azure, Self::Mooncake, Self::Native, Self::Serving];
         Self::NAMES.iter().zip(all).find(|(known, _)| **known == name).map(|(_, format)| format)
     }
 
@@ -102,13 +106,14 @@ impl Format {
             return Some(Self::Azure);
         }
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
-        if object.contains_key("input_length") { Some(Self::Mooncake) } else { object.contains_key("at").then_some(Self::Native) }
+        let told_by = [("input_length", Self::Mooncake), ("input_toks", Self::Serving), ("at", Self::Native)];
+        told_by.into_iter().find(|(field, _)| object.contains_key(*field)).map(|(_, format)| format)
     }
 
     fn block_tokens(self) -> u32 {
         match self {
             Self::Mooncake => mooncake::BLOCK_TOKENS,
-            Self::Azure | Self::Native => native::BLOCK_TOKENS,
+            Self::Azure | Self::Native | Self::Serving => native::BLOCK_TOKENS,
         }
     }
 }

@@ -36,7 +36,7 @@ impl Run {
         }
         match &self.trace.rows {
             Rows::Held(rows) => self.row = rows[self.played as usize].clone(),
-            Rows::InFile(_) => match self.from_file() {
+            Rows::InFile(_) => match self.read_row() {
                 Ok(row) => self.row = row,
                 Err(message) => {
                     self.trouble = Some(message);
@@ -69,7 +69,7 @@ impl Run {
         self.trouble.as_deref()
     }
 
-    fn from_file(&mut self) -> Result<Row, String> {
+    fn read_row(&mut self) -> Result<Row, String> {
         let Rows::InFile(place) = &self.trace.rows else { return Err("the rows are in no file".to_owned()) };
         let lines = match &mut self.file {
             Some(lines) => lines,
