@@ -58,10 +58,10 @@ pub(super) fn unfit_blocks(workload: &Workload, ways: &[Way]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for source in &workload.sources {
         let Arrivals::Trace(trace) = &source.arrivals else { continue };
-        let recorded = trace.block_tokens;
-        if recorded == 0 {
+        if !trace.has_blocks {
             continue;
         }
+        let recorded = trace.block_tokens;
         for own in ways.iter().filter_map(|way| way.block_tokens).filter(|own| recorded % own != 0) {
             let message = format!("its blocks have {recorded} tokens, and those of the replicas {own}: they cannot be shared");
             let hint = format!("give the replicas `block-tokens` that divide {recorded}");

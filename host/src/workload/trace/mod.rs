@@ -34,6 +34,8 @@ pub struct Trace {
     pub last: Nanos,
     /// Tokens of one block of [`Row::blocks`].
     pub block_tokens: u32,
+    /// Does a request name the blocks of its prompt?
+    pub has_blocks: bool,
     /// How many times as fast as it was recorded it is played; above 0.
     pub speed: f64,
     /// How often it is played, one after the other, with one mean gap between; at least 1.
@@ -150,13 +152,14 @@ fn gather(
     place: Option<Place>,
 ) -> Result<Trace, Vec<Problem>> {
     let (mut rows, mut mistakes) = (Vec::new(), Mistakes::of(name));
-    let (mut requests, mut last) = (0, 0);
+    let (mut requests, mut last, mut has_blocks) = (0, 0, false);
     while limit.is_none_or(|limit| requests < limit) {
         match lines.next() {
             None => break,
             Some(Err(mistake)) => mistakes.add(lines.number, mistake),
             Some(Ok(row)) => {
                 (requests, last) = (requests + 1, row.at);
+                has_blocks |= row.blocks.is_some();
                 if rows.len() < held_max {
                     rows.push(row);
                 }
@@ -175,7 +178,7 @@ fn gather(
         Some(place) if requests > rows.len() as u64 => Rows::InFile(place),
         _ => Rows::Held(rows.into()),
     };
-    Ok(Trace { rows, requests, last, block_tokens, speed: 1.0, repeat: 1 })
+    Ok(Trace { rows, requests, last, block_tokens, has_blocks, speed: 1.0, repeat: 1 })
 }
 
 #[cfg(test)]
