@@ -4,7 +4,7 @@
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
 //! metrics' handles and [`tally`] the figures of the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes
-//! down what was decided.
+//! down what was decided. [`drive`] is the stations of pipelines on the real clock.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -17,16 +17,20 @@ use crate::clock::{Clock, Nanos};
 use crate::dialect::Dialect;
 use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
+use crate::engine::drive::Drive;
+use crate::engine::drive::net::Sites;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
 use crate::engine::token_counts::input_tokens;
+use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
+use crate::plan::work::{Caller, enters, work_of};
 use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
@@ -35,6 +39,7 @@ use crate::types::request::Request;
 
 pub mod conduct;
 pub mod decisions;
+pub mod drive;
 pub mod lateness;
 pub mod measure;
 pub mod occurrences;
@@ -54,6 +59,7 @@ pub struct Engine {
     measures: Measures,
     conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
+    sites: Sites,
 }
 
 /// A generation with the handles of its models' metrics, by the same index.
@@ -63,6 +69,8 @@ pub struct Running {
     /// The phase it is in, and the incidents that operators switched.
     pub situation: Situation,
     measures: Vec<Arc<measure::ModelMeasure>>,
+    /// The stations of its pipelines, if it has any.
+    drive: Option<Arc<Drive>>,
 }
 
 /// What the doors know of a request besides its body.
@@ -92,14 +100,17 @@ impl Engine {
         let measures = Measures::default();
         // The line of the first scenario begins with the run.
         let situation = Situation::new(&generation.scenario, 0);
+        let sites = Sites::new(clock);
+        let drive = generation.site(true).map(|site| sites.drive(site));
         Self {
-            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures)),
+            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, drive)),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
             conduct: Arc::default(),
             decisions: None,
+            sites,
         }
     }
 
@@ -126,11 +137,15 @@ impl Engine {
     }
 
     /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs. The time line goes on where it
-    /// stands unless the scenario says another one; what operators switched stays.
+    /// stands unless the scenario says another one; what operators switched stays. So do its stations, unless they or the ways to them change.
     pub fn swap(&self, generation: Generation) {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
-        self.running.store(Arc::new(Running::of(generation, situation, &self.measures)));
+        let drive = match &before.drive {
+            Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
+            _ => generation.site(true).map(|site| self.sites.drive(site)),
+        };
+        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, drive)));
     }
 
     /// Brings the gauges that change with the time alone to what they are now.
@@ -146,8 +161,6 @@ impl Engine {
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
-    ///
-    /// The playback is boxed because it is handed on several times before it rests in a body.
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let running = self.running.load_full();
         let generation = &running.generation;
@@ -158,7 +171,7 @@ impl Engine {
         let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
         let model = running.pick(first, &request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
-        facts.running = measure.running.load(Ordering::Relaxed);
+        (facts.running, facts.waiting) = running.crowd(model);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
         let limits = generation.scenario.models[model].rate_limits;
@@ -179,7 +192,7 @@ impl Engine {
             requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),
             tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
         };
-        Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
+        Ok(Begun { playback: running.play(planned, origin.arrival, active, Caller::default()), allowance })
     }
 
     /// Counts a request that was refused at `now` before a model was found for it.
@@ -200,9 +213,35 @@ impl Engine {
 }
 
 impl Running {
-    fn of(generation: Generation, situation: Situation, measures: &Measures) -> Self {
+    fn of(generation: Generation, situation: Situation, measures: &Measures, drive: Option<Arc<Drive>>) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), situation, measures }
+        Self { generation: Arc::new(generation), situation, measures, drive }
+    }
+
+    /// The stations of the pipeline of the entry `model`, if it has one.
+    fn drive_of(&self, model: usize) -> Option<&Arc<Drive>> {
+        self.drive.as_ref().filter(|_| self.generation.scenario.models[model].pipeline.is_some())
+    }
+
+    /// Requests that the entry `model` is answering, and those that wait for it.
+    fn crowd(&self, model: usize) -> (u32, u32) {
+        match self.drive_of(model) {
+            Some(drive) => drive.crowd(model),
+            None => (self.measures[model].running.load(Ordering::Relaxed), 0),
+        }
+    }
+
+    /// Plays `plan`, through the stations of its pipeline if it has one. The playback is boxed because it is handed on several times
+    /// before it rests in a body.
+    fn play(&self, plan: Plan, arrival: Nanos, active: Active, caller: Caller) -> Box<Playback> {
+        Box::new(match self.drive_of(plan.model).filter(|_| enters(&plan)) {
+            Some(drive) => {
+                let work = work_of(&plan, caller);
+                let tokens = work.output_tokens;
+                Playback::behind(plan, arrival, active, drive.enter(arrival, work), tokens)
+            }
+            None => Playback::of(plan, arrival, active),
+        })
     }
 
     /// The entry that answers `request`, which counts as one of its requests from now on. `first` is the first that matches its name:

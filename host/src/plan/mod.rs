@@ -26,6 +26,7 @@ pub mod generation;
 pub mod identity;
 pub mod planner;
 pub mod realise;
+pub mod refused;
 pub mod reply;
 pub mod timeline;
 pub mod timing;

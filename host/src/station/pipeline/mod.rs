@@ -216,6 +216,12 @@ impl Site {
         self.parts[station].load()
     }
 
+    /// Visits of the route `route` that are served in its stages, and those that wait there.
+    pub fn crowd(&self, route: usize) -> (u32, u32) {
+        let flows = self.flow_of[route]..self.flow_of.get(route + 1).copied().unwrap_or(self.flows.len());
+        self.flows[flows].iter().fold((0, 0), |sum, flow| (sum.0 + flow.inside - flow.waiting, sum.1 + flow.waiting))
+    }
+
     /// The visits that are on their way.
     pub fn len(&self) -> usize {
         self.visits.len()
