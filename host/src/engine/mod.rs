@@ -18,6 +18,7 @@ use crate::dialect::Dialect;
 use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::drive::Drive;
+use crate::engine::drive::gauges::Gauges;
 use crate::engine::drive::net::Sites;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
@@ -60,6 +61,7 @@ pub struct Engine {
     conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
     sites: Sites,
+    gauges: Gauges,
 }
 
 /// A generation with the handles of its models' metrics, by the same index.
@@ -101,7 +103,7 @@ impl Engine {
         // The line of the first scenario begins with the run.
         let situation = Situation::new(&generation.scenario, 0);
         let sites = Sites::new(clock);
-        let drive = generation.site(true).map(|site| sites.drive(site));
+        let drive = sites.drive(&generation);
         Self {
             running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, drive)),
             clock,
@@ -111,6 +113,7 @@ impl Engine {
             conduct: Arc::default(),
             decisions: None,
             sites,
+            gauges: Gauges::default(),
         }
     }
 
@@ -143,7 +146,7 @@ impl Engine {
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
         let drive = match &before.drive {
             Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
-            _ => generation.site(true).map(|site| self.sites.drive(site)),
+            _ => self.sites.drive(&generation),
         };
         self.running.store(Arc::new(Running::of(generation, situation, &self.measures, drive)));
     }
@@ -158,6 +161,7 @@ impl Engine {
         let strengths = incidents
             .map(|(index, incident)| (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index))));
         self.measures.situation(name, strengths);
+        self.gauges.show(&self.sites.all(), self.clock.now());
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.

@@ -11,11 +11,13 @@ use smallvec::SmallVec;
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
+use crate::engine::drive::gauges::{Exported, Figures, Names};
 use crate::engine::drive::net::Net;
 use crate::station::pipeline::route::ReplyBy;
-use crate::station::pipeline::{Happened, Site, What, Work};
+use crate::station::pipeline::{Happened, Mark, Site, What, Work};
 use crate::station::{Refusal, Visitor};
 
+pub mod gauges;
 pub mod net;
 
 /// Those who must be woken once the lock is released: waking may drop a task, and with it a stay at this very site.
@@ -25,6 +27,7 @@ type Woken = SmallVec<[Waker; 4]>;
 pub struct Drive {
     clock: RealClock,
     net: Arc<Net>,
+    names: Names,
     state: Mutex<State>,
 }
 
@@ -33,6 +36,7 @@ struct State {
     /// By the number of their visit.
     guests: Vec<Guest>,
     happened: Vec<Happened>,
+    exported: Exported,
 }
 
 /// What is known of one request, and whom to tell.
@@ -48,6 +52,7 @@ struct Guest {
 pub struct Stay {
     drive: Arc<Drive>,
     visitor: Visitor,
+    model: usize,
     waker: Option<Waker>,
 }
 
@@ -69,16 +74,17 @@ pub struct News {
 }
 
 impl Drive {
-    /// Drives `site`, which `net` looks after.
-    pub fn new(site: Site, clock: RealClock, net: Arc<Net>) -> Arc<Self> {
-        let state = State { site, guests: Vec::new(), happened: Vec::new() };
-        let drive = Arc::new(Self { clock, net, state: Mutex::new(state) });
+    /// Drives `site`, which `net` looks after, under these names.
+    fn new(site: Site, names: Names, clock: RealClock, net: Arc<Net>) -> Arc<Self> {
+        let state = State { site, guests: Vec::new(), happened: Vec::new(), exported: Vec::new() };
+        let drive = Arc::new(Self { clock, net, names, state: Mutex::new(state) });
         drive.net.add(&drive);
         drive
     }
 
     /// Brings `work`, which arrived at `arrival`.
     pub fn enter(self: &Arc<Self>, arrival: Nanos, work: Work) -> Stay {
+        let model = usize::from(work.route);
         let visitor = self.with(|state, woken| {
             let visitor = state.site.enter(arrival, work, &mut state.happened);
             let index = visitor as usize;
@@ -88,7 +94,7 @@ impl Drive {
             state.note(woken);
             visitor
         });
-        Stay { drive: Arc::clone(self), visitor, waker: None }
+        Stay { drive: Arc::clone(self), visitor, model, waker: None }
     }
 
     /// Does what was due by `now`.
@@ -102,6 +108,21 @@ impl Drive {
     /// Requests of the entry `model` that are served, and those that wait.
     pub fn crowd(&self, model: usize) -> (u32, u32) {
         self.lock().site.crowd(model)
+    }
+
+    /// Counts what its replicas have done up to `now`, and tells `show` what its stations are doing.
+    fn export(&self, now: Nanos, show: impl FnOnce(&Names, &Figures)) {
+        let figures = self.with(|state, woken| {
+            let State { site, happened, .. } = state;
+            let replicas: Vec<_> =
+                (0..self.names.stations()).map(|station| site.replicas(now, station, happened)).collect();
+            let stations = replicas.into_iter().enumerate().map(|(station, replicas)| (site.load(station), replicas));
+            let figures = Figures { stations: stations.collect() };
+            state.note(woken);
+            gauges::count(&self.names, &figures, &mut state.exported);
+            figures
+        });
+        show(&self.names, &figures);
     }
 
     /// Runs `act`, then wakes whom it concerns and tells the net what comes next.
@@ -123,6 +144,13 @@ impl Drive {
     }
 }
 
+impl Drop for Drive {
+    fn drop(&mut self) {
+        // Whatever its replicas did since the last scrape counts, too.
+        self.export(self.clock.now(), |_, _| {});
+    }
+}
+
 impl State {
     /// Writes down what has happened to whom.
     fn note(&mut self, woken: &mut Woken) {
@@ -141,6 +169,12 @@ impl State {
             }
             woken.extend(guest.waker.clone());
         }
+    }
+}
+
+impl State {
+    fn marks(&self, visitor: Visitor) -> Marks {
+        self.site.marks(visitor).iter().copied().chain(self.site.under_way(visitor)).collect()
     }
 }
 
@@ -179,14 +213,34 @@ impl Stay {
     }
 }
 
+/// What stages have done to a request.
+pub type Marks = SmallVec<[Mark; 8]>;
+
+impl Stay {
+    /// What its stages have done by `now`, that which it is in included, and what they are called.
+    pub fn marks(&self, now: Nanos) -> (Marks, &[String]) {
+        let marks = self.drive.with(|state, woken| {
+            state.site.advance(now, &mut state.happened);
+            state.note(woken);
+            state.marks(self.visitor)
+        });
+        (marks, self.drive.names.stages(self.model))
+    }
+}
+
 impl Drop for Stay {
     fn drop(&mut self) {
         let now = self.drive.clock.now();
-        let guest = self.drive.with(|state, woken| {
+        let (marks, guest) = self.drive.with(|state, woken| {
+            state.site.advance(now, &mut state.happened);
+            state.note(woken);
+            let marks = state.marks(self.visitor);
             state.site.leave(now, self.visitor, &mut state.happened);
             state.note(woken);
-            std::mem::take(&mut state.guests[self.visitor as usize])
+            (marks, std::mem::take(&mut state.guests[self.visitor as usize]))
         });
+        let refused = guest.end.and_then(|(_, how)| how.err()).map(|refusal| refusal.cause);
+        self.drive.names.count(self.model, &marks, refused);
         // Outside the lock, like every waker.
         drop(guest);
     }

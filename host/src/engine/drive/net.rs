@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::drive::Drive;
-use crate::station::pipeline::Site;
+use crate::engine::drive::gauges::Names;
+use crate::plan::generation::Generation;
 
 /// How long after a time the net looks whether somebody has been there, in nanoseconds: those who poll come within their worker's
 /// grain, and the net should find nothing to do.
@@ -114,8 +115,9 @@ impl Sites {
         Self { clock, net: Arc::new(Net::new()), thread: Mutex::default() }
     }
 
-    /// Drives `site` from now on, for as long as somebody holds it.
-    pub fn drive(&self, site: Site) -> Arc<Drive> {
+    /// Drives the site of `generation`, if it has one, from now on and for as long as somebody holds it.
+    pub fn drive(&self, generation: &Generation) -> Option<Arc<Drive>> {
+        let site = generation.site(true)?;
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (net, clock) = (Arc::clone(&self.net), self.clock);
@@ -124,7 +126,7 @@ impl Sites {
                 Err(error) => tracing::error!(%error, "cannot start the thread that looks after the stations"),
             }
         }
-        Drive::new(site, self.clock, Arc::clone(&self.net))
+        Some(Drive::new(site, Names::of(generation), self.clock, Arc::clone(&self.net)))
     }
 
     /// The sites there are: that of the running scenario, and those that older requests still hold.

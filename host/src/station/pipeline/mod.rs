@@ -3,7 +3,7 @@
 //! A [`Site`] holds a scenario's stations and walks each request ([`Work`]) along the [`route`] of its model: through stages, over
 //! forks and joins, to the next of a fallback chain when something fails. It says what [`Happened`]; whoever drives it, the live
 //! server or the fleet, tells it the time and forgets a visit with [`Site::leave`]. The [`agenda`] is what happens next, [`flow`]
-//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves.
+//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves, `look` what can be seen.
 
 use std::collections::VecDeque;
 
@@ -20,12 +20,13 @@ use crate::station::{Notice, Refusal, Visitor, replica};
 
 pub mod agenda;
 pub mod flow;
+mod look;
 mod part;
 pub mod route;
 mod visit;
 mod walk;
 
-pub use part::{Replicas, Settings};
+pub use part::{Load, Replicas, Settings};
 pub use visit::{Mark, Work};
 
 /// The stations of a scenario, and the requests in them.
@@ -214,12 +215,6 @@ impl Site {
     /// The settings' station by its index, for gauges.
     pub fn load(&self, station: usize) -> part::Load {
         self.parts[station].load()
-    }
-
-    /// Visits of the route `route` that are served in its stages, and those that wait there.
-    pub fn crowd(&self, route: usize) -> (u32, u32) {
-        let flows = self.flow_of[route]..self.flow_of.get(route + 1).copied().unwrap_or(self.flows.len());
-        self.flows[flows].iter().fold((0, 0), |sum, flow| (sum.0 + flow.inside - flow.waiting, sum.1 + flow.waiting))
     }
 
     /// The visits that are on their way.
