@@ -4,7 +4,8 @@
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`token_counts`] counts prompts; [`measure`] keeps the
 //! metrics' handles and [`tally`] the figures of the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes
-//! down what was decided. [`drive`] is the stations of pipelines on the real clock.
+//! down what was decided. [`drive`] is the stations of pipelines on the
+//! real clock, `prefix` what of a prompt their replicas may know.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::engine::drive::net::Sites;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
+use crate::engine::prefix::prefix_of;
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
 use crate::engine::token_counts::input_tokens;
@@ -32,7 +34,7 @@ use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
 use crate::plan::work::{Caller, enters, work_of};
-use crate::random::Draws;
+use crate::random::{Draws, Key};
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -46,6 +48,7 @@ pub mod measure;
 pub mod occurrences;
 pub mod pacer;
 pub mod playback;
+mod prefix;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
@@ -179,6 +182,7 @@ impl Engine {
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
         let limits = generation.scenario.models[model].rate_limits;
+        let caller = running.caller(model, &request, &facts);
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
@@ -196,7 +200,7 @@ impl Engine {
             requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),
             tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
         };
-        Ok(Begun { playback: running.play(planned, origin.arrival, active, Caller::default()), allowance })
+        Ok(Begun { playback: running.play(planned, origin.arrival, active, caller), allowance })
     }
 
     /// Counts a request that was refused at `now` before a model was found for it.
@@ -225,6 +229,16 @@ impl Running {
     /// The stations of the pipeline of the entry `model`, if it has one.
     fn drive_of(&self, model: usize) -> Option<&Arc<Drive>> {
         self.drive.as_ref().filter(|_| self.generation.scenario.models[model].pipeline.is_some())
+    }
+
+    /// Whose `request` is, as the stations of its entry see it.
+    fn caller(&self, model: usize, request: &Request, facts: &Facts) -> Caller {
+        if self.drive_of(model).is_none() {
+            return Caller::default();
+        }
+        let tenant = request.tenant(self.generation.scenario.tenant_header.as_ref());
+        let tenant = tenant.map_or(0, |tenant| Key::of_seed(0).named(tenant).bits());
+        Caller { tenant, priority: 0, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
     }
 
     /// Requests that the entry `model` is answering, and those that wait for it.

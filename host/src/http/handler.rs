@@ -20,6 +20,7 @@ use crate::engine::{Begun, Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
+use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
 use crate::plan::generation::Generation;
 use crate::plan::verdict::{Action, Outcome};
@@ -288,16 +289,19 @@ impl Performance {
         let plan = playback.plan();
         mark(headers, plan.generation.number);
         mark_fallbacks(headers, &plan.fallbacks);
+        headers.extend(timing_of(playback, now));
         response
     }
 
     fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
         let now = self.visit.door.engine.clock().now();
+        let timing = timing_of(playback, now);
         playback.end(error.status, now, false);
         let plan = playback.plan();
         let (facts, now_unix_ms) = (self.facts(playback, now), self.visit.door.engine.clock().unix_ms(now));
         let mut response = respond(error, self.visit.dialect, &facts, plan.generation.number, now_unix_ms);
         mark_fallbacks(response.headers_mut(), &plan.fallbacks);
+        response.headers_mut().extend(timing);
         response
     }
 
@@ -321,6 +325,12 @@ impl Performance {
         let processing_ms = since_ms(playback.arrival(), now);
         HeaderFacts { request_id: self.head.id, processing_ms, allowance: Some(self.allowance) }
     }
+}
+
+/// The header that says what stages have done to a request.
+fn timing_of(playback: &Playback, now: u64) -> Option<(HeaderName, HeaderValue)> {
+    let (marks, stages) = playback.marks(now)?;
+    Some((SERVER_TIMING, server_timing(&marks, stages)?))
 }
 
 /// Waits until `playback` says that it leaves. The error is what it is refused with.

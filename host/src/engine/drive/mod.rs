@@ -114,8 +114,7 @@ impl Drive {
     fn export(&self, now: Nanos, show: impl FnOnce(&Names, &Figures)) {
         let figures = self.with(|state, woken| {
             let State { site, happened, .. } = state;
-            let replicas: Vec<_> =
-                (0..self.names.stations()).map(|station| site.replicas(now, station, happened)).collect();
+            let replicas: Vec<_> = (0..self.names.stations()).map(|station| site.replicas(now, station, happened)).collect();
             let stations = replicas.into_iter().enumerate().map(|(station, replicas)| (site.load(station), replicas));
             let figures = Figures { stations: stations.collect() };
             state.note(woken);
@@ -245,3 +244,6 @@ impl Drop for Stay {
         drop(guest);
     }
 }
+
+#[cfg(test)]
+mod tests;

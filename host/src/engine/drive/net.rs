@@ -14,7 +14,7 @@ use crate::plan::generation::Generation;
 
 /// How long after a time the net looks whether somebody has been there, in nanoseconds: those who poll come within their worker's
 /// grain, and the net should find nothing to do.
-const SLACK_NS: Nanos = 2_000_000;
+pub(super) const SLACK_NS: Nanos = 1_000_000;
 
 /// When somebody must look at the sites, and which there are.
 pub struct Net {
@@ -32,7 +32,7 @@ struct Schedule {
 }
 
 impl Net {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let schedule = Schedule { due: Nanos::MAX, is_closed: false, drives: Vec::new() };
         Self { schedule: Mutex::new(schedule), changed: Condvar::new(), due: AtomicU64::new(Nanos::MAX) }
     }

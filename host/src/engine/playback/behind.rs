@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::clock::Nanos;
-use crate::engine::drive::Stay;
+use crate::engine::drive::{Marks, Stay};
 use crate::engine::measure::Active;
 use crate::engine::playback::{Head, Pace, Playback};
 use crate::plan::Plan;
@@ -63,6 +63,11 @@ impl Playback {
         if let Some(behind) = &mut self.behind {
             behind.stay.watch(waker);
         }
+    }
+
+    /// What its stages have done by `now`, and what they are called; `None` without any.
+    pub fn marks(&self, now: Nanos) -> Option<(Marks, &[String])> {
+        Some(self.behind.as_ref()?.stay.marks(now))
     }
 
     /// May a whole reply be played at `now`? Not before its end is known, or cut off.

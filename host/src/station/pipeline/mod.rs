@@ -213,7 +213,7 @@ impl Site {
     }
 
     /// The settings' station by its index, for gauges.
-    pub fn load(&self, station: usize) -> part::Load {
+    pub fn load(&self, station: usize) -> Load {
         self.parts[station].load()
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::engine::token_counts::{PER_ATTACHMENT, PER_MESSAGE, PER_TOOL};
 use crate::plan::generation::Generation;
-use crate::plan::token_counts::{PER_ATTACHMENT, PER_MESSAGE, PER_TOOL};
 use crate::station::pipeline::Settings;
 use crate::station::pipeline::route::{ReplyBy, Step};
 use crate::station::replica::Prefix;
