@@ -177,3 +177,28 @@ fn other_coefficients_count_from_the_next_step() {
     replica.set_step(5 * MS, slow);
     assert_eq!(told(&mut replica)[2], Event::Finished { at: 11 * MS + 2 * 50 * MS, visitor: 0 });
 }
+
+/// Nobody new comes in with a step in which somebody was preempted; the next step may take the preempted one in again, and a jump must
+/// not skip that.
+#[test]
+fn who_was_preempted_may_come_in_again_with_the_next_step() {
+    let mut replica = Replica::new(Settings { kv_blocks: 13, block_tokens: 4, ..SETTINGS });
+    let grouped = |job| Job { prefix: Prefix::Group { group: 7, tokens: 12 }, ..job };
+    // The second shares 2 blocks and has a copy of the third, because its last token must be computed. With 24 tokens it needs a block and
+    // finds none; without it there are 4, which are enough, because now it can share the third block, too.
+    replica.enter(0, grouped(job(0, 20, 20)));
+    replica.enter(0, grouped(job(1, 12, 20)));
+    let events = told(&mut replica);
+    let at = |wanted: fn(&Event) -> bool| match events.iter().find(|event| wanted(event)) {
+        Some(Event::Preempted { at, .. } | Event::Resumed { at, .. }) => *at,
+        _ => panic!("{events:?}"),
+    };
+    let preempted = at(|event| matches!(event, Event::Preempted { .. }));
+    let resumed = at(|event| matches!(event, Event::Resumed { .. }));
+    assert!(resumed - preempted < 25 * MS, "one step without it and one that computes what it lost: {}", resumed - preempted);
+}
+
+#[test]
+fn a_job_takes_a_quarter_of_a_kilobyte() {
+    assert!(size_of::<Sequence>() <= 256, "{}", size_of::<Sequence>());
+}
