@@ -128,6 +128,8 @@ fn prompts_of_one_group_share_their_blocks_while_they_run_and_after() {
     // 13 blocks each, of which 6 hold the 96 tokens that are whole blocks of the group.
     assert_eq!(replica.load().kv_used, 13 + 7);
     told(&mut replica);
+    let prefix = grouped(2).prefix;
+    assert_eq!((replica.cached(200, &prefix), replica.cached(33, &prefix), replica.cached(200, &Prefix::None)), (96, 32, 0));
     replica.enter(1_000 * MS, grouped(2));
     let load = replica.load();
     assert_eq!((load.prefix_asked, load.prefix_hit, load.kv_used), (600, 192, 13));
@@ -201,4 +203,23 @@ fn who_was_preempted_may_come_in_again_with_the_next_step() {
 #[test]
 fn a_job_takes_a_quarter_of_a_kilobyte() {
     assert!(size_of::<Sequence>() <= 256, "{}", size_of::<Sequence>());
+}
+
+#[test]
+fn times_beyond_all_bounds_stay_at_the_end_of_time() {
+    let step = StepTime {
+        base_ps: u64::MAX,
+        per_prefill_token_ps: u64::MAX,
+        per_sequence_ps: u64::MAX,
+        per_kv_token_ps: u64::MAX,
+        per_prefill_pair_ps: u64::MAX,
+    };
+    let mut replica = Replica::new(Settings { step, kv_blocks: u32::MAX, batch_tokens: u32::MAX, ..SETTINGS });
+    for visitor in 0..8 {
+        assert_eq!(replica.enter(0, job(visitor, 1 << 30, 1 << 30)), Entry::Waits);
+    }
+    let mut events = Vec::new();
+    replica.advance(u64::MAX, &mut events);
+    assert_eq!(replica.next_at(), Some(u64::MAX));
+    assert!(events.iter().all(|event| !matches!(event, Event::Finished { .. })));
 }
