@@ -385,7 +385,7 @@ impl Replica {
     /// Gives the steps after the one that is under way at `now` other coefficients.
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);
-        self.step_next = Some(step.bounded());
+        self.step_next = Some(step);
         self.stop_after(1);
     }
 

@@ -225,7 +225,7 @@ impl Replica {
             self.let_ended_go();
         }
         if let Some(step) = self.step_next.take() {
-            self.settings.step = step;
+            self.settings.step = step.bounded();
         }
         let step = self.done.steps + 1;
         let mut prefill = Prefill::default();
