@@ -311,6 +311,9 @@ pub const CONDUCT_MAX: usize = 1 << 16;
 pub const ADMIN_ANSWER_S: u64 = 5;
 /// Size of that answer, in bytes: a thousand models with their figures.
 pub const ADMIN_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A coefficient of a replica's step time, in picoseconds: 2.5 hours, so that no sum over a run leaves its integers.
+pub const STEP_COEFFICIENT_PS_MAX: u64 = 1 << 53;
 }
 
 #[cfg(test)]
