@@ -3,7 +3,8 @@
 //! [`planner`] asks the behaviours of a [`generation`] in order (fault, reply, latency) and gives a [`Plan`]: an outcome, a [`reply`]
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`verdict`] where a
-//! fault strikes; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! fault strikes; `altered` and `violation` do what a fault does to the reply itself. [`decision`] writes a plan down in a few lines; `refusal` words
+//! what a station turned away.
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub mod generation;
 pub mod identity;
 pub mod planner;
 pub mod realise;
+mod refusal;
 pub mod reply;
 pub mod timeline;
 pub mod timing;

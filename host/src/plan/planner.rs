@@ -11,6 +11,7 @@ use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
+use crate::plan::refusal::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
@@ -18,6 +19,7 @@ use crate::plan::{Phase, Plan};
 use crate::random::{Draws, Key};
 use crate::scenario::when::Seen;
 use crate::scenario::{IncidentSet, Scenario};
+use crate::station::Refusal;
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::request::Request;
 use crate::types::usage::Usage;
@@ -43,6 +45,10 @@ pub struct Facts {
     pub running: u32,
     /// Requests that wait for the model as this one arrives.
     pub waiting: u32,
+    /// The tier that counts for its tenant.
+    pub tier: Option<usize>,
+    /// Why a station turned it away: then no behaviour is asked.
+    pub refused: Option<Refusal>,
 }
 
 impl Facts {
@@ -58,6 +64,8 @@ impl Facts {
             input_tokens: 0,
             running: 0,
             waiting: 0,
+            tier: None,
+            refused: None,
         }
     }
 
@@ -123,6 +131,11 @@ pub fn plan_noting(
         told: Usage { input: facts.input_tokens, ..Usage::default() },
         fallbacks: Vec::new(),
     };
+    if let Some(refusal) = &facts.refused {
+        plan.outcome = Outcome::Refuse(refused(refusal, &request.model));
+        (plan.usage, plan.told) = (Usage::default(), Usage::default());
+        return plan;
+    }
     if let Err(refusal) = decide(&mut plan, generation, request, facts, draws) {
         plan.outcome = Outcome::Refuse(refusal);
         plan.reply = Reply::default();
@@ -146,7 +159,8 @@ fn decide(
         seed: 0,
         now: facts.now,
         model: plan.model as u32,
-        tenant: 0,
+        // Callers of no tier are of the nameless one after the last.
+        tenant: facts.tier.unwrap_or(generation.scenario.tiers.len()) as u32,
         stage: 0,
         operation: request.operation,
         input_tokens: facts.input_tokens,
