@@ -240,7 +240,7 @@ impl Active {
     /// The request is counted elsewhere.
     pub fn withdraw(&mut self) {
         self.ended = true;
-        self.held.take().into_iter().for_each(Held::give_back);
+        self.held.take().into_iter().for_each(|mut held| held.give_back());
     }
 
     /// A fault of `kind` was planned.

@@ -22,11 +22,14 @@ use crate::types::request::Request;
 /// Parts of a tier's quota, so that threads seldom meet at one lock. A model's has one key and needs one part.
 const TIER_SHARDS: usize = 64;
 
-/// Every quota there ever was in this run, with what it allows now.
+/// Every quota there ever was in this run.
 #[derive(Default)]
 pub struct Quotas {
-    known: Mutex<HashMap<(Of, String), (Arc<Quota>, Settings)>>,
+    known: Mutex<HashMap<(Of, String), Known>>,
 }
+
+/// A quota with what it allows now.
+type Known = (Arc<Quota>, Settings);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Of {
@@ -131,7 +134,7 @@ impl Limits {
                     held.reservations.push((Arc::clone(&limited.quota), reservation));
                 }
                 Err(refusal) => {
-                    held.into_iter().for_each(|held| held.give_back());
+                    held.into_iter().for_each(|mut held| held.give_back());
                     return Err(refusal);
                 }
             }
@@ -173,7 +176,7 @@ impl Held {
     }
 
     /// The request counts as never made.
-    pub fn give_back(mut self: Box<Self>) {
+    pub fn give_back(&mut self) {
         let now = self.clock.now();
         for (quota, reservation) in std::mem::take(&mut self.reservations) {
             quota.give_back(now, reservation);

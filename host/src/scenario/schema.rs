@@ -89,7 +89,7 @@ fn behaving() -> Vec<(&'static str, Value)> {
 fn limits() -> Vec<(&'static str, Value)> {
     let rate = text("A number a window: `10/s`, `600/min`, `1_000/h` or `10_000/day`.");
     let burst = integer("How much at once.", 1..=u64::from(u32::MAX));
-    let one = json!({ "anyOf": [rate, object([("limit!", rate.clone()), ("burst", burst)])] });
+    let one = json!({ "anyOf": [rate, object([("limit!", rate), ("burst", burst)])] });
     let windows = |description: &str| json!({ "description": description, "anyOf": [one, { "type": "array", "items": one, "maxItems": QUOTA_WINDOWS_MAX }] });
     vec![
         ("requests", windows("Limits of requests.")),

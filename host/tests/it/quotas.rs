@@ -7,6 +7,8 @@ use simwright::app::replay::{Pick, ReplayOptions, replay};
 use super::support::client::{self, Connection, Reply};
 use super::support::host::{TestHost, ask, ask_streamed, eventually, full};
 
+/// Metrics belong to the process, so a test that looks at them has models of its own.
+///
 /// `acme-*` may ask three times a day and once at a time, everybody else as often as they like.
 const TIERS: &str = "
 simwright: 1
@@ -64,19 +66,19 @@ fn who_asks_too_often_is_refused_in_the_vendors_words_and_nobody_else_is() {
 
 #[test]
 fn a_place_comes_free_when_a_client_leaves() {
-    let host = TestHost::start(TIERS);
+    let host = TestHost::start(&TIERS.replace("match: good", "match: patient"));
     let mut socket = client::open(host.api);
     let body = ask_streamed("endless", "x").to_string();
     let headers = [("x-simwright-tenant", "acme-1")];
     socket.write_all(&client::request("POST", "/v1/chat/completions", &headers, body.as_bytes())).expect("sent");
     assert!(socket.read(&mut [0; 1024]).expect("a beginning") > 0);
-    let refused = by(&host, "acme-1", &ask("good", "x"));
+    let refused = by(&host, "acme-1", &ask("patient", "x"));
     assert_eq!((refused.status, refused.header("retry-after")), (429, None));
     assert!(refused.text().contains("at a time"), "{}", refused.text());
     drop(socket);
     // Refused requests cost nothing, so that one of three is left for this.
-    eventually("the place is free", || by(&host, "acme-1", &ask("good", "x")).status == 200);
-    assert_eq!(host.metric("simwright_refused_total", &["cause=\"requests\""]), 0.0);
+    eventually("the place is free", || by(&host, "acme-1", &ask("patient", "x")).status == 200);
+    assert_eq!(host.metric("simwright_refused_total", &["model=\"patient\"", "cause=\"requests\""]), 0.0);
 }
 
 /// A thousand tokens a day: one comes back in 86 seconds, too slowly for a test to see.
@@ -88,10 +90,10 @@ models:
   - match: good
     latency: { constant: {} }
     reply: { fixed: { text: one two three four } }
-  - match: endless
+  - match: long-winded
     latency: { constant: { first: 1ms, between: 5ms } }
     reply: { text: { tokens: 800 } }
-  - match: failing
+  - match: broken
     faults: [{ http-error: { status: 503 } }]
 ";
 
@@ -116,7 +118,7 @@ fn tokens_are_reserved_for_the_longest_reply_and_settled_with_what_was_used() {
     let second = by(&host, "a", &at_most("good", 900));
     assert_eq!((second.status, tokens_left(&second)), (200, 100 - prompt - usage));
     // A failed request costs no tokens.
-    assert_eq!(by(&host, "a", &at_most("failing", 500)).status, 503);
+    assert_eq!(by(&host, "a", &at_most("broken", 500)).status, 503);
     let refused = by(&host, "a", &at_most("good", 990));
     assert_eq!((refused.status, &refused.json()["error"]["type"]), (429, &json!("tokens")));
     assert_eq!(tokens_left(&refused), 1_000 - 2 * usage);
@@ -131,7 +133,7 @@ fn tokens_are_reserved_for_the_longest_reply_and_settled_with_what_was_used() {
 fn a_stream_whose_client_leaves_is_charged_what_left() {
     let host = TestHost::start(TOKENS);
     let mut socket = client::open(host.api);
-    let mut body = at_most("endless", 900);
+    let mut body = at_most("long-winded", 900);
     body["stream"] = true.into();
     let headers = [("x-simwright-tenant", "a")];
     socket.write_all(&client::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes())).expect("sent");
@@ -141,7 +143,7 @@ fn a_stream_whose_client_leaves_is_charged_what_left() {
         read.extend_from_slice(&buffer[..count]);
     }
     drop(socket);
-    eventually("the client has left", || host.metric("simwright_requests_cancelled_total", &["model=\"endless\""]) == 1.0);
+    eventually("the client has left", || host.metric("simwright_requests_cancelled_total", &["model=\"long-winded\""]) == 1.0);
     // Its 900 would not fit beside another 700; some dozens of tokens do.
     let after = by(&host, "a", &at_most("good", 700));
     assert_eq!(after.status, 200, "{}", after.text());
@@ -175,13 +177,17 @@ models:
 
 #[test]
 fn many_connections_at_once_get_the_burst_and_not_one_more() {
-    let host = TestHost::start(&TIERS.replace("[3/day, 100/min], concurrency: 1", "{ limit: 20/day, burst: 40 }"));
+    let host = TestHost::start(
+        &TIERS
+            .replace("[3/day, 100/min], concurrency: 1", "{ limit: 20/day, burst: 40 }")
+            .replace("match: good", "match: crowded"),
+    );
     let answered: usize = std::thread::scope(|scope| {
         let one = |_| {
             scope.spawn(|| {
                 let mut connection = Connection::open(host.api);
                 let headers = [("x-simwright-tenant", "acme-1")];
-                let body = ask("good", "x").to_string();
+                let body = ask("crowded", "x").to_string();
                 let mut send = || connection.send("POST", "/v1/chat/completions", &headers, body.as_bytes()).status;
                 (0..50).filter(|_| send() == 200).count()
             })
@@ -190,7 +196,7 @@ fn many_connections_at_once_get_the_burst_and_not_one_more() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     assert_eq!(answered, 40);
-    assert_eq!(host.metric("simwright_refused_total", &["cause=\"requests\""]), 360.0);
+    assert_eq!(host.metric("simwright_refused_total", &["model=\"crowded\"", "cause=\"requests\""]), 360.0);
 }
 
 #[test]

@@ -51,7 +51,6 @@ fn windows(fields: &mut Fields<'_>, name: &'static str) -> Vec<Window> {
     let pointer = fields.pointer(name);
     if items.len() > QUOTA_WINDOWS_MAX {
         fields.problem(name, format!("these are {} windows, and there may be {QUOTA_WINDOWS_MAX}", items.len()));
-        return Vec::new();
     }
     let mut windows: Vec<Window> = Vec::new();
     for (index, item) in items.iter().enumerate() {
@@ -64,6 +63,7 @@ fn windows(fields: &mut Fields<'_>, name: &'static str) -> Vec<Window> {
             Err(problems) => fields.extend(problems),
         }
     }
+    windows.truncate(QUOTA_WINDOWS_MAX);
     windows
 }
 

@@ -18,15 +18,16 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Vec<Tier> {
     }
     let mut tiers: Vec<Tier> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let mut section = Fields::of(item, format!("{}/{index}", fields.pointer("tiers")));
-        let tier = tier(&mut section, &tiers);
+        let pointer = format!("{}/{index}", fields.pointer("tiers"));
+        let mut section = Fields::of(item, pointer.as_str());
+        let tier = tier(&mut section, &pointer, &tiers);
         fields.extend(section.finish());
         tiers.push(tier);
     }
     tiers
 }
 
-fn tier(fields: &mut Fields<'_>, above: &[Tier]) -> Tier {
+fn tier(fields: &mut Fields<'_>, pointer: &str, above: &[Tier]) -> Tier {
     fields.require("name");
     let name = fields.text("name").unwrap_or_default().to_owned();
     if fields.value("name").is_some_and(Value::is_string) {
@@ -45,21 +46,21 @@ fn tier(fields: &mut Fields<'_>, above: &[Tier]) -> Tier {
             "expected at least one name or pattern, found an empty list; without `tenants` it is for everyone",
         );
     }
-    check_tenants(fields, &tenants, above);
+    check_tenants(fields, pointer, &tenants, above);
     let limits = limits::limits(fields);
     let priority = fields.integer("priority", 0..=255).unwrap_or(0) as u8;
     Tier { name, tenants, limits, priority }
 }
 
 /// Notes patterns that are unfit, or that a tier above takes away.
-fn check_tenants(fields: &mut Fields<'_>, tenants: &[String], above: &[Tier]) {
+fn check_tenants(fields: &mut Fields<'_>, tier: &str, tenants: &[String], above: &[Tier]) {
     let is_list = fields.value("tenants").is_some_and(Value::is_array);
     let is_given = fields.value("tenants").is_some();
     for (index, pattern) in tenants.iter().enumerate() {
         let pointer = match (is_given, is_list) {
             (true, true) => format!("{}/{index}", fields.pointer("tenants")),
             (true, false) => fields.pointer("tenants"),
-            (false, _) => fields.pointer(""),
+            (false, _) => tier.to_owned(),
         };
         let taker = above.iter().find_map(|tier| Some((tier.tenants.iter().find(|other| covers(other, pattern))?, &tier.name)));
         let problem = match (fault_of_name(pattern), taker) {
@@ -127,6 +128,7 @@ tiers:
         let said: Vec<_> = problems.iter().map(|problem| format!("{}: {problem}", problem.pointer)).collect();
         let expected = [
             ("/models/0/rate-limits/requests-per-minute", "leave one of them out"),
+            ("/tiers/0/requests", "these are 6 windows"),
             ("/tiers/0/requests/0", "`-5/s` is less than nothing"),
             ("/tiers/0/requests/1", "`0/min` allows nothing"),
             ("/tiers/0/requests/2", "`fortnight` is no window"),
@@ -146,6 +148,7 @@ tiers:
             ("/tiers/2/request", "requests"),
             ("/tiers/3", "`*` never comes here"),
             ("/tiers/3/tokens", "these are 5 windows"),
+            ("/tiers/3/tokens/4", "another limit over this window"),
         ];
         for (pointer, part) in expected {
             let told = said.iter().any(|said| said.starts_with(&format!("{pointer}: ")) && said.contains(part));
