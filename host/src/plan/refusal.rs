@@ -28,7 +28,59 @@ pub(super) fn refused(refusal: &Refusal, model: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::behavior::call::{BehaviorError, Call};
+    use crate::behavior::catalog::{Maker, Setting};
+    use crate::behavior::fault::{Fault, HttpError, Verdict};
+    use crate::builtin::testing::request;
+    use crate::plan::build::testing::generation;
+    use crate::plan::identity::Identity;
+    use crate::plan::planner::{Facts, plan};
+    use crate::plan::verdict::Outcome;
+    use crate::types::problem::Problem;
+
+    /// Refuses with the name of the caller's tier.
+    struct Telling(Vec<String>);
+    struct Make;
+
+    impl Fault for Telling {
+        fn decide(&self, call: &Call<'_>) -> Result<Verdict, BehaviorError> {
+            let message = self.0.get(call.tenant as usize).map(|name| format!("tier {name:?}"));
+            Ok(Verdict::Error(HttpError { status: 418, message, ..HttpError::default() }))
+        }
+    }
+
+    impl Maker<dyn Fault> for Make {
+        fn summary(&self) -> &str {
+            "tells"
+        }
+
+        fn make(&self, _options: &Value, setting: &Setting) -> Result<Arc<dyn Fault>, Vec<Problem>> {
+            Ok(Arc::new(Telling(setting.tenants.clone())))
+        }
+    }
+
+    #[test]
+    fn behaviours_are_told_the_callers_tier_and_not_asked_about_who_was_turned_away() {
+        let scenario = "simwright: 1\ntiers: [{ name: gold, tenants: a }, { name: free, tenants: b }]\n\
+                        models: [{ match: test, faults: [telling] }]\n";
+        let generation = generation(scenario, |catalog| _ = catalog.fault.insert("telling".to_owned(), Arc::new(Make)));
+        let facts = |tenant| Facts {
+            tier: generation.scenario.tier_of(tenant),
+            ..Facts::first(Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 })
+        };
+        let said = |facts: &Facts| match plan(&generation, 0, &Arc::new(request("hi")), facts).outcome {
+            Outcome::Refuse(error) => error.message.into_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(["a", "b", "c"].map(|tenant| said(&facts(tenant))), ["tier \"gold\"", "tier \"free\"", "tier \"\""]);
+        let refused = Facts { refused: Some(Refusal::of(Cause::Concurrency)), ..facts("a") };
+        assert_eq!(said(&refused), "Too many requests of `test` at a time.");
+    }
 
     #[test]
     fn a_caller_is_told_what_it_has_too_much_of_and_when_to_come_again() {
