@@ -3,8 +3,8 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
-//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided. [`drive`] is the stations
-//! of pipelines on the real clock, `prefix` what of a prompt their replicas may know.
+//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
+//! asked for too much. [`drive`] is the stations of pipelines on the real clock, `prefix` what of a prompt their replicas may know.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::prefix::prefix_of;
+use crate::engine::quotas::{Limits, Quotas};
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
 use crate::plan::Plan;
@@ -48,6 +49,7 @@ pub mod occurrences;
 pub mod pacer;
 pub mod playback;
 mod prefix;
+pub mod quotas;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
@@ -59,6 +61,7 @@ pub struct Engine {
     occurrences: Occurrences,
     slow_lane: SlowLane,
     measures: Measures,
+    quotas: Quotas,
     conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
     sites: Sites,
@@ -72,6 +75,7 @@ pub struct Running {
     /// The phase it is in, and the incidents that operators switched.
     pub situation: Situation,
     measures: Vec<Arc<measure::ModelMeasure>>,
+    limits: Limits,
     /// The stations of its pipelines, if it has any.
     drive: Option<Arc<Drive>>,
 }
@@ -100,17 +104,19 @@ pub struct Begun {
 impl Engine {
     /// An engine that plays `generation` on `clock`.
     pub fn new(generation: Generation, clock: RealClock) -> Self {
-        let measures = Measures::default();
+        let (measures, quotas) = (Measures::default(), Quotas::default());
         // The line of the first scenario begins with the run.
         let situation = Situation::new(&generation.scenario, 0);
         let sites = Sites::new(clock);
         let drive = sites.drive(&generation);
+        let limits = quotas.of(&generation, 0);
         Self {
-            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, drive)),
+            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, limits, drive)),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
+            quotas,
             conduct: Arc::default(),
             decisions: None,
             sites,
@@ -149,7 +155,8 @@ impl Engine {
             Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
             _ => self.sites.drive(&generation),
         };
-        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, drive)));
+        let limits = self.quotas.of(&generation, self.clock.now());
+        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, limits, drive)));
     }
 
     /// Brings the gauges that change with the time alone to what they are now.
@@ -179,10 +186,17 @@ impl Engine {
         (facts.running, facts.waiting) = running.crowd(model);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
-        let limits = generation.scenario.models[model].rate_limits;
         let caller = running.caller(model, &request, &facts);
+        let asked = running.limits.asked(generation, &request, &facts, model);
+        match running.limits.enter(&asked, self.clock) {
+            Ok(held) => active.hold(held, facts.input_tokens),
+            Err(refusal) => {
+                active.refused(refusal.cause);
+                facts.refused = Some(refusal);
+            }
+        }
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
-        let planned = if generation.is_slow(model, facts.incidents) {
+        let planned = if facts.refused.is_none() && generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
             let planned = self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await;
             // A refusal is counted where it is sent, and its client has not left.
@@ -194,10 +208,7 @@ impl Engine {
             decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
         }
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
-        let allowance = Allowance {
-            requests: Some(measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival)),
-            tokens: Some(measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival)),
-        };
+        let allowance = running.limits.allowance(&asked, tokens);
         Ok(Begun { playback: running.play(planned, origin.arrival, active, caller), allowance })
     }
 
@@ -219,9 +230,9 @@ impl Engine {
 }
 
 impl Running {
-    fn of(generation: Generation, situation: Situation, measures: &Measures, drive: Option<Arc<Drive>>) -> Self {
+    fn of(generation: Generation, situation: Situation, measures: &Measures, limits: Limits, drive: Option<Arc<Drive>>) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), situation, measures, drive }
+        Self { generation: Arc::new(generation), situation, measures, limits, drive }
     }
 
     /// The stations of the pipeline of the entry `model`, if it has one.
@@ -236,7 +247,8 @@ impl Running {
         }
         let tenant = request.tenant(self.generation.scenario.tenant_header.as_ref());
         let tenant = tenant.map_or(0, |tenant| Key::of_seed(0).named(tenant).bits());
-        Caller { tenant, priority: 0, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
+        let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
+        Caller { tenant, priority, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
     }
 
     /// Requests that the entry `model` is answering, and those that wait for it.
@@ -305,7 +317,8 @@ pub fn facts_of(
     let events = identity.event_key(generation.seed);
     let incidents = situation.applying(&generation.scenario, phase, events, draws);
     let input_tokens = input_tokens(generation, request);
-    Facts { input_tokens, incidents, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
+    let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
+    Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
 
 fn unknown_model(name: &str) -> ApiError {

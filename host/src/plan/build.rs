@@ -34,6 +34,12 @@ pub struct Ingredients<'a> {
     pub alive: Gauge,
 }
 
+/// The names of tiers, and if there are any, the empty one for callers of none.
+fn tenants(scenario: &Scenario) -> Vec<String> {
+    let nameless = (!scenario.tiers.is_empty()).then(String::new);
+    scenario.tiers.iter().map(|tier| tier.name.clone()).chain(nameless).collect()
+}
+
 /// Builds a generation. A draft with mistakes is built as far as it goes, to find the others: the error has those and the new ones.
 /// All carry absolute pointers.
 pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Problem>> {
@@ -41,6 +47,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
         stages: stage_names(&scenario),
+        tenants: tenants(&scenario),
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };

@@ -1,8 +1,8 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `stations`, `incidents`, `phases`, `criteria`, `workload`; `pipeline` for an entry's stages;
-//! `behaviors` and `when` for what stands in several of them. What a scenario leaves open is what `assets/default.yaml` says under
-//! `defaults:`, so that file shows every default in plain
+//! A file per section: `plugins`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `workload`; `pipeline` for an entry's
+//! stages; `behaviors`, `limits` and `when` for what stands in several of them. What a scenario leaves open is what
+//! `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::scenario::pattern::Index;
 use crate::scenario::read::DEFAULT;
 use crate::scenario::source::Source;
-use crate::scenario::{Draft, ModelEntry, Scenario, TokenCounting};
+use crate::scenario::{Draft, ModelEntry, Scenario, Tier, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Place, Problem, did_you_mean};
@@ -22,11 +22,13 @@ use crate::types::problem::{Place, Problem, did_you_mean};
 mod behaviors;
 mod criteria;
 mod incidents;
+mod limits;
 mod models;
 mod phases;
 mod pipeline;
 mod plugins;
 mod stations;
+mod tiers;
 mod when;
 mod workload;
 
@@ -49,8 +51,10 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);
     let tenant_header = check_tenant_header(&mut fields);
+    let tiers = tiers::check(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
+    let tier_index = Index::of(&tiers.iter().map(Tier::to_index).collect::<Vec<_>>());
     let workload = workload::check(&mut fields, source, &index, &models);
     let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
     let source = Arc::clone(source);
@@ -65,10 +69,12 @@ pub fn check(source: &Arc<Source>) -> Draft {
         active,
         phases,
         tenant_header,
+        tiers,
         criteria,
         workload,
         source,
         index,
+        tier_index,
     };
     Draft { scenario, problems }
 }

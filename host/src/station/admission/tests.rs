@@ -232,7 +232,7 @@ fn play(queue: Settings, rate: f64, seed: u64) -> Run {
             since.len() as Visitor - 1
         });
         since[visitor as usize] = now;
-        match queue.enter(now, visitor, 0, 0, 1) {
+        match queue.enter(now, visitor, (number % 3) as u64, 0, 1) {
             Entry::In => {
                 let_in += 1.0;
                 ends.push(Reverse((now + law(&mut services, 1.0), visitor)));

@@ -1,9 +1,8 @@
 //! What a key may ask for: requests and tokens over several windows at once, and how much at a time. Decided at once, nobody waits.
 //!
 //! Tokens are reserved when a request enters (its prompt and the longest reply) and settled when it ends, with what was used. A
-//! refused request is charged nothing. [`window`] is one limit over one window; [`table`] holds the states of a shard's keys;
-//! [`budget`] only counts and never refuses. [`Quota`] is exact under contention: a key lives in one shard, and one lock covers
-//! looking at all its limits and charging them.
+//! refused request is charged nothing. [`window`] is one limit over one window; [`table`] holds the states of a shard's keys. [`Quota`]
+//! is exact under contention: a key lives in one shard, and one lock covers looking at all its limits and charging them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,15 +12,13 @@ use crate::station::quota::table::{Rules, Shard, hash};
 use crate::types::allowance::Allowance;
 use crate::types::limits::QUOTA_KEYS_MAX;
 
-pub mod budget;
 mod table;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
-pub use budget::Budget;
-pub use window::Window;
+pub use crate::types::allowance::Window;
 
 /// Enough that threads seldom meet at one lock.
 const SHARDS: usize = 64;
@@ -122,6 +119,11 @@ impl<L: Lock> Quota<L> {
     /// The request came to nothing (another quota refused it): it counts as never made.
     pub fn give_back(&self, now: Nanos, reservation: Reservation) {
         self.shard(reservation.key).with(|shard| shard.settle(now, reservation, 0, 0));
+    }
+
+    /// Counts a request of `key` that used `tokens`, whatever the limits, and says what is left. What goes beyond a burst is forgotten.
+    pub fn count(&self, now: Nanos, key: u64, tokens: u32) -> Allowance {
+        self.shard(key).with(|shard| shard.count(now, key, tokens))
     }
 
     /// What `key` may still ask for. Of several windows, the one of which least could be used at once.

@@ -144,6 +144,17 @@ impl Shard {
         }
     }
 
+    pub(super) fn count(&mut self, told: Nanos, key: u64, tokens: u32) -> Allowance {
+        let now = self.tick(told);
+        let rules = Arc::clone(&self.rules);
+        let slot = self.find(key).unwrap_or_else(|| self.take(key));
+        for (index, (rate, amount, _)) in rules.asked(tokens).enumerate() {
+            let state = self.state(slot, index);
+            *state = rate.spend_up_to_burst(*state, now, amount);
+        }
+        self.left(now, key)
+    }
+
     pub(super) fn left(&mut self, told: Nanos, key: u64) -> Allowance {
         let now = self.tick(told);
         let states = self.find(key).map_or(&[][..], |slot| self.states(slot));

@@ -125,6 +125,16 @@ fn a_refused_request_is_charged_nothing_of_any_limit() {
 }
 
 #[test]
+fn what_is_only_counted_is_never_refused_and_forgotten_beyond_the_burst() {
+    let quota = Quota::new(Settings { tokens: vec![Window::whole(60, MINUTE)], ..requests(&[Window::whole(10_000, MINUTE)]) });
+    let left = quota.count(0, 1, 50);
+    assert_eq!(left.requests, Some(Left { limit: 10_000, remaining: 9_999, reset_ns: 6 * MS }));
+    assert_eq!(left.tokens, Some(Left { limit: 60, remaining: 10, reset_ns: 50 * S }));
+    assert_eq!(quota.count(0, 1, u32::MAX).tokens, Some(Left { limit: 60, remaining: 0, reset_ns: MINUTE }));
+    assert_eq!(quota.count(30 * S, 1, 0).tokens, Some(Left { limit: 60, remaining: 30, reset_ns: 30 * S }));
+}
+
+#[test]
 fn places_come_free_as_requests_end() {
     let quota = Quota::new(Settings { concurrency: Some(1), ..Settings::default() });
     let held = quota.enter(0, 1, 5).expect("free");

@@ -5,18 +5,7 @@
 //! `burst` is admitted at once, and never more than `burst + limit × t / period` in any time `t`.
 
 use crate::clock::Nanos;
-use crate::types::allowance::Left;
-
-/// A limit over a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Requests or tokens a period; at least 1.
-    pub limit: u32,
-    /// The period in nanoseconds; at least 1.
-    pub period_ns: u64,
-    /// How much may be used at once by a key that has used nothing for long; at least 1. Usually the limit itself.
-    pub burst: u32,
-}
+use crate::types::allowance::{Left, Window};
 
 /// A [`Window`] with its fraction reduced: one unit costs `price / parts` nanoseconds.
 #[derive(Debug, Clone, Copy)]
@@ -40,13 +29,6 @@ pub(super) struct Instant {
 
 /// Far beyond every run, and far enough from the end of a `u64` that sums of two do not overflow.
 const FAR_NS: u64 = u64::MAX >> 2;
-
-impl Window {
-    /// A window whose whole limit may be used at once.
-    pub const fn whole(limit: u32, period_ns: u64) -> Self {
-        Self { limit, period_ns, burst: limit }
-    }
-}
 
 impl Rate {
     pub(super) fn of(window: Window, since: u32) -> Self {
@@ -105,6 +87,12 @@ impl Rate {
     /// The state once `amount` is spent at `now`, fitting or not.
     pub(super) fn spend(&self, full_at: Instant, now: Nanos, amount: u32) -> Instant {
         self.plus(full_at.at_least(now), self.cost(amount))
+    }
+
+    /// The state once `amount` is spent at `now`; what goes beyond the burst is forgotten.
+    pub(super) fn spend_up_to_burst(&self, full_at: Instant, now: Nanos, amount: u32) -> Instant {
+        let (after, most) = (self.spend(full_at, now, amount), self.plus(Instant::at(now), self.room));
+        if after.key() > most.key() { most } else { after }
     }
 
     /// The state once `charged` turns out to have been `used`. What has refilled since cannot be given back.
