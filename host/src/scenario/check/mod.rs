@@ -161,4 +161,6 @@ fn stem(file: &str) -> String {
 #[cfg(test)]
 mod language_tests;
 #[cfg(test)]
+mod stations_tests;
+#[cfg(test)]
 mod tests;
