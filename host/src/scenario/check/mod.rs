@@ -26,6 +26,7 @@ mod models;
 mod phases;
 mod pipeline;
 mod plugins;
+mod station_kinds;
 mod stations;
 mod when;
 mod workload;

@@ -2,8 +2,10 @@
 
 use super::tests::{mistakes, scenario};
 use crate::scenario::stations::StationEntry;
+use crate::station::balancer::Rule;
 use crate::station::pipeline::{Replicas, Settings};
-use crate::station::{pool, replica};
+use crate::station::{admission, batcher, breaker, cache, link, pool, replica, retry};
+use crate::stats::law::Law;
 
 fn stations(written: &str) -> Vec<StationEntry> {
     scenario(&format!("simwright: 1\nmodels: [{{ match: a }}]\nstations:\n{written}")).stations
@@ -57,8 +59,100 @@ fn a_replica_of_ones_own_says_its_step_and_its_cache() {
         block_tokens: 32,
         waiting_max: u32::MAX,
         prefix_cache: true,
+        ahead: own.replica.ahead,
     };
     assert_eq!(own.replica, expected);
+}
+
+#[test]
+fn the_other_kinds_have_their_limits_in_the_units_of_stations() {
+    let read = stations(
+        "  a: { admission: { places: 64, queue: 500, wait: 10s, fair: true } }\n\
+         \x20 b: { cache: { levels: [{ entries: 1_000, bytes: 64MiB, ttl: 10m, latency: 1ms }, { policy: fifo }] } }\n\
+         \x20 c: { link: { latency: 20ms, bandwidth: 100MB, loss: 0.1%, jitter: 2ms, retransmit: 200ms } }\n\
+         \x20 d: { batcher: { size: 8, wait: 20ms, tokens: 4096 } }\n\
+         \x20 e: { breaker: { failures: 5 } }\n  f: { breaker: { share: 50%, window: 2s, at-least: 3, open: 1s, trials: 2 } }\n\
+         \x20 g: { retry: { share: 10%, free: 0, for: 1s } }\n  h: { retry: {} }\n",
+    );
+    let expected = [
+        Settings::Admission(admission::Settings { places: 64, queue_max: 500, wait_max_ns: 10_000_000_000, fair: true }),
+        Settings::Cache(cache::Settings {
+            levels: vec![
+                cache::Level {
+                    entries_max: 1_000,
+                    bytes_max: 64 << 20,
+                    ttl_ns: 600_000_000_000,
+                    latency_ns: 1_000_000,
+                    policy: cache::Policy::Lru,
+                },
+                cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(0) },
+            ],
+        }),
+        Settings::Link(link::Settings {
+            latency_ns: 20_000_000,
+            bandwidth_bytes_per_s: 100_000_000,
+            loss: 0.001,
+            jitter: Some(Law::uniform(0.0, 2e6)),
+            retransmit_ns: 200_000_000,
+        }),
+        Settings::Batcher(batcher::Settings { size_max: 8, wait_max_ns: 20_000_000, tokens_max: 4_096 }),
+        Settings::Breaker(breaker::Settings { in_a_row: Some(5), share: None, open_ns: 30_000_000_000, trials: 1 }),
+        Settings::Breaker(breaker::Settings {
+            in_a_row: None,
+            share: Some(breaker::Share { per_mille: 500, window_ns: 2_000_000_000, at_least: 3 }),
+            open_ns: 1_000_000_000,
+            trials: 2,
+        }),
+        Settings::Retry(retry::Settings { per_mille: 100, free_per_s: 0, ttl_ns: 1_000_000_000 }),
+        Settings::Retry(retry::Settings { per_mille: 200, free_per_s: 10, ttl_ns: 10_000_000_000 }),
+    ];
+    assert_eq!(read.into_iter().map(|station| station.settings).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn balancers_are_words_or_words_with_fields() {
+    let rule = |written: &str| group(&format!("preset: llama-3.1-8b-h100, count: 2{written}")).balancer;
+    assert_eq!(rule(""), Rule::LeastBusy);
+    assert_eq!(rule(", balancer: two-choices"), Rule::TwoChoices);
+    assert_eq!(rule(", balancer: prefix-affinity"), Rule::PrefixAffinity { blocks_max: 26_700, busy_blocks: 8 });
+    assert_eq!(rule(", balancer: { latency: { decay: 5s } }"), Rule::Latency { decay_ns: 5_000_000_000 });
+    let bounded = Rule::ConsistentHash { points: 7, bound_percent: Some(125) };
+    assert_eq!(rule(", balancer: { consistent-hash: { points: 7, bound: 1.25 } }"), bounded);
+    assert_eq!(group("preset: llama-3.1-8b-h100, count: 2, weights: [3, 0]").weights, [3, 0]);
+}
+
+#[test]
+fn mistakes_of_the_other_kinds_are_named() {
+    let text = "\
+simwright: 1
+models: [{ match: x }]
+stations:
+  a: { admission: { queue: 1 } }
+  b: { cache: { levels: [] } }
+  c: { link: { loss: 100%, bandwidth: 0 } }
+  d: { batcher: { size: 8 } }
+  e: { breaker: { window: 1s } }
+  f: { replicas: { preset: llama-3.1-8b-h100, balancer: lest-busy, weights: [1, 2] } }
+  g: { replicas: { preset: llama-3.1-8b-h100, balancer: { random: {} }, weights: [0] } }
+";
+    let expected = [
+        "4:19 the field `places` is missing",
+        "5:25 expected at least one level",
+        "6:22 a link that loses everything",
+        "6:39 expected bytes a second",
+        "7:17 the field `wait` is missing",
+        "8:17 the field `failures` is missing",
+        "8:27 this says of which requests",
+        "9:57 `lest-busy` is no value of `balancer`",
+        "9:77 there are 2 weights for 1 replicas",
+        "10:59 unknown field `random`",
+        "10:82 a replica of weight 0 gets no work",
+    ];
+    let found = mistakes(text);
+    for message in expected {
+        assert!(found.iter().any(|line| line.contains(message)), "{message} is not in\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
 }
 
 #[test]

@@ -12,6 +12,12 @@ pub(super) fn stations() -> Value {
     let mut station = object([
         ("pool", described("Connections or servers, each held by one visitor at a time.", pool())),
         ("replicas", described("Model servers with continuous batching.", replicas())),
+        ("admission", described("A queue before a number of places.", admission())),
+        ("cache", described("Remembers answers, in levels.", cache())),
+        ("link", described("A network path.", link())),
+        ("batcher", described("Gathers requests.", batcher())),
+        ("breaker", described("Stops asking what fails; stages name it as `guard`.", breaker())),
+        ("retry", described("A budget for retries.", retry())),
     ]);
     (station["minProperties"], station["maxProperties"]) = (json!(1), json!(1));
     named("What pipelines go through; each is of one kind.", station)
@@ -43,6 +49,71 @@ fn replicas() -> Value {
         ("block-tokens", integer("Tokens of a block.", 1..=65_536)),
         ("queue", places("How many may wait at each; without it any number.", 1)),
         ("prefix-cache", flag("Do prompts share blocks of equal content?")),
+        (
+            "balancer",
+            json!({ "type": ["string", "object"], "description": "What chooses between them: `least-busy`, `round-robin`, `weighted`, `two-choices`, `consistent-hash`, `latency`, `prefix-affinity` or `random`." }),
+        ),
+        ("weights", list("The share of each in the work.", json!({ "type": "integer", "minimum": 0 }))),
+    ])
+}
+
+fn admission() -> Value {
+    object([
+        ("places!", places("How many are in at a time.", 1)),
+        ("queue", places("How many may wait; without it any number.", 0)),
+        ("wait", duration("How long one waits at most; without it as long as it takes.")),
+        ("fair", flag("Do tenants take turns?")),
+    ])
+}
+
+fn cache() -> Value {
+    let level = object([
+        ("entries", places("Answers that it holds; without it any number.", 1)),
+        ("bytes", json!({ "type": ["string", "integer"], "description": "A size such as `64MiB`; without it any." })),
+        ("ttl", duration("The age at which an answer is given no more.")),
+        ("latency", duration("The time that looking here takes.")),
+        ("policy", word("Who goes when room is needed.", &["lru", "lfu", "fifo"])),
+    ]);
+    object([("levels!", list("The fastest first.", level))])
+}
+
+fn link() -> Value {
+    object([
+        ("latency", duration("From the end of sending to arrival.")),
+        (
+            "bandwidth",
+            json!({ "type": ["string", "integer"], "description": "Bytes a second, such as `100MB`; without it any number." }),
+        ),
+        ("loss", share("What is lost.")),
+        ("jitter", duration("Added to the latency: any time up to this.")),
+        ("retransmit", duration("How long until a loss is noticed and mended; without it what is lost stays lost.")),
+    ])
+}
+
+fn batcher() -> Value {
+    object([
+        ("size!", places("Requests of a batch at most.", 1)),
+        ("wait!", duration("How long one waits for others at most.")),
+        ("tokens", places("Tokens of a batch at most; without it any number.", 1)),
+    ])
+}
+
+fn breaker() -> Value {
+    object([
+        ("failures", places("Failures in a row that open it.", 1)),
+        ("share", share("The share of failures that opens it.")),
+        ("window", duration("The time over which the share is taken.")),
+        ("at-least", places("Requests below which the share says nothing.", 1)),
+        ("open", duration("How long it stays open.")),
+        ("trials", places("Trials at a time afterwards, and successes in a row that close it.", 1)),
+    ])
+}
+
+fn retry() -> Value {
+    object([
+        ("share", share("Retries for each request.")),
+        ("free", places("Retries a second that cost nothing.", 0)),
+        ("for", duration("How long what a request paid in can be used.")),
     ])
 }
 
