@@ -105,6 +105,7 @@ fn work(service: Nanos) -> Work {
         output_tokens: 1,
         prefix: replica::Prefix::None,
         bytes: 0,
+        step: None,
         reply_ns: 0,
         takes: smallvec![service],
         choices: smallvec![],

@@ -21,7 +21,7 @@ use crate::plan::generation::Generation;
 use crate::plan::identity::content_of;
 use crate::plan::planner::{Facts, pick, plan_noting};
 use crate::plan::reply::ReplyCursor;
-use crate::plan::timing::{Due, TimingCursor};
+use crate::plan::timing::TimingCursor;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::{Phase, Plan};
 use crate::random::{Draw, Drawn, Draws};
@@ -134,10 +134,7 @@ fn tokens(plan: &Plan) -> Vec<Step> {
     let (mut cursor, mut timing) = (ReplyCursor::of(&plan.reply), TimingCursor::default());
     let mut steps = Vec::new();
     for _ in 0..plan.reply.steps() {
-        let offset = match plan.timing.advance(&mut timing) {
-            Due::At(offset) => offset,
-            Due::Step(_) => 0,
-        };
+        let offset = plan.timing.advance(&mut timing);
         let mut text = String::new();
         cursor.step(&plan.reply, &plan.generation.styles, |event| match event {
             StreamEvent::Text { text: piece, .. } => text.push_str(piece),

@@ -3,7 +3,8 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
-//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided.
+//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided. [`drive`] is the stations
+//! of pipelines on the real clock, `prefix` what of a prompt their replicas may know.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,17 +17,23 @@ use crate::clock::{Clock, Nanos};
 use crate::dialect::Dialect;
 use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
+use crate::engine::drive::Drive;
+use crate::engine::drive::gauges::Gauges;
+use crate::engine::drive::net::Sites;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
+use crate::engine::prefix::prefix_of;
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
+use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
-use crate::random::Draws;
+use crate::plan::work::{Caller, enters, work_of};
+use crate::random::{Draws, Key};
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -34,11 +41,13 @@ use crate::types::request::Request;
 
 pub mod conduct;
 pub mod decisions;
+pub mod drive;
 pub mod lateness;
 pub mod measure;
 pub mod occurrences;
 pub mod pacer;
 pub mod playback;
+mod prefix;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
@@ -52,6 +61,8 @@ pub struct Engine {
     measures: Measures,
     conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
+    sites: Sites,
+    gauges: Gauges,
 }
 
 /// A generation with the handles of its models' metrics, by the same index.
@@ -61,6 +72,8 @@ pub struct Running {
     /// The phase it is in, and the incidents that operators switched.
     pub situation: Situation,
     measures: Vec<Arc<measure::ModelMeasure>>,
+    /// The stations of its pipelines, if it has any.
+    drive: Option<Arc<Drive>>,
 }
 
 /// What the doors know of a request besides its body.
@@ -90,14 +103,18 @@ impl Engine {
         let measures = Measures::default();
         // The line of the first scenario begins with the run.
         let situation = Situation::new(&generation.scenario, 0);
+        let sites = Sites::new(clock);
+        let drive = sites.drive(&generation);
         Self {
-            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures)),
+            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, drive)),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
             conduct: Arc::default(),
             decisions: None,
+            sites,
+            gauges: Gauges::default(),
         }
     }
 
@@ -124,11 +141,15 @@ impl Engine {
     }
 
     /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs. The time line goes on where it
-    /// stands unless the scenario says another one; what operators switched stays.
+    /// stands unless the scenario says another one; what operators switched stays. So do its stations, unless they or the ways to them change.
     pub fn swap(&self, generation: Generation) {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
-        self.running.store(Arc::new(Running::of(generation, situation, &self.measures)));
+        let drive = match &before.drive {
+            Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
+            _ => self.sites.drive(&generation),
+        };
+        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, drive)));
     }
 
     /// Brings the gauges that change with the time alone to what they are now.
@@ -141,11 +162,10 @@ impl Engine {
         let strengths = incidents
             .map(|(index, incident)| (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index))));
         self.measures.situation(name, strengths);
+        self.gauges.show(&self.sites.all(), self.clock.now());
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
-    ///
-    /// The playback is boxed because it is handed on several times before it rests in a body.
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let running = self.running.load_full();
         let generation = &running.generation;
@@ -156,10 +176,11 @@ impl Engine {
         let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
         let model = running.pick(first, &request, &mut facts).ok_or_else(unknown)?;
         let measure = &running.measures[model];
-        facts.running = measure.running.load(Ordering::Relaxed);
+        (facts.running, facts.waiting) = running.crowd(model);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
         let limits = generation.scenario.models[model].rate_limits;
+        let caller = running.caller(model, &request, &facts);
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
@@ -177,7 +198,7 @@ impl Engine {
             requests: Some(measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival)),
             tokens: Some(measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival)),
         };
-        Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
+        Ok(Begun { playback: running.play(planned, origin.arrival, active, caller), allowance })
     }
 
     /// Counts a request that was refused at `now` before a model was found for it.
@@ -198,9 +219,45 @@ impl Engine {
 }
 
 impl Running {
-    fn of(generation: Generation, situation: Situation, measures: &Measures) -> Self {
+    fn of(generation: Generation, situation: Situation, measures: &Measures, drive: Option<Arc<Drive>>) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), situation, measures }
+        Self { generation: Arc::new(generation), situation, measures, drive }
+    }
+
+    /// The stations of the pipeline of the entry `model`, if it has one.
+    fn drive_of(&self, model: usize) -> Option<&Arc<Drive>> {
+        self.drive.as_ref().filter(|_| self.generation.scenario.models[model].pipeline.is_some())
+    }
+
+    /// Whose `request` is, as the stations of its entry see it.
+    fn caller(&self, model: usize, request: &Request, facts: &Facts) -> Caller {
+        if self.drive_of(model).is_none() {
+            return Caller::default();
+        }
+        let tenant = request.tenant(self.generation.scenario.tenant_header.as_ref());
+        let tenant = tenant.map_or(0, |tenant| Key::of_seed(0).named(tenant).bits());
+        Caller { tenant, priority: 0, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
+    }
+
+    /// Requests that the entry `model` is answering, and those that wait for it.
+    fn crowd(&self, model: usize) -> (u32, u32) {
+        match self.drive_of(model) {
+            Some(drive) => drive.crowd(model),
+            None => (self.measures[model].running.load(Ordering::Relaxed), 0),
+        }
+    }
+
+    /// Plays `plan`, through the stations of its pipeline if it has one. The playback is boxed because it is handed on several times
+    /// before it rests in a body.
+    fn play(&self, plan: Plan, arrival: Nanos, active: Active, caller: Caller) -> Box<Playback> {
+        Box::new(match self.drive_of(plan.model).filter(|_| enters(&plan)) {
+            Some(drive) => {
+                let work = work_of(&plan, caller);
+                let tokens = work.output_tokens;
+                Playback::behind(plan, arrival, active, drive.enter(arrival, work), tokens)
+            }
+            None => Playback::of(plan, arrival, active),
+        })
     }
 
     /// The entry that answers `request`, which counts as one of its requests from now on. `first` is the first that matches its name:

@@ -199,6 +199,7 @@ impl Body for StreamBody {
         if this.ended {
             return Poll::Ready(None);
         }
+        this.playback.watch(context.waker());
         loop {
             let now = this.clock.now();
             let wire = this.is_measured.then_some(&**this.connection.wire());

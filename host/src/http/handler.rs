@@ -1,6 +1,7 @@
 //! The life of a request: read the body, parse, plan, wait until the head is due, send a body that plays. The same for all dialects.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,14 +11,16 @@ use hyper::body::{Body, Incoming};
 
 use crate::behavior::fault::{Cut, Damage};
 use crate::clock::Clock;
+use crate::clock::real::RealClock;
 use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
 use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
 use crate::engine::pacer::{Pacer, Sleep};
-use crate::engine::playback::{Ending, Playback, Stage};
+use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
+use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
 use crate::plan::generation::Generation;
 use crate::plan::verdict::{Action, Outcome};
@@ -198,9 +201,8 @@ impl Performance {
     async fn stream(self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
-        let due = playback.head_due();
-        if due > playback.arrival() {
-            sleep.until(due).await;
+        if let Err(error) = leaves(&mut playback, &mut sleep, clock, Playback::head).await {
+            return self.refuse(&mut playback, &error);
         }
         let spoils = Spoils::of(playback.plan());
         let mut response = self.answer(&playback, clock.now());
@@ -225,6 +227,9 @@ impl Performance {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let spoils = Spoils::of(playback.plan());
+        if let Err(error) = leaves(&mut playback, &mut sleep, clock, Playback::whole).await {
+            return self.refuse(&mut playback, &error);
+        }
         let mut gathered = Gathered::of(&playback, spoils.damage);
         let (due, ending) = playback.play_whole(&mut gathered);
         if due > playback.arrival() {
@@ -284,16 +289,19 @@ impl Performance {
         let plan = playback.plan();
         mark(headers, plan.generation.number);
         mark_fallbacks(headers, &plan.fallbacks);
+        headers.extend(timing_of(playback, now));
         response
     }
 
     fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
         let now = self.visit.door.engine.clock().now();
+        let timing = timing_of(playback, now);
         playback.end(error.status, now, false);
         let plan = playback.plan();
         let (facts, now_unix_ms) = (self.facts(playback, now), self.visit.door.engine.clock().unix_ms(now));
         let mut response = respond(error, self.visit.dialect, &facts, plan.generation.number, now_unix_ms);
         mark_fallbacks(response.headers_mut(), &plan.fallbacks);
+        response.headers_mut().extend(timing);
         response
     }
 
@@ -317,6 +325,33 @@ impl Performance {
         let processing_ms = since_ms(playback.arrival(), now);
         HeaderFacts { request_id: self.head.id, processing_ms, allowance: Some(self.allowance) }
     }
+}
+
+/// The header that says what stages have done to a request.
+fn timing_of(playback: &Playback, now: u64) -> Option<(HeaderName, HeaderValue)> {
+    let (marks, stages) = playback.marks(now)?;
+    Some((SERVER_TIMING, server_timing(&marks, stages)?))
+}
+
+/// Waits until `playback` says that it leaves. The error is what it is refused with.
+async fn leaves(
+    playback: &mut Playback,
+    sleep: &mut Sleep,
+    clock: RealClock,
+    ask: impl Fn(&mut Playback, u64) -> Leaving,
+) -> Result<(), ApiError> {
+    std::future::poll_fn(|context| {
+        playback.watch(context.waker());
+        loop {
+            let now = clock.now();
+            match ask(playback, now) {
+                Leaving::Leaves => return Poll::Ready(Ok(())),
+                Leaving::Refused(error) => return Poll::Ready(Err(error)),
+                Leaving::Wait(due) => ready!(sleep.poll_until(due, now, context)),
+            }
+        }
+    })
+    .await
 }
 
 /// Marks a response that must not be sent: its HTTP/2 stream is reset instead.

@@ -10,7 +10,7 @@ use crate::behavior::fault::{Damage, EarlyFinish};
 use crate::plan::Plan;
 use crate::plan::realise::shorten;
 use crate::plan::reply::{Choice, Reply, Segment};
-use crate::plan::timing::{Due, Timing, TimingCursor};
+use crate::plan::timing::{Timing, TimingCursor};
 use crate::plan::verdict::{Action, Outcome, Place};
 use crate::plan::violation;
 use crate::types::reply::{Finish, TextKind};
@@ -45,8 +45,7 @@ pub(super) fn alter(plan: &mut Plan, call: &Call<'_>) {
 /// Steps that are due within `ns` nanoseconds.
 fn steps_within(timing: &Timing, ns: u128, steps: u32) -> u32 {
     let mut cursor = TimingCursor::default();
-    let is_due = |due| matches!(due, Due::At(offset) if u128::from(offset) <= ns);
-    (0..steps).take_while(|_| is_due(timing.advance(&mut cursor))).count() as u32
+    (0..steps).take_while(|_| u128::from(timing.advance(&mut cursor)) <= ns).count() as u32
 }
 
 /// Ends every choice that would have gone on after `step` steps.

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::plan::Plan;
 use crate::plan::reply::ReplyCursor;
-use crate::plan::timing::{Due, TimingCursor};
+use crate::plan::timing::TimingCursor;
 use crate::plan::verdict::Outcome;
 use crate::types::reply::StreamEvent;
 
@@ -60,15 +60,12 @@ fn reply_digest(plan: &Plan) -> Option<String> {
     (steps > 0).then(|| format!("{:016x}", hash.digest()))
 }
 
-/// When the first and the last token are due; `null` where there is none, or where a replica decides while it plays.
+/// When the first and the last token are due; `null` where there is none. Behind a pipeline the stations decide while it plays.
 fn deadlines(plan: &Plan) -> Value {
     let mut cursor = TimingCursor::default();
-    let mut at = || match plan.timing.advance(&mut cursor) {
-        Due::At(offset) => Some(offset),
-        Due::Step(_) => None,
-    };
+    let mut at = || plan.timing.advance(&mut cursor);
     let steps = plan.reply.steps();
-    let first = (steps > 0).then(&mut at).flatten();
-    let last = (1..steps).map(|_| at()).last().unwrap_or(first);
+    let first = (steps > 0).then(&mut at);
+    let last = (1..steps).map(|_| at()).last().or(first);
     json!({"first": first, "last": last})
 }

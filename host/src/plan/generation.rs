@@ -117,6 +117,18 @@ impl Generation {
         })
     }
 
+    /// Would [`Generation::site`] make the same site for this generation as for `other`, so that both can share one?
+    pub fn has_site_of(&self, other: &Self) -> bool {
+        let stations = |generation: &Self| -> Vec<_> {
+            generation.scenario.stations.iter().map(|station| (station.name.clone(), station.settings.clone())).collect()
+        };
+        let ways = |generation: &Self| -> Vec<_> {
+            let models = generation.scenario.models.iter();
+            models.map(|model| (model.name.clone(), model.pipeline.as_ref().map(|pipeline| pipeline.route.clone()))).collect()
+        };
+        stations(self) == stations(other) && ways(self) == ways(other)
+    }
+
     /// Is one of the behaviours that a request may meet known to be slow, so that planning belongs in the slow lane?
     pub fn is_slow(&self, model: usize, incidents: IncidentSet) -> bool {
         self.faults(model, incidents).any(|(_, slot)| slot.primary.is_slow())

@@ -28,6 +28,7 @@ pub mod generation;
 pub mod identity;
 pub mod planner;
 pub mod realise;
+pub mod refused;
 pub mod reply;
 pub mod step_time;
 pub mod timeline;

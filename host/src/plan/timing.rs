@@ -1,7 +1,7 @@
-//! When each token leaves: a formula, an explicit list, or a replica that decides step by step.
+//! When each token leaves, as a latency model says: a formula, or an explicit list. Stations may say otherwise.
 //!
 //! The player holds a [`TimingCursor`] and asks for one deadline after the other. Deadlines are offsets from the request's
-//! arrival, added up in integer nanoseconds: a late token never makes the next one late.
+//! arrival, or from the moment at which stations let its reply begin, added up in integer nanoseconds: a late token never makes the next one late.
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,8 +23,6 @@ pub enum Timing {
     Formula(Formula),
     /// A list of gaps.
     Explicit(Explicit),
-    /// A batching server decides; the deadline is the end of its step.
-    Replica(ReplicaTicket),
 }
 
 /// Two laws and a seed.
@@ -43,15 +41,6 @@ pub struct Explicit {
     gaps_us: Arc<[u32]>,
     pauses: Pauses,
     key: Key,
-}
-
-/// A place in a replica's batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplicaTicket {
-    /// Which replica.
-    pub replica: u32,
-    /// Which sequence in it.
-    pub sequence: u64,
 }
 
 /// A duration ready to be drawn.
@@ -80,15 +69,6 @@ pub struct TimingCursor {
     score: f64,
 }
 
-/// When the next token is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// So many nanoseconds after the request's arrival.
-    At(Nanos),
-    /// When the replica's step ends.
-    Step(ReplicaTicket),
-}
-
 /// A schedule that names a law which there is not, or wrong parameters of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("delay of kind `{kind}`: {message}")]
@@ -113,8 +93,8 @@ impl Timing {
         })
     }
 
-    /// When the next token is due. Each call goes one token further.
-    pub fn advance(&self, cursor: &mut TimingCursor) -> Due {
+    /// When the next token is due, in nanoseconds from the beginning of the reply. Each call goes one token further.
+    pub fn advance(&self, cursor: &mut TimingCursor) -> Nanos {
         let (delay, pauses, key) = match self {
             Self::Formula(formula) => {
                 let draw = if cursor.token == 0 { &formula.first } else { &formula.between };
@@ -128,7 +108,6 @@ impl Timing {
                 let gap = explicit.gaps_us.get(last.min(cursor.token as usize - 1)).copied().unwrap_or(0);
                 (ns(gap), &explicit.pauses, explicit.key)
             }
-            Self::Replica(ticket) => return Due::Step(*ticket),
         };
         cursor.offset = cursor.offset.saturating_add(delay);
         while let Some(pause) = pauses.list.get(cursor.pause as usize).filter(|pause| pause.after_token <= cursor.token) {
@@ -139,7 +118,7 @@ impl Timing {
             cursor.offset = cursor.offset.saturating_add(waiting(rules, key.named("pause"), cursor.token));
         }
         cursor.token += 1;
-        Due::At(cursor.offset)
+        cursor.offset
     }
 }
 
@@ -155,15 +134,14 @@ impl Timing {
             return first.saturating_add(between.saturating_mul(u64::from(tokens - 1)));
         }
         let mut cursor = TimingCursor::default();
-        (0..tokens).fold(0, |_, _| if let Due::At(at) = self.advance(&mut cursor) { at } else { 0 })
+        (0..tokens).fold(0, |_, _| self.advance(&mut cursor))
     }
 
     /// Gives the offset of each of the first `tokens` tokens to `sink`, in order, until it returns `false`.
     pub fn each(&self, tokens: u32, mut sink: impl FnMut(Nanos) -> bool) {
         let mut cursor = TimingCursor::default();
         for _ in 0..tokens {
-            let Due::At(offset) = self.advance(&mut cursor) else { return };
-            if !sink(offset) {
+            if !sink(self.advance(&mut cursor)) {
                 return;
             }
         }
@@ -187,7 +165,7 @@ impl Timing {
             Self::Formula(formula) if token > 0 => (&formula.between, formula.key),
             Self::Formula(Formula { first, key, .. }) => (first, *key),
             Self::Explicit(Explicit { first, key, .. }) if token == 0 => (first, *key),
-            Self::Explicit(_) | Self::Replica(_) => return None,
+            Self::Explicit(_) => return None,
         };
         (!matches!(law, Draw::Ns(_))).then(|| key.with(token.into()).unit())
     }

@@ -6,11 +6,7 @@ use crate::behavior::latency;
 fn offsets(schedule: Schedule, count: usize) -> Vec<Nanos> {
     let timing = Timing::of_schedule(schedule, Key::of_seed(1)).unwrap();
     let mut cursor = TimingCursor::default();
-    let offset = |due| match due {
-        Due::At(offset) => offset,
-        Due::Step(_) => unreachable!("no replica here"),
-    };
-    (0..count).map(|_| offset(timing.advance(&mut cursor))).collect()
+    (0..count).map(|_| timing.advance(&mut cursor)).collect()
 }
 
 #[test]
@@ -47,10 +43,7 @@ fn gaps(drawn: Drawn, seed: u64, count: usize) -> Vec<f64> {
     let schedule = Schedule { first: Delay::Us(0), between: Delay::Law(drawn), pauses: vec![], rules: None };
     let timing = Timing::of_schedule(schedule, Key::of_seed(seed)).unwrap();
     let mut cursor = TimingCursor::default();
-    let mut at = || match timing.advance(&mut cursor) {
-        Due::At(offset) => offset,
-        Due::Step(_) => unreachable!("no replica here"),
-    };
+    let mut at = || timing.advance(&mut cursor);
     let mut before = at();
     let mut gap = || {
         let now = at();
@@ -111,10 +104,7 @@ fn first_delays_of_many_requests_follow_their_law() {
     let first = |seed: u64| {
         let schedule =
             Schedule { first: Delay::Law(Arc::clone(&law).into()), between: Delay::Us(0), pauses: vec![], rules: None };
-        match Timing::of_schedule(schedule, Key::of_seed(seed)).unwrap().advance(&mut TimingCursor::default()) {
-            Due::At(offset) => offset as f64,
-            Due::Step(_) => unreachable!("no replica here"),
-        }
+        Timing::of_schedule(schedule, Key::of_seed(seed)).unwrap().advance(&mut TimingCursor::default()) as f64
     };
     let off = distance((0..100_000).map(first).collect(), &law);
     assert!(off < 1.63 / 100_000_f64.sqrt(), "D = {off}");
@@ -173,7 +163,7 @@ fn named(kind: &str, json: &str) -> Result<Timing, BadDelay> {
 #[test]
 fn a_plugin_names_the_laws_of_a_scenario() {
     let timing = named("uniform", r#"{"min":"10ms","max":"10ms"}"#).expect("a law");
-    assert_eq!(timing.advance(&mut TimingCursor::default()), Due::At(10_000_000));
+    assert_eq!(timing.advance(&mut TimingCursor::default()), 10_000_000);
     assert!(named("gamma", r#"{"mean":"20ms","shape":2}"#).is_ok());
 }
 

@@ -12,12 +12,12 @@ const REMEMBERED: usize = 1024;
 /// Shorter texts are counted sooner than they are found.
 const WORTH_REMEMBERING_BYTES: usize = 64;
 /// What the chat format adds to each message and to the whole (OpenAI's cookbook): role and separators.
-const PER_MESSAGE: u32 = 4;
+pub(crate) const PER_MESSAGE: u32 = 4;
 const PER_REQUEST: u32 = 3;
 /// An image at low detail, as OpenAI counts it.
-const PER_ATTACHMENT: u32 = 85;
+pub(crate) const PER_ATTACHMENT: u32 = 85;
 /// Names and braces around a declared tool.
-const PER_TOOL: u32 = 7;
+pub(crate) const PER_TOOL: u32 = 7;
 
 thread_local! {
     /// Hash and count, each in the one place that its hash gives it.

@@ -19,6 +19,17 @@ pub struct Caller {
     pub prefix: Prefix,
 }
 
+/// Does the request that `plan` answers go to the stations of its model's pipeline? Not if the model has none, nor if nothing of it is
+/// answered.
+pub fn enters(plan: &Plan) -> bool {
+    let is_broken_off = match &plan.outcome {
+        Outcome::Refuse(_) => true,
+        Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => action.ends_the_reply(),
+        Outcome::Interrupt(_) | Outcome::Answer => false,
+    };
+    plan.generation.scenario.models[plan.model].pipeline.is_some() && !is_broken_off
+}
+
 /// What `plan` brings. A reply that is cut is written up to the cut.
 pub fn work_of(plan: &Plan, caller: Caller) -> Work {
     let steps = plan.reply.steps();

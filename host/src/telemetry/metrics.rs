@@ -58,6 +58,42 @@ pub const CLIENT_IGNORED_WAITS: &str = "simwright_client_ignored_retry_after_tot
 pub const CLIENT_STORMS: &str = "simwright_client_retry_storms_total";
 /// Replies that were cut short and whose identity has not asked again, by `model`.
 pub const CLIENT_TRUNCATED_ACCEPTED: &str = "simwright_client_truncated_accepted";
+/// Visitors that a station serves, by `station`: connections held, sequences in batches.
+pub const STATION_BUSY: &str = "simwright_station_busy";
+/// Visitors that wait at a station, by `station`.
+pub const STATION_WAITING: &str = "simwright_station_waiting";
+/// Requests that a station turned away for good, by `model` and `cause`.
+pub const STATION_REFUSALS: &str = "simwright_station_refusals_total";
+/// Time from coming to a stage to leaving it, by `model` and `stage`.
+pub const STAGE_TIME: &str = "simwright_stage_seconds";
+/// The part of it that was waiting, by `model` and `stage`.
+pub const STAGE_WAIT: &str = "simwright_stage_wait_seconds";
+/// Sequences in the batch of a replica, by `station` and `replica`.
+pub const REPLICA_RUNNING: &str = "simwright_replica_running";
+/// Jobs in the queue of a replica, by `station` and `replica`.
+pub const REPLICA_WAITING: &str = "simwright_replica_waiting";
+/// Share of a replica's KV cache that is in use, by `station` and `replica`.
+pub const REPLICA_KV: &str = "simwright_replica_kv_used_ratio";
+/// Tokens of prompts that were looked up in a replica's prefix cache, by `station` and `replica`.
+pub const REPLICA_PREFIX_ASKED: &str = "simwright_replica_prefix_asked_tokens_total";
+/// Those of them that were found.
+pub const REPLICA_PREFIX_HIT: &str = "simwright_replica_prefix_hit_tokens_total";
+/// How often a replica threw a sequence out of its batch, by `station` and `replica`.
+pub const REPLICA_PREEMPTIONS: &str = "simwright_replica_preemptions_total";
+/// Steps of a replica, by `station` and `replica`.
+pub const REPLICA_STEPS: &str = "simwright_replica_steps_total";
+/// vLLM's name for sequences in batches, by `model_name` and `engine`.
+pub const VLLM_RUNNING: &str = "vllm:num_requests_running";
+/// vLLM's name for jobs in queues.
+pub const VLLM_WAITING: &str = "vllm:num_requests_waiting";
+/// vLLM's name for the used share of the KV cache.
+pub const VLLM_KV: &str = "vllm:kv_cache_usage_perc";
+/// vLLM's name for tokens that were looked up in the prefix cache.
+pub const VLLM_PREFIX_ASKED: &str = "vllm:prefix_cache_queries_total";
+/// vLLM's name for those of them that were found.
+pub const VLLM_PREFIX_HIT: &str = "vllm:prefix_cache_hits_total";
+/// vLLM's name for preemptions.
+pub const VLLM_PREEMPTIONS: &str = "vllm:num_preemptions_total";
 
 const TTFT_BUCKETS: &[f64] =
     &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0];
@@ -76,6 +112,8 @@ pub fn install() -> &'static PrometheusHandle {
         let buckets = [
             (TTFT, TTFT_BUCKETS),
             (DURATION, TTFT_BUCKETS),
+            (STAGE_TIME, TTFT_BUCKETS),
+            (STAGE_WAIT, TTFT_BUCKETS),
             (GAP, GAP_BUCKETS),
             (LATENESS, LATENESS_BUCKETS),
             (PLUGIN_TIME, CALL_BUCKETS),
@@ -121,6 +159,29 @@ fn describe() {
     describe_counter!(CLIENT_STORMS, "Times that one client retried too often.");
     describe_gauge!(CLIENT_TRUNCATED_ACCEPTED, "Truncated replies whose client has not asked again.");
     describe_gauge!(CONNECTIONS, "Open connections.");
+    describe_stations();
+}
+
+fn describe_stations() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_gauge!(STATION_BUSY, "Visitors that a station serves.");
+    describe_gauge!(STATION_WAITING, "Visitors that wait at a station.");
+    describe_counter!(STATION_REFUSALS, "Requests that a station turned away.");
+    describe_histogram!(STAGE_TIME, Unit::Seconds, "Time from coming to a stage to leaving it.");
+    describe_histogram!(STAGE_WAIT, Unit::Seconds, "Time of waiting in a stage.");
+    describe_gauge!(REPLICA_RUNNING, "Sequences in the batch of a replica.");
+    describe_gauge!(REPLICA_WAITING, "Jobs in the queue of a replica.");
+    describe_gauge!(REPLICA_KV, "Share of the KV cache that is in use, 0 to 1.");
+    describe_counter!(REPLICA_PREFIX_ASKED, "Tokens of prompts that were looked up in the prefix cache.");
+    describe_counter!(REPLICA_PREFIX_HIT, "Tokens of prompts that were found in the prefix cache.");
+    describe_counter!(REPLICA_PREEMPTIONS, "Sequences that were thrown out of a batch.");
+    describe_counter!(REPLICA_STEPS, "Steps of a replica.");
+    describe_gauge!(VLLM_RUNNING, "Sequences in batches.");
+    describe_gauge!(VLLM_WAITING, "Jobs in queues.");
+    describe_gauge!(VLLM_KV, "Share of the KV cache that is in use, 0 to 1.");
+    describe_counter!(VLLM_PREFIX_ASKED, "Tokens of prompts that were looked up in the prefix cache.");
+    describe_counter!(VLLM_PREFIX_HIT, "Tokens of prompts that were found in the prefix cache.");
+    describe_counter!(VLLM_PREEMPTIONS, "Sequences that were thrown out of a batch.");
 }
 
 /// A counter with labels.

@@ -69,6 +69,8 @@ pub const CHOICES_MAX: u32 = 128;
 pub const TOOLS_MAX: usize = 128;
 /// Tokens of one reply, whatever a client or a behaviour asks for: above every real model's output window.
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
+/// Stages that the header `server-timing` of one reply names: more do not help a person, and headers of 8 KiB are the most that proxies pass.
+pub const SERVER_TIMING_STAGES_MAX: usize = 64;
 /// The fastest drip, in bytes a second: faster than that nobody sees it on a loopback.
 pub const DRIP_BYTES_PER_S_MAX: u64 = 1_000_000_000;
 /// Tool calls of one reply that a native responder makes: as many as a request may declare tools.
@@ -311,6 +313,9 @@ pub const CONDUCT_MAX: usize = 1 << 16;
 pub const ADMIN_ANSWER_S: u64 = 5;
 /// Size of that answer, in bytes: a thousand models with their figures.
 pub const ADMIN_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A coefficient of a replica's step time, in picoseconds: 2.5 hours, so that no sum over a run leaves its integers.
+pub const STEP_COEFFICIENT_PS_MAX: u64 = 1 << 53;
 }
 
 #[cfg(test)]

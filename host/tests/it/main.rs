@@ -49,6 +49,8 @@ mod responders;
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.
 mod schema;
+/// Pipelines and stations: waiting, batches, refusals, reloads.
+mod stations;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.

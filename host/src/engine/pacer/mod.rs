@@ -1,13 +1,13 @@
 //! Wakes what is due: one pacer a worker, finer than the runtime's millisecond wheel.
 //!
-//! Deadlines lie in a heap; one kernel timer (`timerfd`, nanosecond resolution) is armed for the earliest. When it fires, the
+//! Deadlines lie in order, each with those who wait for it: all streams of a replica wait for the end of its step, and are one entry
+//! here. One kernel timer (`timerfd`, nanosecond resolution) is armed for the earliest. When it fires, the
 //! worker's own pacer task wakes everything that is due: no signal crosses threads. A lone stream is woken at its deadline. When
 //! there are many, the pacer turns at most once a [`GRAIN_NS`]: what has become due by then is polled together and shares its
 //! writes, which are what a worker's time goes to. A busy worker does not wait for the timer: a stream that goes to sleep after the
 //! next turn was due makes that turn itself.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -23,9 +23,6 @@ mod alarm;
 /// The least time between two turns, in nanoseconds: what has become due by then shares a write, at the price of being late by half
 /// of it on average on a crowded worker (`benches/README.md` has what was measured).
 const GRAIN_NS: Nanos = 400_000;
-/// Deadlines that nobody waits for any more are swept out once they are this many and the larger half.
-const STALE_MIN: usize = 1_024;
-
 /// One worker's pacer.
 pub struct Pacer {
     clock: RealClock,
@@ -35,28 +32,24 @@ pub struct Pacer {
 
 #[derive(Default)]
 struct Queue {
-    heap: BinaryHeap<Reverse<Entry>>,
+    /// The first and the last sleeper of each deadline.
+    rows: BTreeMap<Nanos, (usize, usize)>,
     sleepers: Slab<Sleeper>,
     /// What the alarm is set to.
     armed: Option<Nanos>,
     /// When somebody was woken last.
     turned: Nanos,
-    stale: usize,
     /// Distinguishes a sleeper from the one that had its slot before.
     newest_ticket: u64,
 }
 
-/// Ordered by deadline, then by who came first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+/// One who waits for a deadline, in the row of those who do, in the order in which they came.
+struct Sleeper {
     due: Nanos,
     ticket: u64,
-    slot: usize,
-}
-
-struct Sleeper {
-    ticket: u64,
     waker: Waker,
+    before: Option<usize>,
+    after: Option<usize>,
 }
 
 impl Pacer {
@@ -101,29 +94,53 @@ impl Pacer {
 impl Queue {
     /// When the next sleeper may be woken.
     fn next_turn(&self) -> Option<Nanos> {
-        self.heap.peek().map(|Reverse(first)| first.due.max(self.turned.saturating_add(GRAIN_NS)))
+        self.rows.first_key_value().map(|(due, _)| (*due).max(self.turned.saturating_add(GRAIN_NS)))
+    }
+
+    fn add(&mut self, due: Nanos, waker: Waker) -> (usize, u64) {
+        self.newest_ticket += 1;
+        let ticket = self.newest_ticket;
+        let slot = self.sleepers.insert(Sleeper { due, ticket, waker, before: None, after: None });
+        let row = self.rows.entry(due).or_insert((slot, slot));
+        if row.1 != slot {
+            let before = std::mem::replace(&mut row.1, slot);
+            self.sleepers[before].after = Some(slot);
+            self.sleepers[slot].before = Some(before);
+        }
+        (slot, ticket)
     }
 
     fn take_due(&mut self, now: Nanos, woken: &mut Vec<Waker>) {
-        while let Some(Reverse(entry)) = self.heap.peek().copied().filter(|Reverse(entry)| entry.due <= now) {
-            self.heap.pop();
-            if self.sleepers.get(entry.slot).is_some_and(|sleeper| sleeper.ticket == entry.ticket) {
-                self.turned = now;
-                woken.push(self.sleepers.remove(entry.slot).waker);
-            } else {
-                self.stale = self.stale.saturating_sub(1);
+        while let Some(row) = self.rows.first_entry().filter(|row| *row.key() <= now) {
+            self.turned = now;
+            let mut next = Some(row.remove().0);
+            while let Some(slot) = next {
+                let sleeper = self.sleepers.remove(slot);
+                next = sleeper.after;
+                woken.push(sleeper.waker);
             }
         }
     }
 
     fn forget(&mut self, slot: usize, ticket: u64) {
-        if self.sleepers.get(slot).is_some_and(|sleeper| sleeper.ticket == ticket) {
-            self.sleepers.remove(slot);
-            self.stale += 1;
-            if self.stale >= STALE_MIN && self.stale * 2 > self.heap.len() {
-                let sleepers = &self.sleepers;
-                self.heap.retain(|Reverse(entry)| sleepers.get(entry.slot).is_some_and(|s| s.ticket == entry.ticket));
-                self.stale = 0;
+        if self.sleepers.get(slot).is_none_or(|sleeper| sleeper.ticket != ticket) {
+            return;
+        }
+        let Sleeper { due, before, after, .. } = self.sleepers.remove(slot);
+        match (before, after) {
+            (None, None) => drop(self.rows.remove(&due)),
+            (before, after) => {
+                let row = self.rows.get_mut(&due);
+                debug_assert!(row.is_some(), "whoever sleeps is in a row");
+                let Some(row) = row else { return };
+                match before {
+                    Some(before) => self.sleepers[before].after = after,
+                    None => row.0 = after.unwrap_or(row.0),
+                }
+                match after {
+                    Some(after) => self.sleepers[after].before = before,
+                    None => row.1 = before.unwrap_or(row.1),
+                }
             }
         }
     }
@@ -141,19 +158,15 @@ impl Sleep {
         Self { pacer, place: None }
     }
 
-    /// Ready once `due` has come; until then the task is woken at `due`. `now` is the caller's newest look at the clock.
+    /// Ready once `due` has come; until then the task is woken at `due`, or not at all if that is `Nanos::MAX`. `now` is the caller's newest look at the clock.
     pub fn poll_until(&mut self, due: Nanos, now: Nanos, context: &mut Context<'_>) -> Poll<()> {
         let mut woken = Vec::new();
         let mut queue = self.pacer.lock();
         if let Some((slot, ticket)) = self.place.take() {
             queue.forget(slot, ticket);
         }
-        if due > now {
-            queue.newest_ticket += 1;
-            let ticket = queue.newest_ticket;
-            let slot = queue.sleepers.insert(Sleeper { ticket, waker: context.waker().clone() });
-            queue.heap.push(Reverse(Entry { due, ticket, slot }));
-            self.place = Some((slot, ticket));
+        if due > now && due < Nanos::MAX {
+            self.place = Some(queue.add(due, context.waker().clone()));
         }
         if queue.next_turn().is_some_and(|turn| turn <= now) {
             queue.take_due(now, &mut woken);
@@ -207,18 +220,65 @@ mod tests {
         });
     }
 
+    /// Wakes at most once, and says when.
+    fn sleeping(pacer: &Arc<Pacer>, due: Nanos, waker: &Waker) -> Sleep {
+        let mut sleep = Sleep::on(Arc::clone(pacer));
+        assert!(sleep.poll_until(due, 0, &mut Context::from_waker(waker)).is_pending());
+        sleep
+    }
+
+    struct Tally(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Tally {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     #[test]
-    fn forgotten_deadlines_are_swept_out() {
+    fn sleepers_of_one_deadline_share_an_entry_and_are_woken_together() {
         on_runtime(async {
             let pacer = Pacer::start(RealClock::start()).unwrap();
-            let mut context = Context::from_waker(Waker::noop());
-            for _ in 0..STALE_MIN * 8 {
-                let mut sleep = Sleep::on(Arc::clone(&pacer));
-                assert!(sleep.poll_until(Nanos::MAX, 0, &mut context).is_pending());
+            let tally = Arc::new(Tally(0.into()));
+            let woken = || tally.0.load(std::sync::atomic::Ordering::Relaxed);
+            let waker = Waker::from(Arc::clone(&tally));
+            let far = 3_600_000_000_000;
+            let mut sleeps: Vec<_> = (0..256).map(|_| sleeping(&pacer, far, &waker)).collect();
+            let _later = sleeping(&pacer, far + 1, &waker);
+            assert_eq!(pacer.lock().rows.len(), 2);
+            // The first, the last and one between them leave; the others stay in their row.
+            for gone in [255, 100, 0] {
+                drop(sleeps.remove(gone));
+            }
+            pacer.turn(far - 1);
+            assert_eq!(woken(), 0);
+            pacer.turn(far);
+            assert_eq!(woken(), 253);
+            let queue = pacer.lock();
+            assert_eq!((queue.rows.len(), queue.sleepers.len()), (1, 1));
+        });
+    }
+
+    #[test]
+    fn a_deadline_that_never_comes_costs_nothing() {
+        on_runtime(async {
+            let pacer = Pacer::start(RealClock::start()).unwrap();
+            let _sleep = sleeping(&pacer, Nanos::MAX, Waker::noop());
+            assert!(pacer.lock().rows.is_empty());
+        });
+    }
+
+    #[test]
+    fn forgotten_deadlines_leave_nothing_behind() {
+        on_runtime(async {
+            let pacer = Pacer::start(RealClock::start()).unwrap();
+            // Many at one time, many at times of their own, and each moved before it is forgotten.
+            for number in 0..2_000_u64 {
+                let mut sleep = sleeping(&pacer, Nanos::MAX - 1, Waker::noop());
+                assert!(sleep.poll_until(Nanos::MAX - number % 7 - 2, 0, &mut Context::from_waker(Waker::noop())).is_pending());
             }
             let queue = pacer.lock();
-            assert!(queue.sleepers.is_empty());
-            assert!(queue.heap.len() <= STALE_MIN, "{} entries left", queue.heap.len());
+            assert!(queue.sleepers.is_empty() && queue.rows.is_empty());
         });
     }
 }

@@ -3,7 +3,7 @@
 //! A [`Site`] holds a scenario's stations and walks each request ([`Work`]) along the [`route`] of its model: through stages, over
 //! forks and joins, to the next of a fallback chain when something fails. It says what [`Happened`]; whoever drives it, the live
 //! server or the fleet, tells it the time and forgets a visit with [`Site::leave`]. The [`agenda`] is what happens next, [`flow`]
-//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves.
+//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves, `look` what can be seen.
 
 use std::collections::VecDeque;
 
@@ -22,12 +22,13 @@ use crate::station::{Notice, Refusal, Visitor};
 
 pub mod agenda;
 pub mod flow;
+mod look;
 mod part;
 pub mod route;
 mod visit;
 mod walk;
 
-pub use part::{Replicas, Role, Settings};
+pub use part::{Load, Replicas, Role, Settings};
 pub use visit::{Mark, Work};
 
 /// The stations of a scenario, and the requests in them.
@@ -214,7 +215,7 @@ impl Site {
     }
 
     /// The settings' station by its index, for gauges.
-    pub fn load(&self, station: usize) -> part::Load {
+    pub fn load(&self, station: usize) -> Load {
         self.parts[station].load()
     }
 

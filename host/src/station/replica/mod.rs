@@ -247,6 +247,7 @@ impl Replica {
         settings.sequences_max = settings.sequences_max.max(1);
         settings.batch_tokens = settings.batch_tokens.max(settings.sequences_max);
         settings.block_tokens = settings.block_tokens.clamp(1, 65_536);
+        settings.step = settings.step.bounded();
         Self {
             now: 0,
             step_next: None,
@@ -390,6 +391,15 @@ impl Replica {
         }
         self.step_next = Some(step);
         self.stop_after(1);
+    }
+
+    /// How many tokens at the beginning of such a prompt are in the prefix cache, for balancers that look for them.
+    pub fn cached(&self, prompt_tokens: u32, prefix: &Prefix) -> u32 {
+        let block_tokens = self.settings.block_tokens;
+        let most = prompt_tokens.saturating_sub(1) / block_tokens;
+        let blocks = if self.settings.prefix_cache { prefix.blocks(block_tokens).min(most) } else { 0 };
+        let found = (0..blocks).take_while(|index| self.blocks.find(prefix.hash(*index)).is_some());
+        found.count() as u32 * block_tokens
     }
 
     /// What it is doing and has done by the newest `advance`.

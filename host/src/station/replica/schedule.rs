@@ -9,9 +9,12 @@ use std::cmp::Reverse;
 use super::blocks::NONE;
 use super::phase::Phase;
 use super::sequence::{List, State, Stint};
-use super::step_time::{Picos, nanos, picos};
+use super::step_time::{Picos, nanos, picos, told};
 use super::{Event, Replica};
 use crate::clock::Nanos;
+
+/// Steps of one phase at most, so that sums over it stay far inside 128 bits. A longer one is cut, which changes nothing.
+const STEPS_MAX: u64 = 1 << 20;
 
 /// Prefill of one step.
 #[derive(Debug, Default)]
@@ -55,8 +58,8 @@ impl Replica {
         self.busy += to - from;
         self.pending.push(Event::Steps {
             from: nanos(from),
-            first_ps: (phase.first + phase.growth * Picos::from(phase.done)) as u64,
-            growth_ps: phase.growth as u64,
+            first_ps: told(phase.first + phase.growth * Picos::from(phase.done)),
+            growth_ps: told(phase.growth),
             steps: new as u32,
             sequences: phase.sequences,
             prefill_tokens: phase.prefill_tokens,
@@ -136,7 +139,7 @@ impl Replica {
             self.pending.push(Event::FirstToken { at: nanos(at), visitor });
         } else {
             sequence.stints.push(sequence.stint);
-            self.pending.push(Event::Resumed { at: nanos(at), visitor, gap_ps: (at - sequence.last_at) as u64 });
+            self.pending.push(Event::Resumed { at: nanos(at), visitor, gap_ps: told(at - sequence.last_at) });
         }
         sequence.stint = Stint { token: sequence.generated, step };
         sequence.generated += 1;
@@ -222,7 +225,7 @@ impl Replica {
             self.let_ended_go();
         }
         if let Some(step) = self.step_next.take() {
-            self.settings.step = step;
+            self.settings.step = step.bounded();
         }
         let step = self.done.steps + 1;
         let mut prefill = Prefill::default();
@@ -274,7 +277,7 @@ impl Replica {
         let until_finish = self.finishes.peek().map_or(1, |Reverse((finish, _, _))| finish - step + 1);
         let seen_from = self.waiting.first().map_or(0, |slot| self.all[slot as usize].seen_from);
         let until_seen = if seen_from > step { seen_from - step } else { u64::MAX };
-        1 + self.steps_that_fit(step + 1, until_finish.min(until_seen).min(u64::from(u32::MAX)) - 1)
+        1 + self.steps_that_fit(step + 1, until_finish.min(until_seen).min(STEPS_MAX) - 1)
     }
 
     /// Whoever left while it was in the batch goes.

@@ -4,6 +4,7 @@
 //! What is reported is rounded up to nanoseconds: nothing is ever said to have happened before it did.
 
 use crate::clock::Nanos;
+use crate::types::limits::STEP_COEFFICIENT_PS_MAX;
 
 /// A moment or a length in picoseconds; moments count from the beginning of the run.
 pub(super) type Picos = u128;
@@ -13,9 +14,15 @@ pub(super) const fn picos(at: Nanos) -> Picos {
     at as Picos * 1_000
 }
 
-/// The first whole nanosecond at or after `at`.
+/// The first whole nanosecond at or after `at`; the last one there is for moments beyond 584 years.
 pub(super) const fn nanos(at: Picos) -> Nanos {
-    at.div_ceil(1_000) as Nanos
+    let nanos = at.div_ceil(1_000);
+    if nanos > Nanos::MAX as Picos { Nanos::MAX } else { nanos as Nanos }
+}
+
+/// A length as it is told: more than 213 days counts as that.
+pub(super) const fn told(length: Picos) -> u64 {
+    if length > u64::MAX as Picos { u64::MAX } else { length as u64 }
 }
 
 /// The coefficients of one step, in picoseconds (`10^-12` s). With `n` sequences that decode, `K` the tokens that these attend to
@@ -26,7 +33,8 @@ pub(super) const fn nanos(at: Picos) -> Nanos {
 /// ```
 ///
 /// The first four terms are what a linear fit of measured steps needs (weights read once; compute bound prefill; launch and sampling
-/// per sequence; the KV cache read by attention). The last is causal attention inside long prompts.
+/// per sequence; the KV cache read by attention). The last is causal attention inside long prompts. Each is at most
+/// [`STEP_COEFFICIENT_PS_MAX`]; more counts as that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StepTime {
     /// What every step takes, in ps: 5 to 20 ms for an 8 B model, which is 5 to 20 · 10^9.
@@ -42,6 +50,18 @@ pub struct StepTime {
 }
 
 impl StepTime {
+    /// With no coefficient beyond its limit.
+    pub(super) fn bounded(self) -> Self {
+        let bound = |coefficient: u64| coefficient.min(STEP_COEFFICIENT_PS_MAX);
+        Self {
+            base_ps: bound(self.base_ps),
+            per_prefill_token_ps: bound(self.per_prefill_token_ps),
+            per_sequence_ps: bound(self.per_sequence_ps),
+            per_kv_token_ps: bound(self.per_kv_token_ps),
+            per_prefill_pair_ps: bound(self.per_prefill_pair_ps),
+        }
+    }
+
     /// The decoding part of a step for `sequences` that attend to `context` tokens, in ps.
     pub(super) fn decode(&self, sequences: u32, context: u64) -> Picos {
         Picos::from(self.base_ps)
@@ -86,5 +106,6 @@ mod tests {
     fn moments_are_rounded_up() {
         assert_eq!((nanos(0), nanos(1), nanos(1_000), nanos(1_001)), (0, 1, 1, 2));
         assert_eq!(nanos(picos(u64::MAX)), u64::MAX);
+        assert_eq!(nanos(Picos::MAX), u64::MAX);
     }
 }

@@ -93,8 +93,9 @@ impl<'a> Reader<'a> {
         let pointer = if value.is_null() { owner.clone() } else { format!("{owner}/{}", escape(name)) };
         let what = match name {
             "fork" => self.fork(value, &pointer)?,
+            // `route` is also what people call the stage that decides where to go: ways are a list, and a stage is none.
             "first-of" => What::FirstOf(self.ways(value, &pointer, "alternatives")),
-            "route" => self.route(value, &pointer)?,
+            "route" if value.is_array() => self.route(value, &pointer)?,
             _ => What::Stage(Box::new(self.stage(name, value, &pointer))),
         };
         Some(Item { pointer, what })

@@ -128,6 +128,8 @@ fn prompts_of_one_group_share_their_blocks_while_they_run_and_after() {
     // 13 blocks each, of which 6 hold the 96 tokens that are whole blocks of the group.
     assert_eq!(replica.load().kv_used, 13 + 7);
     told(&mut replica);
+    let prefix = grouped(2).prefix;
+    assert_eq!((replica.cached(200, &prefix), replica.cached(33, &prefix), replica.cached(200, &Prefix::None)), (96, 32, 0));
     replica.enter(1_000 * MS, grouped(2));
     let load = replica.load();
     assert_eq!((load.prefix_asked, load.prefix_hit, load.kv_used), (600, 192, 13));
@@ -176,4 +178,48 @@ fn other_coefficients_count_from_the_next_step() {
     replica.enter(0, job(0, 100, 3));
     replica.set_step(5 * MS, slow);
     assert_eq!(told(&mut replica)[2], Event::Finished { at: 11 * MS + 2 * 50 * MS, visitor: 0 });
+}
+
+/// Nobody new comes in with a step in which somebody was preempted; the next step may take the preempted one in again, and a jump must
+/// not skip that.
+#[test]
+fn who_was_preempted_may_come_in_again_with_the_next_step() {
+    let mut replica = Replica::new(Settings { kv_blocks: 13, block_tokens: 4, ..SETTINGS });
+    let grouped = |job| Job { prefix: Prefix::Group { group: 7, tokens: 12 }, ..job };
+    // The second shares 2 blocks and has a copy of the third, because its last token must be computed. With 24 tokens it needs a block and
+    // finds none; without it there are 4, which are enough, because now it can share the third block, too.
+    replica.enter(0, grouped(job(0, 20, 20)));
+    replica.enter(0, grouped(job(1, 12, 20)));
+    let events = told(&mut replica);
+    let at = |wanted: fn(&Event) -> bool| match events.iter().find(|event| wanted(event)) {
+        Some(Event::Preempted { at, .. } | Event::Resumed { at, .. }) => *at,
+        _ => panic!("{events:?}"),
+    };
+    let preempted = at(|event| matches!(event, Event::Preempted { .. }));
+    let resumed = at(|event| matches!(event, Event::Resumed { .. }));
+    assert!(resumed - preempted < 25 * MS, "one step without it and one that computes what it lost: {}", resumed - preempted);
+}
+
+#[test]
+fn a_job_takes_a_quarter_of_a_kilobyte() {
+    assert!(size_of::<Sequence>() <= 256, "{}", size_of::<Sequence>());
+}
+
+#[test]
+fn times_beyond_all_bounds_stay_at_the_end_of_time() {
+    let step = StepTime {
+        base_ps: u64::MAX,
+        per_prefill_token_ps: u64::MAX,
+        per_sequence_ps: u64::MAX,
+        per_kv_token_ps: u64::MAX,
+        per_prefill_pair_ps: u64::MAX,
+    };
+    let mut replica = Replica::new(Settings { step, kv_blocks: u32::MAX, batch_tokens: u32::MAX, ..SETTINGS });
+    for visitor in 0..8 {
+        assert_eq!(replica.enter(0, job(visitor, 1 << 30, 1 << 30)), Entry::Waits);
+    }
+    let mut events = Vec::new();
+    replica.advance(u64::MAX, &mut events);
+    assert_eq!(replica.next_at(), Some(u64::MAX));
+    assert!(events.iter().all(|event| !matches!(event, Event::Finished { .. })));
 }

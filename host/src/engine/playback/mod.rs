@@ -1,17 +1,22 @@
 //! What leaves when: a plan being played, as a state machine that is told the time.
 //!
 //! [`Playback::play`] gives everything that is due to a [`Stage`] and says when to come back. Deadlines are absolute; being late
-//! with one token never moves the next.
+//! with one token never moves the next. Offsets count from the request's arrival; behind a pipeline, from the moment at which its
+//! stations let the reply begin, and a replica's tokens leave as its steps end: [`Behind`] knows what must still be asked.
 
 use crate::behavior::fault::Cut;
 use crate::clock::Nanos;
 use crate::engine::conduct::Fate;
 use crate::engine::measure::Active;
+use crate::engine::playback::behind::Behind;
 use crate::plan::Plan;
 use crate::plan::reply::ReplyCursor;
-use crate::plan::timing::{Due, TimingCursor};
+use crate::plan::timing::TimingCursor;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
+
+mod behind;
 
 /// Where a playback's events go.
 pub trait Stage {
@@ -30,10 +35,21 @@ pub trait Stage {
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing before this time.
+    /// Nothing before this time, unless [`Playback::watch`]'s task is woken; `Nanos::MAX` if only that can bring anything.
     Wait(Nanos),
     /// Nothing any more.
     Done(Ending),
+}
+
+/// What a reply's head waits for, or a whole reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// Nothing happens before this time; the same as [`Moment::Wait`].
+    Wait(Nanos),
+    /// It leaves.
+    Leaves,
+    /// A station turned the request away.
+    Refused(ApiError),
 }
 
 /// How a playback ends.
@@ -45,14 +61,26 @@ pub enum Ending {
     Cut(Cut),
 }
 
+/// How the deadlines of a reply are found.
+enum Pace {
+    /// By the plan, from the base on.
+    Planned(TimingCursor),
+    /// All of it at the base.
+    AtOnce,
+    /// As a replica makes the tokens.
+    Steps,
+}
+
 /// A plan being played.
 pub struct Playback {
     plan: Plan,
     active: Active,
     reply: ReplyCursor,
-    timing: TimingCursor,
+    pace: Pace,
     interrupt: Option<Interrupt>,
     arrival: Nanos,
+    /// From when the reply's offsets count.
+    base: Nanos,
     /// What stalls have added to all later deadlines.
     shift: Nanos,
     step: u32,
@@ -61,11 +89,21 @@ pub struct Playback {
     newest: Nanos,
     next: Nanos,
     ended: Option<Ending>,
+    /// Its way through stations; boxed, because most have none.
+    behind: Option<Box<Behind>>,
 }
 
 impl Playback {
     /// `plan` for a request that arrived at `arrival`.
     pub fn of(plan: Plan, arrival: Nanos, active: Active) -> Self {
+        let mut playback = Self::unpaced(plan, arrival, active);
+        if playback.steps > 0 {
+            playback.find_next();
+        }
+        playback
+    }
+
+    fn unpaced(plan: Plan, arrival: Nanos, active: Active) -> Self {
         if let Some(kind) = plan.fault_kind() {
             active.fault(kind);
         }
@@ -76,24 +114,22 @@ impl Playback {
             Outcome::Interrupt(interrupt) => Some(interrupt.clone()),
             Outcome::Answer | Outcome::Refuse(_) => None,
         };
-        let mut playback = Self {
+        Self {
             reply: ReplyCursor::of(&plan.reply),
             steps: plan.reply.steps(),
-            timing: TimingCursor::default(),
+            pace: Pace::Planned(TimingCursor::default()),
             plan,
             active,
             interrupt,
             arrival,
+            base: arrival,
             shift: 0,
             step: 0,
             newest: arrival,
             next: arrival,
             ended: None,
-        };
-        if playback.steps > 0 {
-            playback.find_next();
+            behind: None,
         }
-        playback
     }
 
     /// The plan.
@@ -118,8 +154,21 @@ impl Playback {
         }
     }
 
-    /// When the reply's head leaves: with the first token, or with what happens before it.
-    pub fn head_due(&self) -> Nanos {
+    /// Does the reply's head leave at `now`? It leaves with the first token, or with what happens before it.
+    pub fn head(&mut self, now: Nanos) -> Head {
+        self.freshen(now);
+        if self.wants_to_ask() {
+            self.ask();
+        }
+        match self.refused() {
+            Some((_, error)) => Head::Refused(error),
+            None if self.head_due() <= now => Head::Leaves,
+            None => Head::Wait(self.unless_told(self.head_due())),
+        }
+    }
+
+    /// When it leaves, as far as that is known.
+    fn head_due(&self) -> Nanos {
         // Damage is done to what comes anyway, and sends nothing itself.
         let is_damage = self.interrupt.as_ref().is_some_and(|interrupt| matches!(interrupt.action, Action::Damage(_)));
         self.interrupt_due().filter(|_| !is_damage).map_or(self.next, |due| due.min(self.next))
@@ -130,6 +179,7 @@ impl Playback {
         if let Some(ending) = self.ended {
             return Moment::Done(ending);
         }
+        self.freshen(now);
         let moment = self.advance(now, stage, true);
         if let Moment::Done(ending) = moment {
             self.ended = Some(ending);
@@ -138,7 +188,7 @@ impl Playback {
         moment
     }
 
-    /// Plays to the end at once, for a reply that is sent whole: gives its events to `stage` and says when it is due and how it
+    /// Plays to the end at once, for a reply that is sent whole and that [`Playback::whole`] has let leave: gives its events to `stage` and says when it is due and how it
     /// ends. The tokens inside are not measured: they leave in one write. A reply that is cut gives all its events, too: what breaks
     /// off are the bytes of the whole, and [`Playback::progress`] says where.
     pub fn play_whole(&mut self, stage: &mut impl Stage) -> (Nanos, Ending) {
@@ -170,27 +220,43 @@ impl Playback {
     }
 
     fn close(&mut self, status: u16, now: Nanos) {
-        let fate = Fate::of(status, &self.plan.outcome, self.interrupt.is_none());
+        let fate = match self.refused() {
+            Some((_, error)) if status >= 400 => Fate::Refused(error.retry_after_ms),
+            Some(_) => Fate::Broken,
+            None => Fate::of(status, &self.plan.outcome, self.interrupt.is_none()),
+        };
         self.active.end(status, now, self.plan.usage, fate);
+        // What it holds at its stations is for others now.
+        self.behind = None;
     }
 
     fn advance(&mut self, now: Nanos, stage: &mut impl Stage, measured: bool) -> Moment {
         loop {
+            if self.wants_to_ask() {
+                self.ask();
+            }
+            if let Some((at, error)) = self.refused() {
+                self.newest = at;
+                stage.due(at);
+                stage.event(&StreamEvent::Error { message: &error.message });
+                return Moment::Done(Ending::Complete);
+            }
             if let Some(due) = self.interrupt_due() {
                 if now < due {
-                    return Moment::Wait(due);
+                    return Moment::Wait(self.unless_told(due));
                 }
                 if let Some(ending) = self.interrupt(due, stage) {
                     return Moment::Done(ending);
                 }
                 continue;
             }
-            if now < self.next {
-                return Moment::Wait(self.next);
+            let due = if self.step == self.steps { self.end_due() } else { self.next };
+            if now < due {
+                return Moment::Wait(self.unless_told(due));
             }
             if self.step == self.steps {
-                // After the last token the end is due at once, unless a stall has come between.
-                self.newest = self.next;
+                // After the last token the end is due at once, unless a stall or other stages come between.
+                self.newest = due;
                 stage.event(&StreamEvent::Usage(self.plan.told));
                 stage.event(&StreamEvent::End);
                 return Moment::Done(Ending::Complete);
@@ -207,6 +273,8 @@ impl Playback {
             }
             if self.step < self.steps {
                 self.find_next();
+            } else {
+                self.ask_for_the_end();
             }
         }
     }
@@ -241,15 +309,18 @@ impl Playback {
     }
 
     fn stall(&mut self, ns: Nanos) {
-        self.shift += ns;
-        self.next += ns;
+        self.shift = self.shift.saturating_add(ns);
+        self.next = self.next.saturating_add(ns);
     }
 
     fn find_next(&mut self) {
-        self.next = match self.plan.timing.advance(&mut self.timing) {
-            Due::At(offset) => self.arrival.saturating_add(offset).saturating_add(self.shift),
-            // A replica tells its streams itself when a step ends; until there are replicas nothing plans this.
-            Due::Step(_) => Nanos::MAX,
+        self.next = match &mut self.pace {
+            Pace::Planned(cursor) => {
+                let offset = self.plan.timing.advance(cursor);
+                self.base.saturating_add(offset).saturating_add(self.shift)
+            }
+            Pace::AtOnce => self.base.saturating_add(self.shift),
+            Pace::Steps => self.ask_for_a_token(),
         };
     }
 
@@ -269,5 +340,4 @@ impl Playback {
 }
 
 #[cfg(test)]
-#[path = "playback_tests.rs"]
 mod tests;

@@ -1,0 +1,36 @@
+//! What can be seen of a site from outside, for headers, gauges and behaviours that look at the load.
+
+use crate::clock::Nanos;
+use crate::station::pipeline::visit::{Mark, State};
+use crate::station::pipeline::{Happened, Site};
+use crate::station::{Visitor, replica};
+
+impl Site {
+    /// Visits of the route `route` that are served in its stages, and those that wait there.
+    pub fn crowd(&self, route: usize) -> (u32, u32) {
+        let flows = self.flow_of[route]..self.flow_of.get(route + 1).copied().unwrap_or(self.flows.len());
+        self.flows[flows].iter().fold((0, 0), |sum, flow| (sum.0 + flow.inside - flow.waiting, sum.1 + flow.waiting))
+    }
+
+    /// The stage that a visit is in, as if it left it now; `None` between stages, and while its branches are under way.
+    pub fn under_way(&self, visit: Visitor) -> Option<Mark> {
+        let stage = self.stage_of(visit)?;
+        let visit = self.visits.get(visit as usize)?;
+        let begun = (visit.state == State::Served).then_some(visit.begun);
+        Some(Mark { stage: stage.index, entered: visit.entered, begun, left: self.now, passed: false })
+    }
+
+    /// What each replica of a station is doing and has done up to `now`; nothing if it has none.
+    pub fn replica_loads(&mut self, now: Nanos, station: usize, happened: &mut Vec<Happened>) -> Vec<replica::Load> {
+        self.advance(now, happened);
+        let mut loads = Vec::new();
+        while self.parts[station].replica(loads.len() as u32).is_some() {
+            let member = loads.len() as u32;
+            // Steps within a run are told to nobody else.
+            self.advance_part(station as u16, member, now, happened);
+            self.walk(happened);
+            loads.extend(self.parts[station].replica(member).map(replica::Replica::load));
+        }
+        loads
+    }
+}
