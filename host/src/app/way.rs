@@ -38,7 +38,7 @@ struct Passed {
 
 impl Way {
     /// The way of `plan`; `None` if its model has no pipeline.
-    pub fn of(plan: &Plan) -> Option<Self> {
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
         let scenario = &plan.generation.scenario;
         let pipeline = scenario.models[plan.model].pipeline.as_ref()?;
         let mut site = plan.generation.site(true)?;
@@ -76,7 +76,7 @@ impl Way {
     }
 
     /// For programs.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let stages = self.stages.iter().map(|passed| {
             json!({
                 "stage": passed.name,
@@ -99,7 +99,7 @@ impl Way {
     }
 
     /// For people: a line for each stage with the times at which it was entered and left.
-    pub fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.choices.is_empty() {
             let ways: Vec<String> = self.choices.iter().map(|(way, of)| format!("way {way} of {of}")).collect();

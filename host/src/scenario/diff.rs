@@ -146,7 +146,9 @@ fn stage(written: &Value) -> Value {
             "first-of" => meant = ways(value),
             "fork" => {
                 meant["branches"] = ways(&value["branches"]);
-                meant.as_object_mut().into_iter().for_each(|fork| drop(fork.entry("need").or_insert_with(|| json!("all"))));
+                if meant["need"].is_null() {
+                    meant["need"] = json!("all");
+                }
             }
             "route" => {
                 let open = meant.as_array_mut().into_iter().flatten();

@@ -122,7 +122,7 @@ fn every_mistake_is_reported_where_it_stands() {
 fn without_a_law_between_tokens_nothing_lies_between_them() {
     let log_normal = Make::of(Kind::find("log-normal").expect("a kind"));
     let model = log_normal.make(&json!({"first": {"p50": "1s", "p99": "3s"}}), &setting()).expect("good options");
-    assert_eq!(planned(&*model, 0).between, Delay::Us(0));
+    assert_eq!(*drawn(planned(&*model, 0).between).law, Law::constant(0.0));
 }
 
 #[test]
