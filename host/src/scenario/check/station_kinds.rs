@@ -125,7 +125,7 @@ pub(super) fn balancer(fields: &mut Fields<'_>, count: u32, kv_blocks: u32) -> (
     let rule = match fields.value("balancer") {
         None => Rule::LeastBusy,
         Some(Value::Object(map)) if map.len() == 1 => {
-            let mut outer = Fields::of(&fields.value("balancer").unwrap_or(&Value::Null), fields.pointer("balancer"));
+            let mut outer = Fields::of(fields.value("balancer").unwrap_or(&Value::Null), fields.pointer("balancer"));
             let rule = with_fields(&mut outer, kv_blocks);
             fields.extend(outer.finish());
             rule
