@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::app::way::Way;
 use crate::app::workshop::Workshop;
 use crate::app::{StartError, read};
 use crate::clock::real::RealClock;
@@ -24,6 +25,7 @@ use crate::plan::timing::TimingCursor;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::{Phase, Plan};
 use crate::random::{Draw, Drawn, Draws};
+use crate::station::pipeline::route::ReplyBy;
 use crate::types::api_error::ApiError;
 use crate::types::quantity::show_duration_us;
 use crate::types::reply::StreamEvent;
@@ -71,6 +73,8 @@ pub enum ExplainError {
 /// The plan of one request.
 pub struct Explanation {
     plan: Plan,
+    /// What it goes through, if its model has a pipeline.
+    way: Option<Way>,
     asked_model: Box<str>,
     streams: bool,
     steps: Vec<Step>,
@@ -143,6 +147,25 @@ fn tokens(plan: &Plan) -> Vec<Step> {
     steps
 }
 
+/// The same on the way through a pipeline: when the reply began and who wrote it moves the tokens.
+fn on_its_way(plan: &Plan, way: Option<&Way>) -> Vec<Step> {
+    let Some(way) = way else { return tokens(plan) };
+    let Some((by, begun)) = way.reply else { return Vec::new() };
+    if let ReplyBy::Prepared(text) = by {
+        let text = &plan.generation.models[plan.model].texts[usize::from(text)].0;
+        return vec![Step { at: begun, what: What::Token(text.to_string()) }];
+    }
+    let mut steps = tokens(plan);
+    for (index, step) in steps.iter_mut().enumerate() {
+        step.at = match by {
+            ReplyBy::Replica => way.tokens.get(index).or(way.tokens.last()).copied().unwrap_or(begun),
+            ReplyBy::Timing => step.at.saturating_add(begun),
+            ReplyBy::Instant | ReplyBy::Prepared(_) => begun,
+        };
+    }
+    steps
+}
+
 /// `tokens` as `interrupt` leaves them: what is lost is gone, and what a stall holds up comes later. A reply that is complete before
 /// it is left as it is.
 fn interrupted(mut tokens: Vec<Step>, interrupt: &Interrupt) -> Vec<Step> {
@@ -176,13 +199,16 @@ impl Explanation {
     /// The plan of `request`, which the model entry `model` answers; `draws` has those that were made before it was planned.
     pub(super) fn of(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts, draws: &Draws) -> Self {
         let plan = plan_noting(generation, model, request, facts, Some(draws));
+        let is_refused = matches!(plan.outcome, Outcome::Refuse(_));
+        let way = if is_refused { None } else { Way::of(&plan) };
         let steps = match &plan.outcome {
             Outcome::Refuse(_) => Vec::new(),
-            Outcome::Answer => tokens(&plan),
-            Outcome::Interrupt(interrupt) => interrupted(tokens(&plan), interrupt),
+            Outcome::Answer => on_its_way(&plan, way.as_ref()),
+            Outcome::Interrupt(interrupt) => interrupted(on_its_way(&plan, way.as_ref()), interrupt),
         };
         Self {
             plan,
+            way,
             asked_model: request.model.clone(),
             streams: request.stream.is_some(),
             steps,
@@ -235,6 +261,7 @@ impl Explanation {
                 "latency": plan.latency(),
             },
             "fallbacks": plan.fallbacks,
+            "way": self.way.as_ref().map(Way::json),
             "outcome": outcome,
             "usage": {"input": plan.usage.input, "output": plan.usage.output, "reasoning": plan.usage.reasoning},
             "streams": self.streams,
@@ -275,11 +302,14 @@ impl Explanation {
         lines.push(format!("faults     {}", self.about_faults()));
         // A name here says that the behaviour was asked.
         lines.extend(plan.responder().map(|name| format!("reply      {name}{}", self.about_reply())));
-        lines.extend(plan.latency().map(|name| format!("latency    {name}{}", self.about_latency())));
+        lines.extend(self.paced_by().map(|name| format!("latency    {name}{}", self.about_latency())));
         if !plan.fallbacks.is_empty() {
             lines.push(format!("fallback   of {}", plan.fallbacks.join(", ")));
         }
         lines.push(match &plan.outcome {
+            Outcome::Answer if self.way.as_ref().is_some_and(|way| way.reply.is_none()) => {
+                "outcome    refused on its way".to_owned()
+            }
             Outcome::Answer if self.streams => "outcome    answered".to_owned(),
             Outcome::Answer => "outcome    answered, all of it when the last token is due".to_owned(),
             Outcome::Refuse(error) => format!("outcome    refused with {}: {}", error.status, error.message),
@@ -291,6 +321,7 @@ impl Explanation {
         if let Outcome::Refuse(ApiError { retry_after_ms: Some(wait), .. }) = &plan.outcome {
             lines.push(format!("           the client is asked to wait {wait} ms"));
         }
+        lines.extend(self.way.iter().flat_map(Way::lines));
         if !self.draws.is_empty() {
             lines.push(format!("\n{:>16}  of", "draw"));
             lines.extend(self.draws.iter().map(draw_line));
@@ -300,6 +331,14 @@ impl Explanation {
         }
         lines.extend(self.time_line());
         lines.join("\n")
+    }
+
+    /// Who decides when the tokens leave.
+    fn paced_by(&self) -> Option<String> {
+        match self.way.as_ref().and_then(|way| way.written_by.as_deref()) {
+            Some(station) => Some(format!("steps of {station}")),
+            None => self.plan.latency().map(str::to_owned),
+        }
     }
 
     fn asked(&self, phase: Phase) -> bool {
@@ -342,6 +381,9 @@ impl Explanation {
 
     /// `: 93 tokens`, or nothing if there is no reply.
     fn about_reply(&self) -> String {
+        if let Some((ReplyBy::Prepared(_), _)) = self.way.as_ref().and_then(|way| way.reply) {
+            return ": not sent, a stage answers with its own text".to_owned();
+        }
         match self.plan.usage {
             usage if usage.output == 0 => String::new(),
             usage if usage.reasoning > 0 => format!(": {} tokens, {} of them reasoning", usage.output, usage.reasoning),

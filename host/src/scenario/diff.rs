@@ -91,6 +91,10 @@ fn models(written: &Value, defaults: &Value) -> Value {
                 }
             }
         }
+        // The short form of a pipeline with one stage.
+        if let Some(through) = fields.remove("through") {
+            fields.insert("pipeline".to_owned(), json!([{ "model": { "through": through } }]));
+        }
         let mut meant = behaving(&Value::Object(fields));
         let matches = meant["match"].clone();
         let name = match meant["name"].take() {
@@ -117,11 +121,45 @@ fn behaving(written: &Value) -> Value {
             ("latency" | "reply", Value::Array(items)) if items.len() == 1 => behaviour(&items[0]),
             ("latency" | "reply", Value::Array(items)) => items.iter().map(behaviour).collect(),
             ("latency" | "reply", one) => behaviour(one),
+            ("pipeline", stages) => self::stages(stages),
             (name, value) => plain(name, value),
         };
         (name.clone(), meant)
     };
     Value::Object(written.as_object().into_iter().flatten().map(field).collect())
+}
+
+/// A list of stages, or one that stands for a list, with every stage a map.
+fn stages(written: &Value) -> Value {
+    match written {
+        Value::Array(items) => items.iter().map(stage).collect(),
+        one => json!([stage(one)]),
+    }
+}
+
+fn stage(written: &Value) -> Value {
+    let Value::Object(map) = written else { return json!({ written.as_str().unwrap_or_default(): {} }) };
+    let ways = |ways: &Value| -> Value { ways.as_array().into_iter().flatten().map(stages).collect() };
+    let field = |(name, value): (&String, &Value)| {
+        let mut meant = value.clone();
+        match name.as_str() {
+            "first-of" => meant = ways(value),
+            "fork" => {
+                meant["branches"] = ways(&value["branches"]);
+                if meant["need"].is_null() {
+                    meant["need"] = json!("all");
+                }
+            }
+            "route" => {
+                let open = meant.as_array_mut().into_iter().flatten();
+                open.for_each(|way| way["stages"] = stages(&way["stages"]));
+            }
+            _ if value.is_null() => meant = json!({}),
+            _ => {}
+        }
+        (name.clone(), meant)
+    };
+    Value::Object(map.iter().map(field).collect())
 }
 
 /// A behaviour with its options, of which there may be none.
@@ -283,6 +321,25 @@ models:
         let new = "simwright: 1\nseed: 2\nplugins: { p: { file: ./p.wasm } }\nmodels: [{ match: b }, { match: a }]\n";
         let expected = ["seed: 1 → 2", "plugins: nothing → {p:{file:./p.wasm}}", "order of models: [a,b] → [b,a]"];
         assert_eq!(changes(old, new), expected);
+    }
+
+    #[test]
+    fn stations_and_stages_are_compared_by_what_they_mean() {
+        let file =
+            |stations: &str, entry: &str| format!("simwright: 1\nstations: {stations}\nmodels: [{{ match: a, {entry} }}]\n");
+        let pool = "{ db: { pool: { size: 2, wait: 1s } } }";
+        let long = "pipeline: [{ fork: { need: all, branches: [[{ x: {} }], [y]] } }, { model: { through: db } }]";
+        let short = "pipeline: [{ fork: { branches: [x, { y: null }] } }, { model: { through: db } }]";
+        assert_eq!(changes(&file(pool, long), &file("{ db: { pool: { wait: 1000ms, size: 2 } } }", short)), Vec::<String>::new());
+        let one = "pipeline: [{ model: { through: db } }]";
+        assert_eq!(changes(&file(pool, "through: db"), &file(pool, one)), Vec::<String>::new());
+        assert_eq!(
+            changes(
+                &file(pool, one),
+                &file("{ db: { pool: { size: 3, wait: 1s } } }", "pipeline: [{ model: { through: db, within: 1s } }]")
+            ),
+            ["stations.db.pool.size: 2 → 3", "models.a.pipeline.1.model.within: nothing → 1s"]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `include:`, several files that are one scenario.
 //!
 //! Sections of lists and names grow: `models` of the including file come first, then those of each file that it includes, in order;
-//! `incidents` and `plugins` are joined by name, and a name twice is a mistake. Of `defaults`, each field counts that the including
+//! `incidents`, `plugins` and `stations` are joined by name, and a name twice is a mistake. Of `defaults`, each field counts that the including
 //! file says; of every other section, the including file's if it has one. A file that is included twice counts once. Every file is
 //! told of before it is read, so that it can be watched even if it is not there yet.
 
@@ -197,7 +197,7 @@ fn join_section(ours: &mut Map<String, Value>, section: &str, theirs: Value, mov
             models.append(&mut more);
         }
         ("models", Some(_), theirs) if !theirs.is_array() => return unfit(&theirs, "a list"),
-        ("incidents" | "plugins" | "defaults", Some(Value::Object(map)), Value::Object(more)) => {
+        ("incidents" | "plugins" | "stations" | "defaults", Some(Value::Object(map)), Value::Object(more)) => {
             let mut problems = Vec::new();
             for (name, value) in more {
                 let pointer = format!("{pointer}/{}", escape(&name));
@@ -212,7 +212,9 @@ fn join_section(ours: &mut Map<String, Value>, section: &str, theirs: Value, mov
             }
             return problems;
         }
-        ("incidents" | "plugins" | "defaults", Some(_), theirs) if !theirs.is_object() => return unfit(&theirs, "a map"),
+        ("incidents" | "plugins" | "stations" | "defaults", Some(_), theirs) if !theirs.is_object() => {
+            return unfit(&theirs, "a map");
+        }
         (_, Some(_), _) => {}
     }
     Vec::new()

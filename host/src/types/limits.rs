@@ -227,6 +227,8 @@ pub const STATION_MEMBERS_MAX: u32 = 10_000;
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
+/// Levels of one cache: processors have three or four.
+pub const CACHE_LEVELS_MAX: usize = 8;
 /// Ways of one `route`: a plan remembers with one byte which was taken.
 pub const PIPELINE_WAYS_MAX: usize = 200;
 /// Attempts of one stage after the first: what nobody waits for any more.

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use simwright::app;
 use simwright::app::explain::{ExplainOptions, explain};
@@ -92,4 +93,22 @@ fn a_plugin_names_a_law_of_the_host_and_is_told_what_is_wrong_with_it() {
         let reply = asked(deed);
         assert!(reply.status == 500 && reply.text().contains(said), "{deed}: {}", reply.text());
     }
+}
+
+#[test]
+fn a_plugin_says_what_the_steps_of_a_replica_take() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = folder.path().join("scenario.yaml");
+    let text = format!(
+        "simwright: 1\nplugins: {{ adversary: {{ file: {} }} }}\nstations: {{ gpu: {{ replicas: {{ preset: llama-3.1-8b-h100 }} }} }}\n\
+         models: [{{ match: m, through: gpu, latency: adversary, reply: {{ text: {{ tokens: 5 }} }} }}]\n",
+        adversary().display()
+    );
+    std::fs::write(&scenario, text).expect("written");
+    let request = ask("m", "x").to_string().into_bytes();
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("x-adversary"), HeaderValue::from_static("129"))]);
+    let options = ExplainOptions { scenario: Some(scenario), request, headers, ..ExplainOptions::default() };
+    let explained = explain(&options).unwrap_or_else(|error| panic!("{error}")).json();
+    let at: Vec<f64> = explained["steps"].as_array().expect("steps").iter().filter_map(|step| step["at_ms"].as_f64()).collect();
+    assert_eq!(at, [2.0, 4.0, 6.0, 8.0, 10.0], "{explained}");
 }

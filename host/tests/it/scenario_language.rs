@@ -248,11 +248,12 @@ fn an_included_file_is_followed_even_before_it_is_there() {
 
 #[test]
 fn every_example_of_the_language_is_a_scenario_that_starts() {
-    let document = workspace().join("docs/scenario.md");
-    let text = std::fs::read_to_string(&document).expect("the document");
-    let mut examples = blocks(&text);
+    let read = |document: &str| std::fs::read_to_string(workspace().join("docs").join(document)).expect("the document");
+    let (language, stations) = (read("scenario.md"), read("stations.md"));
+    let mut examples = blocks(&language);
+    examples.extend(blocks(&stations));
     examples.retain(|block| block.language == "yaml");
-    assert!(examples.len() >= 6);
+    assert!(examples.len() >= 9);
     for example in examples {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("shared")).expect("made");
@@ -267,12 +268,46 @@ fn every_example_of_the_language_is_a_scenario_that_starts() {
 #[test]
 fn every_condition_that_is_read_is_explained() {
     let text = std::fs::read_to_string(workspace().join("docs/scenario.md")).expect("the document");
-    let table = text.lines().skip_while(|line| !line.starts_with("| condition")).take_while(|line| line.starts_with('|'));
-    let rows: Vec<&str> = table.skip(2).filter_map(|line| line.split('|').nth(1)).collect();
-    // What the reader itself says that it knows.
-    let draft = read::parse("s.yaml", "simwright: 1\nmodels: [{ match: a, when: { zzzzz: 1 } }]\n", Path::new("")).expect("read");
-    let hint = draft.problems.iter().find_map(|problem| problem.hint.as_deref()?.strip_prefix("known fields: ")).expect("a hint");
-    for known in hint.split(", ") {
+    let rows = rows(&text, "| condition");
+    for known in known_fields("models: [{ match: a, when: { zzzzz: 1 } }]\n") {
         assert!(rows.iter().any(|row| row.contains(&format!("`{known}`"))), "`{known}` has no row");
     }
+}
+
+#[test]
+fn every_field_of_stations_and_stages_is_explained() {
+    let text = std::fs::read_to_string(workspace().join("docs/scenario.md")).expect("the document");
+    let stages = rows(&text, "| field");
+    for known in known_fields("models: [{ match: a, pipeline: [{ b: { zzzzz: 1 } }] }]\n") {
+        assert!(stages.iter().any(|row| row.contains(&format!("`{known}`"))), "`{known}` has no row");
+    }
+    let text = std::fs::read_to_string(workspace().join("docs/stations.md")).expect("the document");
+    // What the reader itself says that there is.
+    let draft = read::parse("s.yaml", "simwright: 1\nmodels: [{ match: a }]\nstations: { a: { zzzzz: {} } }\n", Path::new(""));
+    let kinds = draft.expect("read").problems[0].hint.clone().expect("a hint");
+    let kinds = kinds.rsplit("kinds ").next().expect("kinds");
+    assert!(kinds.starts_with("pool, "), "{kinds}");
+    for kind in kinds.split(", ") {
+        let chapter = text.split(&format!("\n## `{kind}`\n")).nth(1).unwrap_or_else(|| panic!("`{kind}` has no chapter"));
+        let chapter = chapter.split("\n## ").next().expect("a chapter");
+        for known in known_fields(&format!("models: [{{ match: a }}]\nstations: {{ a: {{ {kind}: {{ zzzzz: 1 }} }} }}\n")) {
+            assert!(chapter.contains(&format!("`{known}`")), "`{known}` of `{kind}` is not explained");
+        }
+    }
+    for preset in simwright::station::replica::presets::ALL {
+        assert!(text.contains(&format!("`{}`", preset.name)), "{} is not listed", preset.name);
+    }
+}
+
+/// The first cells of the table in `text` whose head begins with `head`.
+fn rows<'a>(text: &'a str, head: &str) -> Vec<&'a str> {
+    let table = text.lines().skip_while(|line| !line.starts_with(head)).take_while(|line| line.starts_with('|'));
+    table.skip(2).filter_map(|line| line.split('|').nth(1)).collect()
+}
+
+/// The fields that the reader itself says that it knows, beside the unknown field in `sections`.
+fn known_fields(sections: &str) -> Vec<String> {
+    let draft = read::parse("s.yaml", &format!("simwright: 1\n{sections}"), Path::new("")).expect("read");
+    let hint = draft.problems.iter().find_map(|problem| problem.hint.as_deref()?.strip_prefix("known fields: ")).expect("a hint");
+    hint.split(", ").map(str::to_owned).collect()
 }

@@ -167,6 +167,7 @@ impl latency::Guest for Adversary {
             126 => schedule(law("gamma", r#"{"mean":"1ms","shape":2,"max":"5ms"}"#)),
             127 => schedule(law("gamma", r#"{"mean":"1ms"}"#)),
             128 => schedule(law("zipf", "{}")),
+            129 => schedule(law("step-time", r#"{"base-us":2000,"kv-token-ps":0}"#)),
             _ => schedule(Delay::Us(350_000)),
         }
     }

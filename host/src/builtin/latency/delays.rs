@@ -46,7 +46,10 @@ impl Make {
 
     fn delay(&self, fields: &mut Fields<'_>, name: &'static str, scope: Scope<'_>) -> Option<Law> {
         let Some(kind) = self.kind else { return law(fields, name, scope) };
-        fields.require(name);
+        // As for `constant`, nothing lies between tokens if nothing is said; a stage that `takes` a law has only a first delay.
+        if name == "first" {
+            fields.require(name);
+        }
         let value = fields.value(name)?;
         kind.read(value, &fields.pointer(name), scope).map_err(|problems| fields.extend(problems)).ok()
     }
@@ -62,7 +65,7 @@ impl Maker<dyn Latency> for Make {
             Some(kind) => kind.schema(Unit::Delay),
             None => law_schema(Unit::Delay, description),
         };
-        let (first, between) = if self.kind.is_some() { ("first!", "between!") } else { ("first", "between") };
+        let (first, between) = if self.kind.is_some() { ("first!", "between") } else { ("first", "between") };
         let growth = "By which share it grows with each running request.";
         let load = schema::object([
             ("first", schema::share(growth)),

@@ -113,7 +113,16 @@ fn every_mistake_is_reported_where_it_stands() {
     let log_normal = Make::of(Kind::find("log-normal").expect("a kind"));
     let options = json!({"first": {"p50": "3s", "p99": "1s", "max": "2s", "p90": "1s"}});
     let problems = log_normal.make(&options, &setting()).err().expect("mistakes");
-    assert_eq!(pointers(&problems), ["/first/p99", "/first/p90", ""]);
+    assert_eq!(pointers(&problems), ["/first/p99", "/first/p90"]);
+    let problems = log_normal.make(&json!({"between": {"p50": "1s", "p99": "3s"}}), &setting()).err().expect("a mistake");
+    assert_eq!(pointers(&problems), [""]);
+}
+
+#[test]
+fn without_a_law_between_tokens_nothing_lies_between_them() {
+    let log_normal = Make::of(Kind::find("log-normal").expect("a kind"));
+    let model = log_normal.make(&json!({"first": {"p50": "1s", "p99": "3s"}}), &setting()).expect("good options");
+    assert_eq!(*drawn(planned(&*model, 0).between).law, Law::constant(0.0));
 }
 
 #[test]

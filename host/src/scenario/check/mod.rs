@@ -27,6 +27,7 @@ mod models;
 mod phases;
 mod pipeline;
 mod plugins;
+mod station_kinds;
 mod stations;
 mod tiers;
 mod when;
@@ -166,5 +167,7 @@ fn stem(file: &str) -> String {
 
 #[cfg(test)]
 mod language_tests;
+#[cfg(test)]
+mod stations_tests;
 #[cfg(test)]
 mod tests;

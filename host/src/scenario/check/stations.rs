@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::scenario::check::fault_of_name;
+use crate::scenario::check::{fault_of_name, station_kinds};
 use crate::scenario::stations::StationEntry;
-use crate::station::balancer::Rule;
 use crate::station::pipeline::{Replicas, Role, Settings};
 use crate::station::replica::presets;
 use crate::station::{pool, replica};
@@ -32,7 +31,16 @@ pub(super) struct Known<'a> {
 type Kind = (&'static str, fn(&mut Fields<'_>) -> Settings);
 
 /// The kinds. A new one is a line here, one in `scenario/schema/stations.rs` and one in docs/stations.md.
-const KINDS: [Kind; 2] = [("pool", pool), ("replicas", replicas)];
+const KINDS: [Kind; 8] = [
+    ("pool", pool),
+    ("replicas", replicas),
+    ("admission", station_kinds::admission),
+    ("cache", station_kinds::cache),
+    ("link", station_kinds::link),
+    ("batcher", station_kinds::batcher),
+    ("breaker", station_kinds::breaker),
+    ("retry", station_kinds::retry),
+];
 
 /// Reads `stations:` of the scenario in `fields`. Pipelines may name all of them; those with mistakes are only known.
 pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Known<'a>>) {
@@ -104,7 +112,7 @@ fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec
 }
 
 /// A whole number from `least` to what any station may have.
-fn places(fields: &mut Fields<'_>, name: &'static str, least: u64) -> Option<u32> {
+pub(super) fn places(fields: &mut Fields<'_>, name: &'static str, least: u64) -> Option<u32> {
     fields.integer(name, least..=u64::from(STATION_PLACES_MAX)).map(|number| number as u32)
 }
 
@@ -173,7 +181,8 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         ahead: base.ahead,
     };
     let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
-    Settings::Replicas(Replicas { count, replica, balancer: Rule::LeastBusy, weights: Vec::new() })
+    let (balancer, weights) = station_kinds::balancer(fields, count, replica.kv_blocks);
+    Settings::Replicas(Replicas { count, replica, balancer, weights })
 }
 
 /// What a replica has that says nothing else: the defaults of vLLM's V1 engine. The step and the KV cache must be said.

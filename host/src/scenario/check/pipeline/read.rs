@@ -23,7 +23,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn of(entry: Entry<'a>) -> Self {
+    pub(super) fn of(entry: Entry<'a>) -> Self {
         let made = Pipeline {
             route: Route::default(),
             takes: Vec::new(),
@@ -36,12 +36,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a mistake with what to do about it.
-    pub fn mistake(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn mistake(&mut self, pointer: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.push(Problem::new(pointer, message).hint(hint));
     }
 
     /// A list of stages that is not empty.
-    pub fn list(&mut self, value: &Value, pointer: &str) -> Vec<Item> {
+    pub(super) fn list(&mut self, value: &Value, pointer: &str) -> Vec<Item> {
         match value {
             Value::Array(items) if items.is_empty() => {
                 self.mistake(pointer, "expected at least one stage, found an empty list", FORM);
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is called `name` in the entry at `owner`.
-    pub fn named(&mut self, name: &str, value: &Value, owner: String) -> Option<Item> {
+    pub(super) fn named(&mut self, name: &str, value: &Value, owner: String) -> Option<Item> {
         if !self.counts(&owner) {
             return None;
         }

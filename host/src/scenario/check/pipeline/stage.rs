@@ -16,7 +16,7 @@ use crate::types::quantity::{parse_duration_us, show_duration_us};
 
 impl<'a> Reader<'a> {
     /// The stage `name` with the fields `value`, which lie at `pointer`.
-    pub fn stage(&mut self, name: &str, value: &Value, pointer: &str) -> Written {
+    pub(super) fn stage(&mut self, name: &str, value: &Value, pointer: &str) -> Written {
         self.check_name(name, pointer);
         let mut fields = Fields::of(value, pointer);
         let index = self.made.route.stages.len() as u16;
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
             match role {
                 Some(Role::Replicas) => fields.problem("text", "the replica writes the reply, so there is no room for a text"),
                 Some(Role::Cache) => {
-                    fields.problem("text", "a text here would be written whether the cache has the answer or not")
+                    fields.problem("text", "a text here would be written whether the cache has the answer or not");
                 }
                 _ if said == Some(false) => fields.problem("reply", "a stage with a `text` answers with it"),
                 _ if text.is_empty() => fields.problem("text", "expected a text, found an empty one"),

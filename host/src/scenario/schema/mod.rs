@@ -11,6 +11,8 @@ use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRE
 use crate::types::schema::{duration, flag, integer, list, object, share, text, word};
 use crate::workload::read::schema::section;
 
+mod stations;
+
 /// A behaviour that scenarios can name.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -45,6 +47,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("tiers", list("Which callers may ask for how much; the first that fits counts.", tier())),
         ("plugins", named("Components of your own; those of the standard pack need no line here.", plugin())),
         ("defaults", described("What an entry of `models` leaves open.", object(behaving()))),
+        ("stations", stations::stations()),
         ("incidents", named("Reusable pieces: what is otherwise while one applies.", incident())),
         ("active", texts("Incidents that apply from the start.")),
         ("phases", phases()),
@@ -56,6 +59,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
     schema["title"] = json!("Simwright scenario");
     let mut definitions = Map::new();
     definitions.insert("when".to_owned(), when());
+    definitions.extend(stations::definitions().map(|(name, schema)| (name.to_owned(), schema)));
     definitions.insert("latency".to_owned(), behaviour(&behaviours.latency, "latency"));
     definitions.insert("fault".to_owned(), behaviour(&behaviours.faults, "fault"));
     definitions.insert("reply".to_owned(), behaviour(&behaviours.reply, "reply"));
@@ -145,6 +149,8 @@ fn model() -> Value {
             json!({ "type": ["string", "integer"], "description": "A day such as `2024-05-13`, or Unix time in seconds." }),
         ),
         ("when", when_ref()),
+        ("pipeline", stations::stages_ref("What its requests go through, one stage after the other.")),
+        ("through", stations::through()),
     ];
     object(own.into_iter().chain(behaving()))
 }
@@ -201,6 +207,11 @@ fn when() -> Value {
         ("requests", numbers("Which of the entry's requests it is, from 1.")),
         ("messages", numbers("How many messages there are.")),
         ("prompt-tokens", numbers("Tokens of the prompt.")),
+        ("max-tokens", numbers("Tokens of reply that are asked for at most.")),
+        (
+            "complexity",
+            json!({ "type": ["string", "array"], "description": "How hard the request looks, from 0 to 1: a range such as `>= 0.6` or a list of them." }),
+        ),
         ("model", texts("The model's name.")),
         ("tenant", texts("The caller's tenant.")),
         ("header", named("Headers and what they must fit.", texts("A pattern."))),
