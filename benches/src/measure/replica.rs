@@ -69,7 +69,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
         false => Load { streams: 256, tokens: 800, settle_ms: 2_000, window_ms: 6_000 },
     };
     let steps = steps(load);
-    let (batched, planned) = (write(lab, "replica", &batched(load))?, write(lab, "planned", &self::planned(load, steps))?);
+    let (in_batch, by_plan) = (write(lab, "replica", &batched(load))?, write(lab, "planned", &planned(load, steps))?);
     let versions: [(&str, Play); 2] =
         [("HTTP/1.1", |plan, opened| streams_h1::run(plan, opened)), ("HTTP/2", |plan, opened| streams_h2::run(plan, opened))];
     let mut figures = Vec::new();
@@ -77,10 +77,10 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
         let (mut ours, mut theirs) = (Side::default(), Side::default());
         for round in 0..lab.rounds {
             say(&format!("replica: {} streams, {http}, round {} of {}", load.streams, round + 1, lab.rounds));
-            ours.add(lab, load, steps, play, &lab.simwright(&batched)?)?;
-            theirs.add(lab, load, steps, play, &lab.simwright(&planned)?)?;
+            ours.add(lab, load, steps, play, &lab.simwright(&in_batch)?)?;
+            theirs.add(lab, load, steps, play, &lab.simwright(&by_plan)?)?;
         }
-        figures.extend(self::figures(load, http, &ours, &theirs));
+        figures.extend(figures_of(load, http, &ours, &theirs));
     }
     Ok(figures)
 }
@@ -172,7 +172,7 @@ fn watch(load: Load, server: &Server, all_open: &mpsc::Receiver<()>) -> Result<(
     Ok((after - before, late.since(&early)))
 }
 
-fn figures(load: Load, http: &str, ours: &Side, theirs: &Side) -> Vec<Figure> {
+fn figures_of(load: Load, http: &str, ours: &Side, theirs: &Side) -> Vec<Figure> {
     let figure = |name: &str, unit, rounds: &[f64]| {
         Figure::new("replica", format!("{} streams, {http}: {name}", load.streams), unit, Better::Lower, rounds.to_vec())
     };

@@ -14,7 +14,7 @@ use crate::plan::planner::{Facts, plan};
 use crate::plan::work::{Caller, enters, work_of};
 use crate::scenario::Scenario;
 use crate::station::pipeline::Settings;
-use crate::station::pipeline::route::{Stage as Step, Step::Stage as AStage};
+use crate::station::pipeline::route::{Route, Stage as StageStep, Step};
 use crate::station::{Cause, pool};
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
@@ -329,9 +329,9 @@ fn a_client_that_goes_gives_its_place_to_the_next() {
 }
 
 /// Takes the stages of the first entry apart.
-fn stages(scenario: &mut Scenario) -> Vec<&mut Step> {
+fn stages(scenario: &mut Scenario) -> Vec<&mut StageStep> {
     let route = &mut scenario.models[0].pipeline.as_mut().expect("a pipeline").route;
-    route.steps.iter_mut().filter_map(|step| if let AStage(stage) = step { Some(stage) } else { None }).collect()
+    route.steps.iter_mut().filter_map(|step| if let Step::Stage(stage) = step { Some(stage) } else { None }).collect()
 }
 
 fn refused(heard: &Heard) -> Option<(Nanos, u16, &str)> {
@@ -384,4 +384,54 @@ fn a_stage_may_answer_with_a_text_of_its_own_or_at_once() {
 fn a_way_on_which_nobody_writes_answers_at_its_end() {
     let heard = Stand::new(|scenario| stages(scenario)[1].reply = None).play("pooled", &at_once(1), all);
     assert_eq!((&*heard[0].text, at_ms(&heard[0].dues)), ("one two three four five", vec![5; 5]));
+}
+
+#[test]
+fn a_branch_may_write_the_reply_token_by_token() {
+    let stand = Stand::new(|scenario| {
+        // Moderation beside the model: both must be done.
+        let moderate = Step::Stage(StageStep { index: 1, ..StageStep::default() });
+        let pipeline = scenario.models[1].pipeline.as_mut().expect("a pipeline");
+        let fork = Step::Fork { branches: [1, 3].into(), join: 5, need: 2, on_failure: None };
+        let model = pipeline.route.steps[0].clone();
+        let steps = vec![fork, model, Step::Jump(5), moderate, Step::Jump(5), Step::Join, Step::End];
+        pipeline.route = Route { steps, stages: vec!["model".to_owned(), "moderate".to_owned()] };
+    });
+    let forked = stand.play("batched", &at_once(3), all);
+    let straight = Stand::new(|_| {}).play("batched", &at_once(3), all);
+    for (forked, straight) in forked.iter().zip(&straight) {
+        assert_eq!((&forked.dues, &forked.given), (&straight.dues, &straight.given));
+    }
+}
+
+/// Sends a word when it is woken.
+struct Bell(std::sync::mpsc::Sender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // Nobody may listen any more.
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn the_net_tells_those_whom_nobody_polls_and_is_idle_without_them() {
+    let generation = generation(SCENARIO, |_| {});
+    let clock = RealClock::start();
+    let sites = net::Sites::new(clock);
+    let drive = sites.drive(&generation).expect("pipelines");
+    let stand = Stand { generation, drive: Arc::clone(&drive) };
+    let mut player = stand.player(0, "pooled", clock.now());
+    let (bell, rung) = std::sync::mpsc::channel();
+    player.playback.watch(&Waker::from(Arc::new(Bell(bell))));
+    assert!(matches!(player.playback.head(0), Head::Wait(_)));
+    // Routing ends after 3 ms: nobody looks, but the reply begins.
+    rung.recv_timeout(std::time::Duration::from_secs(20)).expect("told");
+    assert_eq!(drive.lock().guests[0].begun.map(|(_, by)| by), Some(ReplyBy::Timing));
+    drop(player);
+    let start = clock.now();
+    while !drive.net.is_idle() {
+        assert!(clock.now() - start < 20_000 * MS, "it never comes to rest");
+        std::thread::yield_now();
+    }
 }
