@@ -40,3 +40,40 @@ fn too_long(plan: &Plan) -> ApiError {
     let error = ApiError::invalid("messages", message).with_code("context_length_exceeded");
     ApiError { kind: ErrorKind::InvalidRequest, ..error }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::builtin::testing;
+    use crate::plan::build::testing::generation;
+    use crate::plan::identity::Identity;
+    use crate::plan::planner::{Facts, plan};
+
+    fn any_plan() -> Plan {
+        let generation = generation("simwright: 1\nmodels: [{ match: test }]", |_| {});
+        let identity = Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 };
+        plan(&generation, 0, &Arc::new(testing::request("hi")), &Facts::first(identity))
+    }
+
+    #[test]
+    fn every_cause_is_documented_with_its_status() {
+        let document = include_str!("../../../docs/metrics.md");
+        let plan = any_plan();
+        for cause in Cause::ALL {
+            let error = error_of(Refusal::of(cause), &plan);
+            let row = document.lines().find(|line| line.starts_with(&format!("| {} |", error.status)));
+            let code = format!("`{}`", error.code.as_deref().unwrap_or_default());
+            assert!(row.is_some_and(|row| row.contains(&code)), "{} {code}", error.status);
+        }
+    }
+
+    #[test]
+    fn a_client_is_told_when_to_come_again_and_never_too_early() {
+        let refusal = Refusal { cause: Cause::Requests, retry_after_ns: 1_000_001 };
+        let error = error_of(refusal, &any_plan());
+        assert_eq!((error.retry_after_ms, error.kind), (Some(2), ErrorKind::RateLimited));
+        assert_eq!(error_of(Refusal::of(Cause::QueueFull), &any_plan()).retry_after_ms, None);
+    }
+}

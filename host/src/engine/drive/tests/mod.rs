@@ -1,9 +1,13 @@
 //! Playbacks at one site on a clock that is only a number: each is looked at when it was told to, or when it is woken, as a body is.
+//! `interrupted` has those that faults strike, and replies that are sent whole.
+
+mod interrupted;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use super::*;
+use crate::behavior::fault::Verdict;
 use crate::builtin::testing::request;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::playback::{Ending, Head, Moment, Playback, Stage};
@@ -11,6 +15,7 @@ use crate::plan::build::testing::generation;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
+use crate::plan::verdict::resolve;
 use crate::plan::work::{Caller, enters, work_of};
 use crate::scenario::Scenario;
 use crate::station::pipeline::Settings;
@@ -47,6 +52,8 @@ models:
 struct Stand {
     generation: Arc<Generation>,
     drive: Arc<Drive>,
+    /// What strikes all requests.
+    verdict: Verdict,
 }
 
 impl Stand {
@@ -64,7 +71,7 @@ impl Stand {
         let site = generation.site(true).expect("pipelines");
         let names = Names::of(&generation);
         let drive = Drive::new(site, names, RealClock::start(), Arc::new(Net::new()));
-        Self { generation: Arc::new(generation), drive }
+        Self { generation: Arc::new(generation), drive, verdict: Verdict::Pass }
     }
 
     fn player(&self, number: usize, model: &str, arrival: Nanos) -> Player {
@@ -75,7 +82,8 @@ impl Stand {
         let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };
         let facts = Facts { now: arrival, input_tokens: 100, ..Facts::first(identity) };
         let entry = self.generation.scenario.find(model).expect("an entry");
-        let plan = plan(&self.generation, entry, &request, &facts);
+        let mut plan = plan(&self.generation, entry, &request, &facts);
+        plan.outcome = resolve(self.verdict.clone(), plan.reply.steps()).expect("a verdict that is played");
         assert!(enters(&plan));
         let work = work_of(&plan, Caller::default());
         let tokens = work.output_tokens;
@@ -420,7 +428,7 @@ fn the_net_tells_those_whom_nobody_polls_and_is_idle_without_them() {
     let clock = RealClock::start();
     let sites = net::Sites::new(clock);
     let drive = sites.drive(&generation).expect("pipelines");
-    let stand = Stand { generation, drive: Arc::clone(&drive) };
+    let stand = Stand { generation, drive: Arc::clone(&drive), verdict: Verdict::Pass };
     let mut player = stand.player(0, "pooled", clock.now());
     let (bell, rung) = std::sync::mpsc::channel();
     player.playback.watch(&Waker::from(Arc::new(Bell(bell))));
