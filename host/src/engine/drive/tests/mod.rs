@@ -247,9 +247,11 @@ fn streams_of_a_replica_leave_together_as_its_steps_end() {
     let mut steps: Vec<_> = heard.iter().flat_map(|heard| heard.dues.iter().copied()).collect();
     steps.sort_unstable();
     steps.dedup();
-    // The first finds the replica idle and begins its step alone; the others share the next.
-    assert_eq!(steps.len(), 21);
-    assert_eq!(heard[5].dues, heard[63].dues);
+    // 64 streams of 20 tokens: a step for each token, and one more for each step that it takes to compute all the prompts.
+    let mut firsts: Vec<_> = heard.iter().map(|heard| heard.dues[0]).collect();
+    firsts.dedup();
+    assert!(firsts.len() < 8, "{} steps of prompts", firsts.len());
+    assert_eq!(steps.len(), 20 + firsts.len() - 1);
 }
 
 #[test]
