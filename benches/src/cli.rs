@@ -86,6 +86,8 @@ enum Command {
     Reload,
     /// How often faults strike, against the rates that were asked for.
     Rates,
+    /// CPU of streams that share a replica.
+    Replica,
     /// Everything above.
     All,
     /// Two runs that were written with `--json`, side by side.
@@ -156,6 +158,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Start => &[measure::start::run],
         Command::Reload => &[measure::reload::run],
         Command::Rates => &[measure::rates::run],
+        Command::Replica => &[measure::replica::run],
         Command::All => &[
             measure::http::run,
             measure::stream::run,
@@ -164,6 +167,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             measure::start::run,
             measure::reload::run,
             measure::rates::run,
+            measure::replica::run,
         ],
         Command::Compare { before, after } => return compare(&before, &after),
         Command::BaselineJson { reply, runtime } => return served(baseline::json::run(&reply, runtime)),

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod pacing;
 pub mod rates;
 pub mod reload;
+pub mod replica;
 pub mod start;
 pub mod stream;
 

@@ -11,10 +11,10 @@ use crate::engine::drive::Marks;
 use crate::types::limits::SERVER_TIMING_STAGES_MAX;
 
 /// The header's name.
-pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What `marks` say, by the names of the stages; `None` if they say nothing.
-pub fn server_timing(marks: &Marks, stages: &[String]) -> Option<HeaderValue> {
+pub(super) fn server_timing(marks: &Marks, stages: &[String]) -> Option<HeaderValue> {
     let mut text = String::new();
     for mark in marks.iter().take(SERVER_TIMING_STAGES_MAX) {
         let name = stages.get(usize::from(mark.stage)).map_or("", |name| name);

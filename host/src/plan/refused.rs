@@ -108,6 +108,24 @@ mod tests {
         }
     }
 
+    fn any_plan() -> Plan {
+        let generation = generation("simwright: 1\nmodels: [{ match: test }]", |_| {});
+        let identity = Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 };
+        plan(&generation, 0, &Arc::new(request("hi")), &Facts::first(identity))
+    }
+
+    #[test]
+    fn every_cause_is_documented_with_its_status() {
+        let document = include_str!("../../../docs/metrics.md");
+        let plan = any_plan();
+        for cause in Cause::ALL {
+            let error = error_of(Refusal::of(cause), &plan);
+            let row = document.lines().find(|line| line.starts_with(&format!("| {} |", error.status)));
+            let code = format!("`{}`", error.code.as_deref().unwrap_or(cause.name()));
+            assert!(row.is_some_and(|row| row.contains(&code)), "{} {code}", error.status);
+        }
+    }
+
     #[test]
     fn behaviours_are_told_the_callers_tier_and_not_asked_about_who_was_turned_away() {
         let scenario = "simwright: 1\ntiers: [{ name: gold, tenants: a }, { name: free, tenants: b }]\n\
@@ -136,5 +154,13 @@ mod tests {
         let never = of(Cause::Tokens, 0);
         assert!(never.message.starts_with("Request too large") && never.retry_after_ms.is_none());
         assert_eq!(of(Cause::QueueFull, 0).status, 503);
+    }
+
+    #[test]
+    fn a_client_is_told_when_to_come_again_and_never_too_early() {
+        let refusal = Refusal { cause: Cause::Requests, retry_after_ns: 1_000_001 };
+        let error = error_of(refusal, &any_plan());
+        assert_eq!((error.retry_after_ms, error.kind), (Some(2), ErrorKind::RateLimited));
+        assert_eq!(error_of(Refusal::of(Cause::QueueFull), &any_plan()).retry_after_ms, None);
     }
 }

@@ -58,6 +58,11 @@ impl Net {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().due == Nanos::MAX
+    }
+
     /// The sites there are.
     pub fn drives(&self) -> Vec<Arc<Drive>> {
         let mut schedule = self.lock();

@@ -12,6 +12,17 @@ impl Site {
         self.flows[flows].iter().fold((0, 0), |sum, flow| (sum.0 + flow.inside - flow.waiting, sum.1 + flow.waiting))
     }
 
+    /// Who writes the reply of `visit`: itself, or one of its branches.
+    pub(super) fn writer(&self, visit: Visitor) -> Visitor {
+        let writes = |branch: &Visitor| self.visits.get(*branch as usize).is_some_and(|branch| branch.is_writing);
+        match self.visits.get(visit as usize) {
+            Some(forked) if forked.state == State::Forked => {
+                forked.branches.iter().map(|branch| self.writer(*branch)).find(writes).unwrap_or(visit)
+            }
+            _ => visit,
+        }
+    }
+
     /// The stage that a visit is in, as if it left it now; `None` between stages, and while its branches are under way.
     pub fn under_way(&self, visit: Visitor) -> Option<Mark> {
         let stage = self.stage_of(visit)?;

@@ -178,6 +178,7 @@ impl Site {
     /// When the token `token` of a visit that a replica answers left, if it has by `now`.
     pub fn token_at(&mut self, now: Nanos, visit: Visitor, token: u32, happened: &mut Vec<Happened>) -> Option<Nanos> {
         self.advance(now, happened);
+        let visit = self.writer(visit);
         let member = self.visits.get(visit as usize)?.member;
         let part = self.station_of(visit)?;
         // Steps within a run are nobody's business but those of whoever reads along.

@@ -1,9 +1,13 @@
 //! Playbacks at one site on a clock that is only a number: each is looked at when it was told to, or when it is woken, as a body is.
+//! `interrupted` has those that faults strike, and replies that are sent whole.
+
+mod interrupted;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
 use super::*;
+use crate::behavior::fault::Verdict;
 use crate::builtin::testing::request;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::playback::{Ending, Head, Moment, Playback, Stage};
@@ -11,10 +15,11 @@ use crate::plan::build::testing::generation;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, plan};
+use crate::plan::verdict::resolve;
 use crate::plan::work::{Caller, enters, work_of};
 use crate::scenario::Scenario;
 use crate::station::pipeline::Settings;
-use crate::station::pipeline::route::{Stage as Step, Step::Stage as AStage};
+use crate::station::pipeline::route::{Route, Stage as StageStep, Step};
 use crate::station::{Cause, pool};
 use crate::types::api_error::ApiError;
 use crate::types::reply::StreamEvent;
@@ -47,6 +52,8 @@ models:
 struct Stand {
     generation: Arc<Generation>,
     drive: Arc<Drive>,
+    /// What strikes all requests.
+    verdict: Verdict,
 }
 
 impl Stand {
@@ -64,7 +71,7 @@ impl Stand {
         let site = generation.site(true).expect("pipelines");
         let names = Names::of(&generation);
         let drive = Drive::new(site, names, RealClock::start(), Arc::new(Net::new()));
-        Self { generation: Arc::new(generation), drive }
+        Self { generation: Arc::new(generation), drive, verdict: Verdict::Pass }
     }
 
     fn player(&self, number: usize, model: &str, arrival: Nanos) -> Player {
@@ -75,7 +82,8 @@ impl Stand {
         let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };
         let facts = Facts { now: arrival, input_tokens: 100, ..Facts::first(identity) };
         let entry = self.generation.scenario.find(model).expect("an entry");
-        let plan = plan(&self.generation, entry, &request, &facts);
+        let mut plan = plan(&self.generation, entry, &request, &facts);
+        plan.outcome = resolve(self.verdict.clone(), plan.reply.steps()).expect("a verdict that is played");
         assert!(enters(&plan));
         let work = work_of(&plan, Caller::default());
         let tokens = work.output_tokens;
@@ -239,9 +247,11 @@ fn streams_of_a_replica_leave_together_as_its_steps_end() {
     let mut steps: Vec<_> = heard.iter().flat_map(|heard| heard.dues.iter().copied()).collect();
     steps.sort_unstable();
     steps.dedup();
-    // The first finds the replica idle and begins its step alone; the others share the next.
-    assert_eq!(steps.len(), 21);
-    assert_eq!(heard[5].dues, heard[63].dues);
+    // 64 streams of 20 tokens: a step for each token, and one more for each step that it takes to compute all the prompts.
+    let mut firsts: Vec<_> = heard.iter().map(|heard| heard.dues[0]).collect();
+    firsts.dedup();
+    assert!(firsts.len() < 8, "{} steps of prompts", firsts.len());
+    assert_eq!(steps.len(), 20 + firsts.len() - 1);
 }
 
 #[test]
@@ -330,9 +340,9 @@ fn a_client_that_goes_gives_its_place_to_the_next() {
 }
 
 /// Takes the stages of the first entry apart.
-fn stages(scenario: &mut Scenario) -> Vec<&mut Step> {
+fn stages(scenario: &mut Scenario) -> Vec<&mut StageStep> {
     let route = &mut scenario.models[0].pipeline.as_mut().expect("a pipeline").route;
-    route.steps.iter_mut().filter_map(|step| if let AStage(stage) = step { Some(stage) } else { None }).collect()
+    route.steps.iter_mut().filter_map(|step| if let Step::Stage(stage) = step { Some(stage) } else { None }).collect()
 }
 
 fn refused(heard: &Heard) -> Option<(Nanos, u16, &str)> {
@@ -385,4 +395,54 @@ fn a_stage_may_answer_with_a_text_of_its_own_or_at_once() {
 fn a_way_on_which_nobody_writes_answers_at_its_end() {
     let heard = Stand::new(|scenario| stages(scenario)[1].reply = None).play("pooled", &at_once(1), all);
     assert_eq!((&*heard[0].text, at_ms(&heard[0].dues)), ("one two three four five", vec![5; 5]));
+}
+
+#[test]
+fn a_branch_may_write_the_reply_token_by_token() {
+    let stand = Stand::new(|scenario| {
+        // Moderation beside the model: both must be done.
+        let moderate = Step::Stage(StageStep { index: 1, ..StageStep::default() });
+        let pipeline = scenario.models[1].pipeline.as_mut().expect("a pipeline");
+        let fork = Step::Fork { branches: [1, 3].into(), join: 5, need: 2, on_failure: None };
+        let model = pipeline.route.steps[0].clone();
+        let steps = vec![fork, model, Step::Jump(5), moderate, Step::Jump(5), Step::Join, Step::End];
+        pipeline.route = Route { steps, stages: vec!["model".to_owned(), "moderate".to_owned()] };
+    });
+    let forked = stand.play("batched", &at_once(3), all);
+    let straight = Stand::new(|_| {}).play("batched", &at_once(3), all);
+    for (forked, straight) in forked.iter().zip(&straight) {
+        assert_eq!((&forked.dues, &forked.given), (&straight.dues, &straight.given));
+    }
+}
+
+/// Sends a word when it is woken.
+struct Bell(std::sync::mpsc::Sender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // Nobody may listen any more.
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn the_net_tells_those_whom_nobody_polls_and_is_idle_without_them() {
+    let generation = generation(SCENARIO, |_| {});
+    let clock = RealClock::start();
+    let sites = net::Sites::new(clock);
+    let drive = sites.drive(&generation).expect("pipelines");
+    let stand = Stand { generation, drive: Arc::clone(&drive), verdict: Verdict::Pass };
+    let mut player = stand.player(0, "pooled", clock.now());
+    let (bell, rung) = std::sync::mpsc::channel();
+    player.playback.watch(&Waker::from(Arc::new(Bell(bell))));
+    assert!(matches!(player.playback.head(0), Head::Wait(_)));
+    // Routing ends after 3 ms: nobody looks, but the reply begins.
+    rung.recv_timeout(std::time::Duration::from_secs(20)).expect("told");
+    assert_eq!(drive.lock().guests[0].begun.map(|(_, by)| by), Some(ReplyBy::Timing));
+    drop(player);
+    let start = clock.now();
+    while !drive.net.is_idle() {
+        assert!(clock.now() - start < 20_000 * MS, "it never comes to rest");
+        std::thread::yield_now();
+    }
 }
