@@ -189,14 +189,14 @@ pub(super) fn finish_of(action: &Action) -> Finish {
     }
 }
 
-/// The HTTP status of a refusal by a station.
+/// The HTTP status of a refusal by a station, as the live server sends it.
 pub(super) fn status_of(cause: Cause) -> u16 {
     match cause {
         Cause::Requests | Cause::Tokens | Cause::Concurrency => 429,
         Cause::TooLong => 400,
-        Cause::QueueFull | Cause::BreakerOpen | Cause::NoReplica => 503,
-        Cause::QueueTimeout | Cause::PoolTimeout | Cause::Budget | Cause::Lost => 504,
-        Cause::StageFailed => 502,
+        Cause::QueueFull | Cause::QueueTimeout | Cause::PoolTimeout | Cause::BreakerOpen | Cause::NoReplica => 503,
+        Cause::Budget | Cause::Lost => 504,
+        Cause::StageFailed => 500,
     }
 }
 

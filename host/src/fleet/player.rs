@@ -372,8 +372,9 @@ impl Fleet {
                 self.written(slot, watch);
             }
             What::Refused(Refusal { cause, retry_after_ns }) => {
-                let status = status_of(cause);
-                self.end(slot, Fate::Refused(status, Some(cause)), retry_after_ns, watch);
+                // Headers tell whole milliseconds.
+                let wait_ns = retry_after_ns.div_ceil(1_000_000).saturating_mul(1_000_000);
+                self.end(slot, Fate::Refused(status_of(cause), Some(cause)), wait_ns, watch);
             }
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn unfit_blocks(workload: &Workload, ways: &[Way]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for source in &workload.sources {
         let Arrivals::Trace(trace) = &source.arrivals else { continue };
-        if trace.rows.iter().all(|row| row.blocks.is_none()) {
+        if !trace.has_blocks {
             continue;
         }
         let recorded = trace.block_tokens;

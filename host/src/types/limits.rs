@@ -272,8 +272,10 @@ pub const TRACE_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
-/// Requests of one recording: a day of the busiest public one; held in memory, 40 bytes each.
-pub const TRACE_ROWS_MAX: usize = 10_000_000;
+/// Length of one recording, in seconds: a year; a longer one has another unit than its format says.
+pub const TRACE_S_MAX: u64 = 366 * 86_400;
+/// Requests of one recording that are held in memory, 40 bytes each; a longer one is read from its file while it is played.
+pub const TRACE_HELD_ROWS: usize = 1_000_000;
 
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;

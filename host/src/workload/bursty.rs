@@ -47,15 +47,15 @@ impl Run {
         run
     }
 
-    /// The next arrival.
-    pub(super) fn next(&mut self) -> Nanos {
-        loop {
+    /// The next arrival; `None` if there is none before the end of time.
+    pub(super) fn next(&mut self) -> Option<Nanos> {
+        while self.at < Nanos::MAX {
             let state = if self.in_burst { self.bursty.burst } else { self.bursty.calm };
             if state.rate > 0.0 {
                 let at = self.at.saturating_add(ns(exponential(self.gaps.unit()) / state.rate));
                 if at < self.ends {
                     self.at = at;
-                    return at;
+                    return Some(at);
                 }
             }
             // What an exponential wait has lasted says nothing of what is left: the next state may draw anew.
@@ -64,6 +64,7 @@ impl Run {
             let next = if self.in_burst { self.bursty.burst } else { self.bursty.calm };
             self.ends = self.at.saturating_add(ns(exponential(self.lengths.unit()) * next.mean_s));
         }
+        None
     }
 }
 

@@ -4,6 +4,7 @@ use crate::random::Key;
 use crate::stats::law::Law;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX};
 use crate::workload::gaps::exponential;
+use crate::workload::trace::Row;
 use crate::workload::{Class, Prefix, Prompt, Sharing, Workload};
 
 /// What is drawn of a request.
@@ -27,15 +28,17 @@ impl Maker {
         Self { class_keys: spec.classes.iter().map(|class| root.named("class").named(&class.name)).collect() }
     }
 
-    /// The request with `key`, of one of the classes that source number `source` has.
-    pub(super) fn make(&self, spec: &Workload, source: usize, key: Key) -> Made {
+    /// The request with `key`, of one of the classes that source number `source` has; of the lengths that were `recorded`, if they were.
+    pub(super) fn make(&self, spec: &Workload, source: usize, key: Key, recorded: Option<&Row>) -> Made {
         let class = self.class_of(spec, source, key);
         let of = &spec.classes[class as usize];
-        let input_tokens = match &of.prompt {
-            Prompt::Text { tokens, .. } => tokens.unwrap_or(1).max(1),
-            Prompt::Length(law) => drawn(law, key.named("input"), CONTEXT_WINDOW_MAX),
+        let input_tokens = match (recorded, &of.prompt) {
+            (Some(row), _) => row.input_tokens,
+            (None, Prompt::Text { tokens, .. }) => tokens.unwrap_or(1).max(1),
+            (None, Prompt::Length(law)) => drawn(law, key.named("input"), CONTEXT_WINDOW_MAX),
         };
-        let output_tokens = of.output.as_ref().map(|law| drawn(law, key.named("output"), OUTPUT_TOKENS_MAX));
+        let own = || of.output.as_ref().map(|law| drawn(law, key.named("output"), OUTPUT_TOKENS_MAX));
+        let output_tokens = recorded.and_then(|row| row.output_tokens).or_else(own);
         let prefix = match &of.sharing {
             Some(sharing) => self.prefix(sharing, class, key, input_tokens),
             None => Prefix::None,
@@ -71,7 +74,9 @@ impl Maker {
 
 /// A length of at least 1.
 fn drawn(law: &Law, key: Key, max: u32) -> u32 {
-    libm::rint(law.quantile(key.unit())).clamp(1.0, f64::from(max)) as u32
+    // What is always the same needs no draw.
+    let draw = if law.is_constant() { 0.0 } else { key.unit() };
+    (law.quantile(draw) + 0.5).clamp(1.0, f64::from(max)) as u32
 }
 
 fn tenant(class: &Class, key: Key) -> u32 {

@@ -25,6 +25,8 @@ pub mod client;
 pub mod gaps;
 mod make;
 pub mod profile;
+#[cfg(test)]
+mod property_tests;
 pub mod read;
 pub mod trace;
 mod traffic;
@@ -188,7 +190,8 @@ pub enum Answer {
         /// How long from now asking again makes sense, in nanoseconds; 0 if that was not said.
         retry_after_ns: u64,
     },
-    /// No answer, not the whole one, or not in the client's time.
+    /// No answer, not the whole one, or not in the client's time. It is tried again like a refusal; official SDKs do that too, but
+    /// leave a stream that broke off after its head to their caller.
     Broken,
 }
 

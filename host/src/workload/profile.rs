@@ -60,6 +60,10 @@ impl Profile {
 
     /// When the integral of the rate reaches `amount`; `None` if it never does.
     pub fn reached(&self, amount: f64) -> Option<Nanos> {
+        if let ([line], None) = (&*self.lines, self.period) {
+            // The formula below in fewer steps: most workloads are constant.
+            return ns(line.start + if line.rate > 0.0 { amount / line.rate } else { f64::INFINITY });
+        }
         let (laps, rest) = match self.period {
             None => (0.0, amount),
             Some((_, whole)) => {
@@ -73,9 +77,13 @@ impl Profile {
         let root = libm::sqrt((line.rate * line.rate + 2.0 * line.slope * wanted).max(0.0));
         let within = if wanted == 0.0 { 0.0 } else { 2.0 * wanted / (line.rate + root) };
         let seconds = laps * self.period.map_or(0.0, |(length, _)| length) + line.start + within;
-        // Thousands of years are never.
-        (seconds < 1e10).then(|| libm::rint(seconds * 1e9) as Nanos)
+        ns(seconds)
     }
+}
+
+/// `seconds` in nanoseconds; thousands of years are never.
+fn ns(seconds: f64) -> Option<Nanos> {
+    (seconds < 1e10).then_some((seconds * 1e9 + 0.5) as Nanos)
 }
 
 #[cfg(test)]

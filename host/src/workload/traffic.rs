@@ -16,6 +16,10 @@ use crate::workload::make::{Made, Maker};
 use crate::workload::profile::Profile;
 use crate::workload::{Answer, Arrivals, Ask, Gaps, Prefix, Prompt, Workload, bursty, trace};
 
+/// How long a closed user thinks at least after a failure, in nanoseconds: a user without thoughts that is refused at once would else
+/// ask forever at the same time.
+const FAILED_PAUSE_NS: Nanos = 1_000_000;
+
 /// One run of a [`Workload`].
 #[derive(Debug)]
 pub struct Traffic {
@@ -73,8 +77,8 @@ struct Running {
     machine: Machine,
     /// Arrivals given by the machine so far, the next one included.
     count: u64,
-    /// The next arrival and, for recordings, its row.
-    next: Option<(Nanos, usize)>,
+    /// The next arrival.
+    next: Option<Nanos>,
 }
 
 /// Which comes first.
@@ -104,9 +108,9 @@ impl Running {
         self.next = match &mut self.machine {
             Machine::Rate { profile, gaps, reached } => {
                 *reached += gaps.draw(key.named("gap"));
-                profile.reached(*reached).map(|at| (at, 0))
+                profile.reached(*reached)
             }
-            Machine::Bursty(run) => Some((run.next(), 0)),
+            Machine::Bursty(run) => run.next(),
             Machine::Trace(run) => run.next(),
             Machine::Closed => None,
         };
@@ -151,7 +155,7 @@ impl Traffic {
         }
         traffic.strangers = traffic.users.len() as u32;
         for user in 0..traffic.strangers {
-            traffic.think(user, 0);
+            traffic.think(user, 0, 0);
         }
         Ok(traffic)
     }
@@ -171,26 +175,7 @@ impl Traffic {
         self.now = self.now.max(now);
         let (at, first) = self.first().filter(|(at, _)| *at <= self.now)?;
         match first {
-            First::Source(index) => {
-                let source = &mut self.sources[index];
-                let (key, row) = (source.key.with(source.count - 1), source.next.map_or(0, |(_, row)| row));
-                source.advance();
-                let user = self.strangers;
-                // Closed users keep their numbers, even after four billion others.
-                self.strangers = self.strangers.checked_add(1).unwrap_or(self.users.len() as u32);
-                let mut ask = self.make(at, index, user, key);
-                if let Machine::Trace(run) = &self.sources[index].machine {
-                    let recorded = run.row(row);
-                    ask.input_tokens = recorded.input_tokens;
-                    ask.output_tokens = recorded.output_tokens.or(ask.output_tokens);
-                    if let Some(hashes) = &recorded.blocks {
-                        ask.prefix = Prefix::Blocks { block_tokens: run.block_tokens(), hashes: Arc::clone(hashes) };
-                    } else if let Prefix::Group { tokens, .. } = &mut ask.prefix {
-                        *tokens = (*tokens).min(ask.input_tokens);
-                    }
-                }
-                Some(ask)
-            }
+            First::Source(index) => Some(self.arrive(at, index)),
             First::Waiting => {
                 let Reverse((_, _, due)) = self.waiting.pop()?;
                 match due {
@@ -200,7 +185,8 @@ impl Traffic {
                         let source = of.source as usize;
                         let key = self.sources[source].key.with(of.number.into()).with(of.turns);
                         of.turns += 1;
-                        Some(self.make(at, source, user, key))
+                        let made = self.maker.make(&self.spec, source, key, None);
+                        Some(self.number(at, source, user, key, made))
                     }
                 }
             }
@@ -218,15 +204,24 @@ impl Traffic {
             self.wait(at, Due::Retry(slot as u32));
             return Next::Retry { at };
         }
+        let (pause, next) = if answer == Answer::Whole { (0, Next::Done) } else { (FAILED_PAUSE_NS, Next::GivenUp) };
         if (ask.user as usize) < self.users.len() {
-            self.think(ask.user, self.now);
+            self.think(ask.user, self.now, pause);
         }
-        if answer == Answer::Whole { Next::Done } else { Next::GivenUp }
+        next
     }
 
     /// When the client gives `ask` up; `None` if it waits as long as it takes. The driver says then that it is [`Answer::Broken`].
     pub fn deadline(&self, ask: &Ask) -> Option<Nanos> {
         self.spec.client.timeout_ns.map(|timeout| ask.at.saturating_add(timeout))
+    }
+
+    /// Why a recording ended before its end, if one did: its file has changed since it was checked.
+    pub fn trouble(&self) -> Option<&str> {
+        self.sources.iter().find_map(|source| match &source.machine {
+            Machine::Trace(run) => run.trouble(),
+            _ => None,
+        })
     }
 
     /// Requests given so far, retries not counted.
@@ -236,7 +231,7 @@ impl Traffic {
 
     /// The first that is due, and when.
     fn first(&self) -> Option<(Nanos, First)> {
-        let arrivals = self.sources.iter().enumerate().filter_map(|(index, source)| Some((source.next?.0, index)));
+        let arrivals = self.sources.iter().enumerate().filter_map(|(index, source)| Some((source.next?, index)));
         let source = arrivals.min().filter(|(at, _)| self.may_begin(*at)).map(|(at, index)| (at, First::Source(index)));
         let waiting = self.waiting.peek().map(|Reverse((at, _, _))| (*at, First::Waiting));
         match (source, waiting) {
@@ -246,13 +241,33 @@ impl Traffic {
         }
     }
 
+    /// The request that comes from source number `index` at `at`.
+    fn arrive(&mut self, at: Nanos, index: usize) -> Ask {
+        let key = self.sources[index].key.with(self.sources[index].count - 1);
+        let user = self.strangers;
+        // Closed users keep their numbers, even after four billion others.
+        self.strangers = self.strangers.checked_add(1).unwrap_or(self.users.len() as u32);
+        let source = &mut self.sources[index];
+        let (recorded, block_tokens) = match &source.machine {
+            Machine::Trace(run) => (Some(run.row()), run.block_tokens()),
+            _ => (None, 1),
+        };
+        let mut made = self.maker.make(&self.spec, index, key, recorded);
+        if let Some(hashes) = recorded.and_then(|row| row.blocks.as_ref()) {
+            made.prefix = Prefix::Blocks { block_tokens, hashes: Arc::clone(hashes) };
+        }
+        source.advance();
+        self.number(at, index, user, key, made)
+    }
+
     /// May one more request begin, at this time?
     fn may_begin(&self, at: Nanos) -> bool {
         self.spec.requests.is_none_or(|most| self.numbers < most) && self.spec.until.is_none_or(|until| at < until)
     }
 
-    fn make(&mut self, at: Nanos, source: usize, user: u32, key: Key) -> Ask {
-        let Made { class, input_tokens, output_tokens, prefix, tenant } = self.maker.make(&self.spec, source, key);
+    /// The next number for what was `made`.
+    fn number(&mut self, at: Nanos, source: usize, user: u32, key: Key, made: Made) -> Ask {
+        let Made { class, input_tokens, output_tokens, prefix, tenant } = made;
         let number = self.numbers;
         self.numbers += 1;
         if self.spec.requests == Some(self.numbers) {
@@ -261,12 +276,13 @@ impl Traffic {
         Ask { at, class, source: source as u32, user, number, attempt: 0, input_tokens, output_tokens, prefix, tenant, key }
     }
 
-    /// Lets a closed user think from `now` on, and then ask.
-    fn think(&mut self, user: u32, now: Nanos) {
+    /// Lets a closed user think from `now` on, for `pause` at least, and then ask.
+    fn think(&mut self, user: u32, now: Nanos, pause: Nanos) {
         let User { source, number, turns } = self.users[user as usize];
         let Arrivals::Closed { think, .. } = &self.spec.sources[source as usize].arrivals else { return };
         let key = self.sources[source as usize].key.with(number.into()).with(turns);
-        let at = now.saturating_add(libm::rint(think.quantile(key.named("think").unit())) as Nanos);
+        let thought = libm::rint(think.quantile(key.named("think").unit())) as Nanos;
+        let at = now.saturating_add(thought.max(pause));
         if self.may_begin(at) {
             self.wait(at, Due::User(user));
         }

@@ -53,3 +53,5 @@ mod streaming;
 mod tidy;
 /// OpenAI's wire format.
 mod wire;
+/// Who asks what and when: the document, and mistakes in recordings.
+mod workload;

@@ -1,14 +1,12 @@
 //! `arrivals:`, one way of coming by name: `every`, `poisson`, `gamma`, `bursty`, `ramp`, `spike`, `diurnal`, `profile`, `closed`,
 //! `trace`.
 
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Folders;
-use crate::grammar::file;
 use crate::grammar::law::{self, Scope};
 use crate::types::fields::{Fields, kind_of};
 use crate::types::limits::{ARRIVAL_RATE_MAX, PROFILE_POINTS_MAX, WORKLOAD_USERS_MAX};
@@ -17,7 +15,7 @@ use crate::workload::Arrivals;
 use crate::workload::bursty::{Bursty, State};
 use crate::workload::gaps::Gaps;
 use crate::workload::profile::Profile;
-use crate::workload::trace::{self, Format, Trace};
+use crate::workload::trace::{self, Format};
 
 /// Straight lines in place of the sine of a day: one a quarter of an hour. The rate is off by 0.05 % of the swing, the day's sum by
 /// nothing.
@@ -235,9 +233,11 @@ fn trace(fields: &mut Fields<'_>, folder: &Path) -> Option<Arrivals> {
     let repeat = fields.integer("repeat", 1..=1_000_000).unwrap_or(1) as u32;
     let limit = fields.integer("limit", 1..=u64::MAX);
     let name = name?;
-    let opened = file::open(folder, name).map_err(|message| fields.problem("file", message)).ok()?;
-    match trace::read(name, &mut BufReader::with_capacity(1 << 16, opened), format, limit) {
-        Ok(trace) => Some(Arrivals::Trace(Arc::new(Trace { speed, repeat, ..trace }))),
+    match trace::open(folder, name, format, limit) {
+        Ok(mut trace) => {
+            (trace.speed, trace.repeat) = (speed, repeat);
+            Some(Arrivals::Trace(Arc::new(trace)))
+        }
         Err(problems) => {
             let pointer = fields.pointer("file");
             fields.extend(problems.into_iter().map(|problem| problem.under(&pointer)).collect());

@@ -3,7 +3,8 @@
 //! Times are of the calendar, such as `2023-11-16 18:15:46.6805900`, with or without `+00:00`; the first one is when the recording
 //! begins.
 
-use super::{Mistake, Row};
+use super::Row;
+use super::lines::Mistake;
 use crate::clock::Nanos;
 
 const TIME: &str = "write it as `2023-11-16 18:15:46.6805900`";

@@ -1,33 +1,69 @@
-//! Recorded traffic: who came when, with how many tokens. Formats: [`azure`] (CSV), [`mooncake`] and [`native`] (a JSON object a line).
+//! Recorded traffic: who came when, with how many tokens. Formats: [`azure`] (CSV), [`mooncake`], [`serving`] and [`native`] (a JSON
+//! object a line).
 //!
-//! A file is read line by line and checked whole when the scenario is. Its rows are then held, 40 bytes each, so that what changes in
-//! the file later does not reach a run.
+//! A file is read line by line ([`lines`]) and checked whole when the scenario is. Its rows are then held, so that what changes in the
+//! file later does not reach a run ([`play`]). A file with more requests than are held is read again, line by line, while it is played.
 
-use std::io::{BufRead, Read as _};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Nanos;
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, TRACE_LINE_BYTES_MAX, TRACE_ROWS_MAX};
-use crate::types::problem::{Place, Problem};
+use crate::grammar::file;
+use crate::types::limits::TRACE_HELD_ROWS;
+use crate::types::problem::Problem;
+use crate::workload::trace::lines::{Lines, Mistakes};
 
 pub mod azure;
+mod lines;
 pub mod mooncake;
 pub mod native;
+mod play;
+pub mod serving;
 
-/// Lines that are named one by one; of more, only the number is told.
-const LINES_NAMED: usize = 10;
+pub(super) use play::Run;
 
 /// A recording, ready to be played.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// In the order of time; at least one.
-    pub rows: Arc<[Row]>,
+    rows: Rows,
+    /// How many requests it has; at least one.
+    pub requests: u64,
+    /// When its last request came, in nanoseconds since it began.
+    pub last: Nanos,
     /// Tokens of one block of [`Row::blocks`].
     pub block_tokens: u32,
+    /// Does a request name the blocks of its prompt?
+    pub has_blocks: bool,
     /// How many times as fast as it was recorded it is played; above 0.
     pub speed: f64,
     /// How often it is played, one after the other, with one mean gap between; at least 1.
     pub repeat: u32,
+}
+
+/// Where the rows of a recording are.
+#[derive(Debug, Clone)]
+enum Rows {
+    /// In memory, in the order of time.
+    Held(Arc<[Row]>),
+    /// In a file that is too large for that.
+    InFile(Place),
+}
+
+/// A file of a recording, by its name below the scenario's folder.
+#[derive(Debug, Clone)]
+struct Place {
+    folder: PathBuf,
+    name: String,
+    format: Option<Format>,
+}
+
+impl Place {
+    fn open(&self) -> Result<Lines<BufReader<File>>, String> {
+        let opened = file::open(&self.folder, &self.name)?;
+        Ok(Lines::of(BufReader::with_capacity(1 << 16, opened), self.format))
+    }
 }
 
 /// One request of a recording.
@@ -52,29 +88,17 @@ pub enum Format {
     Mooncake,
     /// [`native`].
     Native,
-}
-
-/// What is wrong with a line: the column, from 1, what, and what to try.
-#[derive(Debug, PartialEq)]
-struct Mistake {
-    column: usize,
-    message: String,
-    hint: &'static str,
-}
-
-impl Mistake {
-    fn new(column: usize, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { column, message: message.into(), hint }
-    }
+    /// [`serving`].
+    Serving,
 }
 
 impl Format {
     /// Every format, as scenarios name them.
-    pub const NAMES: [&str; 3] = ["azure", "mooncake", "native"];
+    pub const NAMES: [&str; 4] = ["azure", "mooncake", "native", "serving"];
 
     /// The format called `name`.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Azure, Self::Mooncake, Self::Native];
+        let all = [Self::Azure, Self::Mooncake, Self::Native, Self::Serving];
         Self::NAMES.iter().zip(all).find(|(known, _)| **known == name).map(|(_, format)| format)
     }
 
@@ -84,193 +108,77 @@ impl Format {
             return Some(Self::Azure);
         }
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
-        if object.contains_key("input_length") { Some(Self::Mooncake) } else { object.contains_key("at").then_some(Self::Native) }
+        let told_by = [("input_length", Self::Mooncake), ("input_toks", Self::Serving), ("at", Self::Native)];
+        told_by.into_iter().find(|(field, _)| object.contains_key(*field)).map(|(_, format)| format)
     }
 
     fn block_tokens(self) -> u32 {
         match self {
             Self::Mooncake => mooncake::BLOCK_TOKENS,
-            Self::Azure | Self::Native => native::BLOCK_TOKENS,
+            Self::Azure | Self::Native | Self::Serving => native::BLOCK_TOKENS,
         }
     }
 }
 
-/// The recording that `lines` brings, which messages call `file`: all of it, or the first `limit` requests. The format is found by the
-/// first line if it is not given. Every mistake is told, with its line and column.
-pub fn read(file: &str, lines: &mut dyn BufRead, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
-    let mut reading = Reading { format, origin: None, newest: 0 };
-    let (mut rows, mut mistakes) = (Vec::new(), Mistakes { file, named: Vec::new(), more: 0 });
-    let (mut line, mut number) = (Vec::new(), 0);
-    while limit.is_none_or(|limit| (rows.len() as u64) < limit) {
-        line.clear();
-        number += 1;
-        let got = lines.take(TRACE_LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
-        match got {
-            Ok(0) => break,
-            Ok(bytes) if bytes > TRACE_LINE_BYTES_MAX => {
-                let message = format!("this line has more than {TRACE_LINE_BYTES_MAX} bytes, and one may have no more");
-                mistakes.add(number, Mistake::new(1, message, "every request has a line of its own"));
-                break;
+/// The recording in the file `name` below `folder`, the scenario's: all of it, or its first `limit` requests. The format is found by
+/// the first line if it is not given. Every mistake is told; those of lines have their places.
+pub fn open(folder: &Path, name: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
+    open_holding(folder, name, format, limit, TRACE_HELD_ROWS)
+}
+
+fn open_holding(
+    folder: &Path,
+    name: &str,
+    format: Option<Format>,
+    limit: Option<u64>,
+    held_max: usize,
+) -> Result<Trace, Vec<Problem>> {
+    let place = Place { folder: folder.to_owned(), name: name.to_owned(), format };
+    let lines = place.open().map_err(|message| vec![Problem::new("", message)])?;
+    gather(name, lines, limit, held_max, Some(place))
+}
+
+/// The same of a text that `lines` brings and messages call `name`; it is held whatever its size.
+pub fn read(name: &str, lines: impl BufRead, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
+    gather(name, Lines::of(lines, format), limit, usize::MAX, None)
+}
+
+/// Reads `lines` to their end, and holds up to `held_max` rows; if there are more, they are left at their `place`.
+fn gather(
+    name: &str,
+    mut lines: Lines<impl BufRead>,
+    limit: Option<u64>,
+    held_max: usize,
+    place: Option<Place>,
+) -> Result<Trace, Vec<Problem>> {
+    let (mut rows, mut mistakes) = (Vec::new(), Mistakes::of(name));
+    let (mut requests, mut last, mut has_blocks) = (0, 0, false);
+    while limit.is_none_or(|limit| requests < limit) {
+        match lines.next() {
+            None => break,
+            Some(Err(mistake)) => mistakes.add(lines.number, mistake),
+            Some(Ok(row)) => {
+                (requests, last) = (requests + 1, row.at);
+                has_blocks |= row.blocks.is_some();
+                if rows.len() < held_max {
+                    rows.push(row);
+                }
             }
-            Ok(_) => {}
-            Err(error) => {
-                mistakes.add(number, Mistake::new(1, format!("`{file}` cannot be read on: {error}"), "check the file"));
-                break;
-            }
-        }
-        match std::str::from_utf8(&line).map_err(|error| no_text(&error)).and_then(|line| reading.row(number, line)) {
-            Ok(row) => rows.extend(row),
-            Err(mistake) => mistakes.add(number, mistake),
-        }
-        let Some(_) = reading.format else { break };
-        if rows.len() > TRACE_ROWS_MAX {
-            let message = format!("`{file}` has more than {TRACE_ROWS_MAX} requests, and a recording may have no more");
-            mistakes.add(number, Mistake::new(1, message, "set `limit` to play its beginning"));
-            break;
         }
     }
-    if rows.is_empty() && mistakes.named.is_empty() {
-        let message = if number == 1 { format!("`{file}` is empty") } else { format!("`{file}` has no request") };
-        mistakes.add(1, Mistake::new(1, message, "it needs at least one"));
+    if requests == 0 && mistakes.are_none() {
+        mistakes.add_empty(lines.number);
     }
     let problems = mistakes.problems();
     if !problems.is_empty() {
         return Err(problems);
     }
-    let block_tokens = reading.format.map_or(1, Format::block_tokens);
-    Ok(Trace { rows: rows.into(), block_tokens, speed: 1.0, repeat: 1 })
-}
-
-fn no_text(error: &std::str::Utf8Error) -> Mistake {
-    Mistake::new(error.valid_up_to() + 1, "this is not UTF-8 text", "a recording is CSV or JSON lines, not compressed")
-}
-
-/// What is wrong with a file.
-struct Mistakes<'a> {
-    file: &'a str,
-    named: Vec<Problem>,
-    more: usize,
-}
-
-impl Mistakes<'_> {
-    fn add(&mut self, line: usize, mistake: Mistake) {
-        if self.named.len() < LINES_NAMED {
-            self.named.push(placed(self.file, line, mistake));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn problems(mut self) -> Vec<Problem> {
-        if self.more > 0 {
-            let message = format!("`{}` has {} more lines that cannot be read", self.file, self.more);
-            self.named.push(placed(self.file, 1, Mistake::new(1, message, "check its format")));
-        }
-        self.named
-    }
-}
-
-fn placed(file: &str, line: usize, mistake: Mistake) -> Problem {
-    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let mut problem = Problem::new("", mistake.message).hint(mistake.hint);
-    problem.place = Some(Place { file: file.to_owned(), line: narrow(line), column: narrow(mistake.column) });
-    problem
-}
-
-/// A file that is being read.
-struct Reading {
-    /// Known once the first line was read.
-    format: Option<Format>,
-    /// What the first row calls its time, where that is no offset.
-    origin: Option<i64>,
-    newest: Nanos,
-}
-
-impl Reading {
-    /// The row in `line`, which is the one with this number, from 1; `None` for a header or an empty line.
-    fn row(&mut self, number: usize, line: &str) -> Result<Option<Row>, Mistake> {
-        let Some(format) = self.format.or_else(|| Format::of_first_line(line)) else {
-            let hint = "azure begins with `TIMESTAMP,ContextTokens,GeneratedTokens`; mooncake has `timestamp`, `input_length` and \
-                        `output_length` on each line, native has `at`, `input` and `output`";
-            return Err(Mistake::new(1, "no known recording begins like this", hint));
-        };
-        self.format = Some(format);
-        if line.trim().is_empty() || number == 1 && format == Format::Azure && azure::is_header(line) {
-            return Ok(None);
-        }
-        let row = match format {
-            Format::Azure => azure::row(line, &mut self.origin),
-            Format::Mooncake => mooncake::row(line),
-            Format::Native => native::row(line),
-        }?;
-        if row.at < self.newest {
-            return Err(Mistake::new(1, "this request is earlier than the one before", "sort the lines by their time"));
-        }
-        if row.input_tokens == 0 {
-            return Err(Mistake::new(
-                1,
-                "this request has a prompt of 0 tokens",
-                "a prompt has at least one; leave the line out",
-            ));
-        }
-        if row.input_tokens > CONTEXT_WINDOW_MAX {
-            let message = format!("a prompt of {} tokens, and one may have {CONTEXT_WINDOW_MAX}", row.input_tokens);
-            return Err(Mistake::new(1, message, "leave the line out"));
-        }
-        match row.output_tokens {
-            Some(0) => {
-                Err(Mistake::new(1, "this request has a reply of 0 tokens", "a reply has at least one; leave the line out"))
-            }
-            Some(tokens) if tokens > OUTPUT_TOKENS_MAX => {
-                let message = format!("a reply of {tokens} tokens, and one may have {OUTPUT_TOKENS_MAX}");
-                Err(Mistake::new(1, message, "leave the line out"))
-            }
-            _ => {
-                self.newest = row.at;
-                Ok(Some(row))
-            }
-        }
-    }
-}
-
-/// One run of a recording.
-#[derive(Debug)]
-pub(super) struct Run {
-    trace: Arc<Trace>,
-    lap: u64,
-    index: usize,
-}
-
-impl Run {
-    pub(super) fn begin(trace: &Arc<Trace>) -> Self {
-        Self { trace: Arc::clone(trace), lap: 0, index: 0 }
-    }
-
-    /// When the next row comes, and its index.
-    pub(super) fn next(&mut self) -> Option<(Nanos, usize)> {
-        let Trace { rows, speed, repeat, .. } = &*self.trace;
-        if self.lap >= u64::from(*repeat) {
-            return None;
-        }
-        let last = rows.last().map_or(0, |row| row.at);
-        let lap_ns = last + last / (rows.len() as u64 - 1).max(1);
-        let at = self.lap.saturating_mul(lap_ns).saturating_add(rows[self.index].at);
-        let at = if *speed == 1.0 { at } else { libm::rint(at as f64 / speed) as Nanos };
-        let index = self.index;
-        self.index += 1;
-        if self.index == rows.len() {
-            (self.index, self.lap) = (0, self.lap + 1);
-        }
-        Some((at, index))
-    }
-
-    pub(super) fn row(&self, index: usize) -> &Row {
-        &self.trace.rows[index]
-    }
-
-    pub(super) fn block_tokens(&self) -> u32 {
-        self.trace.block_tokens
-    }
+    let block_tokens = lines.format.map_or(1, Format::block_tokens);
+    let rows = match place {
+        Some(place) if requests > rows.len() as u64 => Rows::InFile(place),
+        _ => Rows::Held(rows.into()),
+    };
+    Ok(Trace { rows, requests, last, block_tokens, has_blocks, speed: 1.0, repeat: 1 })
 }
 
 #[cfg(test)]

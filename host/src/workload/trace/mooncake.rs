@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Mistake, Row};
+use super::Row;
+use super::lines::Mistake;
 
 /// Tokens of one block.
 pub const BLOCK_TOKENS: u32 = 512;
@@ -27,9 +28,7 @@ pub(super) fn row(line: &str) -> Result<Row, Mistake> {
         let message = format!("{} blocks of a prompt that fills {needed}", hash_ids.len());
         return Err(Mistake::new(1, message, "a block has 512 tokens; the last one may have fewer"));
     }
-    let at = timestamp.checked_mul(1_000_000).ok_or_else(|| {
-        Mistake::new(1, format!("`{timestamp}` ms is longer than 500 years"), "`timestamp` counts milliseconds from the start")
-    })?;
+    let at = timestamp.saturating_mul(1_000_000);
     let blocks = (!hash_ids.is_empty()).then(|| Arc::from(hash_ids));
     Ok(Row { at, input_tokens: input_length, output_tokens: Some(output_length), blocks })
 }

@@ -1,9 +1,10 @@
+use super::lines::LINES_NAMED;
 use super::*;
 
 const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 
 fn parse(text: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
-    read("t", &mut text.as_bytes(), format, limit)
+    read("t", text.as_bytes(), format, limit)
 }
 
 fn told(text: &str, format: Option<Format>) -> Vec<String> {
@@ -43,10 +44,17 @@ fn json_lines_are_judged_too() {
                  {\"at\": -1, \"input\": 5}\n\
                  {\"at\": 2, \"inputs\": 5}\n\
                  {\"at\": 2, \"input\": 5\n\
-                 {\"at\": 3, \"input\": 5, \"blocks\": [1, 2]}\n";
+                 {\"at\": 3, \"input\": 5, \"blocks\": [1, 2]}\n\
+                 {\"at\": 1e300, \"input\": 5}\n";
     let problems = told(lines, None);
-    let expected =
-        ["t:2:1: this request is earlier", "t:3:1: `at` is `-1`", "t:4:", "t:5:", "t:6:1: 2 blocks of a prompt of 5 tokens"];
+    let expected = [
+        "t:2:1: this request is earlier",
+        "t:3:1: `at` is `-1`",
+        "t:4:",
+        "t:5:",
+        "t:6:1: 2 blocks of a prompt of 5 tokens",
+        "t:7:1: this request is more than a year after",
+    ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}");
@@ -67,7 +75,7 @@ fn a_file_without_a_request_or_of_no_known_kind_is_refused() {
 #[test]
 fn a_limit_reads_only_the_beginning() {
     let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\nnonsense\n";
-    assert_eq!(parse(text, None, Some(2)).expect("a trace").rows.len(), 2);
+    assert_eq!(parse(text, None, Some(2)).expect("a trace").requests, 2);
 }
 
 #[test]
@@ -75,7 +83,61 @@ fn a_recording_is_played_faster_and_again_one_mean_gap_later() {
     let text = "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 2}\n{\"at\": 4, \"input\": 3}\n";
     let trace = parse(text, None, None).expect("a trace");
     let mut run = Run::begin(&Arc::new(Trace { speed: 2.0, repeat: 2, ..trace }));
-    let times: Vec<_> = std::iter::from_fn(|| run.next()).collect();
+    let times: Vec<_> = std::iter::from_fn(|| run.next().map(|at| (at, run.row().input_tokens))).collect();
     let ms = 1_000_000;
-    assert_eq!(times, [(0, 0), (500 * ms, 1), (2_000 * ms, 2), (3_000 * ms, 0), (3_500 * ms, 1), (5_000 * ms, 2)]);
+    assert_eq!(times, [(0, 1), (500 * ms, 2), (2_000 * ms, 3), (3_000 * ms, 1), (3_500 * ms, 2), (5_000 * ms, 3)]);
+}
+
+#[test]
+fn a_recording_that_is_too_large_to_be_held_is_played_from_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text: String = (0..1_000).map(|at| format!("{{\"at\": {at}, \"input\": {}}}\n", at % 7 + 1)).collect();
+    std::fs::write(folder.path().join("t.jsonl"), &text).expect("written");
+    let play = |held_max| {
+        let trace = open_holding(folder.path(), "t.jsonl", None, Some(900), held_max).expect("a trace");
+        assert_eq!(matches!(trace.rows, Rows::InFile(_)), held_max < 900);
+        let mut run = Run::begin(&Arc::new(Trace { repeat: 2, speed: 3.0, ..trace }));
+        let rows: Vec<_> = std::iter::from_fn(|| run.next().map(|at| (at, run.row().clone()))).collect();
+        assert_eq!(run.trouble(), None);
+        rows
+    };
+    assert_eq!(play(899), play(900));
+    assert_eq!(play(10).len(), 1_800);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_played_ends_the_recording_and_says_so() {
+    for (change, reason) in [("{\"at\": 0, \"input\": 1}\n", "it is shorter"), ("{\"at\": 0}\n", "line 1: missing field `input`")]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.jsonl");
+        std::fs::write(&path, "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 1}\n").expect("written");
+        let trace = open_holding(folder.path(), "t.jsonl", None, None, 1).expect("a trace");
+        std::fs::write(&path, change).expect("written");
+        let mut run = Run::begin(&Arc::new(trace));
+        while run.next().is_some() {}
+        assert!(run.trouble().is_some_and(|said| said.contains("has changed") && said.contains(reason)), "{:?}", run.trouble());
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_a_recording_or_refused_with_a_place(
+        first in 0_usize..4,
+        bytes in proptest::collection::vec(proptest::prelude::prop_oneof![
+            proptest::prelude::any::<u8>(),
+            proptest::sample::select(&b"0123456789-: .,{}[]\"atinpuoy\n"[..]),
+        ], 0..300),
+    ) {
+        let begins = ["", HEADER, "{\"at\": 0, \"input\": 1}\n", "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n"];
+        let text = [begins[first].as_bytes(), &bytes].concat();
+        match read("t", &text[..], None, None) {
+            Ok(trace) => {
+                let mut run = Run::begin(&Arc::new(trace));
+                let times: Vec<Nanos> = std::iter::from_fn(|| run.next()).collect();
+                proptest::prop_assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
+            }
+            Err(problems) => proptest::prop_assert!(problems.iter().all(|problem| problem.place.is_some())),
+        }
+    }
 }
