@@ -117,6 +117,8 @@ pub(super) struct Flight {
     /// What strikes by time.
     pub(super) strikes: Option<Box<Action>>,
     pub(super) input_tokens: u32,
+    /// Is it sent token by token?
+    pub(super) is_streamed: bool,
 }
 
 impl Flight {
@@ -139,6 +141,7 @@ impl Flight {
             by: None,
             written: Nanos::MAX,
             strikes: None,
+            is_streamed: true,
         }
     }
 

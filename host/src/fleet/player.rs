@@ -204,7 +204,8 @@ impl Fleet {
         let prefix = prefix_of(&ask.prefix, way.block_tokens);
         self.running[model] += 1;
         self.serials = self.serials.wrapping_add(1);
-        let flight = Flight::of(ask, self.serials, model as u32);
+        let mut flight = Flight::of(ask, self.serials, model as u32);
+        flight.is_streamed = request.stream.is_some();
         if let Some(deadline) = self.traffic.deadline(&flight.ask) {
             let slot = self.flights.vacant_key() as u32;
             self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot, self.serials));
@@ -384,6 +385,10 @@ impl Fleet {
         let mut flight = self.flights.remove(slot);
         let now = self.now;
         let output_tokens = self.delivered(&mut flight, fate);
+        if !flight.is_streamed && output_tokens > 0 {
+            // What leaves in one piece has no token before the others.
+            flight.first_token = now;
+        }
         if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
             site.leave(now, flight.visit, &mut self.happened);
         }

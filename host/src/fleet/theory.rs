@@ -122,8 +122,7 @@ fn waits_for_one_server_follow_pollaczek_and_khinchine() {
 fn full_servers_and_full_queues_turn_away_the_share_that_erlang_says() {
     let loss = |size, queue_max, rate: &str, exact: f64| {
         let settings = pool::Settings { queue_max, ..pool::Settings::of(size) };
-        let (report, seen) =
-            play(&exponential(1_000), &format!("poisson: {{ rate: {rate} }}"), visitors(40_000), pool(settings));
+        let (report, seen) = play(&exponential(1_000), &format!("poisson: {{ rate: {rate} }}"), visitors(40_000), pool(settings));
         seen.assert_mean("blocked", exact, |ended| f64::from(u8::from(ended.first_token.is_none())));
         assert_eq!(report.refused[0].0, Cause::QueueFull.name());
         report.attempts.whole as f64 / report.virtual_ns as f64 * S

@@ -47,6 +47,8 @@ mod responders;
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.
 mod schema;
+/// Scenarios in virtual time, with plugins.
+mod simulate;
 /// Streams: pacing, cuts, clients that leave, draining.
 mod streaming;
 /// Floors, sizes, names: the rules of the house.

@@ -40,6 +40,7 @@ pub struct Site {
     /// Visits that can go on now.
     ready: VecDeque<Visitor>,
     now: Nanos,
+    stamps: u32,
     events: u64,
     digest: Key,
     keeps_marks: bool,
@@ -108,6 +109,7 @@ impl Site {
             agenda: Agenda::default(),
             ready: VecDeque::new(),
             now: 0,
+            stamps: 0,
             events: 0,
             digest: Key::of_seed(0),
             keeps_marks,
