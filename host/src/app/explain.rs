@@ -227,7 +227,7 @@ impl Explanation {
             "identity": format!("{:016x}", identity.identity),
             "attempt": identity.attempt,
             "occurrence": identity.occurrence,
-            "facts": {"attempt": self.facts.attempt, "number": self.facts.number, "at_ms": ms(self.facts.now)},
+            "facts": {"attempt": self.facts.attempt, "number": self.facts.number, "at_ms": ms(self.facts.now), "tier": self.tier()},
             "phase": plan.phase_name(),
             "incidents": plan.incident_names().collect::<Vec<_>>(),
             "behaviours": {
@@ -251,6 +251,11 @@ impl Explanation {
         })
     }
 
+    /// The name of the tier that counts for the caller.
+    fn tier(&self) -> Option<&str> {
+        Some(&self.plan.generation.scenario.tiers[self.facts.tier?].name)
+    }
+
     /// For people: who decided what, then the time line.
     pub fn text(&self) -> String {
         let (plan, entry) = (&self.plan, &self.plan.generation.scenario.models[self.plan.model]);
@@ -263,6 +268,7 @@ impl Explanation {
             format!("identity   {:016x}, attempt {attempt}, occurrence {occurrence}", identity.identity),
             format!("entry      {}", entry.name),
         ];
+        lines.extend(self.tier().map(|tier| format!("tier       {tier}")));
         lines.extend(self.about_facts());
         let incidents: Vec<&str> = plan.incident_names().collect();
         lines.extend(plan.phase_name().map(|phase| format!("phase      {phase}")));

@@ -27,6 +27,7 @@ use crate::plan::identity::Identity;
 use crate::plan::planner::{Facts, pick};
 use crate::random::Draws;
 use crate::scenario::{IncidentSet, Scenario};
+use crate::station::{Cause, Refusal};
 use crate::types::request::Request;
 
 /// What to plan again.
@@ -359,7 +360,15 @@ fn facts_of(line: &Value, scenario: &Scenario) -> Facts {
         running: small(&facts["running"]),
         waiting: small(&facts["waiting"]),
         output_tokens: None,
+        tier: scenario.tiers.iter().position(|tier| facts["tier"] == *tier.name),
+        refused: refusal_of(&facts["refused"]),
     }
+}
+
+/// Why a station turned the request away, if one did.
+fn refusal_of(refused: &Value) -> Option<Refusal> {
+    let cause = Cause::ALL.into_iter().find(|cause| refused["cause"] == cause.name())?;
+    Some(Refusal { cause, retry_after_ns: refused["retry_after_ns"].as_u64().unwrap_or_default() })
 }
 
 /// Notes every field in which two decisions differ.

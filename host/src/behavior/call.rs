@@ -21,7 +21,7 @@ pub struct Call<'a> {
     pub now: Nanos,
     /// Index of the scenario's model entry.
     pub model: u32,
-    /// Index of the caller's tier or tenant; 0 if there are none.
+    /// Index of the caller's tier; the one after the last if none counts for it, so 0 if there are none.
     pub tenant: u32,
     /// Stage of a pipeline; 0 is the model itself.
     pub stage: u32,

@@ -18,7 +18,7 @@ use crate::types::problem::Problem;
 pub struct Setting {
     /// Names of the scenario's model entries, by index.
     pub models: Vec<String>,
-    /// Names of tenants or tiers, by index.
+    /// Names of tiers, by index, and after them the empty name of callers whom none counts for.
     pub tenants: Vec<String>,
     /// Names of pipeline stages, by index.
     pub stages: Vec<String>,

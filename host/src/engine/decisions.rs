@@ -232,6 +232,10 @@ impl<W: Write> Writer<W> {
                 "now_ns": facts.now, "attempt": facts.attempt, "number": facts.number, "phase": plan.phase_name(),
                 "incidents": scenario_names(facts.incidents, plan), "input_tokens": facts.input_tokens, "running": facts.running,
                 "waiting": facts.waiting,
+                "tier": facts.tier.map(|tier| &plan.generation.scenario.tiers[tier].name),
+                "refused": facts.refused.map(|refused| json!({
+                    "cause": refused.cause.name(), "retry_after_ns": refused.retry_after_ns,
+                })),
             },
             "decision": decision_of(plan),
         })

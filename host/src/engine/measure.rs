@@ -9,9 +9,10 @@ use ::metrics::{Counter, Gauge, Histogram};
 
 use crate::clock::Nanos;
 use crate::engine::conduct::{Came, Conduct, Fate};
+use crate::engine::quotas::Held;
 use crate::engine::tally::Tally;
 use crate::report::ModelFigures;
-use crate::station::quota::Budget;
+use crate::station::Cause;
 use crate::telemetry::metrics;
 use crate::types::criterion::Counted;
 use crate::types::usage::Usage;
@@ -63,10 +64,6 @@ pub struct ModelMeasure {
     pub requests: AtomicU64,
     /// Requests being answered now.
     pub running: AtomicU32,
-    /// Requests of the last minute, against what the scenario allows.
-    pub request_budget: Budget,
-    /// Tokens of the last minute, against what the scenario allows.
-    pub token_budget: Budget,
     running_gauge: Gauge,
     answered: Counter,
     cancelled: Counter,
@@ -91,8 +88,6 @@ impl ModelMeasure {
             name: name.to_owned(),
             requests: AtomicU64::new(0),
             running: AtomicU32::new(0),
-            request_budget: Budget::default(),
-            token_budget: Budget::default(),
             running_gauge: metrics::gauge(metrics::RUNNING, &model),
             answered: metrics::counter(metrics::REQUESTS, &[("model", name), ("status", "200")]),
             cancelled: metrics::counter(metrics::CANCELLED, &model),
@@ -152,6 +147,11 @@ pub struct Active {
     newest_token: Nanos,
     ended: bool,
     watch: Option<Watch>,
+    /// What it holds of its quotas.
+    held: Option<Box<Held>>,
+    input_tokens: u32,
+    /// Tokens that have left.
+    tokens: u32,
 }
 
 /// Whose conduct a request belongs to.
@@ -167,7 +167,7 @@ impl Active {
         measure.running.fetch_add(1, Ordering::Relaxed);
         measure.running_gauge.increment(1.0);
         measure.tally.arrived(arrival);
-        Self { measure, arrival, newest_token: 0, ended: false, watch: None }
+        Self { measure, arrival, newest_token: 0, ended: false, watch: None, held: None, input_tokens: 0, tokens: 0 }
     }
 
     /// The same for a request of `identity`, its `attempt`-th, whose end `conduct` shall know.
@@ -179,8 +179,19 @@ impl Active {
         self
     }
 
+    /// It holds `held` of its quotas until it ends, and its prompt has `input_tokens`.
+    pub fn hold(&mut self, held: Option<Box<Held>>, input_tokens: u32) {
+        (self.held, self.input_tokens) = (held, input_tokens);
+    }
+
+    /// A limit turned it away.
+    pub fn refused(&self, cause: Cause) {
+        metrics::counter(metrics::REFUSED, &[("model", &self.measure.name), ("cause", cause.name())]).increment(1);
+    }
+
     /// A token left at `now`.
     pub fn token(&mut self, now: Nanos) {
+        self.tokens += 1;
         if self.newest_token == 0 {
             self.measure.ttft.record(seconds(self.arrival, now));
             self.measure.tally.times().first_token.record(now.saturating_sub(self.arrival), 1);
@@ -191,10 +202,13 @@ impl Active {
         self.newest_token = now.max(1);
     }
 
-    /// The request came to its planned end with `status` at `now`, and its client has seen `fate`.
-    pub fn end(&mut self, status: u16, now: Nanos, usage: Usage, fate: Fate) {
+    /// The request came to its planned end with `status` at `now`, and its client has seen `fate`. Its quotas are charged `used` tokens.
+    pub fn end(&mut self, status: u16, now: Nanos, usage: Usage, used: u32, fate: Fate) {
         if std::mem::replace(&mut self.ended, true) {
             return;
+        }
+        if let Some(mut held) = self.held.take() {
+            held.used(used);
         }
         match status {
             200 => self.measure.answered.increment(1),
@@ -226,6 +240,7 @@ impl Active {
     /// The request is counted elsewhere.
     pub fn withdraw(&mut self) {
         self.ended = true;
+        self.held.take().into_iter().for_each(|mut held| held.give_back());
     }
 
     /// A fault of `kind` was planned.
@@ -244,6 +259,10 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.measure.running.fetch_sub(1, Ordering::Relaxed);
         self.measure.running_gauge.decrement(1.0);
+        if let Some(held) = &mut self.held {
+            // Its client has left: what it got counts.
+            held.used(self.input_tokens.saturating_add(self.tokens));
+        }
         if !self.ended {
             self.measure.cancelled.increment(1);
             self.measure.tally.add(Counted::Requests);

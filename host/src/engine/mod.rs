@@ -3,7 +3,8 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
-//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided.
+//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`]
+//! says who has asked for too much.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
+use crate::engine::quotas::{Limits, Quotas};
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
 use crate::plan::generation::Generation;
@@ -39,6 +41,7 @@ pub mod measure;
 pub mod occurrences;
 pub mod pacer;
 pub mod playback;
+pub mod quotas;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
@@ -50,6 +53,7 @@ pub struct Engine {
     occurrences: Occurrences,
     slow_lane: SlowLane,
     measures: Measures,
+    quotas: Quotas,
     conduct: Arc<Conduct>,
     decisions: Option<Decisions>,
 }
@@ -61,6 +65,7 @@ pub struct Running {
     /// The phase it is in, and the incidents that operators switched.
     pub situation: Situation,
     measures: Vec<Arc<measure::ModelMeasure>>,
+    limits: Limits,
 }
 
 /// What the doors know of a request besides its body.
@@ -87,15 +92,17 @@ pub struct Begun {
 impl Engine {
     /// An engine that plays `generation` on `clock`.
     pub fn new(generation: Generation, clock: RealClock) -> Self {
-        let measures = Measures::default();
+        let (measures, quotas) = (Measures::default(), Quotas::default());
         // The line of the first scenario begins with the run.
         let situation = Situation::new(&generation.scenario, 0);
+        let limits = quotas.of(&generation, 0);
         Self {
-            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures)),
+            running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, limits)),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
             measures,
+            quotas,
             conduct: Arc::default(),
             decisions: None,
         }
@@ -128,7 +135,8 @@ impl Engine {
     pub fn swap(&self, generation: Generation) {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
-        self.running.store(Arc::new(Running::of(generation, situation, &self.measures)));
+        let limits = self.quotas.of(&generation, self.clock.now());
+        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, limits)));
     }
 
     /// Brings the gauges that change with the time alone to what they are now.
@@ -159,9 +167,16 @@ impl Engine {
         facts.running = measure.running.load(Ordering::Relaxed);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
-        let limits = generation.scenario.models[model].rate_limits;
+        let asked = running.limits.asked(generation, &request, &facts, model);
+        match running.limits.enter(&asked, self.clock) {
+            Ok(held) => active.hold(held, facts.input_tokens),
+            Err(refusal) => {
+                active.refused(refusal.cause);
+                facts.refused = Some(refusal);
+            }
+        }
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
-        let planned = if generation.is_slow(model, facts.incidents) {
+        let planned = if facts.refused.is_none() && generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
             let planned = self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await;
             // A refusal is counted where it is sent, and its client has not left.
@@ -173,10 +188,7 @@ impl Engine {
             decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
         }
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
-        let allowance = Allowance {
-            requests: measure.request_budget.spend(1, limits.requests_per_minute, origin.arrival),
-            tokens: measure.token_budget.spend(tokens, limits.tokens_per_minute, origin.arrival),
-        };
+        let allowance = running.limits.allowance(&asked, tokens);
         Ok(Begun { playback: Box::new(Playback::of(planned, origin.arrival, active)), allowance })
     }
 
@@ -198,9 +210,9 @@ impl Engine {
 }
 
 impl Running {
-    fn of(generation: Generation, situation: Situation, measures: &Measures) -> Self {
+    fn of(generation: Generation, situation: Situation, measures: &Measures, limits: Limits) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), situation, measures }
+        Self { generation: Arc::new(generation), situation, measures, limits }
     }
 
     /// The entry that answers `request`, which counts as one of its requests from now on. `first` is the first that matches its name:
@@ -246,9 +258,10 @@ pub fn facts_of(
     let identity = Identity { content, identity, attempt, occurrence: seen(identity, attempt) };
     let phase = situation.enter(&generation.scenario, origin.arrival);
     let events = identity.event_key(generation.seed);
+    let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
     let incidents = situation.applying(&generation.scenario, phase, events, draws);
     let input_tokens = input_tokens(generation, request);
-    Facts { input_tokens, incidents, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
+    Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
 
 fn unknown_model(name: &str) -> ApiError {

@@ -171,7 +171,11 @@ impl Playback {
 
     fn close(&mut self, status: u16, now: Nanos) {
         let fate = Fate::of(status, &self.plan.outcome, self.interrupt.is_none());
-        self.active.end(status, now, self.plan.usage, fate);
+        let usage = self.plan.usage;
+        // Of a reply that broke off, the share that had left; of a failed request, nothing.
+        let left = u64::from(usage.output) * u64::from(self.step) / u64::from(self.steps.max(1));
+        let used = if status == 200 { usage.input.saturating_add(left as u32) } else { 0 };
+        self.active.end(status, now, usage, used, fate);
     }
 
     fn advance(&mut self, now: Nanos, stage: &mut impl Stage, measured: bool) -> Moment {

@@ -12,7 +12,7 @@ use crate::behavior::responder::Responder;
 use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
 use crate::random::Key;
 use crate::scenario::source::Source;
-use crate::scenario::{BehaviorUse, Draft};
+use crate::scenario::{BehaviorUse, Draft, Scenario};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
 
@@ -34,12 +34,19 @@ pub struct Ingredients<'a> {
     pub alive: Gauge,
 }
 
+/// The names of tiers, and if there are any, the empty one for callers of none.
+fn tenants(scenario: &Scenario) -> Vec<String> {
+    let nameless = (!scenario.tiers.is_empty()).then(String::new);
+    scenario.tiers.iter().map(|tier| tier.name.clone()).chain(nameless).collect()
+}
+
 /// Builds a generation. A draft with mistakes is built as far as it goes, to find the others: the error has those and the new ones.
 /// All carry absolute pointers.
 pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Problem>> {
     let Draft { scenario, problems } = draft;
     let setting = Setting {
         models: scenario.models.iter().map(|model| model.name.clone()).collect(),
+        tenants: tenants(&scenario),
         epoch_unix_s: with.epoch_unix_s,
         ..Setting::default()
     };

@@ -4,7 +4,8 @@
 //! and a [`timing`]. [`build`] turns a scenario and a catalog into a generation; it alone turns names into behaviours.
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`token_counts`] how
 //! long its prompt is; [`verdict`] where a fault strikes; [`work`] what it brings to the stations; `altered` and `violation` do what a
-//! fault does to the reply itself. [`decision`] writes a plan down in a few lines.
+//! fault does to the reply itself. [`decision`] writes a plan down in a few lines; `refusal` words what a
+//! station turned away.
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub mod generation;
 pub mod identity;
 pub mod planner;
 pub mod realise;
+mod refusal;
 pub mod reply;
 pub mod timeline;
 pub mod timing;

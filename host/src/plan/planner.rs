@@ -13,6 +13,7 @@ use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise};
+use crate::plan::refusal::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
 use crate::plan::timing::Timing;
@@ -21,6 +22,7 @@ use crate::plan::{Phase, Plan};
 use crate::random::{Draws, Key};
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
+use crate::station::Refusal;
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::reply::Finish;
 use crate::types::request::Request;
@@ -50,6 +52,10 @@ pub struct Facts {
     /// How long its reply is, where a workload has decided that: the responder is not asked then, and only the entry's limits shorten
     /// the reply. In real time nobody says it.
     pub output_tokens: Option<u32>,
+    /// The tier that counts for its tenant.
+    pub tier: Option<usize>,
+    /// Why a station turned it away: then no behaviour is asked.
+    pub refused: Option<Refusal>,
 }
 
 impl Facts {
@@ -66,6 +72,8 @@ impl Facts {
             running: 0,
             waiting: 0,
             output_tokens: None,
+            tier: None,
+            refused: None,
         }
     }
 
@@ -140,6 +148,11 @@ pub fn plan_noting(
         choices: SmallVec::new(),
         fallbacks: Vec::new(),
     };
+    if let Some(refusal) = &facts.refused {
+        plan.outcome = Outcome::Refuse(refused(refusal, &request.model));
+        (plan.usage, plan.told) = (Usage::default(), Usage::default());
+        return plan;
+    }
     if let Err(refusal) = decide(&mut plan, generation, request, facts, draws) {
         plan.outcome = Outcome::Refuse(refusal);
         plan.reply = Reply::default();
@@ -163,7 +176,8 @@ fn decide(
         seed: 0,
         now: facts.now,
         model: plan.model as u32,
-        tenant: 0,
+        // Callers of no tier are of the nameless one after the last.
+        tenant: facts.tier.unwrap_or(generation.scenario.tiers.len()) as u32,
         stage: 0,
         operation: request.operation,
         input_tokens: facts.input_tokens,

@@ -15,6 +15,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::scenario::when::When;
+use crate::types::allowance::Window;
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
@@ -65,6 +66,8 @@ pub struct Scenario {
     pub phases: Option<phases::Phases>,
     /// The header that names the tenant; without one the usual headers.
     pub tenant_header: Option<HeaderName>,
+    /// Tiers in the order of the file; the first with a pattern that matches a tenant counts for it.
+    pub tiers: Vec<Tier>,
     /// Promises by which a run is judged.
     pub criteria: Vec<Criterion>,
     /// Who asks what and when, where the run brings its own traffic. Its literal prompts are not counted yet.
@@ -73,6 +76,8 @@ pub struct Scenario {
     pub source: Arc<source::Source>,
     /// Which entry of `models` answers for a name.
     pub index: pattern::Index,
+    /// Which of `tiers` counts for a tenant.
+    pub tier_index: pattern::Index,
 }
 
 impl Scenario {
@@ -86,6 +91,11 @@ impl Scenario {
     /// conditions.
     pub fn find_if(&self, name: &str, takes: impl Fn(usize, &When) -> bool) -> Option<usize> {
         self.index.find(name, |entry| self.models[entry].when.as_ref().is_none_or(|when| takes(entry, when)))
+    }
+
+    /// The index in `tiers` of the one that counts for `tenant`; a caller that names none is the tenant of the empty name, which `*` matches.
+    pub fn tier_of(&self, tenant: &str) -> Option<usize> {
+        if self.tiers.is_empty() { None } else { self.tier_index.find(tenant, |_| true) }
     }
 
     /// Every behaviour that the scenario uses, fallbacks included.
@@ -157,7 +167,7 @@ pub struct ModelEntry {
     pub context_window: u32,
     /// The most tokens of one reply.
     pub max_output_tokens: u32,
-    /// What callers may ask for within a minute.
+    /// What all callers of it together may ask for.
     pub rate_limits: RateLimits,
     /// Which requests it answers; without conditions all that match.
     pub when: Option<Arc<When>>,
@@ -176,6 +186,12 @@ pub struct ModelEntry {
 impl ModelEntry {
     fn to_index(&self) -> pattern::Entry<'_> {
         pattern::Entry { patterns: &self.matches, list: &self.list, always: self.when.is_none() }
+    }
+}
+
+impl Tier {
+    fn to_index(&self) -> pattern::Entry<'_> {
+        pattern::Entry { patterns: &self.tenants, list: &[], always: true }
     }
 }
 
@@ -231,13 +247,30 @@ impl IncidentSet {
     }
 }
 
-/// What callers of a model may ask for within a minute. Answers tell it in their headers; nobody is refused for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What callers may ask for. Answers tell it in their headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests, at least 1.
-    pub requests_per_minute: u32,
-    /// Tokens of prompts and replies together, at least 1.
-    pub tokens_per_minute: u32,
+    /// Requests, each over another window.
+    pub requests: Vec<Window>,
+    /// Tokens of prompts and replies together, each over another window.
+    pub tokens: Vec<Window>,
+    /// Requests under way at a time.
+    pub concurrency: Option<u32>,
+    /// Is who asks for more refused, or only told?
+    pub refuse: bool,
+}
+
+/// One entry of `tiers:`; its limits hold for each of its tenants.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    /// Its name.
+    pub name: String,
+    /// Its tenants, names or patterns.
+    pub tenants: Vec<String>,
+    /// What each of them may ask for.
+    pub limits: RateLimits,
+    /// Who goes first where requests wait: the higher one.
+    pub priority: u8,
 }
 
 /// A behaviour that a scenario uses: `{ name: options, fallback: { … } }`.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX};
+use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX};
 use crate::types::schema::{duration, flag, integer, list, object, share, text, word};
 use crate::workload::read::schema::section;
 
@@ -42,6 +42,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("seed", integer("Fixes every draw; without it each start draws its own.", 0..=u64::MAX)),
         ("tokens", word("How prompts are counted: cheaply and about 10 % off, or exactly.", &["estimate", "exact"])),
         ("tenant-header", text("The header that names a caller's tenant.")),
+        ("tiers", list("Which callers may ask for how much; the first that fits counts.", tier())),
         ("plugins", named("Components of your own; those of the standard pack need no line here.", plugin())),
         ("defaults", described("What an entry of `models` leaves open.", object(behaving()))),
         ("incidents", named("Reusable pieces: what is otherwise while one applies.", incident())),
@@ -71,17 +72,41 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
 
 /// What `defaults` and an entry of `models` may both say.
 fn behaving() -> Vec<(&'static str, Value)> {
-    let rate_limits = object([
+    let own = [
         ("requests-per-minute", integer("Requests.", 1..=u64::from(u32::MAX))),
         ("tokens-per-minute", integer("Tokens of prompts and replies together.", 1..=u64::from(u32::MAX))),
-    ]);
+        ("refuse", flag("Is who asks for more refused, or only told in headers?")),
+    ];
+    let rate_limits = object(own.into_iter().chain(limits()));
     let mut fields = deciding();
     fields.extend([
         ("context-window", integer("Tokens of prompt and reply together.", 1..=u64::from(CONTEXT_WINDOW_MAX))),
         ("max-output-tokens", integer("The most tokens of one reply.", 1..=u64::from(OUTPUT_TOKENS_MAX))),
-        ("rate-limits", described("What the headers of answers tell; nobody is refused for it.", rate_limits)),
+        ("rate-limits", described("What all callers together may ask for; headers tell it.", rate_limits)),
     ]);
     fields
+}
+
+/// What a model or a tier allows.
+fn limits() -> Vec<(&'static str, Value)> {
+    let rate = text("A number a window: `10/s`, `600/min`, `1_000/h` or `10_000/day`.");
+    let burst = integer("How much at once.", 1..=u64::from(u32::MAX));
+    let one = json!({ "anyOf": [rate, object([("limit!", rate), ("burst", burst)])] });
+    let windows = |description: &str| json!({ "description": description, "anyOf": [one, { "type": "array", "items": one, "maxItems": QUOTA_WINDOWS_MAX }] });
+    vec![
+        ("requests", windows("Limits of requests.")),
+        ("tokens", windows("Limits of tokens, of prompts and replies together.")),
+        ("concurrency", integer("Requests at a time.", 1..=u64::from(QUOTA_CONCURRENCY_MAX))),
+    ]
+}
+
+fn tier() -> Value {
+    let own = [
+        ("name!", text("Its name.")),
+        ("tenants", texts("Names or patterns of tenants; everyone if there is none.")),
+        ("priority", integer("Who goes first where requests wait: the higher one.", 0..=255)),
+    ];
+    object(own.into_iter().chain(limits()))
 }
 
 /// The three kinds of behaviour.

@@ -22,6 +22,8 @@ pub const DURATION: &str = "simwright_request_duration_seconds";
 pub const TOKENS: &str = "simwright_tokens_total";
 /// Faults played, by `model` and `kind`.
 pub const FAULTS: &str = "simwright_faults_total";
+/// Requests that a limit turned away, by `model` and `cause`.
+pub const REFUSED: &str = "simwright_refused_total";
 /// Calls of plugins, by `plugin` and `behaviour`.
 pub const PLUGIN_CALLS: &str = "simwright_plugin_calls_total";
 /// Time of plugin calls (one in sixteen is timed), by `plugin` and `behaviour`.
@@ -103,6 +105,7 @@ fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Time from the request to its end.");
     describe_counter!(TOKENS, "Tokens of prompts and replies.");
     describe_counter!(FAULTS, "Faults played.");
+    describe_counter!(REFUSED, "Requests that a limit turned away.");
     describe_counter!(PLUGIN_CALLS, "Calls of plugins.");
     describe_histogram!(PLUGIN_TIME, Unit::Seconds, "Time of plugin calls; one call in sixteen is timed.");
     describe_counter!(PLUGIN_FAILURES, "Plugin calls that gave no answer.");

@@ -21,8 +21,10 @@ pub enum ErrorKind {
     Conflict,
     /// More than the body limit (413).
     TooLarge,
-    /// Too many requests or tokens; comes back (429).
+    /// Too many requests; comes back (429).
     RateLimited,
+    /// Too many tokens; comes back (429).
+    TokensLimited,
     /// Nothing left to spend; does not come back by waiting (429).
     QuotaExhausted,
     /// Something broke (500).

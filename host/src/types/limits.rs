@@ -211,6 +211,8 @@ pub const SCENARIO_DEPTH_MAX: usize = 40;
 pub const SCENARIO_MODELS_MAX: usize = 1_000;
 /// Faults of one list, those of its scripts included: a plan remembers with one bit each which were not asked.
 pub const SCENARIO_FAULTS_MAX: usize = 64;
+/// Tiers of one scenario: vendors have five or so.
+pub const SCENARIO_TIERS_MAX: usize = 100;
 /// Incidents of one scenario: a plan remembers with one bit each which applied.
 pub const SCENARIO_INCIDENTS_MAX: usize = 64;
 /// Phases of one time line: a day in quarters of an hour, tenfold.
@@ -229,6 +231,12 @@ pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
 pub const WATCH_QUIET_MS: u64 = 80;
 /// Requests whose occurrences are remembered, per half of the table.
 pub const OCCURRENCES_MAX: usize = 1 << 19;
+/// Keys of one quota that are remembered: a million tenants; with all the windows that a scenario may set, some 120 MiB.
+pub const QUOTA_KEYS_MAX: u32 = 1 << 20;
+/// Limits of requests over different windows, and as many of tokens: one for each window that there is.
+pub const QUOTA_WINDOWS_MAX: usize = 4;
+/// Requests that a quota may allow at a time: more than connections fit into a process.
+pub const QUOTA_CONCURRENCY_MAX: u32 = 1_000_000;
 /// Requests that the journal remembers.
 pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
 /// Texts whose exact token counts are remembered: about ten megabytes.

@@ -31,6 +31,8 @@ mod order;
 mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
+/// Tiers and limits, as their tenants meet them.
+mod quotas;
 /// What the READMEs promise.
 mod readme;
 /// New generations: saved files, plugins that come later, streams that go on.

@@ -49,6 +49,7 @@ fn words(error: &ApiError) -> (&'static str, Option<&'static str>) {
         // One kind of rate limit has a type of its own: the load rose too fast, although it is within the limits.
         ErrorKind::RateLimited if error.code.as_deref() == Some("slow_down") => ("rate_limit_error", None),
         ErrorKind::RateLimited => ("requests", Some("rate_limit_exceeded")),
+        ErrorKind::TokensLimited => ("tokens", Some("rate_limit_exceeded")),
         ErrorKind::QuotaExhausted => ("insufficient_quota", Some("credit_balance_exhausted")),
         ErrorKind::Overloaded => ("service_unavailable_error", Some("server_is_overloaded")),
         ErrorKind::Server | ErrorKind::Gateway => ("server_error", None),

@@ -38,8 +38,11 @@ pub(super) fn push(facts: &HeaderFacts, out: &mut HeaderMap) {
     out.insert(VERSION, HeaderValue::from_static("2020-10-01"));
     out.insert(ORGANIZATION, HeaderValue::from_static("simwright"));
     if let Some(allowance) = &facts.allowance {
-        push_budget(REQUESTS, &allowance.requests, &mut buffer, out);
-        push_budget(TOKENS, &allowance.tokens, &mut buffer, out);
+        for (names, left) in [(REQUESTS, &allowance.requests), (TOKENS, &allowance.tokens)] {
+            if let Some(left) = left {
+                push_budget(names, left, &mut buffer, out);
+            }
+        }
     }
 }
 
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn both_budgets_are_told_where_there_are_any() {
-        let left = |limit, remaining, ms: u64| Left { limit, remaining, reset_ns: ms * 1_000_000 };
+        let left = |limit, remaining, ms: u64| Some(Left { limit, remaining, reset_ns: ms * 1_000_000 });
         let allowance = Some(Allowance { requests: left(10_000, 9_999, 6), tokens: left(2_000_000, 1_999_000, 30) });
         let mut headers = HeaderMap::new();
         push(&HeaderFacts { request_id: 1, processing_ms: 2, allowance }, &mut headers);

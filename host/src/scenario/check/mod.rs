@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `incidents`, `phases`, `criteria`, `workload`; and `behaviors` and `when` for what stands in several of
+//! A file per section: `plugins`, `models`, `incidents`, `phases`, `tiers`, `criteria`, `workload`; and `behaviors`, `limits` and `when` for what stands in several of
 //! them. What a scenario leaves open is what `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::scenario::pattern::Index;
 use crate::scenario::read::DEFAULT;
 use crate::scenario::source::Source;
-use crate::scenario::{Draft, ModelEntry, Scenario, TokenCounting};
+use crate::scenario::{Draft, ModelEntry, Scenario, Tier, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Place, Problem, did_you_mean};
@@ -21,10 +21,12 @@ use crate::types::problem::{Place, Problem, did_you_mean};
 mod behaviors;
 mod criteria;
 mod incidents;
+mod limits;
 mod models;
 mod phases;
 mod plugins;
 mod stations;
+mod tiers;
 mod when;
 mod workload;
 
@@ -47,10 +49,12 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);
     let tenant_header = check_tenant_header(&mut fields);
+    let tiers = tiers::check(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let workload = workload::check(&mut fields, source, &index, &models);
     let problems = source.problems.iter().cloned().chain(fields.finish()).collect();
+    let tier_index = Index::of(&tiers.iter().map(Tier::to_index).collect::<Vec<_>>());
     let source = Arc::clone(source);
     let scenario = Scenario {
         name,
@@ -63,10 +67,12 @@ pub fn check(source: &Arc<Source>) -> Draft {
         active,
         phases,
         tenant_header,
+        tiers,
         criteria,
         workload,
         source,
         index,
+        tier_index,
     };
     Draft { scenario, problems }
 }

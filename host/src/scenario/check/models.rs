@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::scenario::check::limits::rate_limits;
 use crate::scenario::check::stations::pipeline;
 use crate::scenario::check::when::when;
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
@@ -19,8 +20,7 @@ pub(super) struct Behaving {
     reply: Option<Vec<BehaviorUse>>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
-    requests_per_minute: Option<u32>,
-    tokens_per_minute: Option<u32>,
+    rate_limits: Option<RateLimits>,
 }
 
 impl Behaving {
@@ -34,8 +34,8 @@ impl Behaving {
         let mut tokens = |name, most: u32| fields.integer(name, 1..=u64::from(most)).map(|tokens| tokens as u32);
         let context_window = tokens("context-window", CONTEXT_WINDOW_MAX);
         let max_output_tokens = tokens("max-output-tokens", OUTPUT_TOKENS_MAX);
-        let (requests_per_minute, tokens_per_minute) = rate_limits(fields);
-        Self { latency, faults, reply, context_window, max_output_tokens, requests_per_minute, tokens_per_minute }
+        let rate_limits = rate_limits(fields);
+        Self { latency, faults, reply, context_window, max_output_tokens, rate_limits }
     }
 
     fn or(self, other: &Self) -> Self {
@@ -45,20 +45,9 @@ impl Behaving {
             reply: self.reply.or_else(|| other.reply.clone()),
             context_window: self.context_window.or(other.context_window),
             max_output_tokens: self.max_output_tokens.or(other.max_output_tokens),
-            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
-            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
+            rate_limits: self.rate_limits.or_else(|| other.rate_limits.clone()),
         }
     }
-}
-
-/// `rate-limits:`, requests and tokens a minute.
-fn rate_limits(fields: &mut Fields<'_>) -> (Option<u32>, Option<u32>) {
-    let Some(value) = fields.value("rate-limits") else { return (None, None) };
-    let mut section = Fields::of(value, fields.pointer("rate-limits"));
-    let mut limit = |name| section.integer(name, 1..=u64::from(u32::MAX)).map(|limit| limit as u32);
-    let limits = (limit("requests-per-minute"), limit("tokens-per-minute"));
-    fields.extend(section.finish());
-    limits
 }
 
 /// Reads `defaults:` of the scenario in `fields`; what it leaves open is what the built-in scenario says.
@@ -138,10 +127,7 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[StationEntry]
         created_unix_s,
         context_window,
         max_output_tokens: all.max_output_tokens.unwrap_or(OUTPUT_TOKENS_MAX).min(context_window),
-        rate_limits: RateLimits {
-            requests_per_minute: all.requests_per_minute.unwrap_or(u32::MAX),
-            tokens_per_minute: all.tokens_per_minute.unwrap_or(u32::MAX),
-        },
+        rate_limits: all.rate_limits.unwrap_or_default(),
         when: conditions,
         pipeline,
         // Only a mistake that has been noted leaves one of these open: the built-in scenario has them all.

@@ -1,0 +1,194 @@
+//! The quotas of tiers and models while requests play: what each reserves as it begins, and gives back as it ends.
+//!
+//! [`Quotas`] keeps what was used by the tiers' and models' names, across generations; [`Limits`] has those of one generation by index.
+//! A tier's limits hold for each tenant, a model's for all callers together. [`Held`] is what one request holds: dropping it settles.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::clock::Clock;
+use crate::clock::Nanos;
+use crate::clock::real::RealClock;
+use crate::plan::generation::Generation;
+use crate::plan::planner::Facts;
+use crate::scenario::{ModelEntry, RateLimits};
+use crate::station::Refusal;
+use crate::station::quota::{Quota, Reservation, Settings};
+use crate::types::allowance::{Allowance, Left};
+use crate::types::request::Request;
+
+/// Parts of a tier's quota, so that threads seldom meet at one lock. A model's has one key and needs one part.
+const TIER_SHARDS: usize = 64;
+
+/// Every quota there ever was in this run.
+#[derive(Default)]
+pub struct Quotas {
+    known: Mutex<HashMap<(Of, String), Known>>,
+}
+
+/// A quota with what it allows now.
+type Known = (Arc<Quota>, Settings);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Tier,
+    Model,
+}
+
+/// The quotas of one generation.
+pub struct Limits {
+    /// By tier; `None` if it allows everything.
+    tiers: Vec<Option<Limited>>,
+    /// By model entry.
+    models: Vec<Option<Limited>>,
+}
+
+struct Limited {
+    quota: Arc<Quota>,
+    /// Tokens that fit at once, at most.
+    tokens_at_once: u32,
+    refuse: bool,
+}
+
+/// Who asks, and for how much.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    tier: Option<usize>,
+    tenant: u64,
+    model: usize,
+    /// Tokens of the prompt and the longest reply.
+    tokens: u32,
+    now: Nanos,
+}
+
+/// What one request holds of its quotas until it is dropped.
+pub struct Held {
+    clock: RealClock,
+    reservations: Vec<(Arc<Quota>, Reservation)>,
+    /// Tokens that it used.
+    used: u32,
+}
+
+impl Quotas {
+    /// The limits of `generation`, which answers from `now` on.
+    pub fn of(&self, generation: &Generation, now: Nanos) -> Limits {
+        let scenario = &generation.scenario;
+        let tier = |tier: &crate::scenario::Tier| self.limited(Of::Tier, &tier.name, &tier.limits, now);
+        let model = |model: &ModelEntry| self.limited(Of::Model, &model.name, &model.rate_limits, now);
+        Limits { tiers: scenario.tiers.iter().map(tier).collect(), models: scenario.models.iter().map(model).collect() }
+    }
+
+    /// The quota that was called `name` before goes over to `limits`, so that a reload grants nothing anew.
+    fn limited(&self, of: Of, name: &str, limits: &RateLimits, now: Nanos) -> Option<Limited> {
+        let RateLimits { requests, tokens, concurrency, refuse } = limits;
+        if requests.is_empty() && tokens.is_empty() && concurrency.is_none() {
+            return None;
+        }
+        let settings =
+            Settings { requests: requests.clone(), tokens: tokens.clone(), concurrency: *concurrency, ..Settings::default() };
+        let tokens_at_once = tokens.iter().map(|window| window.burst).min().unwrap_or(u32::MAX);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let shards = if of == Of::Tier { TIER_SHARDS } else { 1 };
+        let (quota, before) = known
+            .entry((of, name.to_owned()))
+            .or_insert_with(|| (Arc::new(Quota::sharded(settings.clone(), shards)), settings.clone()));
+        if *before != settings {
+            quota.carry(now, &settings);
+            *before = settings;
+        }
+        Some(Limited { quota: Arc::clone(quota), tokens_at_once, refuse: *refuse })
+    }
+}
+
+impl Limits {
+    /// What `request`, which `facts` are known of, asks of the entry `model`. Without a limit of its own it asks for the longest reply, or
+    /// for what fits at once if that is less.
+    pub fn asked(&self, generation: &Generation, request: &Request, facts: &Facts, model: usize) -> Asked {
+        let scenario = &generation.scenario;
+        let entry = &scenario.models[model];
+        let longest = entry.max_output_tokens.min(entry.context_window.saturating_sub(facts.input_tokens));
+        let output = request.max_output_tokens.unwrap_or(longest).min(longest).saturating_mul(request.choices.max(1));
+        let mut asked = Asked {
+            tier: facts.tier,
+            tenant: xxh3_64(request.tenant(scenario.tenant_header.as_ref()).unwrap_or_default().as_bytes()),
+            model,
+            tokens: facts.input_tokens.saturating_add(output),
+            now: facts.now,
+        };
+        if request.max_output_tokens.is_none() {
+            let at_once = self.refusing(&asked).map(|(limited, _)| limited.tokens_at_once).min().unwrap_or(u32::MAX);
+            asked.tokens = asked.tokens.min(at_once.max(facts.input_tokens));
+        }
+        asked
+    }
+
+    /// Reserves what is `asked`, all of it or nothing. `None`: nothing limits it.
+    pub fn enter(&self, asked: &Asked, clock: RealClock) -> Result<Option<Box<Held>>, Refusal> {
+        let mut held: Option<Box<Held>> = None;
+        for (limited, key) in self.refusing(asked) {
+            match limited.quota.enter(asked.now, key, asked.tokens) {
+                Ok(reservation) => {
+                    let held = held.get_or_insert_with(|| Box::new(Held { clock, reservations: Vec::with_capacity(2), used: 0 }));
+                    held.reservations.push((Arc::clone(&limited.quota), reservation));
+                }
+                Err(refusal) => {
+                    held.into_iter().for_each(|mut held| held.give_back());
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// What is left to who has `asked`: of limits that refuse, the tightest. A limit that only announces counts `planned` tokens here.
+    pub fn allowance(&self, asked: &Asked, planned: u32) -> Allowance {
+        let announced = self.models[asked.model].as_ref().filter(|limited| !limited.refuse);
+        let announced = announced.map(|limited| limited.quota.count(asked.now, 0, planned)).unwrap_or_default();
+        let refusing = self.refusing(asked).map(|(limited, key)| limited.quota.left(asked.now, key));
+        let tightest = refusing.fold(Allowance::default(), |so_far, left| Allowance {
+            requests: tighter(so_far.requests, left.requests),
+            tokens: tighter(so_far.tokens, left.tokens),
+        });
+        Allowance { requests: tightest.requests.or(announced.requests), tokens: tightest.tokens.or(announced.tokens) }
+    }
+
+    /// The quotas that may refuse what is `asked`, each with the key.
+    fn refusing(&self, asked: &Asked) -> impl Iterator<Item = (&Limited, u64)> {
+        let tier = asked.tier.and_then(|tier| self.tiers[tier].as_ref()).map(|limited| (limited, asked.tenant));
+        let model = self.models[asked.model].as_ref().map(|limited| (limited, 0));
+        tier.into_iter().chain(model).filter(|(limited, _)| limited.refuse)
+    }
+}
+
+fn tighter(a: Option<Left>, b: Option<Left>) -> Option<Left> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.remaining < a.remaining { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+impl Held {
+    /// The request used `tokens`, of prompt and reply.
+    pub fn used(&mut self, tokens: u32) {
+        self.used = tokens;
+    }
+
+    /// The request counts as never made.
+    pub fn give_back(&mut self) {
+        let now = self.clock.now();
+        for (quota, reservation) in std::mem::take(&mut self.reservations) {
+            quota.give_back(now, reservation);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        for (quota, reservation) in std::mem::take(&mut self.reservations) {
+            quota.settle(now, reservation, self.used);
+        }
+    }
+}

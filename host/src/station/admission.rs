@@ -1,1 +1,0 @@
-//! A bounded queue before a limited number of places.
