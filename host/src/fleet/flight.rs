@@ -2,6 +2,7 @@
 
 use crate::behavior::fault::Damage;
 use crate::clock::Nanos;
+use crate::fleet::quotas::Held;
 use crate::plan::Plan;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
@@ -117,6 +118,8 @@ pub(super) struct Flight {
     /// What strikes by time.
     pub(super) strikes: Option<Box<Action>>,
     pub(super) input_tokens: u32,
+    /// What it holds of quotas.
+    pub(super) held: Held,
     /// Is it sent token by token?
     pub(super) is_streamed: bool,
 }
@@ -141,6 +144,7 @@ impl Flight {
             by: None,
             written: Nanos::MAX,
             strikes: None,
+            held: Held::new(),
             is_streamed: true,
         }
     }

@@ -127,6 +127,24 @@ fn phases_and_incidents_follow_virtual_time() {
 }
 
 #[test]
+fn tiers_refuse_in_virtual_time_and_retries_keep_to_their_budget() {
+    // Ten a second come; two of the tenant may, with a burst of two.
+    let tiers = "tiers: [{ name: free, tenants: [\"*\"], requests: [2/s] }]\n";
+    let (report, seen) = play(&format!("{}{tiers}", scenario("", "", ", client: { retries: 0 }")));
+    assert_eq!(report.refused, [("requests".to_owned(), report.attempts.refused)]);
+    assert_eq!((report.attempts.whole, report.attempts.refused), (3, 7));
+    assert!(
+        seen.iter()
+            .all(|ended| ended.fate == Fate::Whole || ended.fate == Fate::Refused(429, Some(crate::station::Cause::Requests)))
+    );
+    let faults = ", faults: [{ http-error: { status: 503 } }]";
+    let (report, _) =
+        play(&scenario(faults, "", ", client: { retries: 5, retry-budget: 20% }").replace("requests: 10,", "requests: 100,"));
+    assert_eq!((report.requests, report.attempts.whole), (100, 0));
+    assert!((15..=20).contains(&report.attempts.retries), "{}", report.attempts.retries);
+}
+
+#[test]
 fn an_unknown_model_is_a_404_and_not_tried_again() {
     let text = scenario(", when: { prompt-tokens: \"> 1000\" }", "", "");
     let (report, seen) = play(&text);
@@ -176,7 +194,7 @@ fn a_digest_is_the_same_on_every_machine_and_in_every_build() {
     );
     let (report, _) = play(&text);
     // A change of this number is a change of what is decided, or when.
-    assert_eq!(format!("{:016x}", report.digest), "0");
+    assert_eq!(format!("{:016x}", report.digest), "507516fcf1dfbe69");
 }
 
 proptest! {

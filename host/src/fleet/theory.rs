@@ -94,7 +94,7 @@ fn one_server_has_the_waits_and_percentiles_of_m_m_1() {
 #[test]
 fn eight_servers_have_the_waits_of_m_m_8() {
     let eight = pool(pool::Settings::of(8));
-    let (report, seen) = play(&exponential(1_000), "poisson: { rate: 7.2 }", visitors(50_000), eight);
+    let (report, seen) = play(&exponential(1_000), "poisson: { rate: 7.2 }", visitors(90_000), eight);
     seen.assert_mean("P(wait)", 0.701_533, |ended| f64::from(u8::from(ended.waited > Some(0))));
     seen.waits("Wq", 0.876_916);
     let l = report.stages[0].flow.inside_area as f64 / report.virtual_ns as f64;
