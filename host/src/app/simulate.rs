@@ -1,7 +1,5 @@
 //! Plays a scenario in virtual time: reads it, builds it with the deterministic plugin host, and lets its workload come.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,11 +96,10 @@ fn below(problem: Problem) -> Problem {
 
 /// Lets all classes of `workload` come as `file` recorded it.
 fn play_recording(workload: &mut Workload, file: &Path) -> Result<(), Refusal> {
-    let name = file.display().to_string();
-    let refused = |problems| Refusal { file: name.clone(), files: Vec::new(), problems };
-    let opened = File::open(file)
-        .map_err(|error| refused(vec![Problem::new("", format!("cannot read `{name}`: {error}")).hint("check the path")]))?;
-    let trace = trace::read(&name, &mut BufReader::with_capacity(1 << 16, opened), None, None).map_err(refused)?;
+    let refused = |problems| Refusal { file: file.display().to_string(), files: Vec::new(), problems };
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| refused(vec![Problem::new("", "this is the name of no file").hint("name a recording")]))?;
+    let trace = trace::open(file.parent().unwrap_or(Path::new("")), name, None, None).map_err(refused)?;
     let classes = (0..workload.classes.len() as u32).collect();
     workload.sources = vec![Source {
         name: crate::workload::read::SHARED_SOURCE.to_owned(),

@@ -3,6 +3,7 @@
 //! * Conservation: every attempt that came is answered, refused, cut, abandoned, or still on its way; the same at every stage.
 //! * Little's law, in its exact form for one run: at every stage, with nobody left in it, the area under the number of those inside is the
 //!   sum of their stays, to the nanosecond; and the same for those who wait.
+//! * Quotas: what is reserved less what is settled is nothing once nobody is left.
 //! * Causality: nothing ends before its arrival and the service that it needs.
 
 use crate::fleet::Fleet;
@@ -21,6 +22,10 @@ pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
     }
     if fleet.measure.early > 0 {
         broken.push(format!("{} attempts ended before they could", fleet.measure.early));
+    }
+    let (holding, reserved) = fleet.quotas.under_way();
+    if (holding, reserved) != (0, 0) {
+        broken.push(format!("{holding} requests hold {reserved} tokens of quotas, and nobody is left"));
     }
     let now = fleet.now;
     let Some(site) = &mut fleet.site else { return broken };

@@ -2,6 +2,7 @@
 
 use crate::behavior::fault::Damage;
 use crate::clock::Nanos;
+use crate::fleet::quotas::Held;
 use crate::plan::Plan;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
@@ -117,6 +118,10 @@ pub(super) struct Flight {
     /// What strikes by time.
     pub(super) strikes: Option<Box<Action>>,
     pub(super) input_tokens: u32,
+    /// What it holds of quotas.
+    pub(super) held: Held,
+    /// Is it sent token by token?
+    pub(super) is_streamed: bool,
 }
 
 impl Flight {
@@ -139,6 +144,8 @@ impl Flight {
             by: None,
             written: Nanos::MAX,
             strikes: None,
+            held: Held::new(),
+            is_streamed: true,
         }
     }
 
@@ -189,14 +196,14 @@ pub(super) fn finish_of(action: &Action) -> Finish {
     }
 }
 
-/// The HTTP status of a refusal by a station.
+/// The HTTP status of a refusal by a station, as the live server sends it.
 pub(super) fn status_of(cause: Cause) -> u16 {
     match cause {
         Cause::Requests | Cause::Tokens | Cause::Concurrency => 429,
         Cause::TooLong => 400,
-        Cause::QueueFull | Cause::BreakerOpen | Cause::NoReplica => 503,
-        Cause::QueueTimeout | Cause::PoolTimeout | Cause::Budget | Cause::Lost => 504,
-        Cause::StageFailed => 502,
+        Cause::QueueFull | Cause::QueueTimeout | Cause::PoolTimeout | Cause::BreakerOpen | Cause::NoReplica => 503,
+        Cause::Budget | Cause::Lost => 504,
+        Cause::StageFailed => 500,
     }
 }
 

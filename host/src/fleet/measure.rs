@@ -260,7 +260,8 @@ impl Measure {
     pub(super) fn stream(&mut self, flight: &mut Flight, now: Nanos) -> u32 {
         let (begun, steps, stall) = (flight.begun, flight.steps, flight.stall);
         let Some(timing) = &flight.timing else { return 0 };
-        let gap = &mut self.models[flight.model as usize].figures.gap;
+        let mut unmeasured = Snapshot::default();
+        let gap = if flight.is_streamed { &mut self.models[flight.model as usize].figures.gap } else { &mut unmeasured };
         let (mut written, mut newest, mut first) = (0, Nanos::MAX, Nanos::MAX);
         if let (Some(even), None, true) = (timing.even_gap(), stall, flight.written != Nanos::MAX) {
             first = begun.saturating_add(timing.length(1));
@@ -290,6 +291,9 @@ impl Measure {
     /// The same for a reply that leaves all at once.
     pub(super) fn at_once(&mut self, flight: &mut Flight) -> u32 {
         flight.first_token = flight.begun;
+        if !flight.is_streamed {
+            return flight.steps;
+        }
         gap_times(&mut self.models[flight.model as usize].figures.gap, 0, flight.steps);
         flight.steps
     }

@@ -19,6 +19,7 @@ pub mod audit;
 pub mod flight;
 pub mod measure;
 mod player;
+mod quotas;
 pub mod report;
 mod template;
 #[cfg(test)]

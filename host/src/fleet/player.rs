@@ -10,6 +10,7 @@ use slab::Slab;
 use crate::clock::Nanos;
 use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, finish_of, shape, status_of};
 use crate::fleet::measure::Measure;
+use crate::fleet::quotas::Quotas;
 use crate::fleet::report::{Report, Stop};
 use crate::fleet::template::{Templates, prefix_of};
 use crate::fleet::way::{Way, unfit_blocks};
@@ -25,6 +26,7 @@ use crate::station::Refusal;
 use crate::station::pipeline::agenda::{Agenda, Phase};
 use crate::station::pipeline::route::ReplyBy;
 use crate::station::pipeline::{Happened, Site, What};
+use crate::station::retry::{self, Retry};
 use crate::types::problem::Problem;
 use crate::types::request::Request;
 use crate::workload::{Ask, Traffic, Workload};
@@ -46,6 +48,9 @@ pub struct Fleet {
     flights: Slab<Flight>,
     /// The flight of each visit.
     by_visit: Vec<u32>,
+    pub(super) quotas: Quotas,
+    /// The budget of the clients' retries.
+    retries: Option<Retry>,
     agenda: Agenda<Due>,
     happened: Vec<Happened>,
     spare: Vec<Happened>,
@@ -94,6 +99,8 @@ impl Fleet {
             running: vec![0; models],
             flights: Slab::new(),
             by_visit: Vec::new(),
+            quotas: Quotas::of(scenario),
+            retries: workload.client.retry_budget.map(retry_budget),
             agenda: Agenda::default(),
             happened: Vec::new(),
             spare: Vec::new(),
@@ -163,6 +170,7 @@ impl Fleet {
         let (events, digest) = (self.events(), self.digest());
         // With nobody left the counts of every stage must add up.
         for (_, flight) in std::mem::take(&mut self.flights) {
+            self.quotas.settle(self.now, flight.held, 0);
             if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
                 site.leave(self.now, flight.visit, &mut self.happened);
             }
@@ -184,9 +192,12 @@ impl Fleet {
         let incidents = applying(scenario, phase, |_| None, identity.event_key(generation.seed), None);
         let arriving = Facts::arriving(identity, Some(ask.attempt), ask.at, phase);
         let (input_tokens, output_tokens) = (ask.input_tokens, ask.output_tokens);
-        let mut facts = Facts { incidents, input_tokens, output_tokens, ..arriving };
+        if let Some(budget) = self.retries.as_mut().filter(|_| ask.attempt == 0) {
+            budget.deposit(ask.at);
+        }
         let template = self.templates.of_ask(&ask);
-        let (request, tenant) = (Arc::clone(&template.request), template.tenant);
+        let (request, tenant, tier) = (Arc::clone(&template.request), template.tenant, template.tier);
+        let mut facts = Facts { incidents, input_tokens, output_tokens, tier, ..arriving };
         let Some(model) = self.pick(&ask, &request, &mut facts) else {
             self.count(u64::from(ask.class) << 8 | 0xfe);
             self.measure.came(None, ask.number, ask.attempt, ask.at);
@@ -200,16 +211,21 @@ impl Fleet {
         } else {
             facts.running = self.running[model];
         }
+        let held = self.quotas.enter(ask.at, (tier, tenant), (model, &scenario.models[model]), input_tokens);
+        facts.refused = held.as_ref().err().copied();
         let planned = plan(&generation, model, &request, &facts);
         let prefix = prefix_of(&ask.prefix, way.block_tokens);
         self.running[model] += 1;
         self.serials = self.serials.wrapping_add(1);
-        let flight = Flight::of(ask, self.serials, model as u32);
+        let mut flight = Flight::of(ask, self.serials, model as u32);
+        flight.is_streamed = request.stream.is_some();
+        flight.held = held.unwrap_or_default();
         if let Some(deadline) = self.traffic.deadline(&flight.ask) {
             let slot = self.flights.vacant_key() as u32;
             self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot, self.serials));
         }
-        self.depart(flight, planned, Caller { tenant, priority: 0, prefix }, watch);
+        let priority = tier.map_or(0, |tier| scenario.tiers[tier].priority);
+        self.depart(flight, planned, facts.refused, Caller { tenant, priority, prefix }, watch);
     }
 
     /// The entry that answers `request`, which counts as one of its requests from now on.
@@ -225,7 +241,7 @@ impl Fleet {
     }
 
     /// Lets `flight` begin as it is planned.
-    fn depart(&mut self, mut flight: Flight, plan: Plan, caller: Caller, watch: &mut impl Watch) {
+    fn depart(&mut self, mut flight: Flight, plan: Plan, refused: Option<Refusal>, caller: Caller, watch: &mut impl Watch) {
         let model = plan.model;
         if plan.fault_kind().is_some() {
             self.measure.fault(model);
@@ -237,7 +253,7 @@ impl Fleet {
                 self.count(word | 0xfd);
                 let (status, wait_ns) = (error.status, u64::from(error.retry_after_ms.unwrap_or(0)) * 1_000_000);
                 self.flights.insert(flight);
-                return self.end(slot, Fate::Refused(status, None), wait_ns, watch);
+                return self.end(slot, Fate::Refused(status, refused.map(|refused| refused.cause)), wait_ns, watch);
             }
             Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => Some(finish_of(action)),
             Outcome::Interrupt(Interrupt { place: Place::AfterTime(after), .. }) => {
@@ -372,8 +388,9 @@ impl Fleet {
                 self.written(slot, watch);
             }
             What::Refused(Refusal { cause, retry_after_ns }) => {
-                let status = status_of(cause);
-                self.end(slot, Fate::Refused(status, Some(cause)), retry_after_ns, watch);
+                // Headers tell whole milliseconds.
+                let wait_ns = retry_after_ns.div_ceil(1_000_000).saturating_mul(1_000_000);
+                self.end(slot, Fate::Refused(status_of(cause), Some(cause)), wait_ns, watch);
             }
         }
     }
@@ -383,9 +400,15 @@ impl Fleet {
         let mut flight = self.flights.remove(slot);
         let now = self.now;
         let output_tokens = self.delivered(&mut flight, fate);
+        if !flight.is_streamed && output_tokens > 0 {
+            // What leaves in one piece has no token before the others.
+            flight.first_token = now;
+        }
         if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
             site.leave(now, flight.visit, &mut self.happened);
         }
+        let used = if matches!(fate, Fate::Refused(..)) { 0 } else { flight.input_tokens.saturating_add(output_tokens) };
+        self.quotas.settle(now, std::mem::take(&mut flight.held), used);
         let model = (flight.model != NONE).then_some(flight.model);
         if let Some(model) = model {
             self.running[model as usize] -= 1;
@@ -406,7 +429,9 @@ impl Fleet {
         if fate == Fate::Whole && now < flight.ask.at.saturating_add(flight.least_served()) && is_row {
             self.measure.early += 1;
         }
-        let next = self.traffic.ended(now, &flight.ask, fate.answer(retry_after_ns), || true);
+        let retries = &mut self.retries;
+        let may_retry = || retries.as_mut().is_none_or(|budget| budget.withdraw(now));
+        let next = self.traffic.ended(now, &flight.ask, fate.answer(retry_after_ns), may_retry);
         let back_at = if retry_after_ns > 0 { now.saturating_add(retry_after_ns) } else { 0 };
         self.measure.ended(&ended, next, back_at);
         watch.ended(&ended);
@@ -438,4 +463,9 @@ impl Fleet {
             _ => self.measure.at_once(flight),
         }
     }
+}
+
+/// Retries as a share of requests, of which none is free.
+fn retry_budget(share: f64) -> Retry {
+    Retry::new(retry::Settings { per_mille: (share * 1e3).round() as u32, free_per_s: 0, ..retry::Settings::default() })
 }

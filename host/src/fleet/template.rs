@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of, of_header};
@@ -20,6 +21,7 @@ const TENANT_HEADER: HeaderName = HeaderName::from_static("x-simwright-tenant");
 
 /// The requests of a workload.
 pub(super) struct Templates {
+    scenario: Arc<Scenario>,
     classes: Vec<Class>,
     tenants: Vec<String>,
     header: HeaderName,
@@ -39,12 +41,15 @@ pub(super) struct Template {
     content: u64,
     /// Hash of the tenant, as quotas know it.
     pub(super) tenant: u64,
+    /// The tier that counts for the tenant.
+    pub(super) tier: Option<usize>,
 }
 
 impl Templates {
-    pub(super) fn of(workload: &Workload, scenario: &Scenario) -> Self {
+    pub(super) fn of(workload: &Workload, scenario: &Arc<Scenario>) -> Self {
         let classes = workload.classes.clone();
         Self {
+            scenario: Arc::clone(scenario),
             first: classes.iter().map(|class| scenario.find(&class.model)).collect(),
             made: vec![None; classes.len() * workload.tenants.len()],
             tenants: workload.tenants.clone(),
@@ -70,9 +75,9 @@ impl Templates {
     }
 
     fn made(&mut self, class: usize, tenant: usize) -> &Template {
-        let Self { classes, tenants, header, made, .. } = self;
+        let Self { scenario, classes, tenants, header, made, .. } = self;
         let place = class * tenants.len() + tenant;
-        made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header))
+        made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header, scenario))
     }
 
     /// The entry of `models` that matches the name of `ask` first.
@@ -115,7 +120,7 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
 }
 
 impl Template {
-    fn of(class: &Class, tenant: &str, header: &HeaderName) -> Self {
+    fn of(class: &Class, tenant: &str, header: &HeaderName, scenario: &Scenario) -> Self {
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_str(tenant) {
             headers.insert(header.clone(), value);
@@ -142,7 +147,7 @@ impl Template {
         };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let content = if matches!(class.prompt, Prompt::Text { .. }) { content_of(&request) } else { content };
-        Self { request: Arc::new(request), content, tenant: of_header(tenant.as_bytes()) }
+        Self { request: Arc::new(request), content, tenant: xxh3_64(tenant.as_bytes()), tier: scenario.tier_of(tenant) }
     }
 }
 

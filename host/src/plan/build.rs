@@ -211,14 +211,20 @@ pub(crate) mod testing {
 
     use super::*;
     use crate::builtin;
-    use crate::scenario::read;
+    use crate::scenario::{Scenario, read};
 
     /// The first generation of a scenario that is right; seed 7, native behaviours and what `add` puts beside them.
     pub(crate) fn generation(scenario: &str, add: impl FnOnce(&mut Catalog)) -> Arc<Generation> {
+        changed(scenario, |_| {}, add)
+    }
+
+    /// The same with `change` made to the scenario, for what no file can say.
+    pub(crate) fn changed(scenario: &str, change: impl FnOnce(&mut Scenario), add: impl FnOnce(&mut Catalog)) -> Arc<Generation> {
         let mut catalog = Catalog::default();
         builtin::register(&mut catalog);
         add(&mut catalog);
-        let draft = read::parse("test.yaml", scenario, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let mut draft = read::parse("test.yaml", scenario, Path::new("")).unwrap_or_else(|refusal| panic!("{refusal}"));
+        change(&mut draft.scenario);
         let with = Ingredients {
             catalog: &catalog,
             loadable: Vec::new(),

@@ -26,7 +26,7 @@ pub mod quota;
 pub mod replica;
 pub mod retry;
 #[cfg(test)]
-mod theory;
+pub(crate) mod theory;
 mod untold;
 
 /// The number by which whoever drives a station knows one of its visits.

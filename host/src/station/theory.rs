@@ -8,24 +8,24 @@ use crate::clock::Nanos;
 use crate::random::Stream;
 
 /// A second.
-pub(super) const S: Nanos = 1_000_000_000;
+pub(crate) const S: Nanos = 1_000_000_000;
 
 /// Batches of one run.
 const BATCHES: usize = 32;
 
 /// `visitors`, or twenty times as many in a full run.
-pub(super) fn visitors(visitors: u32) -> u32 {
+pub(crate) fn visitors(visitors: u32) -> u32 {
     if std::env::var_os("SIMWRIGHT_FULL").is_some_and(|value| value == "1") { visitors * 20 } else { visitors }
 }
 
 /// A time in nanoseconds from the exponential law with this mean in seconds.
-pub(super) fn exponential(stream: &mut Stream, mean_s: f64) -> Nanos {
+pub(crate) fn exponential(stream: &mut Stream, mean_s: f64) -> Nanos {
     (-libm::log1p(-stream.unit()) * mean_s * S as f64).round() as Nanos
 }
 
 /// What was observed, in the order in which it was.
 #[derive(Debug, Default)]
-pub(super) struct Observed {
+pub(crate) struct Observed {
     /// Means of [`BLOCK`] observations each, to save memory in full runs.
     blocks: Vec<f64>,
     sum: f64,
@@ -37,7 +37,7 @@ const BLOCK: u32 = 100;
 
 impl Observed {
     /// Adds one observation.
-    pub(super) fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         self.sum += value;
         self.count += 1;
         if self.count == BLOCK {
@@ -47,7 +47,7 @@ impl Observed {
     }
 
     /// The mean and its standard error. The first twentieth is left out, because the run began empty.
-    pub(super) fn mean(&self) -> (f64, f64) {
+    pub(crate) fn mean(&self) -> (f64, f64) {
         let settled = &self.blocks[self.blocks.len() / 20..];
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let means: Vec<f64> = settled.chunks_exact(settled.len() / BATCHES).take(BATCHES).map(mean).collect();
@@ -57,7 +57,7 @@ impl Observed {
     }
 
     /// Fails unless the mean is within 4 sigma of `exact`, and sigma below 3 % of it.
-    pub(super) fn assert_mean(&self, what: &str, exact: f64) {
+    pub(crate) fn assert_mean(&self, what: &str, exact: f64) {
         let (mean, sigma) = self.mean();
         assert!(sigma < exact * 0.03, "{what}: sigma {sigma} says nothing about {exact}");
         assert!((mean - exact).abs() < 4.0 * sigma, "{what}: {mean} instead of {exact}, sigma {sigma}");

@@ -304,8 +304,6 @@ pub const TRACE_HELD_ROWS: usize = 1_000_000;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
-/// Requests of one recording: a day of the busiest public one; held in memory, 40 bytes each.
-pub const TRACE_ROWS_MAX: usize = 10_000_000;
 
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;

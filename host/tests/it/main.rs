@@ -51,6 +51,8 @@ mod responders;
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.
 mod schema;
+/// Scenarios in virtual time, with plugins.
+mod simulate;
 /// Pipelines and stations: waiting, batches, refusals, reloads.
 mod stations;
 /// Streams: pacing, cuts, clients that leave, draining.

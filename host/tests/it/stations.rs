@@ -19,6 +19,7 @@ defaults:
 stations:
   NAME-desk: { pool: { size: 1 } }
   NAME-gpu: { replicas: { count: 1, preset: llama-3.1-8b-h100 } }
+  NAME-small: { replicas: { count: 1, preset: llama-3.1-8b-h100, kv-blocks: 8 } }
 models:
   - match: pooled
     name: NAME-pooled
@@ -46,7 +47,7 @@ models:
     name: NAME-batched-endless
     reply: { text: { tokens: 100000 } }
     max-output-tokens: 200000
-    context-window: 4000000
+    context-window: 400000
     pipeline:
       - model: { through: NAME-gpu }
   - match: flood
@@ -59,11 +60,10 @@ models:
       - model: { through: NAME-desk }
   - match: too-long
     name: NAME-too-long
-    reply: { text: { tokens: 600000 } }
-    max-output-tokens: 900000
-    context-window: 4000000
     pipeline:
-      - model: { through: NAME-gpu }
+      - first-of:
+          - small: { through: NAME-small }
+          - large: { through: NAME-gpu }
   - match: plain
     name: NAME-plain
 ";
@@ -224,17 +224,16 @@ fn a_client_that_does_not_read_holds_up_nobody_behind_it() {
 }
 
 #[test]
-fn a_prompt_that_no_replica_can_hold_is_refused_as_the_vendor_does() {
+fn a_prompt_that_a_replica_cannot_hold_goes_on_to_the_next() {
     let host = host("st-refuse");
-    for request in [ask("too-long", "x"), ask_streamed("too-long", "x")] {
+    let long = "word ".repeat(200);
+    for request in [ask("too-long", &long), ask_streamed("too-long", &long)] {
         let reply = host.chat(&request);
-        let error = &reply.json()["error"];
-        assert_eq!((reply.status, &error["code"]), (400, &"context_length_exceeded".into()), "{error}");
-        assert_eq!((&error["type"], &error["param"]), (&"invalid_request_error".into(), &"messages".into()));
+        let stages: Vec<String> = timing(&reply).into_iter().map(|(stage, _)| stage).collect();
+        assert_eq!((reply.status, stages.last().map(String::as_str)), (200, Some("large")), "{stages:?}");
     }
-    let refusals = host.metric("simwright_station_refusals_total", &["model=\"st-refuse-too-long\"", "cause=\"too-long\""]);
-    assert_eq!(refusals, 2.0);
-    assert_eq!(host.metric("simwright_requests_total", &["model=\"st-refuse-too-long\"", "status=\"400\""]), 2.0);
+    let reply = host.chat(&ask("too-long", "x"));
+    assert_eq!(timing(&reply).last().map(|(stage, _)| stage.clone()).as_deref(), Some("small"));
     assert_eq!(host.metric("simwright_requests_running", &["model=\"st-refuse-too-long\""]), 0.0);
 }
 

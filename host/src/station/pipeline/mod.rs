@@ -43,6 +43,7 @@ pub struct Site {
     /// Visits that can go on now.
     ready: VecDeque<Visitor>,
     now: Nanos,
+    stamps: u32,
     events: u64,
     digest: Key,
     keeps_marks: bool,
@@ -111,6 +112,7 @@ impl Site {
             agenda: Agenda::default(),
             ready: VecDeque::new(),
             now: 0,
+            stamps: 0,
             events: 0,
             digest: Key::of_seed(0),
             keeps_marks,
@@ -231,7 +233,7 @@ impl Site {
     }
 
     /// The replicas of the settings' station by its index; none if it has no replicas.
-    pub fn replicas(&self, station: usize) -> impl Iterator<Item = &replica::Replica> {
+    pub fn replicas(&self, station: usize) -> impl Iterator<Item = &Replica> {
         let part = &self.parts[station];
         (0..).map_while(|member| part.replica(member))
     }

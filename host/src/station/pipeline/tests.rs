@@ -88,6 +88,16 @@ fn a_client_that_goes_gives_its_place_to_the_next() {
 }
 
 #[test]
+fn who_takes_the_number_of_one_that_left_is_served_for_its_own_time() {
+    let mut site =
+        site(&[Settings::Pool(pool::Settings::of(1))], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
+    let mut happened = enter_all(&mut site, &[0], &[10 * MS]);
+    site.leave(4 * MS, 0, &mut happened);
+    assert_eq!(site.enter(5 * MS, work(&[10 * MS]), &mut happened), 0);
+    assert_eq!(play(&mut site, happened), [(15, 0, What::Done)]);
+}
+
+#[test]
 fn a_stage_that_takes_too_long_hands_over_to_the_next_of_its_chain() {
     let first = Stage { within_ns: 5 * MS, on_failure: Some(2), reply: Some(ReplyBy::Timing), ..stage(0) };
     let second = Stage { reply: Some(ReplyBy::Prepared(0)), ..stage(1) };

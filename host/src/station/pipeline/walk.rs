@@ -82,13 +82,14 @@ impl Site {
     fn enter_stage(&mut self, visit: Visitor, stage: &Stage, happened: &mut Vec<Happened>) {
         let now = self.now;
         self.flow(visit, stage).enter(now);
+        let limit = self.stamp();
         let walker = &mut self.visits[visit as usize];
         walker.entered = now;
         walker.state = State::Waits;
         walker.until = Nanos::MAX;
+        walker.limit = limit;
         (walker.is_hit, walker.extra_ns) = (false, 0);
-        walker.limit += 1;
-        let (root, limit, is_first) = (walker.root, walker.limit, walker.tries == 0);
+        let (root, is_first) = (walker.root, walker.tries == 0);
         if stage.within_ns > 0 {
             self.agenda.push(now.saturating_add(stage.within_ns), Phase::Limit, Item::Limit(visit, limit));
         }
@@ -145,13 +146,14 @@ impl Site {
     }
 
     fn serve_until(&mut self, visit: Visitor, until: Nanos) {
+        let stamp = self.stamp();
         let walker = &mut self.visits[visit as usize];
         walker.until = until;
-        walker.stamp += 1;
+        walker.stamp = stamp;
         if until <= self.now {
             self.ready.push_back(visit);
         } else {
-            self.agenda.push(until, Phase::End, Item::Served(visit, self.visits[visit as usize].stamp));
+            self.agenda.push(until, Phase::End, Item::Served(visit, stamp));
         }
     }
 
@@ -225,10 +227,10 @@ impl Site {
     /// Takes a visit out of its stage: its station, its breaker, the counts.
     fn go_out(&mut self, visit: Visitor, stage: &Stage, passed: bool, happened: &mut Vec<Happened>) {
         let now = self.now;
+        let stamp = self.stamp();
         let walker = &mut self.visits[visit as usize];
         let was_waiting = walker.state == State::Waits;
-        walker.stamp += 1;
-        walker.limit += 1;
+        (walker.stamp, walker.limit) = (stamp, stamp);
         let (is_inside, is_guarded) = (std::mem::take(&mut walker.is_inside), std::mem::take(&mut walker.is_guarded));
         let Visit { root, entered, begun, member, .. } = *walker;
         if let Some(guard) = stage.guard.filter(|_| is_guarded) {
@@ -371,6 +373,12 @@ impl Site {
     /// The station that a visit is in.
     pub(super) fn station_of(&self, visit: Visitor) -> Option<u16> {
         self.stage_of(visit)?.through
+    }
+
+    /// A number that no entry of the agenda has: visits that had the same slot before have left theirs in it.
+    fn stamp(&mut self) -> u32 {
+        self.stamps = self.stamps.wrapping_add(1);
+        self.stamps
     }
 
     fn work(&self, root: Visitor) -> &Work {

@@ -277,7 +277,7 @@ fn streams_say_the_times_of_the_site_alone() {
         choices: SmallVec::new(),
         draws: crate::random::Key::of_seed(0),
     };
-    arrivals.iter().for_each(|at| drop(site.enter(*at, job.clone(), &mut happened)));
+    arrivals.iter().for_each(|at| _ = site.enter(*at, job.clone(), &mut happened));
     while let Some(at) = site.next_at() {
         site.advance(at, &mut happened);
     }
