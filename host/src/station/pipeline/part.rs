@@ -148,7 +148,7 @@ impl Part {
             Settings::Retry(settings) => Kind::Retry(Retry::new(*settings)),
             Settings::Replicas(settings) => Kind::Replicas(Group {
                 replicas: (0..settings.count).map(|_| Replica::new(settings.replica.clone())).collect(),
-                balancer: Balancer::new(settings.balancer.clone(), settings.count as usize),
+                balancer: Balancer::new(settings.balancer, settings.count as usize),
                 view: (0..settings.count as usize).map(|index| backend(settings.weights.get(index))).collect(),
             }),
         };

@@ -113,9 +113,9 @@ impl Stand {
                 players.push(self.player(players.len(), model, now));
                 continue;
             }
-            for number in 0..players.len() {
-                if reads(number, &players[number]) && players[number].due() <= now {
-                    players[number].look(now);
+            for (number, player) in players.iter_mut().enumerate() {
+                if reads(number, player) && player.due() <= now {
+                    player.look(now);
                 }
             }
             if net <= now {
