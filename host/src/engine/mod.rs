@@ -4,7 +4,7 @@
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
 //! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
-//! asked for too much. [`drive`] is the stations of pipelines on the real clock, `prefix` what of a prompt their replicas may know.
+//! asked for too much. [`drive`] is the stations of pipelines on the real clock.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,7 +23,6 @@ use crate::engine::drive::net::Sites;
 use crate::engine::measure::{Active, Measures};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
-use crate::engine::prefix::prefix_of;
 use crate::engine::quotas::{Limits, Quotas};
 use crate::engine::situation::Situation;
 use crate::engine::slow_lane::SlowLane;
@@ -31,10 +30,11 @@ use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::prefix::prefix_of;
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
 use crate::plan::work::{Caller, enters, work_of};
-use crate::random::{Draws, Key};
+use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -48,7 +48,6 @@ pub mod measure;
 pub mod occurrences;
 pub mod pacer;
 pub mod playback;
-mod prefix;
 pub mod quotas;
 pub mod situation;
 pub mod slow_lane;
@@ -245,8 +244,7 @@ impl Running {
         if self.drive_of(model).is_none() {
             return Caller::default();
         }
-        let tenant = request.tenant(self.generation.scenario.tenant_header.as_ref());
-        let tenant = tenant.map_or(0, |tenant| Key::of_seed(0).named(tenant).bits());
+        let tenant = request.tenant_key(self.generation.scenario.tenant_header.as_ref());
         let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
         Caller { tenant, priority, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
     }

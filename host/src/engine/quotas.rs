@@ -6,13 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::clock::Clock;
 use crate::clock::Nanos;
 use crate::clock::real::RealClock;
 use crate::plan::generation::Generation;
 use crate::plan::planner::Facts;
+use crate::plan::token_counts::most_tokens;
 use crate::scenario::{ModelEntry, RateLimits};
 use crate::station::Refusal;
 use crate::station::quota::{Quota, Reservation, Settings};
@@ -103,24 +102,18 @@ impl Quotas {
 }
 
 impl Limits {
-    /// What `request`, which `facts` are known of, asks of the entry `model`. Without a limit of its own it asks for the longest reply, or
-    /// for what fits at once if that is less.
+    /// What `request`, which `facts` are known of, asks of the entry `model`.
     pub fn asked(&self, generation: &Generation, request: &Request, facts: &Facts, model: usize) -> Asked {
         let scenario = &generation.scenario;
-        let entry = &scenario.models[model];
-        let longest = entry.max_output_tokens.min(entry.context_window.saturating_sub(facts.input_tokens));
-        let output = request.max_output_tokens.unwrap_or(longest).min(longest).saturating_mul(request.choices.max(1));
         let mut asked = Asked {
             tier: facts.tier,
-            tenant: xxh3_64(request.tenant(scenario.tenant_header.as_ref()).unwrap_or_default().as_bytes()),
+            tenant: request.tenant_key(scenario.tenant_header.as_ref()),
             model,
-            tokens: facts.input_tokens.saturating_add(output),
+            tokens: 0,
             now: facts.now,
         };
-        if request.max_output_tokens.is_none() {
-            let at_once = self.refusing(&asked).map(|(limited, _)| limited.tokens_at_once).min().unwrap_or(u32::MAX);
-            asked.tokens = asked.tokens.min(at_once.max(facts.input_tokens));
-        }
+        let at_once = self.refusing(&asked).map(|(limited, _)| limited.tokens_at_once).min().unwrap_or(u32::MAX);
+        asked.tokens = most_tokens(&scenario.models[model], request, facts.input_tokens, at_once);
         asked
     }
 

@@ -12,7 +12,7 @@ use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, finish_of, shape, 
 use crate::fleet::measure::Measure;
 use crate::fleet::quotas::Quotas;
 use crate::fleet::report::{Report, Stop};
-use crate::fleet::template::{Templates, prefix_of};
+use crate::fleet::template::Templates;
 use crate::fleet::way::{Way, unfit_blocks};
 use crate::fleet::{Limits, Watch};
 use crate::plan::Plan;
@@ -207,14 +207,14 @@ impl Fleet {
         self.measure.came(Some(model as u32), ask.number, ask.attempt, ask.at);
         let way = &self.ways[model];
         if way.has_pipeline {
-            (facts.running, facts.waiting) = way.load(self.site.as_ref());
+            (facts.running, facts.waiting) = self.site.as_ref().map_or((0, 0), |site| site.crowd(model));
         } else {
             facts.running = self.running[model];
         }
-        let held = self.quotas.enter(ask.at, (tier, tenant), (model, &scenario.models[model]), input_tokens);
+        let held = self.quotas.enter(ask.at, (tier, tenant), (model, &scenario.models[model]), &request, input_tokens);
         facts.refused = held.as_ref().err().copied();
         let planned = plan(&generation, model, &request, &facts);
-        let prefix = prefix_of(&ask.prefix, way.block_tokens);
+        let prefix = self.templates.prefix(&generation, &ask, model, way.block_tokens);
         self.running[model] += 1;
         self.serials = self.serials.wrapping_add(1);
         let mut flight = Flight::of(ask, self.serials, model as u32);
@@ -376,7 +376,7 @@ impl Fleet {
                 flight.first_token = at;
                 (flight.by, flight.timing) = (Some(ReplyBy::Replica), None);
             }
-            What::Preempted | What::Replica(_) => {}
+            What::Served | What::Preempted | What::Replica(_) => {}
             What::Written => flight.written = at,
             What::Done => {
                 // A stall holds back what its client sees, and no station.

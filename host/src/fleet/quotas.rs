@@ -1,12 +1,13 @@
 //! The limits of tiers and models, as the live server holds them: what an attempt reserves as it comes, and gives back as it ends.
 //!
-//! A tier's limits hold for each tenant, a model's for all callers together. What is asked for is the prompt and the longest reply, or
-//! what fits at once if that is less: a client that names no bound cannot ask for more than there is.
+//! A tier's limits hold for each tenant, a model's for all callers together.
 
 use crate::clock::Nanos;
+use crate::plan::token_counts::most_tokens;
 use crate::scenario::{ModelEntry, RateLimits, Scenario};
 use crate::station::Refusal;
 use crate::station::quota::{Quota, Reservation, Settings};
+use crate::types::request::Request;
 
 /// What an attempt holds.
 pub(super) type Held = Vec<(Of, Reservation)>;
@@ -57,6 +58,7 @@ impl Quotas {
         now: Nanos,
         (tier, tenant): (Option<usize>, u64),
         (model, entry): (usize, &ModelEntry),
+        request: &Request,
         input_tokens: u32,
     ) -> Result<Held, Refusal> {
         let of_tier = tier.filter(|tier| self.tiers[*tier].is_some()).map(|tier| (Of::Tier(tier), tenant));
@@ -64,8 +66,7 @@ impl Quotas {
         let mut held = Held::new();
         let limits = || of_tier.into_iter().chain(of_model);
         let at_once = limits().filter_map(|(of, _)| Some(self.limited(of)?.tokens_at_once)).min().unwrap_or(u32::MAX);
-        let longest = entry.max_output_tokens.min(entry.context_window.saturating_sub(input_tokens));
-        let tokens = input_tokens.saturating_add(longest).min(at_once.max(input_tokens));
+        let tokens = most_tokens(entry, request, input_tokens, at_once);
         for (of, key) in limits() {
             let Some(limited) = self.limited(of) else { continue };
             match limited.quota.enter(now, key, tokens) {

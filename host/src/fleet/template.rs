@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of, of_header};
+use crate::plan::prefix;
 use crate::plan::token_counts::input_tokens;
 use crate::random::Key;
 use crate::scenario::Scenario;
@@ -39,10 +39,12 @@ pub(super) struct Template {
     pub(super) request: Arc<Request>,
     /// Hash of the request; of those that are all different, what their hashes begin with.
     content: u64,
-    /// Hash of the tenant, as quotas know it.
+    /// Number of the tenant, as quotas know it.
     pub(super) tenant: u64,
     /// The tier that counts for the tenant.
     pub(super) tier: Option<usize>,
+    /// The blocks of a literal prompt for the replicas of a model entry, once they are known.
+    blocks: Vec<(usize, replica::Prefix)>,
 }
 
 impl Templates {
@@ -69,12 +71,34 @@ impl Templates {
         }
     }
 
+    /// What of the prompt of `ask` the replicas of the entry `model`, whose blocks have `block_tokens`, may know: of a literal prompt
+    /// what the live server finds in it, of others what the workload says.
+    pub(super) fn prefix(
+        &mut self,
+        generation: &Generation,
+        ask: &Ask,
+        model: usize,
+        block_tokens: Option<u32>,
+    ) -> replica::Prefix {
+        let is_literal = matches!(self.classes[ask.class as usize].prompt, Prompt::Text { .. });
+        if !is_literal || block_tokens.is_none() {
+            return prefix_of(&ask.prefix, block_tokens);
+        }
+        let template = self.made(ask.class as usize, ask.tenant as usize);
+        if let Some((_, known)) = template.blocks.iter().find(|(known, _)| *known == model) {
+            return known.clone();
+        }
+        let blocks = prefix::prefix_of(generation, model, &template.request, template.content);
+        template.blocks.push((model, blocks.clone()));
+        blocks
+    }
+
     /// The template of `ask`.
     pub(super) fn of_ask(&mut self, ask: &Ask) -> &Template {
         self.made(ask.class as usize, ask.tenant as usize)
     }
 
-    fn made(&mut self, class: usize, tenant: usize) -> &Template {
+    fn made(&mut self, class: usize, tenant: usize) -> &mut Template {
         let Self { scenario, classes, tenants, header, made, .. } = self;
         let place = class * tenants.len() + tenant;
         made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header, scenario))
@@ -147,7 +171,8 @@ impl Template {
         };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let content = if matches!(class.prompt, Prompt::Text { .. }) { content_of(&request) } else { content };
-        Self { request: Arc::new(request), content, tenant: xxh3_64(tenant.as_bytes()), tier: scenario.tier_of(tenant) }
+        let key = request.tenant_key(scenario.tenant_header.as_ref());
+        Self { request: Arc::new(request), content, tenant: key, tier: scenario.tier_of(tenant), blocks: Vec::new() }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::fleet::template::block_tokens;
 use crate::plan::generation::Generation;
-use crate::station::pipeline::Site;
 use crate::station::pipeline::route::{Route, Step};
 use crate::types::problem::Problem;
 use crate::workload::{Arrivals, Workload};
@@ -14,26 +13,13 @@ pub(super) struct Way {
     pub(super) is_row: bool,
     /// Tokens of a block at its replicas.
     pub(super) block_tokens: Option<u32>,
-    /// The stations that it may go through.
-    pub(super) stations: Vec<usize>,
 }
 
 impl Way {
     pub(super) fn of(generation: &Generation, model: usize) -> Self {
         let pipeline = generation.scenario.models[model].pipeline.as_ref();
         let route = pipeline.map(|pipeline| &pipeline.route);
-        Self {
-            has_pipeline: pipeline.is_some(),
-            is_row: route.is_none_or(is_row),
-            block_tokens: block_tokens(generation, model),
-            stations: route.map(stations).unwrap_or_default(),
-        }
-    }
-
-    /// Those who are served at its stations, and those who wait there.
-    pub(super) fn load(&self, site: Option<&Site>) -> (u32, u32) {
-        let loads = self.stations.iter().filter_map(|station| Some(site?.load(*station)));
-        loads.fold((0, 0), |(running, waiting), load| (running + load.running, waiting + load.waiting))
+        Self { has_pipeline: pipeline.is_some(), is_row: route.is_none_or(is_row), block_tokens: block_tokens(generation, model) }
     }
 }
 
@@ -43,14 +29,6 @@ fn is_row(route: &Route) -> bool {
         Step::End => true,
         Step::Fork { .. } | Step::Join | Step::Switch { .. } | Step::Jump(_) => false,
     })
-}
-
-fn stations(route: &Route) -> Vec<usize> {
-    let through = |step: &Step| if let Step::Stage(stage) = step { stage.through.map(usize::from) } else { None };
-    let mut stations: Vec<usize> = route.steps.iter().filter_map(through).collect();
-    stations.sort_unstable();
-    stations.dedup();
-    stations
 }
 
 /// Recorded blocks that cannot be made of those of the replicas.

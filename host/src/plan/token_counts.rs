@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::plan::generation::Generation;
+use crate::scenario::ModelEntry;
 use crate::types::request::Request;
 
 /// Texts that one worker remembers: 16 KiB, and enough for the prompts of a load test.
@@ -36,6 +37,15 @@ pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
         PER_TOOL + count(&tool.name) + parameters
     });
     messages.chain(tools).sum::<u32>() + PER_REQUEST
+}
+
+/// Tokens that `request` may take at most, its prompt of `input_tokens` included: what quotas reserve. Without a bound of its own it asks
+/// the entry `model` for the longest reply, or for what fits `at_once` if that is less: it cannot ask for more than there is.
+pub fn most_tokens(model: &ModelEntry, request: &Request, input_tokens: u32, at_once: u32) -> u32 {
+    let longest = model.max_output_tokens.min(model.context_window.saturating_sub(input_tokens));
+    let output = request.max_output_tokens.unwrap_or(longest).min(longest).saturating_mul(request.choices.max(1));
+    let most = input_tokens.saturating_add(output);
+    if request.max_output_tokens.is_none() { most.min(at_once.max(input_tokens)) } else { most }
 }
 
 fn count(generation: &Generation, text: &str) -> u32 {

@@ -11,7 +11,7 @@ const TOKEN_BYTES: u32 = 4;
 /// Whose request it is, as the stations see it.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
-    /// Hash of the tenant; 0 without one.
+    /// Number of the tenant ([`Request::tenant_key`](crate::types::request::Request::tenant_key)).
     pub tenant: u64,
     /// The priority of its tier.
     pub priority: u8,

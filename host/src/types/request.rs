@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderName;
 use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What a client asks for. Numbers match the contract's `call.operation`; more may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,11 @@ impl Request {
             Some(name) => self.header(name.as_str()),
             None => TENANT_HEADERS.iter().find_map(|name| self.header(name)),
         }
+    }
+
+    /// A number for who asks ([`Request::tenant`]): equal for equal names, and one for all that say none.
+    pub fn tenant_key(&self, named: Option<&HeaderName>) -> u64 {
+        xxh3_64(self.tenant(named).unwrap_or_default().as_bytes())
     }
 
     /// The headers that may be written down: what [`Request::header`] shows, without those whose names speak of a secret, such as

@@ -17,7 +17,7 @@ use crate::types::request::Request;
 
 /// The blocks of the prompt of `request`, whose content is `content`, for the replicas that answer the entry `model`. Nothing if there
 /// are none, or if they keep no prefixes.
-pub(super) fn prefix_of(generation: &Generation, model: usize, request: &Request, content: u64) -> Prefix {
+pub fn prefix_of(generation: &Generation, model: usize, request: &Request, content: u64) -> Prefix {
     let Some(block_tokens) = block_tokens(generation, model) else { return Prefix::None };
     let mut blocks = Blocks { generation, block_tokens, hash: Xxh3::new(), filled: 0, hashes: Vec::new() };
     for tool in &request.tools {
