@@ -164,7 +164,7 @@ impl State {
                 What::Written => guest.written = Some(at),
                 What::Done => guest.end = Some((at, Ok(()))),
                 What::Refused(refusal) => guest.end = Some((at, Err(refusal))),
-                What::Running | What::Preempted | What::Replica(_) => {}
+                What::Served | What::Running | What::Preempted | What::Replica(_) => {}
             }
             woken.extend(guest.waker.clone());
         }

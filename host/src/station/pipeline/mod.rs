@@ -78,6 +78,8 @@ pub struct Happened {
 pub enum What {
     /// Its reply begins; the plan's offsets count from `at`, which may lie a little ahead.
     Begun(ReplyBy),
+    /// A station let it in that it waited for; whoever drives it may ask anew when to look again.
+    Served,
     /// A replica took it into its batch.
     Running,
     /// The replica has made its first token.
@@ -192,14 +194,18 @@ impl Site {
     /// When to look again at a visit that waits for something: `None` if nothing about it will change before it is told.
     pub fn look_again(&self, visit: Visitor) -> Option<Nanos> {
         let own = self.visits.get(visit as usize)?;
-        match own.state {
-            State::Served => match (own.until, self.station_of(visit)) {
-                (Nanos::MAX, Some(part)) => self.parts[usize::from(part)].replica(own.member)?.step_end(self.now),
-                (until, _) => Some(until).filter(|until| *until != Nanos::MAX),
-            },
-            State::Forked => own.branches.iter().filter_map(|branch| self.look_again(*branch)).min(),
-            _ => None,
+        if own.state == State::Forked {
+            return own.branches.iter().filter_map(|branch| self.look_again(*branch)).min();
         }
+        let stage = self.stage_of(visit)?;
+        let part = stage.through.map(|part| &self.parts[usize::from(part)]);
+        let at = match own.state {
+            State::Waits => part.and_then(|part| part.waits_until(own.entered)),
+            _ if own.until == Nanos::MAX => part.and_then(|part| part.replica(own.member)?.step_end(self.now)),
+            _ => Some(own.until),
+        };
+        let limit = (stage.within_ns > 0 && !own.is_writing).then(|| own.entered.saturating_add(stage.within_ns));
+        at.into_iter().chain(limit).min()
     }
 
     /// What the stages have done to a visit so far; empty unless marks are kept.

@@ -115,6 +115,8 @@ pub(super) enum Entered {
 pub(super) struct Part {
     kind: Kind,
     armed: Vec<Option<Nanos>>,
+    /// How long anybody waits here; 0 if it takes as long as it takes.
+    patience_ns: u64,
 }
 
 enum Kind {
@@ -153,7 +155,12 @@ impl Part {
             }),
         };
         let members = if let Kind::Replicas(group) = &kind { group.replicas.len() } else { 1 };
-        Self { kind, armed: vec![None; members] }
+        let patience_ns = match settings {
+            Settings::Pool(settings) => settings.wait_max_ns,
+            Settings::Admission(settings) => settings.wait_max_ns,
+            _ => 0,
+        };
+        Self { kind, armed: vec![None; members], patience_ns }
     }
 
     /// Brings a visitor to the stage `stage` of its way.
@@ -218,6 +225,14 @@ impl Part {
             Kind::Batcher(batcher) => batcher.next_at(),
             Kind::Replicas(group) => group.replicas[member as usize].next_at(),
             Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => None,
+        }
+    }
+
+    /// When somebody who has waited since `since` waits no more at the latest, if that is known.
+    pub(super) fn waits_until(&self, since: Nanos) -> Option<Nanos> {
+        match &self.kind {
+            Kind::Batcher(batcher) => batcher.next_at(),
+            _ => (self.patience_ns > 0).then(|| since.saturating_add(self.patience_ns)),
         }
     }
 

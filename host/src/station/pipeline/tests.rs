@@ -2,7 +2,7 @@ use smallvec::smallvec;
 
 use super::route::{Stage, Step};
 use super::*;
-use crate::station::{Cause, cache, pool};
+use crate::station::{Cause, batcher, cache, pool};
 
 const MS: Nanos = 1_000_000;
 
@@ -68,7 +68,9 @@ fn a_pool_serves_in_order_and_who_waits_is_let_in_as_another_leaves() {
     let mut site =
         site(&[Settings::Pool(pool::Settings::of(1))], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
     let happened = enter_all(&mut site, &[0, MS, 2 * MS], &[10 * MS]);
-    assert_eq!(play(&mut site, happened), [(10, 0, What::Done), (20, 1, What::Done), (30, 2, What::Done)]);
+    let seen = play(&mut site, happened);
+    let (served, done) = (What::Served, What::Done);
+    assert_eq!(seen, [(10, 1, served), (10, 0, done), (20, 2, served), (20, 1, done), (30, 2, done)]);
     let (_, _, flow) = site.flows(30 * MS).next().unwrap();
     assert_eq!((flow.entered, flow.passed, flow.inside), (3, 3, 0));
     assert_eq!(flow.inside_area, flow.stayed_ns, "Little's law");
@@ -83,7 +85,7 @@ fn a_client_that_goes_gives_its_place_to_the_next() {
     let mut happened = enter_all(&mut site, &[0, 0, 0], &[10 * MS]);
     site.leave(MS, 1, &mut happened);
     site.leave(4 * MS, 0, &mut happened);
-    assert_eq!(play(&mut site, happened), [(14, 2, What::Done)]);
+    assert_eq!(play(&mut site, happened), [(4, 2, What::Served), (14, 2, What::Done)]);
     assert_eq!(site.len(), 1);
 }
 
@@ -186,4 +188,21 @@ fn an_answer_that_the_cache_has_is_given_at_once_and_the_model_is_passed_over() 
     let second = play(&mut site, happened);
     assert_eq!(second, [(61, 1, What::Begun(ReplyBy::Instant)), (61, 1, What::Written), (61, 1, What::Done)]);
     assert_eq!(site.cache(0).map(|cache| cache.counts().hits[0]), Some(1));
+}
+
+#[test]
+fn who_waits_or_has_a_limit_knows_when_that_ends_at_the_latest() {
+    let look_again = |settings: &[Settings], first: Stage| {
+        let mut site = site(settings, vec![Step::Stage(first), Step::End]);
+        enter_all(&mut site, &[0, MS], &[100 * MS]);
+        site.look_again(1).map(|at| at / MS)
+    };
+    let pool = |wait_max_ns| [Settings::Pool(pool::Settings { wait_max_ns, ..pool::Settings::of(1) })];
+    let through = Stage { through: Some(0), ..stage(0) };
+    assert_eq!(look_again(&pool(0), through), None, "it is told");
+    assert_eq!(look_again(&pool(7 * MS), through), Some(8));
+    assert_eq!(look_again(&pool(7 * MS), Stage { within_ns: 3 * MS, ..through }), Some(4));
+    assert_eq!(look_again(&[], Stage { within_ns: 3 * MS, ..stage(0) }), Some(4));
+    let gather = batcher::Settings { wait_max_ns: 5 * MS, ..batcher::Settings::of(9) };
+    assert_eq!(look_again(&[Settings::Batcher(gather)], through), Some(5), "the first of a batch decides");
 }

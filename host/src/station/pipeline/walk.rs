@@ -267,7 +267,10 @@ impl Site {
     fn notice(&mut self, notice: Notice, happened: &mut Vec<Happened>) {
         let Some(stage) = self.stage_of(notice.visitor) else { return };
         match notice.refused {
-            None => self.begin(notice.visitor, &stage),
+            None => {
+                self.begin(notice.visitor, &stage);
+                self.tell(notice.visitor, What::Served, happened);
+            }
             Some(refusal) => self.failed(notice.visitor, &stage, refusal, happened),
         }
     }
