@@ -15,6 +15,8 @@ use crate::plan::generation::Generation;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
 
+#[cfg(test)]
+mod any_tests;
 pub mod audit;
 pub mod flight;
 pub mod measure;
