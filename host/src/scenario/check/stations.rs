@@ -8,7 +8,7 @@ use crate::station::pipeline::{Replicas, Role, Settings};
 use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
+use crate::types::limits::{COST_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::quantity::parse_duration_ps;
 
@@ -61,10 +61,10 @@ pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Know
         return (stations, known);
     }
     for (name, value) in map {
-        let (settings, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
+        let (entry, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
         fields.extend(problems);
-        known.push(Known::of(name, stations.len() as u16, settings.as_ref()));
-        stations.extend(settings.map(|settings| StationEntry { name: name.clone(), settings }));
+        known.push(Known::of(name, stations.len() as u16, entry.as_ref().map(|entry| &entry.settings)));
+        stations.extend(entry);
     }
     (stations, known)
 }
@@ -81,7 +81,7 @@ impl<'a> Known<'a> {
 }
 
 /// One station; `None` if it has mistakes.
-fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec<Problem>) {
+fn station(name: &str, value: &Value, pointer: String) -> (Option<StationEntry>, Vec<Problem>) {
     let mut problems = Vec::new();
     problems.extend(fault_of_name(name).map(|message| Problem::new(&pointer, message).at_key()));
     let names = || KINDS.iter().map(|(name, _)| *name);
@@ -107,8 +107,9 @@ fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec
     };
     let mut fields = Fields::of(options, pointer);
     let settings = read(&mut fields);
+    let cost_per_hour = fields.number("cost-per-hour", 0.0..=COST_MAX);
     problems.extend(fields.finish());
-    (problems.is_empty().then_some(settings), problems)
+    (problems.is_empty().then(|| StationEntry { name: name.to_owned(), settings, cost_per_hour }), problems)
 }
 
 /// A whole number from `least` to what any station may have.
