@@ -179,14 +179,14 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         block_tokens: fields.integer("block-tokens", 1..=65_536).map_or(base.block_tokens, |tokens| tokens as u32),
         waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
-        ahead: base.ahead,
+        ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),
     };
     let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
     let (balancer, weights) = station_kinds::balancer(fields, count, replica.kv_blocks);
     Settings::Replicas(Replicas { count, replica, balancer, weights })
 }
 
-/// What a replica has that says nothing else: the defaults of vLLM's V1 engine. The step and the KV cache must be said.
+/// What a replica has that says nothing else: the defaults of vLLM 0.19. The step and the KV cache must be said.
 const BARE: replica::Settings = replica::Settings {
     step: replica::StepTime {
         base_ps: 0,
@@ -201,7 +201,7 @@ const BARE: replica::Settings = replica::Settings {
     block_tokens: 16,
     waiting_max: u32::MAX,
     prefix_cache: true,
-    ahead: false,
+    ahead: true,
 };
 
 /// `step:`, the coefficients; what it leaves open is as in `preset`.
@@ -211,17 +211,18 @@ fn step(outer: &mut Fields<'_>, preset: replica::StepTime) -> replica::StepTime 
     if preset.base_ps == 0 {
         fields.require("base");
     }
+    let base = picoseconds(&mut fields, "base");
+    if base == Some(0) {
+        fields.problem("base", "expected a time: steps that take none would never end");
+    }
     let mut time = |name, preset| picoseconds(&mut fields, name).unwrap_or(preset);
     let step = replica::StepTime {
-        base_ps: time("base", preset.base_ps),
+        base_ps: base.unwrap_or(preset.base_ps),
         per_prefill_token_ps: time("prefill-token", preset.per_prefill_token_ps),
         per_sequence_ps: time("sequence", preset.per_sequence_ps),
         per_kv_token_ps: time("kv-token", preset.per_kv_token_ps),
         per_prefill_pair_ps: time("prefill-pair", preset.per_prefill_pair_ps),
     };
-    if step.base_ps == 0 && fields.value("base").is_some() {
-        fields.problem("base", "expected a time: steps that take none would never end");
-    }
     outer.extend(fields.finish());
     step
 }

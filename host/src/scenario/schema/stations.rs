@@ -53,6 +53,7 @@ fn replicas() -> Value {
         ("block-tokens", integer("Tokens of a block.", 1..=65_536)),
         ("queue", places("How many may wait at each; without it any number.", 1)),
         ("prefix-cache", flag("Do prompts share blocks of equal content?")),
+        ("async-scheduling", flag("Is a step composed while the one before it runs (vLLM's `async_scheduling`)?")),
         (
             "balancer",
             json!({ "type": ["string", "object"], "description": "What chooses between them: `least-busy`, `round-robin`, `weighted`, `two-choices`, `consistent-hash`, `latency`, `prefix-affinity` or `random`." }),
