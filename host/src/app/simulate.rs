@@ -101,7 +101,8 @@ fn play_recording(workload: &mut Workload, file: &Path) -> Result<(), Refusal> {
     // It may lie anywhere, unlike what scenarios name, and be a link.
     let real = file.canonicalize().map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-        let message = if is_missing { format!("there is no file `{shown}`") } else { format!("`{shown}` cannot be read: {error}") };
+        let message =
+            if is_missing { format!("there is no file `{shown}`") } else { format!("`{shown}` cannot be read: {error}") };
         refused(vec![Problem::new("", message).hint("check the path")])
     })?;
     let (folder, name) = (real.parent().unwrap_or(Path::new("/")), real.file_name().and_then(|name| name.to_str()));

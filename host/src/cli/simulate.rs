@@ -58,7 +58,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let options = SimulateOptions { scenario, seed, until, requests, trace, limits, compiler: Compiler::offered() };
     let simulation = Simulation::prepare(options)?;
     let is_printed = json.as_deref() == Some(Path::new("-"));
-    let file = json.as_deref().filter(|_| !is_printed).map(|path| File::create(path).map_err(|error| unwritable(path, &error))).transpose()?;
+    let file = json
+        .as_deref()
+        .filter(|_| !is_printed)
+        .map(|path| File::create(path).map_err(|error| unwritable(path, &error)))
+        .transpose()?;
     let report = if std::io::stderr().is_terminal() {
         let mut bar = Bar::of(&simulation.workload);
         let report = simulation.play(&mut bar)?;
