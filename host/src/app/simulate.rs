@@ -97,9 +97,17 @@ fn below(problem: Problem) -> Problem {
 /// Lets all classes of `workload` come as `file` recorded it.
 fn play_recording(workload: &mut Workload, file: &Path) -> Result<(), Refusal> {
     let refused = |problems| Refusal { file: file.display().to_string(), files: Vec::new(), problems };
-    let name = file.file_name().and_then(|name| name.to_str());
+    let shown = file.display();
+    // It may lie anywhere, unlike what scenarios name, and be a link.
+    let real = file.canonicalize().map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        let message =
+            if is_missing { format!("there is no file `{shown}`") } else { format!("`{shown}` cannot be read: {error}") };
+        refused(vec![Problem::new("", message).hint("check the path")])
+    })?;
+    let (folder, name) = (real.parent().unwrap_or(Path::new("/")), real.file_name().and_then(|name| name.to_str()));
     let name = name.ok_or_else(|| refused(vec![Problem::new("", "this is the name of no file").hint("name a recording")]))?;
-    let trace = trace::open(file.parent().unwrap_or(Path::new("")), name, None, None).map_err(refused)?;
+    let trace = trace::open(folder, name, None, None).map_err(refused)?;
     let classes = (0..workload.classes.len() as u32).collect();
     workload.sources = vec![Source {
         name: crate::workload::read::SHARED_SOURCE.to_owned(),

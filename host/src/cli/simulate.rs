@@ -21,8 +21,14 @@ const DRAW_EVERY_NS: u64 = 100_000_000;
 /// Characters of the bar.
 const BAR: usize = 30;
 
+const AFTER: &str = "\
+Durations are written 90s, 10m or 24h. On a terminal a bar shows how far the run has come.
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 mistakes in the scenario or the recording,
+4 criteria broken.";
+
 /// Arguments of `simulate`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
 pub(super) struct Args {
     /// The scenario file; its section `workload` says who asks what and when.
     scenario: PathBuf,
@@ -30,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", env = "SIMWRIGHT_SEED")]
     seed: Option<u64>,
     /// Let no request begin at this virtual time or later, such as `10m` or `24h`; before the workload's own `until`.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = some_time, allow_hyphen_values = true)]
     until: Option<Duration>,
     /// Let so many requests come at most, retries not counted; before the workload's own `requests`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -38,7 +44,7 @@ pub(super) struct Args {
     /// A recording whose requests take the place of the workload's arrivals.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Write the report to this file, as JSON.
+    /// Write the report to this file, as JSON; `-` prints it in place of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Stop after so many events, whatever is still to come.
@@ -51,7 +57,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let limits = Limits { events_max };
     let options = SimulateOptions { scenario, seed, until, requests, trace, limits, compiler: Compiler::offered() };
     let simulation = Simulation::prepare(options)?;
-    let file = json.as_deref().map(|path| File::create(path).map_err(|error| unwritable(path, &error))).transpose()?;
+    let is_printed = json.as_deref() == Some(Path::new("-"));
+    let file = json
+        .as_deref()
+        .filter(|_| !is_printed)
+        .map(|path| File::create(path).map_err(|error| unwritable(path, &error)))
+        .transpose()?;
     let report = if std::io::stderr().is_terminal() {
         let mut bar = Bar::of(&simulation.workload);
         let report = simulation.play(&mut bar)?;
@@ -60,15 +71,23 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     } else {
         simulation.play(&mut ())?
     };
-    output::data(&report.text());
+    output::data(&if is_printed { format!("{:#}", report.json()) } else { report.text() });
     if let (Some(mut file), Some(path)) = (file, &json) {
         writeln!(file, "{:#}", report.json()).map_err(|error| unwritable(path, &error))?;
     }
-    judge(&report)
+    judge(&report, is_printed)
+}
+
+/// A duration of more than nothing.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!("`{text}` is no time at all, so nobody would ask anything")),
+        some => Ok(some),
+    }
 }
 
 /// Says what must be said of a run, and how it ends.
-fn judge(report: &Report) -> Result<(), Failure> {
+fn judge(report: &Report, is_printed: bool) -> Result<(), Failure> {
     if let Stop::Events(most) = report.stopped {
         output::talk(&format!(
             "note: stopped after {most} events, with more to come; bound the workload with `requests` or `until`, or give a greater \
@@ -84,7 +103,9 @@ fn judge(report: &Report) -> Result<(), Failure> {
     if report.verdict.judgements.is_empty() {
         return Ok(());
     }
-    output::data(&format!("\n{}", report.verdict.text()));
+    if !is_printed {
+        output::data(&format!("\n{}", report.verdict.text()));
+    }
     if report.verdict.is_kept() { Ok(()) } else { Err(Failure::told(Kind::Criteria)) }
 }
 

@@ -4,9 +4,15 @@
 //! * Little's law, in its exact form for one run: at every stage, with nobody left in it, the area under the number of those inside is the
 //!   sum of their stays, to the nanosecond; and the same for those who wait.
 //! * Quotas: what is reserved less what is settled is nothing once nobody is left.
+//! * Stations: once nobody is left, and the steps of replicas under way are over, none serves anybody, lets anybody wait or holds a block.
 //! * Causality: nothing ends before its arrival and the service that it needs.
 
+use crate::clock::Nanos;
 use crate::fleet::Fleet;
+use crate::station::pipeline::Load;
+
+/// By then a replica's step that was under way is over: a day.
+const STEP_OVER_NS: Nanos = 86_400_000_000_000;
 
 /// What does not hold, each as a sentence; empty if all is well. `in_flight` requests were under way when they were all given up.
 pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
@@ -45,6 +51,16 @@ pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
         unless(flow.inside == 0, "those left inside", flow.inside.into(), 0);
         unless(flow.inside_area == flow.stayed_ns, "Little's law of those inside", flow.inside_area, flow.stayed_ns);
         unless(flow.waiting_area == flow.waited_ns, "Little's law of those who wait", flow.waiting_area, flow.waited_ns);
+    }
+    // Who leaves a replica counts at the next end of a step.
+    let later = now.saturating_add(STEP_OVER_NS);
+    for (station, entry) in fleet.generation.scenario.stations.iter().enumerate() {
+        let kv_used: u32 = site.replica_loads(later, station, &mut Vec::new()).iter().map(|load| load.kv_used).sum();
+        let Load { running, waiting } = site.load(station);
+        if (running, waiting, kv_used) != (0, 0, 0) {
+            let held = format!("{running} are served, {waiting} wait and {kv_used} blocks are used");
+            broken.push(format!("station `{}`: {held}, and nobody is left", entry.name));
+        }
     }
     broken
 }

@@ -68,6 +68,8 @@ pub(super) struct OfModel {
     pub(super) figures: ModelFigures,
     pub(super) waited: Snapshot,
     pub(super) input_tokens: u64,
+    /// Those among them that were not refused.
+    pub(super) charged_input_tokens: u64,
 }
 
 #[derive(Default)]
@@ -89,7 +91,7 @@ impl OfModel {
             duration: Snapshot::fine(),
             ..ModelFigures::default()
         };
-        Self { name: name.to_owned(), figures, waited: Snapshot::fine(), input_tokens: 0 }
+        Self { name: name.to_owned(), figures, waited: Snapshot::fine(), input_tokens: 0, charged_input_tokens: 0 }
     }
 
     fn is_used(&self) -> bool {
@@ -185,6 +187,9 @@ impl Measure {
         let of = &mut self.models[ended.model.map_or(none, |model| model as usize)];
         of.add(Counted::Requests);
         of.input_tokens += u64::from(ended.input_tokens);
+        if !matches!(ended.fate, Fate::Refused(..)) {
+            of.charged_input_tokens += u64::from(ended.input_tokens);
+        }
         of.figures.output_tokens += u64::from(ended.output_tokens);
         if let Some((_, to)) = &mut of.figures.span_ns {
             *to = (*to).max(ended.end);

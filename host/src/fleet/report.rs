@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::Nanos;
+use crate::fleet::cost::Cost;
 use crate::fleet::measure::Attempts;
 use crate::fleet::{Fleet, audit};
 use crate::report::{ModelFigures, Verdict, judge, time, times_json};
@@ -51,6 +52,8 @@ pub struct Report {
     pub in_flight: u64,
     /// Tokens of prompts, and of replies as far as they left.
     pub tokens: (u64, u64),
+    /// What it costs, if the scenario has prices.
+    pub cost: Option<Cost>,
     /// All models together.
     pub total: ModelFigures,
     /// What was waited, of all models together.
@@ -123,6 +126,7 @@ impl Report {
             attempts: measure.attempts,
             in_flight,
             tokens: (measure.models.iter().map(|model| model.input_tokens).sum(), total.output_tokens),
+            cost: Cost::of(&fleet.generation.scenario, measure, fleet.now),
             total,
             waited,
             answered: measure.answered.clone(),
@@ -212,6 +216,7 @@ impl Report {
                 "in_flight": self.in_flight, "given_up": given_up,
             },
             "tokens": { "input": self.tokens.0, "output": self.tokens.1 },
+            "cost": self.cost.as_ref().map(Cost::json),
             "refused": self.refused.iter().map(|(cause, count)| (cause.clone(), Value::from(*count))).collect::<Map<_, _>>(),
             "waited": times_json(&self.waited), "answered": times_json(&self.answered),
             "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
@@ -246,6 +251,7 @@ impl Report {
             ),
             format!("events     {}", self.events),
         ];
+        lines.extend(self.cost.map(|cost| format!("cost       {}", cost.text())));
         if let Some(wall_ns) = self.wall_ns {
             let wall = wall_ns.max(1) as f64 * 1e-9;
             lines.push(format!(

@@ -145,6 +145,25 @@ fn tiers_refuse_in_virtual_time_and_retries_keep_to_their_budget() {
 }
 
 #[test]
+fn servers_cost_by_the_hour_and_tokens_by_the_million() {
+    assert_eq!(play(&scenario("", "", "")).0.cost, None);
+    let priced = ", price: { input: 2.5, output: 10 }, faults: [{ when: { share: 50% }, http-error: { status: 503 } }]";
+    let (report, _) = play(&scenario(priced, "", ", client: { retries: 0 }").replace("requests: 10,", "requests: 100,"));
+    let whole = report.attempts.whole as f64;
+    assert!((20.0..80.0).contains(&whole), "half of them are refused, and cost nothing");
+    let cost = report.cost.expect("a cost");
+    assert!((cost.tokens - whole * (20.0 * 2.5 + 5.0 * 10.0) * 1e-6).abs() < 1e-12 && cost.servers == 0.0, "{cost:?}");
+
+    let gpu = "stations: { gpu: { replicas: { count: 3, preset: llama-3.1-8b-h100, cost-per-hour: 12 } }, \
+               db: { pool: { size: 5, cost-per-hour: 4 } } }\n";
+    let (report, _) = play(&format!("{}{gpu}", scenario(", context-window: 8000, through: gpu", "", "")));
+    let (cost, hours) = (report.cost.expect("a cost"), report.virtual_ns as f64 / 3.6e12);
+    assert!((cost.servers - 40.0 * hours).abs() < 1e-12 && cost.tokens == 0.0, "{cost:?}");
+    assert!((cost.per_hour.expect("a while") - 40.0).abs() < 1e-9 && report.text().contains("\ncost  "), "{cost:?}");
+    assert!((cost.per_million.expect("replies") - cost.servers / 50.0 * 1e6).abs() < 1e-9, "{cost:?}");
+}
+
+#[test]
 fn an_unknown_model_is_a_404_and_not_tried_again() {
     let text = scenario(", when: { prompt-tokens: \"> 1000\" }", "", "");
     let (report, seen) = play(&text);

@@ -3,15 +3,18 @@
 //! Means fail at 4 sigma by batch means (`station::theory`); a percentile is tested as the share of customers at or below the exact one.
 //! `SIMWRIGHT_FULL=1` takes twenty times as many customers, a million a case.
 
+use std::sync::Arc;
+
 use crate::fleet::{Ended, Fleet, Limits, Report, Watch};
 use crate::plan::build::testing::changed;
 use crate::scenario::Scenario;
 use crate::station::Cause;
 use crate::station::balancer::Rule;
-use crate::station::pipeline::route::{Stage, Step};
+use crate::station::pipeline::route::{ReplyBy, Stage, Step};
 use crate::station::pipeline::{Replicas, Settings};
 use crate::station::theory::{Observed, visitors};
 use crate::station::{pool, replica};
+use crate::stats::law::Law;
 
 const S: f64 = 1e9;
 
@@ -189,8 +192,7 @@ fn jackson(scenario: &mut Scenario) {
         switches.push(vec![share[0].clone(), None]);
         switches.push(vec![share[1].clone(), None]);
     }
-    let model =
-        Stage { index: stages.len() as u16, reply: Some(crate::station::pipeline::route::ReplyBy::Timing), ..Stage::default() };
+    let model = Stage { index: stages.len() as u16, reply: Some(ReplyBy::Timing), ..Stage::default() };
     steps.extend([Step::Stage(model), Step::End]);
     stages.push("model".to_owned());
     takes.push(Vec::new());
@@ -217,34 +219,46 @@ fn a_network_with_a_way_back_has_the_numbers_of_jackson() {
     }
 }
 
+/// Lets one stage through `replicas` write the reply, whose length in tokens is exponential with the mean `tokens`.
+fn replicas(replicas: Replicas, tokens: f64) -> impl FnOnce(&mut Scenario) {
+    move |scenario| {
+        scenario.stations[0].settings = Settings::Replicas(replicas);
+        let pipeline = scenario.models[0].pipeline.as_mut().expect("a pipeline");
+        let stage = Stage { through: Some(0), reply: Some(ReplyBy::Replica), ..Stage::default() };
+        pipeline.route.steps = vec![Step::Stage(stage), Step::End];
+        pipeline.route.stages.truncate(1);
+        pipeline.takes = vec![Vec::new()];
+        let workload = Arc::make_mut(scenario.workload.as_mut().expect("a workload"));
+        workload.classes[0].output = Some(Law::exponential(tokens));
+    }
+}
+
+/// A replica whose steps take `base_ms`, and `sequence_us` more for each of at most `sequences` in it.
+fn replica(base_ms: u64, sequence_us: u64, sequences_max: u32) -> replica::Settings {
+    let step = replica::StepTime {
+        base_ps: base_ms * 1_000_000_000,
+        per_sequence_ps: sequence_us * 1_000_000,
+        ..replica::StepTime::default()
+    };
+    replica::Settings {
+        step,
+        sequences_max,
+        batch_tokens: 65_536,
+        kv_blocks: 10_000_000,
+        block_tokens: 16,
+        waiting_max: u32::MAX,
+        prefix_cache: false,
+        ahead: false,
+    }
+}
+
 #[test]
 fn a_batching_server_shares_its_time_as_theory_says_and_its_steps_add_half_of_one() {
     let (a, b, m) = (0.010, 0.000_2, 200.0);
-    for rate in [4.0, 8.0] {
-        let replica = |scenario: &mut Scenario| {
-            let step =
-                replica::StepTime { base_ps: 10_000_000_000, per_sequence_ps: 200_000_000, ..replica::StepTime::default() };
-            let replica = replica::Settings {
-                step,
-                sequences_max: 4_096,
-                batch_tokens: 65_536,
-                kv_blocks: 10_000_000,
-                block_tokens: 16,
-                waiting_max: u32::MAX,
-                prefix_cache: false,
-                ahead: false,
-            };
-            scenario.stations[0].settings =
-                Settings::Replicas(Replicas { count: 1, replica, balancer: Rule::LeastBusy, weights: Vec::new() });
-            let pipeline = scenario.models[0].pipeline.as_mut().expect("a pipeline");
-            let by = crate::station::pipeline::route::ReplyBy::Replica;
-            pipeline.route.steps = vec![Step::Stage(Stage { through: Some(0), reply: Some(by), ..Stage::default() }), Step::End];
-            pipeline.route.stages.truncate(1);
-            pipeline.takes = vec![Vec::new()];
-            let workload = std::sync::Arc::make_mut(scenario.workload.as_mut().expect("a workload"));
-            workload.classes[0].output = Some(crate::stats::law::Law::exponential(m));
-        };
-        let (_, seen) = play(&exponential(1_000), &format!("poisson: {{ rate: {rate} }}"), visitors(4_000), replica);
+    for rate in [4.0, 8.0, 12.0] {
+        let one = Replicas { count: 1, replica: replica(10, 200, 4_096), balancer: Rule::LeastBusy, weights: Vec::new() };
+        let arrivals = format!("poisson: {{ rate: {rate} }}");
+        let (_, seen) = play(&exponential(1_000), &arrivals, visitors(6_000), replicas(one, m));
         let w = m * (a + b) / (1.0 - rate * m * b);
         // Who comes waits for the end of a step: half of one that so many share as there are in the mean.
         let half = (a + b * rate * w) / 2.0;
@@ -257,4 +271,20 @@ fn a_batching_server_shares_its_time_as_theory_says_and_its_steps_add_half_of_on
         assert!((mean - w - half).abs() < 4.0 * sigma + 0.001 * w, "rate {rate}: {mean} for {w} + {half}, sigma {sigma}");
         assert!(sigma < 0.03 * w, "{sigma}");
     }
+}
+
+#[test]
+fn four_servers_behind_a_balancer_keep_as_long_as_theory_says() {
+    // Each serves one at a time, for an exponential number of steps of a millisecond with the mean 1,000. What the two rules that look at
+    // the queues come to is told where balancers are tested alone; one queue for all gives 1.745541.
+    for (rule, exact) in
+        [(Rule::Random, 5.0), (Rule::RoundRobin, 3.267_384), (Rule::TwoChoices, 2.330_158), (Rule::LeastBusy, 1.953_134)]
+    {
+        let four = Replicas { count: 4, replica: replica(1, 0, 1), balancer: rule, weights: Vec::new() };
+        let (_, seen) = play(&exponential(1_000), "poisson: { rate: 3.2 }", visitors(25_000), replicas(four, 1_000.0));
+        seen.stays(&format!("{rule:?}"), exact);
+    }
+    let one_queue = pool(pool::Settings::of(4));
+    let (_, seen) = play(&exponential(1_000), "poisson: { rate: 3.2 }", visitors(25_000), one_queue);
+    seen.stays("one queue", 1.745_541);
 }

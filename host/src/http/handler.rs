@@ -408,7 +408,7 @@ impl Stage for Gathered {
     fn due(&mut self, _due: u64) {}
 
     fn event(&mut self, event: &StreamEvent<'_>) {
-        if let StreamEvent::Error { message } = event {
+        if let StreamEvent::Error { message, .. } = event {
             self.error = Some((*message).to_owned());
         }
         self.reply.gather(event);

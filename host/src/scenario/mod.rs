@@ -170,6 +170,8 @@ pub struct ModelEntry {
     pub max_output_tokens: u32,
     /// What all callers of it together may ask for.
     pub rate_limits: RateLimits,
+    /// What its tokens cost.
+    pub price: Option<Price>,
     /// Which requests it answers; without conditions all that match.
     pub when: Option<Arc<When>>,
     /// What its requests go through on their way; without one nothing is in it.
@@ -182,6 +184,15 @@ pub struct ModelEntry {
     pub reply: Vec<BehaviorUse>,
     /// The incidents that concern it.
     pub incidents: IncidentSet,
+}
+
+/// What a million tokens cost, in any currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Of prompts.
+    pub input: f64,
+    /// Of replies.
+    pub output: f64,
 }
 
 impl ModelEntry {

@@ -14,6 +14,8 @@ pub struct StationEntry {
     pub name: String,
     /// What it is.
     pub settings: Settings,
+    /// What it costs an hour, of replicas each of them; in any currency.
+    pub cost_per_hour: Option<f64>,
 }
 
 /// The `pipeline:` of a model entry.

@@ -318,6 +318,9 @@ pub const ADMIN_ANSWER_S: u64 = 5;
 /// Size of that answer, in bytes: a thousand models with their figures.
 pub const ADMIN_ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// What a server costs an hour or a million tokens cost: so little that no sum over a run loses its cents.
+pub const COST_MAX: f64 = 1e6;
+
 /// A coefficient of a replica's step time, in picoseconds: 2.5 hours, so that no sum over a run leaves its integers.
 pub const STEP_COEFFICIENT_PS_MAX: u64 = 1 << 53;
 }

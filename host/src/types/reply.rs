@@ -93,10 +93,12 @@ pub enum StreamEvent<'a> {
     },
     /// The token counts, once, after all choices.
     Usage(Usage),
-    /// An error inside a stream that had begun well: a fault.
+    /// An error inside a stream that had begun well: a fault, or a station that turned the request away.
     Error {
         /// What the vendor would say.
         message: &'a str,
+        /// Its code, if it has one.
+        code: Option<&'a str>,
     },
     /// Nothing follows.
     End,

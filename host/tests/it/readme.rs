@@ -12,6 +12,7 @@ use simwright::scenario::read;
 use super::support::guests::{build, cargo, run, target_dir, workspace};
 use super::support::host::{TestHost, ask, eventually};
 use super::support::readme::{blocks, documents};
+use super::support::transcript::{Shell, copy_all};
 
 /// The blocks of one chapter of a README.
 struct Chapter {
@@ -170,6 +171,19 @@ fn the_mistake_and_the_plan_in_the_readme_are_what_a_person_sees() {
     let scenario = Some(example.join("scenario.yaml"));
     let options = ExplainOptions { scenario, request, ..ExplainOptions::default() };
     shows(&readme, &explain(&options).unwrap_or_else(|error| panic!("{error}")).text());
+}
+
+#[test]
+fn what_the_readme_plans_is_what_a_person_sees() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = folder.path().join("examples/capacity");
+    std::fs::create_dir_all(&example).expect("made");
+    copy_all(&workspace().join("examples/capacity"), &example);
+    let mut shell = Shell::in_copy_of(folder.path());
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("a README");
+    let planned = blocks(&readme).into_iter().filter(|block| block.text.contains("examples/capacity"));
+    let differences: Vec<String> = planned.flat_map(|block| shell.play(&block)).collect();
+    assert!(differences.is_empty() && readme.contains("simwright simulate examples/capacity"), "{}", differences.join("\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::chat_whole::{push_usage, word};
+use super::error::push_nullable;
 use super::ids::{push_alphanumeric, push_call_id, push_fingerprint, push_reply_id};
 use super::logprobs;
 use super::splice::{push_escaped, push_number, push_string};
@@ -190,10 +191,12 @@ impl StreamRenderer for ChatStream {
                 self.end(b",\"usage\":null", 0, out);
             }
             StreamEvent::Usage(usage) => self.usage(&usage, out),
-            StreamEvent::Error { message } => {
+            StreamEvent::Error { message, code } => {
                 out.put_slice(b"data: {\"error\":{\"message\":");
                 push_string(out, message);
-                out.put_slice(b",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
+                out.put_slice(b",\"type\":\"server_error\",\"param\":null,\"code\":");
+                push_nullable(out, code);
+                out.put_slice(b"}}\n\n");
             }
             StreamEvent::End => out.put_slice(b"data: [DONE]\n\n"),
         }

@@ -62,7 +62,8 @@ fn words(error: &ApiError) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
+/// `text` as a JSON string, or `null`.
+pub(super) fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
     match text {
         Some(text) => push_string(out, text),
         None => out.put_slice(b"null"),

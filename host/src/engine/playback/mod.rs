@@ -242,7 +242,7 @@ impl Playback {
             if let Some((at, error)) = self.refused() {
                 self.newest = at;
                 stage.due(at);
-                stage.event(&StreamEvent::Error { message: &error.message });
+                stage.event(&StreamEvent::Error { message: &error.message, code: error.code.as_deref() });
                 return Moment::Done(Ending::Complete);
             }
             if let Some(due) = self.interrupt_due() {
@@ -300,7 +300,7 @@ impl Playback {
             Action::Cut(cut) => Ending::Cut(cut),
             Action::ErrorEvent(message) => {
                 stage.due(due);
-                stage.event(&StreamEvent::Error { message: &message });
+                stage.event(&StreamEvent::Error { message: &message, code: None });
                 Ending::Complete
             }
         };

@@ -58,7 +58,7 @@ impl Stage for Notes {
     fn event(&mut self, event: &StreamEvent<'_>) {
         let line = match event {
             StreamEvent::Text { text, .. } => (*text).to_owned(),
-            StreamEvent::Error { message } => format!("error: {message}"),
+            StreamEvent::Error { message, .. } => format!("error: {message}"),
             StreamEvent::Start { .. } => "start".to_owned(),
             StreamEvent::Finish { .. } => "finish".to_owned(),
             StreamEvent::Usage(_) => "usage".to_owned(),

@@ -9,9 +9,9 @@ use crate::scenario::check::when::when;
 use crate::scenario::check::{behaviors, built_in_defaults, check_name, fault_of_name};
 use crate::scenario::pattern::{covers, matches};
 use crate::scenario::stations::Pipeline;
-use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry, RateLimits};
+use crate::scenario::{BehaviorUse, IncidentSet, ModelEntry, Price, RateLimits};
 use crate::types::fields::Fields;
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
+use crate::types::limits::{CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, SCENARIO_MODELS_MAX};
 use crate::types::problem::Problem;
 
 /// What `defaults:` and an entry of `models:` may both say.
@@ -125,6 +125,7 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[Known<'_>]) -
         context_window,
         max_output_tokens: all.max_output_tokens.unwrap_or(OUTPUT_TOKENS_MAX).min(context_window),
         rate_limits: all.rate_limits.unwrap_or_default(),
+        price: price(fields),
         when: conditions,
         pipeline,
         // Only a mistake that has been noted leaves one of these open: the built-in scenario has them all.
@@ -133,6 +134,16 @@ fn entry(fields: &mut Fields<'_>, defaults: &Behaving, stations: &[Known<'_>]) -
         reply: all.reply.unwrap_or_default(),
         incidents: IncidentSet::default(),
     }
+}
+
+/// `price:`, of a million tokens.
+fn price(outer: &mut Fields<'_>) -> Option<Price> {
+    let mut fields = Fields::of(outer.value("price")?, outer.pointer("price"));
+    ["input", "output"].into_iter().for_each(|name| fields.require(name));
+    let mut of = |name| fields.number(name, 0.0..=COST_MAX).unwrap_or(0.0);
+    let price = Price { input: of("input"), output: of("output") };
+    outer.extend(fields.finish());
+    Some(price)
 }
 
 /// `pipeline:`, or its short form `through:`.

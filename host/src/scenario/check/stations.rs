@@ -8,7 +8,7 @@ use crate::station::pipeline::{Replicas, Role, Settings};
 use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
+use crate::types::limits::{COST_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::quantity::parse_duration_ps;
 
@@ -61,10 +61,10 @@ pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Know
         return (stations, known);
     }
     for (name, value) in map {
-        let (settings, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
+        let (entry, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
         fields.extend(problems);
-        known.push(Known::of(name, stations.len() as u16, settings.as_ref()));
-        stations.extend(settings.map(|settings| StationEntry { name: name.clone(), settings }));
+        known.push(Known::of(name, stations.len() as u16, entry.as_ref().map(|entry| &entry.settings)));
+        stations.extend(entry);
     }
     (stations, known)
 }
@@ -81,7 +81,7 @@ impl<'a> Known<'a> {
 }
 
 /// One station; `None` if it has mistakes.
-fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec<Problem>) {
+fn station(name: &str, value: &Value, pointer: String) -> (Option<StationEntry>, Vec<Problem>) {
     let mut problems = Vec::new();
     problems.extend(fault_of_name(name).map(|message| Problem::new(&pointer, message).at_key()));
     let names = || KINDS.iter().map(|(name, _)| *name);
@@ -107,8 +107,9 @@ fn station(name: &str, value: &Value, pointer: String) -> (Option<Settings>, Vec
     };
     let mut fields = Fields::of(options, pointer);
     let settings = read(&mut fields);
+    let cost_per_hour = fields.number("cost-per-hour", 0.0..=COST_MAX);
     problems.extend(fields.finish());
-    (problems.is_empty().then_some(settings), problems)
+    (problems.is_empty().then(|| StationEntry { name: name.to_owned(), settings, cost_per_hour }), problems)
 }
 
 /// A whole number from `least` to what any station may have.
@@ -178,14 +179,14 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         block_tokens: fields.integer("block-tokens", 1..=65_536).map_or(base.block_tokens, |tokens| tokens as u32),
         waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
-        ahead: base.ahead,
+        ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),
     };
     let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
     let (balancer, weights) = station_kinds::balancer(fields, count, replica.kv_blocks);
     Settings::Replicas(Replicas { count, replica, balancer, weights })
 }
 
-/// What a replica has that says nothing else: the defaults of vLLM's V1 engine. The step and the KV cache must be said.
+/// What a replica has that says nothing else: the defaults of vLLM 0.19. The step and the KV cache must be said.
 const BARE: replica::Settings = replica::Settings {
     step: replica::StepTime {
         base_ps: 0,
@@ -200,7 +201,7 @@ const BARE: replica::Settings = replica::Settings {
     block_tokens: 16,
     waiting_max: u32::MAX,
     prefix_cache: true,
-    ahead: false,
+    ahead: true,
 };
 
 /// `step:`, the coefficients; what it leaves open is as in `preset`.
@@ -210,17 +211,18 @@ fn step(outer: &mut Fields<'_>, preset: replica::StepTime) -> replica::StepTime 
     if preset.base_ps == 0 {
         fields.require("base");
     }
+    let base = picoseconds(&mut fields, "base");
+    if base == Some(0) {
+        fields.problem("base", "expected a time: steps that take none would never end");
+    }
     let mut time = |name, preset| picoseconds(&mut fields, name).unwrap_or(preset);
     let step = replica::StepTime {
-        base_ps: time("base", preset.base_ps),
+        base_ps: base.unwrap_or(preset.base_ps),
         per_prefill_token_ps: time("prefill-token", preset.per_prefill_token_ps),
         per_sequence_ps: time("sequence", preset.per_sequence_ps),
         per_kv_token_ps: time("kv-token", preset.per_kv_token_ps),
         per_prefill_pair_ps: time("prefill-pair", preset.per_prefill_pair_ps),
     };
-    if step.base_ps == 0 && fields.value("base").is_some() {
-        fields.problem("base", "expected a time: steps that take none would never end");
-    }
     outer.extend(fields.finish());
     step
 }

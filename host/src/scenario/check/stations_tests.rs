@@ -59,9 +59,13 @@ fn a_replica_of_ones_own_says_its_step_and_its_cache() {
         block_tokens: 32,
         waiting_max: u32::MAX,
         prefix_cache: true,
-        ahead: own.replica.ahead,
+        ahead: true,
     };
     assert_eq!(own.replica, expected);
+    // As the preset's engine does, and otherwise if one says so.
+    let ahead = |more: &str| group(&format!("preset: llama-3.1-8b-{more}")).replica.ahead;
+    assert_eq!([ahead("h100"), ahead("rtx-4090")], [false, true]);
+    assert_eq!([ahead("h100, async-scheduling: true"), ahead("rtx-4090, async-scheduling: false")], [true, false]);
 }
 
 #[test]

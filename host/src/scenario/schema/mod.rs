@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX};
-use crate::types::schema::{duration, flag, integer, list, object, share, text, word};
+use crate::types::limits::{CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX};
+use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 use crate::workload::read::schema::section;
 
 mod stations;
@@ -148,11 +148,16 @@ fn model() -> Value {
             "created",
             json!({ "type": ["string", "integer"], "description": "A day such as `2024-05-13`, or Unix time in seconds." }),
         ),
+        ("price", described("What a million tokens cost, in any currency.", price())),
         ("when", when_ref()),
         ("pipeline", stations::stages_ref("What its requests go through, one stage after the other.")),
         ("through", stations::through()),
     ];
     object(own.into_iter().chain(behaving()))
+}
+
+fn price() -> Value {
+    object([("input!", number("Of prompts.", 0.0..=COST_MAX)), ("output!", number("Of replies.", 0.0..=COST_MAX))])
 }
 
 fn incident() -> Value {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{described, named, when_ref};
 use crate::station::replica::presets;
-use crate::types::limits::{STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
-use crate::types::schema::{duration, flag, integer, list, object, share, text, word};
+use crate::types::limits::{COST_MAX, STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
+use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 
 /// `stations:`, each of one kind.
 pub(super) fn stations() -> Value {
@@ -19,6 +19,10 @@ pub(super) fn stations() -> Value {
         ("breaker", described("Stops asking what fails; stages name it as `guard`.", breaker())),
         ("retry", described("A budget for retries.", retry())),
     ]);
+    for (_, kind) in station["properties"].as_object_mut().into_iter().flatten() {
+        kind["properties"]["cost-per-hour"] =
+            number("What it costs an hour, of replicas each of them; in any currency.", 0.0..=COST_MAX);
+    }
     (station["minProperties"], station["maxProperties"]) = (json!(1), json!(1));
     named("What pipelines go through; each is of one kind.", station)
 }
@@ -49,6 +53,7 @@ fn replicas() -> Value {
         ("block-tokens", integer("Tokens of a block.", 1..=65_536)),
         ("queue", places("How many may wait at each; without it any number.", 1)),
         ("prefix-cache", flag("Do prompts share blocks of equal content?")),
+        ("async-scheduling", flag("Is a step composed while the one before it runs (vLLM's `async_scheduling`)?")),
         (
             "balancer",
             json!({ "type": ["string", "object"], "description": "What chooses between them: `least-busy`, `round-robin`, `weighted`, `two-choices`, `consistent-hash`, `latency`, `prefix-affinity` or `random`." }),

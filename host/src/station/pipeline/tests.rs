@@ -2,6 +2,7 @@ use smallvec::smallvec;
 
 use super::route::{Stage, Step};
 use super::*;
+use crate::station::balancer::Rule;
 use crate::station::{Cause, batcher, cache, pool};
 
 const MS: Nanos = 1_000_000;
@@ -205,4 +206,64 @@ fn who_waits_or_has_a_limit_knows_when_that_ends_at_the_latest() {
     assert_eq!(look_again(&[], Stage { within_ns: 3 * MS, ..stage(0) }), Some(4));
     let gather = batcher::Settings { wait_max_ns: 5 * MS, ..batcher::Settings::of(9) };
     assert_eq!(look_again(&[Settings::Batcher(gather)], through), Some(5), "the first of a batch decides");
+}
+
+#[test]
+fn every_cache_that_was_asked_in_vain_remembers_the_answer_and_none_a_text_in_its_place() {
+    let caches: Vec<Settings> =
+        [1, 2].map(|entries| Settings::Cache(cache::Settings { levels: vec![cache::Level::of(entries)] })).into();
+    let seen = |reply| {
+        let lookup = |index: u16, on_hit| Step::Stage(Stage { through: Some(index), on_hit: Some(on_hit), ..stage(index) });
+        let steps = vec![lookup(0, 3), lookup(1, 3), Step::Stage(Stage { reply: Some(reply), ..stage(2) }), Step::End];
+        let mut site = site(&caches, steps);
+        let happened = enter_all(&mut site, &[0, 60 * MS], &[]);
+        play(&mut site, happened);
+        [0, 1].map(|cache| site.cache(cache).map(|cache| cache.counts().hits[0]))
+    };
+    // The nearer one has it, so the other is not asked.
+    assert_eq!(seen(ReplyBy::Timing), [Some(1), Some(0)]);
+    assert_eq!(seen(ReplyBy::Prepared(0)), [Some(0), Some(0)]);
+}
+
+/// Replicas with room for one, whose steps take 10 ms each.
+fn replicas(count: u32) -> Settings {
+    let step = replica::StepTime { base_ps: 10_000_000_000, ..replica::StepTime::default() };
+    let replica = replica::Settings {
+        step,
+        sequences_max: 1,
+        batch_tokens: 1_024,
+        kv_blocks: 100,
+        block_tokens: 16,
+        waiting_max: u32::MAX,
+        prefix_cache: false,
+        ahead: false,
+    };
+    Settings::Replicas(Replicas { count, replica, balancer: Rule::RoundRobin, weights: Vec::new() })
+}
+
+#[test]
+fn a_stage_behind_the_replica_that_wrote_the_reply_takes_its_time_and_can_fail() {
+    let model = Stage { through: Some(0), reply: Some(ReplyBy::Replica), ..stage(0) };
+    let after = |log: Stage| {
+        let mut site = site(&[replicas(1)], vec![Step::Stage(model), Step::Stage(log), Step::End]);
+        let happened = enter_all(&mut site, &[0], &[0, 7 * MS]);
+        let seen = play(&mut site, happened);
+        let written = seen.iter().filter(|(_, _, what)| *what == What::Written).count();
+        (written, seen.last().map(|(at, _, what)| (*at, *what)))
+    };
+    assert_eq!(after(stage(1)), (1, Some((57, What::Done))));
+    let failed = |at, cause| (1, Some((at, What::Refused(Refusal::of(cause)))));
+    assert_eq!(after(Stage { fails: 1.0, ..stage(1) }), failed(57, Cause::StageFailed));
+    assert_eq!(after(Stage { within_ns: 2 * MS, ..stage(1) }), failed(52, Cause::Budget));
+}
+
+#[test]
+fn who_was_at_a_later_replica_may_go_on_to_a_pool() {
+    let first = Stage { through: Some(0), within_ns: 5 * MS, on_failure: Some(2), reply: Some(ReplyBy::Replica), ..stage(0) };
+    let second = Stage { through: Some(1), reply: Some(ReplyBy::Timing), ..stage(1) };
+    let steps = vec![Step::Stage(first), Step::Jump(3), Step::Stage(second), Step::End];
+    let mut site = site(&[replicas(2), Settings::Pool(pool::Settings::of(1))], steps);
+    let happened = enter_all(&mut site, &[0, 0, 0], &[]);
+    let done: Vec<_> = play(&mut site, happened).into_iter().filter(|(_, _, what)| *what == What::Done).collect();
+    assert_eq!(done, [(55, 0, What::Done), (105, 1, What::Done), (155, 2, What::Done)]);
 }

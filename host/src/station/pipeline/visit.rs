@@ -113,8 +113,8 @@ pub(super) struct Visit {
     pub(super) extra_ns: Nanos,
     /// The member of a group of replicas that serves it.
     pub(super) member: u32,
-    /// The cache that wants its answer.
-    pub(super) fills: Option<u16>,
+    /// The caches that want its answer.
+    pub(super) fills: SmallVec<[u16; 4]>,
     /// Has its reply begun?
     pub(super) is_writing: bool,
     pub(super) marks: Vec<Mark>,
@@ -141,7 +141,7 @@ impl Visit {
             is_hit: false,
             extra_ns: 0,
             member: 0,
-            fills: None,
+            fills: SmallVec::new(),
             is_writing: false,
             marks: Vec::new(),
             work,

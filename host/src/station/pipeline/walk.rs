@@ -88,7 +88,7 @@ impl Site {
         walker.state = State::Waits;
         walker.until = Nanos::MAX;
         walker.limit = limit;
-        (walker.is_hit, walker.extra_ns) = (false, 0);
+        (walker.is_hit, walker.extra_ns, walker.member) = (false, 0, 0);
         let (root, is_first) = (walker.root, walker.tries == 0);
         if stage.within_ns > 0 {
             self.agenda.push(now.saturating_add(stage.within_ns), Phase::Limit, Item::Limit(visit, limit));
@@ -122,7 +122,7 @@ impl Site {
             }
             Entered::Miss(extra_ns) => {
                 walker.extra_ns = extra_ns;
-                self.visits[root as usize].fills = Some(part);
+                self.visits[root as usize].fills.push(part);
                 self.begin(visit, stage);
             }
             Entered::Waits(member) => {
@@ -173,6 +173,10 @@ impl Site {
         let by = if is_hit { Some(ReplyBy::Instant) } else { stage.reply.filter(|by| *by != ReplyBy::Replica) };
         let Some(by) = by else { return self.passed(visit, &stage, happened) };
         self.visits[visit as usize].is_writing = true;
+        if matches!(by, ReplyBy::Prepared(_)) {
+            // What is said in place of the answer is no answer to remember.
+            self.visits[root as usize].fills.clear();
+        }
         self.tell(visit, What::Begun(by), happened);
         let reply_ns = if by == ReplyBy::Timing { self.work(root).reply_ns } else { 0 };
         self.serve_until(visit, self.now.saturating_add(reply_ns));
@@ -320,6 +324,7 @@ impl Site {
         }
         self.tell(visitor, what, happened);
         if what == What::Written {
+            self.visits[visitor as usize].is_writing = false;
             self.passed(visitor, &stage, happened);
         }
         self.now = now;
@@ -329,9 +334,9 @@ impl Site {
         let now = self.now;
         let walker = &mut self.visits[visit as usize];
         walker.state = State::Done(now);
-        if let (Some(cache), Some(work)) = (walker.fills.take(), &walker.work) {
-            let (content, bytes) = (work.content, work.bytes);
-            self.parts[usize::from(cache)].fill(now, content, bytes);
+        let fills = std::mem::take(&mut walker.fills);
+        if let Some((content, bytes)) = walker.work.as_ref().map(|work| (work.content, work.bytes)) {
+            fills.iter().for_each(|cache| self.parts[usize::from(*cache)].fill(now, content, bytes));
         }
         self.tell(visit, What::Done, happened);
     }

@@ -110,7 +110,7 @@ fn a_role_that_waits_for_a_call_is_sent_when_something_else_comes() {
 
 #[test]
 fn an_error_inside_a_stream_is_an_event_with_all_four_keys() {
-    let text = stream_text(RenderOptions::default(), &[StreamEvent::Error { message: "lost \"it\"" }]);
+    let text = stream_text(RenderOptions::default(), &[StreamEvent::Error { message: "lost \"it\"", code: None }]);
     assert!(text.ends_with("}\n\n"), "the last event would be lost without its blank line");
     insta::assert_snapshot!(text, @r#"data: {"error":{"message":"lost \"it\"","type":"server_error","param":null,"code":null}}"#);
 }

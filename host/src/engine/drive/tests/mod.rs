@@ -168,7 +168,7 @@ impl Stage for Heard {
         match event {
             StreamEvent::Text { text, .. } => self.text.push_str(text),
             StreamEvent::Usage(usage) => self.output_tokens = usage.output,
-            StreamEvent::Error { message } => self.error = Some((*message).to_owned()),
+            StreamEvent::Error { message, .. } => self.error = Some((*message).to_owned()),
             _ => {}
         }
     }
