@@ -8,6 +8,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -55,6 +56,8 @@ const NATIVE: &str = "latency: { exponential: { first: { mean: 1s }, between: { 
 /// The same drawn before the model's own time, which a plugin gives.
 const PLUGIN: &str = "latency: { brown-out: { first: 0ms, between: 0ms } }, pipeline: [ { model: { through: servers, \
                       takes: { exponential: { first: { mean: 1s }, between: { mean: 1s } } } } } ]";
+/// A class whose requests a replica works on for long.
+const LONG: &str = "{ model: m, input: 1000, output: 1000 }";
 /// The hour of the Azure conversation trace on measured servers.
 const HOUR: &str = "
 simwright: 1
@@ -63,48 +66,157 @@ models: [{ match: m, pipeline: [ { model: { through: gpu } } ] }]
 workload: { arrivals: { trace: { file: azure_llm_2023_conv.csv } }, classes: [{ model: m }] }
 ";
 
+/// How the rows are made.
+struct Bench {
+    rounds: u32,
+    /// What the counts of customers are divided by.
+    scale: u64,
+    /// Only rows with this in their names.
+    only: Option<String>,
+}
+
 fn main() -> Result<()> {
-    let smoke = std::env::args().any(|argument| argument == "--smoke");
+    let arguments: Vec<String> = std::env::args().collect();
+    let after = |option: &str| arguments.iter().skip_while(|argument| *argument != option).nth(1).cloned();
+    if let Some(kept) = after("--kept") {
+        println!("{}", kept_bytes(&kept, after("--count").context("a count")?.parse()?)?);
+        return Ok(());
+    }
+    let smoke = arguments.iter().any(|argument| argument == "--smoke");
     let (rounds, scale) = if smoke { (1, 1_000) } else { (5, 1) };
-    let best = |run: &dyn Fn() -> Result<Queue>| -> Result<Queue> {
-        let runs: Vec<Queue> = (0..rounds).map(|_| run()).collect::<Result<_>>()?;
-        runs.into_iter().min_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s)).context("a round")
+    let bench = Bench { rounds, scale, only: after("--only") };
+    bench.speed()?;
+    bench.hour()?;
+    bench.memory()
+}
+
+impl Bench {
+    fn speed(&self) -> Result<()> {
+        println!("{:<36}{:>12}{:>12}{:>10}{:>14}{:>10}", "", "events", "million/s", "ns each", "mean wait s", "budget");
+        for entries in [100, 10_000] {
+            self.row(&format!("hold model, {entries} entries"), Some(NATIVE_BUDGET), || {
+                Ok(hold(entries, 10_000_000 / self.scale))
+            })?;
+        }
+        let stations = self.row("M/M/8, stations", Some(NATIVE_BUDGET), || Ok(mmc(2_000_000 / self.scale)))?;
+        let native = Played::of(&QUEUE.replace("SERVICE", NATIVE))?;
+        let fleet = self.row("M/M/8, fleet", Some(NATIVE_BUDGET), || native.queue(2_000_000 / self.scale))?;
+        let plugin = Played::of(&QUEUE.replace("SERVICE", PLUGIN))?;
+        self.row("M/M/8, fleet, a plugin each", Some(PLUGIN_BUDGET), || plugin.queue(1_000_000 / self.scale))?;
+        let theirs = self.row("M/M/8, nexosim", None, || nexosim::run(1_000_000 / self.scale))?;
+        if let Err(error) = self.row("M/M/8, SimPy", None, || simpy::run(200_000 / self.scale)) {
+            println!("{:<36}{error}", "M/M/8, SimPy");
+        }
+        if let (Some(stations), Some(fleet), Some(theirs)) = (stations, fleet, theirs) {
+            let faster = |ours: Queue| per_second(ours) / per_second(theirs);
+            println!(
+                "exact mean wait {WAIT_S} s; nexosim's rate times {:.1} (stations), {:.1} (fleet)",
+                faster(stations),
+                faster(fleet)
+            );
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
+    }
+
+    /// The best of some rounds, as a row of the table.
+    fn row(&self, name: &str, budget: Option<f64>, run: impl Fn() -> Result<Queue>) -> Result<Option<Queue>> {
+        if !self.is_wanted(name) {
+            return Ok(None);
+        }
+        let runs: Vec<Queue> = (0..self.rounds).map(|_| run()).collect::<Result<_>>()?;
+        let best = runs.into_iter().min_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s)).context("a round")?;
+        let millions = per_second(best) / 1e6;
+        let Queue { events, cpu_s, wait_s } = best;
+        let wait = if wait_s.is_nan() { String::new() } else { format!("{wait_s:.4}") };
+        let judged = budget.map(|least| format!("{:>10}{}", format!(">= {least}"), verdict(millions >= least)));
+        let each = cpu_s * 1e9 / events as f64;
+        println!("{name:<36}{events:>12}{millions:>12.2}{each:>10.1}{wait:>14}{}", judged.unwrap_or_default());
+        Ok(Some(best))
+    }
+
+    /// The Azure hour on 8 replicas.
+    fn hour(&self) -> Result<()> {
+        if !self.is_wanted("hour") {
+            return Ok(());
+        }
+        let played = Played::of(HOUR)?;
+        let runs: Vec<(Report, f64)> = (0..self.rounds).map(|_| played.play(None)).collect::<Result<_>>()?;
+        let (report, cpu_s) = runs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("a round")?;
+        let ms = cpu_s * 1e3;
+        let (requests, events, tokens) = (report.requests, report.events, report.tokens.1);
+        let judged = verdict(ms <= HOUR_BUDGET_MS);
+        println!("\nAzure conversation hour, 8 replicas, fleet: {ms:.1} ms (budget <= {HOUR_BUDGET_MS}){judged}");
+        println!(
+            "  {requests} requests, {events} events, {tokens} tokens; a second {:.0} thousand, {:.2} million, {:.1} million\n",
+            requests as f64 / ms,
+            events as f64 / ms / 1e3,
+            tokens as f64 / ms / 1e3,
+        );
+        Ok(())
+    }
+
+    /// What requests in flight and queued events keep in memory, each kind in a process of its own.
+    fn memory(&self) -> Result<()> {
+        let count = 200_000 / if self.scale == 1 { 1 } else { 10 };
+        for (name, kept, budget) in KEPT {
+            if !self.is_wanted(name) {
+                continue;
+            }
+            let mut child = Command::new(std::env::current_exe()?);
+            let output = child.args(["--kept", kept, "--count", &count.to_string()]).output()?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let bytes: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
+            let each = bytes / f64::from(count);
+            println!("{name:<36}{:>8.0} bytes each, {count} of them (budget <= {budget}){}", each, verdict(each <= budget));
+        }
+        Ok(())
+    }
+}
+
+/// What keeps memory: its name, its word for the process that measures it, and what each may keep.
+const KEPT: [(&str, &str, f64); 4] = [
+    ("queued event", "event", QUEUED_BUDGET),
+    ("request in flight, stations", "stations", FLIGHT_BUDGET),
+    ("request in flight, fleet", "fleet", FLIGHT_BUDGET),
+    ("request queued at a replica, fleet", "replica", FLIGHT_BUDGET),
+];
+
+/// By how much the process grows with `count` of `kept`.
+fn kept_bytes(kept: &str, count: u64) -> Result<u64> {
+    let resident = || resident_bytes(std::process::id());
+    let slow = "latency: { constant: { first: 1h } }, pipeline: [ { model: { through: servers } } ]";
+    let scenario = match kept {
+        "fleet" => {
+            QUEUE.replace("SERVICE", slow).replace("size: 8", "size: 1_000_000").replace("poisson: { rate: 7.2 }", "every: 1us")
+        }
+        _ => HOUR.replace("trace: { file: azure_llm_2023_conv.csv }", "every: 1us").replace("{ model: m }", LONG),
     };
-    println!("{:<36}{:>12}{:>12}{:>10}{:>14}{:>10}", "", "events", "million/s", "ns each", "mean wait s", "budget");
-    for entries in [100, 10_000] {
-        let queue = best(&|| Ok(hold(entries, 10_000_000 / scale)))?;
-        row(&format!("hold model, {entries} entries"), queue, Some(NATIVE_BUDGET));
+    let mut fleet = Played::of(&scenario)?.begin(Some(count))?;
+    let (mut agenda, mut site, mut happened) = (Agenda::default(), site_of(u32::MAX), Vec::new());
+    let before = resident()?;
+    match kept {
+        "event" => (0..count).for_each(|entry| agenda.push(entry, Phase::End, Item::Served(entry as u32, 0))),
+        "stations" => (0..count).for_each(|now| {
+            site.enter(now, work(Nanos::MAX / 2), &mut happened);
+        }),
+        _ => {
+            while (fleet.in_flight() as u64) < count {
+                fleet.play(Limits { events_max: fleet.events() + 1 }, &mut ());
+            }
+        }
     }
-    let stations = best(&|| Ok(mmc(2_000_000 / scale)))?;
-    row("M/M/8, stations", stations, Some(NATIVE_BUDGET));
-    let native = Played::of(&QUEUE.replace("SERVICE", NATIVE))?;
-    let fleet = best(&|| native.queue(2_000_000 / scale))?;
-    row("M/M/8, fleet", fleet, Some(NATIVE_BUDGET));
-    let plugin = Played::of(&QUEUE.replace("SERVICE", PLUGIN))?;
-    row("M/M/8, fleet, a plugin each", best(&|| plugin.queue(1_000_000 / scale))?, Some(PLUGIN_BUDGET));
-    let theirs = best(&|| nexosim::run(1_000_000 / scale))?;
-    row("M/M/8, nexosim", theirs, None);
-    match best(&|| simpy::run(200_000 / scale)) {
-        Ok(queue) => row("M/M/8, SimPy", queue, None),
-        Err(error) => println!("{:<36}{error}", "M/M/8, SimPy"),
-    }
-    let faster = |ours: Queue| per_second(ours) / per_second(theirs);
-    println!("exact mean wait {WAIT_S} s; nexosim's rate times {:.1} and {:.1} (stations, fleet)\n", faster(stations), faster(fleet));
-    hour(rounds)?;
-    memory(if smoke { 2_000 } else { 200_000 })
+    let grown = resident()?.saturating_sub(before);
+    // They must live up to here.
+    black_box((agenda, site, fleet));
+    Ok(grown)
 }
 
 fn per_second(queue: Queue) -> f64 {
     queue.events as f64 / queue.cpu_s
-}
-
-fn row(name: &str, queue: Queue, budget: Option<f64>) {
-    let millions = per_second(queue) / 1e6;
-    let Queue { events, cpu_s, wait_s } = queue;
-    let wait = if wait_s.is_nan() { String::new() } else { format!("{wait_s:.4}") };
-    let judged = budget.map(|least| format!("{:>10}{}", format!(">= {least}"), verdict(millions >= least)));
-    let each = cpu_s * 1e9 / events as f64;
-    println!("{name:<36}{events:>12}{millions:>12.2}{each:>10.1}{wait:>14}{}", judged.unwrap_or_default());
 }
 
 fn verdict(is_met: bool) -> &'static str {
@@ -221,59 +333,4 @@ fn work(service: Nanos) -> Work {
         choices: smallvec![],
         draws: Key::of_seed(0),
     }
-}
-
-/// The Azure hour on 8 replicas.
-fn hour(rounds: u32) -> Result<()> {
-    let played = Played::of(HOUR)?;
-    let runs: Vec<(Report, f64)> = (0..rounds).map(|_| played.play(None)).collect::<Result<_>>()?;
-    let (report, cpu_s) = runs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("a round")?;
-    let ms = cpu_s * 1e3;
-    let (requests, events, tokens) = (report.requests, report.events, report.tokens.1);
-    println!("Azure conversation hour, 8 replicas, fleet: {ms:.1} ms (budget <= {HOUR_BUDGET_MS}){}", verdict(ms <= HOUR_BUDGET_MS));
-    println!(
-        "  {requests} requests, {events} events, {tokens} tokens; a second {:.0} thousand, {:.2} million, {:.1} million\n",
-        requests as f64 / ms,
-        events as f64 / ms / 1e3,
-        tokens as f64 / ms / 1e3,
-    );
-    Ok(())
-}
-
-/// What `count` requests in flight keep in memory, and as many entries of the agenda: the growth of the process.
-fn memory(count: u64) -> Result<()> {
-    let resident = || resident_bytes(std::process::id());
-    let told = |name: &str, grown: u64, budget: f64| {
-        let each = grown as f64 / count as f64;
-        println!("{name:<36}{:>10} bytes each {:>18}{}", each.round(), format!("(budget <= {budget})"), verdict(each <= budget));
-    };
-    let before = resident()?;
-    let mut agenda = Agenda::default();
-    (0..count).for_each(|entry| agenda.push(entry, Phase::End, Item::Served(entry as u32, 0)));
-    told(&format!("{count} queued events"), resident()?.saturating_sub(before), QUEUED_BUDGET);
-    drop(black_box(agenda));
-
-    let before = resident()?;
-    let (mut site, mut happened) = (site_of(u32::MAX), Vec::new());
-    (0..count).for_each(|now| {
-        site.enter(now, work(Nanos::MAX / 2), &mut happened);
-    });
-    told(&format!("{count} in flight, stations"), resident()?.saturating_sub(before), FLIGHT_BUDGET);
-    drop(black_box(site));
-
-    let slow = "latency: { constant: { first: 1h } }, pipeline: [ { model: { through: servers } } ]";
-    let wide = QUEUE.replace("size: 8", "size: 1_000_000").replace("poisson: { rate: 7.2 }", "every: 1ms");
-    let queued = HOUR.replace("trace: { file: azure_llm_2023_conv.csv }", "every: 1us").replace("count: 8", "count: 1");
-    let queued = queued.replace("model: m }]", "model: m, input: 1000, output: 200 }]");
-    for (name, scenario) in [("served by a pool", wide.replace("SERVICE", slow)), ("queued at a replica", queued)] {
-        let mut fleet = Played::of(&scenario)?.begin(Some(count))?;
-        let before = resident()?;
-        while (fleet.in_flight() as u64) < count {
-            let events_max = fleet.events() + 1;
-            fleet.play(Limits { events_max }, &mut ());
-        }
-        told(&format!("{count} in flight, {name}"), resident()?.saturating_sub(before), FLIGHT_BUDGET);
-        drop(black_box(fleet));
-    }
-    Ok(())
 }
