@@ -100,9 +100,9 @@ impl Bench {
         }
         let stations = self.row("M/M/8, stations", Some(NATIVE_BUDGET), || Ok(mmc(2_000_000 / self.scale)))?;
         let native = Played::of(&QUEUE.replace("SERVICE", NATIVE))?;
-        let fleet = self.row("M/M/8, fleet", Some(NATIVE_BUDGET), || native.queue(2_000_000 / self.scale))?;
+        let fleet = self.row("M/M/8, fleet alone", Some(NATIVE_BUDGET), || native.queue(2_000_000 / self.scale))?;
         let plugin = Played::of(&QUEUE.replace("SERVICE", PLUGIN))?;
-        self.row("M/M/8, fleet, a plugin each", Some(PLUGIN_BUDGET), || plugin.queue(1_000_000 / self.scale))?;
+        self.row("M/M/8, fleet and a plugin", Some(PLUGIN_BUDGET), || plugin.queue(1_000_000 / self.scale))?;
         let theirs = self.row("M/M/8, nexosim", None, || nexosim::run(1_000_000 / self.scale))?;
         if let Err(error) = self.row("M/M/8, SimPy", None, || simpy::run(200_000 / self.scale)) {
             println!("{:<36}{error}", "M/M/8, SimPy");

@@ -29,14 +29,14 @@ pub(super) struct Templates {
     name: Vec<u8>,
     /// By class and tenant; made with the first request.
     made: Vec<Option<Template>>,
-    /// By class: the first entry that its model's name matches.
-    first: Vec<Option<usize>>,
 }
 
 /// One of them.
 #[derive(Clone)]
 pub(super) struct Template {
     pub(super) request: Arc<Request>,
+    /// The entry of `models` that matches its model's name first.
+    pub(super) first_entry: Option<usize>,
     /// Hash of the request; of those that are all different, what their hashes begin with.
     content: u64,
     /// Hash of the tenant, as quotas know it.
@@ -50,7 +50,6 @@ impl Templates {
         let classes = workload.classes.clone();
         Self {
             scenario: Arc::clone(scenario),
-            first: classes.iter().map(|class| scenario.find(&class.model)).collect(),
             made: vec![None; classes.len() * workload.tenants.len()],
             tenants: workload.tenants.clone(),
             header: scenario.tenant_header.clone().unwrap_or(TENANT_HEADER),
@@ -78,11 +77,6 @@ impl Templates {
         let Self { scenario, classes, tenants, header, made, .. } = self;
         let place = class * tenants.len() + tenant;
         made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header, scenario))
-    }
-
-    /// The entry of `models` that matches the name of `ask` first.
-    pub(super) fn first_entry(&self, ask: &Ask) -> Option<usize> {
-        self.first[ask.class as usize]
     }
 
     /// Who `ask` is, as the server would say if its client sent [`identity_of`] and its attempt in headers. A number comes once, and an
@@ -147,7 +141,13 @@ impl Template {
         };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let content = if matches!(class.prompt, Prompt::Text { .. }) { content_of(&request) } else { content };
-        Self { request: Arc::new(request), content, tenant: xxh3_64(tenant.as_bytes()), tier: scenario.tier_of(tenant) }
+        Self {
+            first_entry: scenario.find(&class.model),
+            request: Arc::new(request),
+            content,
+            tenant: xxh3_64(tenant.as_bytes()),
+            tier: scenario.tier_of(tenant),
+        }
     }
 }
 
