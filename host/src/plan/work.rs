@@ -54,7 +54,7 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         prefix: caller.prefix,
         bytes: (plan.usage.input.saturating_add(written)).saturating_mul(TOKEN_BYTES),
         reply_ns: if asks_latency { plan.timing.length(written) } else { 0 },
-        step: plan.step,
+        step: plan.step.map(Box::new),
         takes: SmallVec::from_slice(&plan.stages),
         choices: SmallVec::from_slice(&plan.choices),
         draws: plan.events.named("station"),
