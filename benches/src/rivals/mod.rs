@@ -15,8 +15,8 @@ pub const WAIT_S: f64 = 0.876_916;
 pub struct Queue {
     /// Arrivals and ends of service.
     pub events: u64,
-    /// How long the run took.
-    pub wall_s: f64,
+    /// CPU time of the run, in seconds.
+    pub cpu_s: f64,
     /// The mean wait of those who were served, in seconds of the simulation.
     pub wait_s: f64,
 }

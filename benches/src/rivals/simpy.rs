@@ -21,7 +21,7 @@ pub fn run(customers: u64) -> Result<Queue> {
     let said = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = said.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers[..] {
-        [events, wall_s, wait_s] => Ok(Queue { events: events as u64, wall_s, wait_s }),
+        [events, cpu_s, wait_s] => Ok(Queue { events: events as u64, cpu_s, wait_s }),
         _ => bail!("the script said `{said}`"),
     }
 }

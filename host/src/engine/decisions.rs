@@ -211,7 +211,7 @@ impl<W: Write> Writer<W> {
     fn render(&self, decided: &Decided) -> Value {
         let Decided { dialect, request, facts, plan } = decided;
         let identity = &facts.identity;
-        let id = plan.identity.event_key(plan.generation.seed).named("reply-id").bits();
+        let id = plan.events.named("reply-id").bits();
         let mut asked = json!({
             "identity": hex(identity.identity), "content": hex(identity.content), "attempt": identity.attempt,
             "occurrence": identity.occurrence, "headers": request.loggable_headers(), "body_bytes": request.body.len(),

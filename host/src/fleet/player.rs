@@ -12,23 +12,24 @@ use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, finish_of, shape, 
 use crate::fleet::measure::Measure;
 use crate::fleet::quotas::Quotas;
 use crate::fleet::report::{Report, Stop};
-use crate::fleet::template::Templates;
+use crate::fleet::template::{Template, Templates};
 use crate::fleet::way::{Way, unfit_blocks};
 use crate::fleet::{Limits, Watch};
 use crate::plan::Plan;
 use crate::plan::generation::Generation;
+use crate::plan::identity::Identity;
 use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::timeline::{Timeline, applying};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::work::{Caller, work_of};
 use crate::random::Key;
+use crate::scenario::IncidentSet;
 use crate::station::Refusal;
 use crate::station::pipeline::agenda::{Agenda, Phase};
 use crate::station::pipeline::route::ReplyBy;
 use crate::station::pipeline::{Happened, Site, What};
 use crate::station::retry::{self, Retry};
 use crate::types::problem::Problem;
-use crate::types::request::Request;
 use crate::workload::{Ask, Traffic, Workload};
 
 /// So many events pass between two reports of progress.
@@ -143,8 +144,12 @@ impl Fleet {
 
     /// When something happens next.
     fn next_at(&self) -> Option<Nanos> {
+        let earlier = |one: Option<Nanos>, other: Option<Nanos>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
         let site = self.site.as_ref().and_then(Site::next_at);
-        [site, self.agenda.next_at(), self.traffic.next_at()].into_iter().flatten().min()
+        earlier(earlier(site, self.agenda.next_at()), self.traffic.next_at())
     }
 
     /// Events so far.
@@ -185,20 +190,15 @@ impl Fleet {
 
     /// A client asks.
     fn ask(&mut self, ask: Ask, watch: &mut impl Watch) {
-        let generation = Arc::clone(&self.generation);
         let identity = self.templates.identity(&ask);
-        let scenario = &generation.scenario;
-        let phase = scenario.phases.as_ref().and_then(|phases| self.timeline.enter(phases, ask.at));
-        let incidents = applying(scenario, phase, |_| None, identity.event_key(generation.seed), None);
-        let arriving = Facts::arriving(identity, Some(ask.attempt), ask.at, phase);
-        let (input_tokens, output_tokens) = (ask.input_tokens, ask.output_tokens);
+        let (generation, template) = (&self.generation, self.templates.of_ask(&ask));
+        let (scenario, is_streamed) = (&generation.scenario, template.request.stream.is_some());
+        let (tier, tenant) = (template.tier, template.tenant);
+        let mut facts = facts_of(generation, &mut self.timeline, &ask, identity, tier);
         if let Some(budget) = self.retries.as_mut().filter(|_| ask.attempt == 0) {
             budget.deposit(ask.at);
         }
-        let template = self.templates.of_ask(&ask);
-        let (request, tenant, tier) = (Arc::clone(&template.request), template.tenant, template.tier);
-        let mut facts = Facts { incidents, input_tokens, output_tokens, tier, ..arriving };
-        let Some(model) = self.pick(&ask, &request, &mut facts) else {
+        let Some(model) = entry_of(generation, template, &mut self.numbers, &mut facts) else {
             self.count(u64::from(ask.class) << 8 | 0xfe);
             self.measure.came(None, ask.number, ask.attempt, ask.at);
             let slot = self.flights.insert(Flight::of(ask, self.serials, NONE));
@@ -211,52 +211,40 @@ impl Fleet {
         } else {
             facts.running = self.running[model];
         }
-        let held = self.quotas.enter(ask.at, (tier, tenant), (model, &scenario.models[model]), &request, input_tokens);
+        let entry = (model, &scenario.models[model]);
+        let held = self.quotas.enter(ask.at, (tier, tenant), entry, &template.request, ask.input_tokens);
         facts.refused = held.as_ref().err().copied();
-        let planned = plan(&generation, model, &request, &facts);
-        let prefix = self.templates.prefix(&generation, &ask, model, way.block_tokens);
+        let planned = plan(generation, model, &template.request, &facts);
+        let prefix = template.prefix(generation, &ask, model, way.block_tokens);
+        let priority = tier.map_or(0, |tier| scenario.tiers[tier].priority);
         self.running[model] += 1;
         self.serials = self.serials.wrapping_add(1);
-        let mut flight = Flight::of(ask, self.serials, model as u32);
-        flight.is_streamed = request.stream.is_some();
-        flight.held = held.unwrap_or_default();
-        if let Some(deadline) = self.traffic.deadline(&flight.ask) {
-            let slot = self.flights.vacant_key() as u32;
-            self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot, self.serials));
+        let deadline = self.traffic.deadline(&ask);
+        let flight = Flight::of(ask, self.serials, model as u32);
+        let slot = self.flights.insert(Flight { is_streamed, held: held.unwrap_or_default(), ..flight });
+        if let Some(deadline) = deadline {
+            self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot as u32, self.serials));
         }
-        let priority = tier.map_or(0, |tier| scenario.tiers[tier].priority);
-        self.depart(flight, planned, facts.refused, Caller { tenant, priority, prefix }, watch);
+        self.depart(slot, planned, facts.refused, Caller { tenant, priority, prefix }, watch);
     }
 
-    /// The entry that answers `request`, which counts as one of its requests from now on.
-    fn pick(&mut self, ask: &Ask, request: &Request, facts: &mut Facts) -> Option<usize> {
-        let first = self.templates.first_entry(ask)?;
-        let model = match self.generation.scenario.models[first].when {
-            None => first,
-            Some(_) => pick(&self.generation, request, facts, None, |entry| self.numbers[entry] + 1)?,
-        };
-        self.numbers[model] += 1;
-        facts.number = self.numbers[model];
-        Some(model)
-    }
-
-    /// Lets `flight` begin as it is planned.
-    fn depart(&mut self, mut flight: Flight, plan: Plan, refused: Option<Refusal>, caller: Caller, watch: &mut impl Watch) {
-        let model = plan.model;
+    /// Lets the flight in `slot` begin as it is planned.
+    fn depart(&mut self, slot: usize, plan: Plan, refused: Option<Refusal>, caller: Caller, watch: &mut impl Watch) {
         if plan.fault_kind().is_some() {
-            self.measure.fault(model);
+            self.measure.fault(plan.model);
         }
-        let (slot, serial, arrival) = (self.flights.vacant_key(), flight.serial, flight.ask.at);
-        let word = u64::from(flight.model) << 8;
+        let word = (plan.model as u64) << 8;
+        let flight = &mut self.flights[slot];
+        let (serial, arrival) = (flight.serial, flight.ask.at);
         let before = match &plan.outcome {
             Outcome::Refuse(error) => {
                 self.count(word | 0xfd);
                 let (status, wait_ns) = (error.status, u64::from(error.retry_after_ms.unwrap_or(0)) * 1_000_000);
-                self.flights.insert(flight);
                 return self.end(slot, Fate::Refused(status, refused.map(|refused| refused.cause)), wait_ns, watch);
             }
             Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => Some(finish_of(action)),
-            Outcome::Interrupt(Interrupt { place: Place::AfterTime(after), .. }) => {
+            Outcome::Interrupt(Interrupt { place: Place::AfterTime(after), action }) => {
+                flight.strikes = Some(action.clone().into());
                 let at = arrival.saturating_add(after.as_nanos() as Nanos);
                 self.agenda.push(at, Phase::Limit, Due::Strike(slot as u32, serial));
                 None
@@ -265,25 +253,20 @@ impl Fleet {
         };
         if let Some(before) = before.filter(|finish| *finish != Finish::Whole) {
             // No byte of it came: that is more than cut short.
-            self.count(word | 0xfc);
             flight.finish = Finish::Broken;
-            self.flights.insert(flight);
+            self.count(word | 0xfc);
             self.agenda.push(arrival.saturating_add(before.lingers()), Phase::End, Due::End(slot as u32, serial));
             return;
         }
         (flight.steps, flight.finish, flight.stall) = shape(&plan);
-        if let Outcome::Interrupt(Interrupt { place: Place::AfterTime(_), action }) = &plan.outcome {
-            flight.strikes = Some(action.clone().into());
-        }
         flight.input_tokens = plan.usage.input;
         match &mut self.site {
-            Some(site) if self.ways[model].has_pipeline => {
+            Some(site) if self.ways[plan.model].has_pipeline => {
                 let work = work_of(&plan, caller);
                 flight.least = work.takes.iter().sum::<Nanos>().saturating_add(work.reply_ns);
                 flight.timing = Some(plan.timing);
                 let visit = site.enter(arrival, work, &mut self.happened);
                 flight.visit = visit;
-                self.flights.insert(flight);
                 if visit as usize >= self.by_visit.len() {
                     self.by_visit.resize(visit as usize + 1, NONE);
                 }
@@ -291,14 +274,11 @@ impl Fleet {
                 self.settle(watch);
             }
             _ => {
-                self.count(word | 0xff);
                 let length = plan.timing.length(flight.steps);
-                flight.begun = arrival;
-                flight.least = length;
-                flight.timing = Some(plan.timing);
+                (flight.begun, flight.least, flight.timing) = (arrival, length, Some(plan.timing));
                 let at = arrival.saturating_add(length).saturating_add(flight.delay());
+                self.count(word | 0xff);
                 self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
-                self.flights.insert(flight);
             }
         }
     }
@@ -397,9 +377,9 @@ impl Fleet {
 
     /// The attempt in `slot` is over.
     fn end(&mut self, slot: usize, fate: Fate, retry_after_ns: u64, watch: &mut impl Watch) {
-        let mut flight = self.flights.remove(slot);
         let now = self.now;
-        let output_tokens = self.delivered(&mut flight, fate);
+        let output_tokens = self.delivered(slot, fate);
+        let flight = &mut self.flights[slot];
         if !flight.is_streamed && output_tokens > 0 {
             // What leaves in one piece has no token before the others.
             flight.first_token = now;
@@ -433,15 +413,16 @@ impl Fleet {
         let may_retry = || retries.as_mut().is_none_or(|budget| budget.withdraw(now));
         let next = self.traffic.ended(now, &flight.ask, fate.answer(retry_after_ns), may_retry);
         let back_at = if retry_after_ns > 0 { now.saturating_add(retry_after_ns) } else { 0 };
+        self.flights.remove(slot);
         self.measure.ended(&ended, next, back_at);
         watch.ended(&ended);
         // The visit's end may have let others in.
         self.settle(watch);
     }
 
-    /// Tokens that have left of a reply that ends now; their times are measured.
-    fn delivered(&mut self, flight: &mut Flight, fate: Fate) -> u32 {
-        let now = self.now;
+    /// Tokens that have left of the reply in `slot`, which ends now; their times are measured.
+    fn delivered(&mut self, slot: usize, fate: Fate) -> u32 {
+        let (now, flight) = (self.now, &mut self.flights[slot]);
         match (flight.by, &flight.timing) {
             (Some(ReplyBy::Replica), _) => match (fate, &mut self.site) {
                 (Fate::Whole | Fate::Truncated, _) if flight.written != Nanos::MAX => flight.steps,
@@ -463,6 +444,30 @@ impl Fleet {
             _ => self.measure.at_once(flight),
         }
     }
+}
+
+/// What is known of `ask` as it comes, but for its entry.
+fn facts_of(generation: &Generation, timeline: &mut Timeline, ask: &Ask, identity: Identity, tier: Option<usize>) -> Facts {
+    let scenario = &generation.scenario;
+    let phase = scenario.phases.as_ref().and_then(|phases| timeline.enter(phases, ask.at));
+    // Most scenarios have none, and then nothing is drawn.
+    let draw = || applying(scenario, phase, |_| None, identity.event_key(generation.seed), None);
+    let incidents = if scenario.incidents.is_empty() { IncidentSet::default() } else { draw() };
+    let (input_tokens, output_tokens) = (ask.input_tokens, ask.output_tokens);
+    let arriving = Facts::arriving(identity, Some(ask.attempt), ask.at, phase);
+    Facts { incidents, input_tokens, output_tokens, tier, ..arriving }
+}
+
+/// The entry that answers requests like `template`, one more of which this is from now on.
+fn entry_of(generation: &Generation, template: &Template, numbers: &mut [u64], facts: &mut Facts) -> Option<usize> {
+    let first = template.first_entry?;
+    let model = match generation.scenario.models[first].when {
+        None => first,
+        Some(_) => pick(generation, &template.request, facts, None, |entry| numbers[entry] + 1)?,
+    };
+    numbers[model] += 1;
+    facts.number = numbers[model];
+    Some(model)
 }
 
 /// Retries as a share of requests, of which none is free.

@@ -29,20 +29,22 @@ pub(super) struct Templates {
     name: Vec<u8>,
     /// By class and tenant; made with the first request.
     made: Vec<Option<Template>>,
-    /// By class: the first entry that its model's name matches.
-    first: Vec<Option<usize>>,
 }
 
 /// One of them.
 #[derive(Clone)]
 pub(super) struct Template {
     pub(super) request: Arc<Request>,
+    /// The entry of `models` that matches its model's name first.
+    pub(super) first_entry: Option<usize>,
     /// Hash of the request; of those that are all different, what their hashes begin with.
     content: u64,
     /// Number of the tenant, as quotas know it.
     pub(super) tenant: u64,
     /// The tier that counts for the tenant.
     pub(super) tier: Option<usize>,
+    /// Is every prompt the same text?
+    is_literal: bool,
     /// The blocks of a literal prompt for the replicas of a model entry, once they are known.
     blocks: Vec<(usize, replica::Prefix)>,
 }
@@ -52,7 +54,6 @@ impl Templates {
         let classes = workload.classes.clone();
         Self {
             scenario: Arc::clone(scenario),
-            first: classes.iter().map(|class| scenario.find(&class.model)).collect(),
             made: vec![None; classes.len() * workload.tenants.len()],
             tenants: workload.tenants.clone(),
             header: scenario.tenant_header.clone().unwrap_or(TENANT_HEADER),
@@ -71,30 +72,8 @@ impl Templates {
         }
     }
 
-    /// What of the prompt of `ask` the replicas of the entry `model`, whose blocks have `block_tokens`, may know: of a literal prompt
-    /// what the live server finds in it, of others what the workload says.
-    pub(super) fn prefix(
-        &mut self,
-        generation: &Generation,
-        ask: &Ask,
-        model: usize,
-        block_tokens: Option<u32>,
-    ) -> replica::Prefix {
-        let is_literal = matches!(self.classes[ask.class as usize].prompt, Prompt::Text { .. });
-        if !is_literal || block_tokens.is_none() {
-            return prefix_of(&ask.prefix, block_tokens);
-        }
-        let template = self.made(ask.class as usize, ask.tenant as usize);
-        if let Some((_, known)) = template.blocks.iter().find(|(known, _)| *known == model) {
-            return known.clone();
-        }
-        let blocks = prefix::prefix_of(generation, model, &template.request, template.content);
-        template.blocks.push((model, blocks.clone()));
-        blocks
-    }
-
     /// The template of `ask`.
-    pub(super) fn of_ask(&mut self, ask: &Ask) -> &Template {
+    pub(super) fn of_ask(&mut self, ask: &Ask) -> &mut Template {
         self.made(ask.class as usize, ask.tenant as usize)
     }
 
@@ -102,11 +81,6 @@ impl Templates {
         let Self { scenario, classes, tenants, header, made, .. } = self;
         let place = class * tenants.len() + tenant;
         made[place].get_or_insert_with(|| Template::of(&classes[class], &tenants[tenant], header, scenario))
-    }
-
-    /// The entry of `models` that matches the name of `ask` first.
-    pub(super) fn first_entry(&self, ask: &Ask) -> Option<usize> {
-        self.first[ask.class as usize]
     }
 
     /// Who `ask` is, as the server would say if its client sent [`identity_of`] and its attempt in headers. A number comes once, and an
@@ -117,9 +91,8 @@ impl Templates {
         self.name.extend_from_slice(decimal(ask.number, &mut digits));
         let identity = of_header(&self.name);
         self.name.truncate(prefix);
-        let is_same = matches!(self.classes[ask.class as usize].prompt, Prompt::Text { .. });
-        let content = self.of_ask(ask).content;
-        let content = if is_same { content } else { Key::of_seed(content).with(ask.number).bits() };
+        let Template { content, is_literal, .. } = *self.of_ask(ask);
+        let content = if is_literal { content } else { Key::of_seed(content).with(ask.number).bits() };
         Identity { content, identity, attempt: ask.attempt, occurrence: 0 }
     }
 }
@@ -144,6 +117,26 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
 }
 
 impl Template {
+    /// What of the prompt of `ask` the replicas of the entry `model`, whose blocks have `block_tokens`, may know: of a literal prompt
+    /// what the live server finds in it, of others what the workload says.
+    pub(super) fn prefix(
+        &mut self,
+        generation: &Generation,
+        ask: &Ask,
+        model: usize,
+        block_tokens: Option<u32>,
+    ) -> replica::Prefix {
+        if !self.is_literal || block_tokens.is_none() {
+            return prefix_of(&ask.prefix, block_tokens);
+        }
+        if let Some((_, known)) = self.blocks.iter().find(|(known, _)| *known == model) {
+            return known.clone();
+        }
+        let blocks = prefix::prefix_of(generation, model, &self.request, self.content);
+        self.blocks.push((model, blocks.clone()));
+        blocks
+    }
+
     fn of(class: &Class, tenant: &str, header: &HeaderName, scenario: &Scenario) -> Self {
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_str(tenant) {
@@ -170,9 +163,17 @@ impl Template {
             headers,
         };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
-        let content = if matches!(class.prompt, Prompt::Text { .. }) { content_of(&request) } else { content };
-        let key = request.tenant_key(scenario.tenant_header.as_ref());
-        Self { request: Arc::new(request), content, tenant: key, tier: scenario.tier_of(tenant), blocks: Vec::new() }
+        let is_literal = matches!(class.prompt, Prompt::Text { .. });
+        let content = if is_literal { content_of(&request) } else { content };
+        Self {
+            first_entry: scenario.find(&class.model),
+            tenant: request.tenant_key(scenario.tenant_header.as_ref()),
+            request: Arc::new(request),
+            content,
+            tier: scenario.tier_of(tenant),
+            is_literal,
+            blocks: Vec::new(),
+        }
     }
 }
 

@@ -174,8 +174,7 @@ struct Performance {
 impl Performance {
     async fn run(mut self: Box<Self>, mut playback: Box<Playback>, streams: bool) -> Response<ReplyBody> {
         let plan = playback.plan();
-        let key = plan.identity.event_key(plan.generation.seed);
-        self.head.id = key.named("reply-id").bits();
+        self.head.id = plan.events.named("reply-id").bits();
         self.head.fingerprint = Key::of_seed(plan.generation.seed).named("fingerprint").bits();
         if let Outcome::Refuse(error) = &plan.outcome {
             let error = error.clone();

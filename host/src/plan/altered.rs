@@ -4,6 +4,7 @@
 //! call, no schema, no chunk in a reply that is sent whole) leaves the request answered, and counts as none.
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::behavior::call::Call;
 use crate::behavior::fault::{Damage, EarlyFinish};
@@ -55,7 +56,7 @@ fn finish_early(plan: &mut Plan, finish: &EarlyFinish, step: u32) {
         if choice.tokens() < step {
             return choice;
         }
-        let (mut segments, mut left) = (Vec::with_capacity(choice.segments.len() + 1), step);
+        let (mut segments, mut left) = (SmallVec::with_capacity(choice.segments.len() + 1), step);
         for segment in choice.segments {
             let kept = shorten(segment, left);
             left -= kept.as_ref().map_or(0, Segment::tokens);

@@ -18,6 +18,7 @@ use crate::plan::identity::Identity;
 use crate::plan::reply::Reply;
 use crate::plan::timing::Timing;
 use crate::plan::verdict::Outcome;
+use crate::random::Key;
 use crate::scenario::IncidentSet;
 use crate::station::replica::StepTime;
 use crate::types::usage::Usage;
@@ -62,6 +63,8 @@ pub struct Plan {
     pub model: usize,
     /// Who the request is.
     pub identity: Identity,
+    /// The key below which all that happens to it is drawn; what it says is drawn below its content.
+    pub events: Key,
     /// The last phase in which a behaviour was asked; `None` if the request was refused before the first.
     pub last_asked: Option<Phase>,
     /// The phase in which it arrived: index in the scenario's time line.

@@ -7,12 +7,12 @@ use smallvec::SmallVec;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
-use crate::behavior::responder::{Answer, Generate, Item};
+use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
 use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
-use crate::plan::realise::{Refused, realise};
+use crate::plan::realise::{Refused, realise, written};
 use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
@@ -24,7 +24,6 @@ use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
 use crate::types::api_error::{ApiError, ErrorKind};
-use crate::types::reply::Finish;
 use crate::types::request::Request;
 use crate::types::usage::Usage;
 
@@ -84,8 +83,15 @@ impl Facts {
         Self { attempt, now, phase: phase.map(|now| now.phase), ..Self::first(identity) }
     }
 
-    /// What conditions of `scenario` see of `request`; shares are drawn below the key that [`Seen::at`] sets.
-    pub fn seen<'a>(&self, scenario: &'a Scenario, seed: u64, request: &'a Request, draws: Option<&'a Draws>) -> Seen<'a> {
+    /// What conditions of `scenario` see of `request`; shares are drawn below `events`, or the key that [`Seen::at`] sets.
+    pub fn seen<'a>(
+        &self,
+        scenario: &'a Scenario,
+        seed: u64,
+        events: Key,
+        request: &'a Request,
+        draws: Option<&'a Draws>,
+    ) -> Seen<'a> {
         Seen {
             request,
             tenant_header: scenario.tenant_header.as_ref(),
@@ -93,7 +99,7 @@ impl Facts {
             prompt_tokens: self.input_tokens,
             number: self.number,
             now: self.now,
-            key: self.identity.event_key(seed),
+            key: events,
             identity: self.identity.identity_key(seed),
             draws,
         }
@@ -109,8 +115,9 @@ pub fn pick(
     draws: Option<&Draws>,
     number: impl Fn(usize) -> u64,
 ) -> Option<usize> {
-    let seen = facts.seen(&generation.scenario, generation.seed, request, draws);
-    let key = seen.key.named("entry");
+    let events = facts.identity.event_key(generation.seed);
+    let seen = facts.seen(&generation.scenario, generation.seed, events, request, draws);
+    let key = events.named("entry");
     generation
         .scenario
         .find_if(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
@@ -133,6 +140,7 @@ pub fn plan_noting(
         generation: Arc::clone(generation),
         model,
         identity: facts.identity,
+        events: facts.identity.event_key(generation.seed),
         last_asked: None,
         phase: facts.phase,
         incidents: facts.incidents.and(generation.models[model].incidents),
@@ -155,7 +163,7 @@ pub fn plan_noting(
         return plan;
     }
     if let Err(refusal) = decide(&mut plan, generation, request, facts, draws) {
-        plan.outcome = Outcome::Refuse(refusal);
+        plan.outcome = Outcome::Refuse(*refusal);
         plan.reply = Reply::default();
     }
     plan
@@ -167,7 +175,7 @@ fn decide(
     request: &Arc<Request>,
     facts: &Facts,
     draws: Option<&Draws>,
-) -> Result<(), ApiError> {
+) -> Result<(), Box<ApiError>> {
     let entry = &generation.scenario.models[plan.model];
     let limit = output_limit(request, entry.context_window, entry.max_output_tokens, facts.input_tokens)?;
     let mut call = Call {
@@ -188,9 +196,9 @@ fn decide(
         request,
         draws,
     };
-    let events = facts.identity.event_key(generation.seed);
     let content = facts.identity.content_key(generation.seed);
-    let seen = facts.seen(&generation.scenario, generation.seed, request, call.draws);
+    let seen = facts.seen(&generation.scenario, generation.seed, plan.events, request, call.draws);
+    let events = plan.events;
 
     plan.last_asked = Some(Phase::Fault);
     let (verdict, by) = judge(plan, generation, &mut call, &seen, events)?;
@@ -215,7 +223,13 @@ fn decide(
 }
 
 /// Asks what is answered. The text is drawn below `content`; which responder is asked, like all that happens, below the events.
-fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, content: Key) -> Result<(), ApiError> {
+fn answer(
+    plan: &mut Plan,
+    generation: &Generation,
+    call: &mut Call<'_>,
+    seen: &Seen<'_>,
+    content: Key,
+) -> Result<(), Box<ApiError>> {
     let request = call.request;
     plan.last_asked = Some(Phase::Reply);
     call.seed = content.named("responder").bits();
@@ -230,7 +244,7 @@ fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &
         note_answers(draws, request, &answers, key);
     }
     let refused = |refused| match refused {
-        Refused::Client(error) => error,
+        Refused::Client(error) => Box::new(error),
         Refused::Responder(message) => failed("responder", &slot.name, &message),
     };
     plan.reply = realise(generation, request, &answers, key, call.max_output_tokens).map_err(refused)?;
@@ -247,11 +261,10 @@ fn write(
     content: Key,
     tokens: u32,
     limit: u32,
-) -> Result<(), ApiError> {
+) -> Result<(), Box<ApiError>> {
     plan.last_asked = Some(Phase::Reply);
-    let answers = [Answer { items: vec![Item::Generate(Generate { style: String::new(), tokens })], finish: Finish::Stop }];
-    let written = realise(generation, request, &answers, content.named("reply"), limit);
-    plan.reply = written.map_err(|_| failed("workload", "", "a reply of a given length cannot be written"))?;
+    let reply = written(generation, request, tokens, content.named("reply"), limit);
+    plan.reply = reply.map_err(|_| failed("workload", "", "a reply of a given length cannot be written"))?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
     plan.told = plan.usage;
     Ok(())
@@ -259,7 +272,7 @@ fn write(
 
 /// Asks when it leaves; all of that is drawn below `key`. Where only replicas write the reply, the latency model may say what their
 /// steps take, and anything else that it says counts for nothing.
-fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), ApiError> {
+fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), Box<ApiError>> {
     let pipeline = generation.scenario.models[plan.model].pipeline.as_ref();
     if pipeline.is_some_and(|pipeline| !pipeline.asks_latency) {
         return Ok(());
@@ -286,7 +299,13 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
 }
 
 /// Asks what the stages of the model's pipeline take, and which way its switches go; all of that is drawn below `key`.
-fn take_way(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), ApiError> {
+fn take_way(
+    plan: &mut Plan,
+    generation: &Generation,
+    call: &mut Call<'_>,
+    seen: &Seen<'_>,
+    key: Key,
+) -> Result<(), Box<ApiError>> {
     let Some(pipeline) = &generation.scenario.models[plan.model].pipeline else { return Ok(()) };
     for (index, switch) in pipeline.switches.iter().enumerate() {
         let key = key.named("switch").with(index as u64);
@@ -360,7 +379,7 @@ fn judge<'a>(
     call: &mut Call<'_>,
     seen: &Seen<'_>,
     events: Key,
-) -> Result<(Verdict, Option<&'a str>), ApiError> {
+) -> Result<(Verdict, Option<&'a str>), Box<ApiError>> {
     let mut asked = 0;
     for (position, (at, slot)) in generation.faults(plan.model, plan.incidents).enumerate() {
         let key = slot_key(generation, events, at).named("fault").with(at.index as u64);
@@ -400,7 +419,7 @@ fn first_that_holds<'a, B: ?Sized + 'a>(
     mut slots: impl Iterator<Item = (SlotAt, &'a Slot<B>)>,
     seen: &Seen<'_>,
     key: Key,
-) -> Result<(SlotAt, &'a Slot<B>), ApiError> {
+) -> Result<(SlotAt, &'a Slot<B>), Box<ApiError>> {
     let found = slots.find(|&(at, slot)| holds(slot, seen, slot_key(generation, key, at).named("when").with(at.index as u64)));
     found.ok_or_else(|| failed("scenario", "", "no behaviour of the list counts for this request"))
 }
@@ -411,7 +430,7 @@ fn ask<B: ?Sized, T>(
     kind: &'static str,
     fallbacks: &mut Vec<&'static str>,
     question: impl Fn(&B) -> Result<T, BehaviorError>,
-) -> Result<T, ApiError> {
+) -> Result<T, Box<ApiError>> {
     let error = match question(&slot.primary) {
         Ok(answer) => return Ok(answer),
         Err(error) => error,
@@ -426,24 +445,25 @@ fn ask<B: ?Sized, T>(
 }
 
 /// A behaviour failed and nothing took its place: our own 500, so that nobody takes it for a fault that was asked for.
-fn failed(kind: &str, name: &str, message: &str) -> ApiError {
+fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
     let message = match name {
         "" => format!("simwright: {kind}: {message}"),
         _ if message.contains(name) => format!("simwright: {message}"),
         _ => format!("simwright: {kind} `{name}`: {message}"),
     };
-    ApiError { kind: ErrorKind::Server, code: Some(Cow::Borrowed("behaviour_failed")), ..ApiError::of_status(500, message) }
+    let code = Some(Cow::Borrowed("behaviour_failed"));
+    Box::new(ApiError { kind: ErrorKind::Server, code, ..ApiError::of_status(500, message) })
 }
 
 /// The most tokens that a reply may have, or the vendor's refusal of a prompt that is too long.
-fn output_limit(request: &Request, context_window: u32, model_limit: u32, input_tokens: u32) -> Result<u32, ApiError> {
+fn output_limit(request: &Request, context_window: u32, model_limit: u32, input_tokens: u32) -> Result<u32, Box<ApiError>> {
     let asked = request.max_output_tokens.unwrap_or(model_limit).min(model_limit);
     if input_tokens >= context_window {
         let message = format!(
             "This model's maximum context length is {context_window} tokens. However, your messages resulted in {input_tokens} \
              tokens. Please reduce the length of the messages."
         );
-        return Err(ApiError::invalid("messages", message).with_code("context_length_exceeded"));
+        return Err(Box::new(ApiError::invalid("messages", message).with_code("context_length_exceeded")));
     }
     Ok(asked.min(context_window - input_tokens))
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use crate::behavior::responder::{Answer, Generate, Item};
 use crate::plan::generation::Generation;
@@ -27,11 +28,31 @@ pub fn realise(generation: &Generation, request: &Request, answers: &[Answer], k
     let Some(last) = answers.last() else {
         return Err(Refused::Responder("no answer at all; give at least one".to_owned()));
     };
-    let mut choices = Vec::with_capacity(request.choices as usize);
+    choices(generation, request, key, limit, |index| {
+        let Answer { items, finish } = answers.get(index).unwrap_or(last);
+        (items, *finish)
+    })
+}
+
+/// A reply of `tokens` in the first style, for which nobody is asked.
+pub fn written(generation: &Generation, request: &Request, tokens: u32, key: Key, limit: u32) -> Result<Reply, Refused> {
+    let items = [Item::Generate(Generate { style: String::new(), tokens })];
+    choices(generation, request, key, limit, |_| (&items, Finish::Stop))
+}
+
+/// The choices that `answer` gives by their number, drawn below `key`.
+fn choices<'a>(
+    generation: &Generation,
+    request: &Request,
+    key: Key,
+    limit: u32,
+    answer: impl Fn(usize) -> (&'a [Item], Finish),
+) -> Result<Reply, Refused> {
+    let mut choices = SmallVec::with_capacity(request.choices as usize);
     for index in 0..request.choices {
-        let answer = answers.get(index as usize).unwrap_or(last);
+        let (items, finish) = answer(index as usize);
         let work = Work { generation, request, key: key.with(index.into()), left: limit };
-        choices.push(work.choice(answer)?);
+        choices.push(work.choice(items, finish)?);
     }
     Ok(Reply { choices, logprobs: request.logprobs.map(|_| key.named("logprob")) })
 }
@@ -44,9 +65,9 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn choice(mut self, answer: &Answer) -> Result<Choice, Refused> {
-        let mut choice = Choice { segments: Vec::with_capacity(answer.items.len()), finish: answer.finish };
-        for (index, item) in answer.items.iter().enumerate() {
+    fn choice(mut self, items: &[Item], finish: Finish) -> Result<Choice, Refused> {
+        let mut choice = Choice { segments: SmallVec::with_capacity(items.len()), finish };
+        for (index, item) in items.iter().enumerate() {
             let segment = self.segment(item, self.key.with(index as u64))?;
             let (segment, stopped) = self.stop_at(segment);
             let wanted = segment.tokens();

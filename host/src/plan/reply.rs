@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::behavior::writer::{Pen, TextWriter};
 use crate::random::Key;
 use crate::types::reply::{Finish, StreamEvent, TextKind};
@@ -12,8 +14,8 @@ use crate::types::reply::{Finish, StreamEvent, TextKind};
 /// What is sent for one request.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
-    /// One a choice.
-    pub choices: Vec<Choice>,
+    /// One a choice. Most requests want one, and most choices have one segment: these allocate nothing.
+    pub choices: SmallVec<[Choice; 1]>,
     /// `Some(key)`: every token carries a log probability drawn below this key.
     pub logprobs: Option<Key>,
 }
@@ -22,7 +24,7 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct Choice {
     /// Its parts, in order.
-    pub segments: Vec<Segment>,
+    pub segments: SmallVec<[Segment; 1]>,
     /// Why it ends.
     pub finish: Finish,
 }
@@ -202,6 +204,8 @@ fn piece<'a>(text: &'a str, ends: &[u32], index: usize) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::types::reply::WholeReply;
 
@@ -213,10 +217,10 @@ mod tests {
     fn choices_are_sent_side_by_side_and_each_ends_once() {
         let tool = Segment::Tool { id: 9, name: "look_up".into(), arguments: "{\"a\":1}".into(), ends: [2, 7].into() };
         let reply = Reply {
-            choices: vec![
-                Choice { segments: vec![pieces("Hello world", &[5, 11])], finish: Finish::Stop },
-                Choice { segments: vec![pieces("Hm", &[2]), tool], finish: Finish::ToolCalls },
-                Choice { segments: vec![], finish: Finish::Stop },
+            choices: smallvec![
+                Choice { segments: smallvec![pieces("Hello world", &[5, 11])], finish: Finish::Stop },
+                Choice { segments: smallvec![pieces("Hm", &[2]), tool], finish: Finish::ToolCalls },
+                Choice { segments: smallvec![], finish: Finish::Stop },
             ],
             logprobs: None,
         };

@@ -1,5 +1,7 @@
 //! What a planned request brings to the stations of its model's pipeline.
 
+use smallvec::SmallVec;
+
 use crate::plan::Plan;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::station::pipeline::Work;
@@ -52,9 +54,9 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         prefix: caller.prefix,
         bytes: (plan.usage.input.saturating_add(written)).saturating_mul(TOKEN_BYTES),
         reply_ns: if asks_latency { plan.timing.length(written) } else { 0 },
-        step: plan.step,
-        takes: plan.stages.clone(),
-        choices: plan.choices.clone(),
-        draws: plan.identity.event_key(plan.generation.seed).named("station"),
+        step: plan.step.map(Box::new),
+        takes: SmallVec::from_slice(&plan.stages),
+        choices: SmallVec::from_slice(&plan.choices),
+        draws: plan.events.named("station"),
     }
 }

@@ -37,6 +37,8 @@ pub struct Traffic {
     numbers: u64,
     /// Users of open sources so far, behind the closed ones.
     strangers: u32,
+    /// What comes first, and when; kept, because it is asked far more often than it changes.
+    first: Option<(Nanos, First)>,
     now: Nanos,
 }
 
@@ -136,6 +138,7 @@ impl Traffic {
             waited: 0,
             numbers: 0,
             strangers: 0,
+            first: None,
             now: 0,
         };
         for (index, source) in spec.sources.iter().enumerate() {
@@ -157,6 +160,7 @@ impl Traffic {
         for user in 0..traffic.strangers {
             traffic.think(user, 0, 0);
         }
+        traffic.first = traffic.look();
         Ok(traffic)
     }
 
@@ -167,30 +171,32 @@ impl Traffic {
 
     /// When the next request is due; `None` if nothing more comes by itself (users and clients may still wait for answers).
     pub fn next_at(&self) -> Option<Nanos> {
-        self.first().map(|(at, _)| at)
+        self.first.map(|(at, _)| at)
     }
 
     /// The next request that is due at `now`, if there is one; ask until there is none. [`Ask::at`] is when it was due.
     pub fn next(&mut self, now: Nanos) -> Option<Ask> {
         self.now = self.now.max(now);
-        let (at, first) = self.first().filter(|(at, _)| *at <= self.now)?;
-        match first {
-            First::Source(index) => Some(self.arrive(at, index)),
+        let (at, first) = self.first.filter(|(at, _)| *at <= self.now)?;
+        let ask = match first {
+            First::Source(index) => self.arrive(at, index),
             First::Waiting => {
                 let Reverse((_, _, due)) = self.waiting.pop()?;
                 match due {
-                    Due::Retry(slot) => Some(Ask { at, ..self.retries.remove(slot as usize) }),
+                    Due::Retry(slot) => Ask { at, ..self.retries.remove(slot as usize) },
                     Due::User(user) => {
                         let of = &mut self.users[user as usize];
                         let source = of.source as usize;
                         let key = self.sources[source].key.with(of.number.into()).with(of.turns);
                         of.turns += 1;
                         let made = self.maker.make(&self.spec, source, key, None);
-                        Some(self.number(at, source, user, key, made))
+                        self.number(at, source, user, key, made)
                     }
                 }
             }
-        }
+        };
+        self.first = self.look();
+        Some(ask)
     }
 
     /// Says at `now` what became of `ask`. A failure is tried again if the client's policy wants it and `may_retry`, which is asked
@@ -202,11 +208,13 @@ impl Traffic {
             let at = self.now.saturating_add(self.spec.client.wait_ns(ask.attempt, answer, draw));
             let slot = self.retries.insert(Ask { at, attempt: ask.attempt + 1, ..ask.clone() });
             self.wait(at, Due::Retry(slot as u32));
+            self.first = self.look();
             return Next::Retry { at };
         }
         let (pause, next) = if answer == Answer::Whole { (0, Next::Done) } else { (FAILED_PAUSE_NS, Next::GivenUp) };
         if (ask.user as usize) < self.users.len() {
             self.think(ask.user, self.now, pause);
+            self.first = self.look();
         }
         next
     }
@@ -230,7 +238,7 @@ impl Traffic {
     }
 
     /// The first that is due, and when.
-    fn first(&self) -> Option<(Nanos, First)> {
+    fn look(&self) -> Option<(Nanos, First)> {
         let arrivals = self.sources.iter().enumerate().filter_map(|(index, source)| Some((source.next?, index)));
         let source = arrivals.min().filter(|(at, _)| self.may_begin(*at)).map(|(at, index)| (at, First::Source(index)));
         let waiting = self.waiting.peek().map(|Reverse((at, _, _))| (*at, First::Waiting));

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use smallvec::smallvec;
+
 use crate::clock::Nanos;
 use crate::engine::drive::{Marks, Stay};
 use crate::engine::measure::Active;
@@ -222,8 +224,9 @@ impl Playback {
         let plan = &mut self.plan;
         let Some((text, ends)) = plan.generation.models[plan.model].texts.get(usize::from(text)) else { return };
         let (text, ends) = (Arc::clone(text), Arc::clone(ends));
-        let choice = Choice { segments: vec![Segment::Pieces { kind: TextKind::Content, text, ends }], finish: Finish::Stop };
-        plan.reply.choices = vec![choice; plan.reply.choices.len()];
+        let choice =
+            Choice { segments: smallvec![Segment::Pieces { kind: TextKind::Content, text, ends }], finish: Finish::Stop };
+        plan.reply.choices = smallvec![choice; plan.reply.choices.len()];
         (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
         plan.told = plan.usage;
         self.reply = ReplyCursor::of(&plan.reply);

@@ -128,7 +128,8 @@ impl Site {
         self.advance(now, happened);
         self.count(u64::from(work.route) << 8 | 0xff);
         let visit = self.visits.vacant_key() as Visitor;
-        self.visits.insert(Visit::new(visit, Some(work)));
+        let way = (work.route, self.flow_of[usize::from(work.route)] as u32);
+        self.visits.insert(Visit::new(visit, way, Some(work)));
         self.ready.push_back(visit);
         self.walk(happened);
         visit

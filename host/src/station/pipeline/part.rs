@@ -347,8 +347,8 @@ impl Group {
             output_tokens: work.output_tokens,
             prefix: work.prefix.clone(),
         };
-        if let Some(step) = work.step {
-            self.replicas[member].set_step(now, step);
+        if let Some(step) = &work.step {
+            self.replicas[member].set_step(now, **step);
         }
         match self.replicas[member].enter(now, job) {
             Entry::Refused(refusal) => Entered::Refused(refusal),

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Nanos;
 use crate::random::Key;
+use crate::station::pipeline::route::Stage;
 use crate::station::replica::{Prefix, StepTime};
 use crate::station::{Refusal, Visitor};
 
@@ -31,7 +32,7 @@ pub struct Work {
     /// From the beginning of the reply to its end, as the plan's latency model says.
     pub reply_ns: Nanos,
     /// What the steps of a replica take from when it enters there, until another says otherwise.
-    pub step: Option<StepTime>,
+    pub step: Option<Box<StepTime>>,
     /// What each stage takes besides waiting, by its index; 0 for those beyond the list.
     pub takes: SmallVec<[Nanos; 4]>,
     /// Which way each switch goes.
@@ -84,6 +85,9 @@ pub(super) enum State {
 pub(super) struct Visit {
     /// The visit that brought it here: itself, unless it is a branch.
     pub(super) root: Visitor,
+    /// Index of its way, and of the first of that way's flows.
+    pub(super) route: u16,
+    pub(super) first_flow: u32,
     /// Of which fork it is a branch.
     pub(super) parent: Option<Visitor>,
     /// Its branches that are under way.
@@ -122,9 +126,11 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    pub(super) fn new(root: Visitor, work: Option<Work>) -> Self {
+    pub(super) fn new(root: Visitor, (route, first_flow): (u16, u32), work: Option<Work>) -> Self {
         Self {
             root,
+            route,
+            first_flow,
             parent: None,
             branches: SmallVec::new(),
             needed: 0,
@@ -146,5 +152,10 @@ impl Visit {
             marks: Vec::new(),
             work,
         }
+    }
+
+    /// Index of the flow of `stage`, which is one of its way.
+    pub(super) fn flow_of(&self, stage: &Stage) -> usize {
+        self.first_flow as usize + usize::from(stage.index)
     }
 }

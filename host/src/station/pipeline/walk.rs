@@ -21,9 +21,8 @@ impl Site {
     }
 
     fn step(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
-        let Visit { root, step, .. } = self.visits[visit as usize];
-        let route = usize::from(self.work(root).route);
-        match &self.routes[route].steps[usize::from(step)] {
+        let Visit { root, route, step, .. } = self.visits[visit as usize];
+        match &self.routes[usize::from(route)].steps[usize::from(step)] {
             Step::Stage(stage) => {
                 let stage = *stage;
                 self.enter_stage(visit, &stage, happened);
@@ -54,10 +53,10 @@ impl Site {
     }
 
     fn fork(&mut self, visit: Visitor, branches: &[u16], need: u16) {
-        let root = self.visits[visit as usize].root;
+        let Visit { root, route, first_flow, .. } = self.visits[visit as usize];
         for first in branches {
             let branch = self.visits.vacant_key() as Visitor;
-            self.visits.insert(Visit { parent: Some(visit), step: *first, ..Visit::new(root, None) });
+            self.visits.insert(Visit { parent: Some(visit), step: *first, ..Visit::new(root, (route, first_flow), None) });
             self.visits[visit as usize].branches.push(branch);
             self.ready.push_back(branch);
         }
@@ -81,9 +80,9 @@ impl Site {
 
     fn enter_stage(&mut self, visit: Visitor, stage: &Stage, happened: &mut Vec<Happened>) {
         let now = self.now;
-        self.flow(visit, stage).enter(now);
         let limit = self.stamp();
         let walker = &mut self.visits[visit as usize];
+        self.flows[walker.flow_of(stage)].enter(now);
         walker.entered = now;
         walker.state = State::Waits;
         walker.until = Nanos::MAX;
@@ -137,10 +136,10 @@ impl Site {
     fn begin(&mut self, visit: Visitor, stage: &Stage) {
         let now = self.now;
         let walker = &mut self.visits[visit as usize];
-        let (entered, root, extra_ns) = (walker.entered, walker.root, walker.extra_ns);
+        let (root, extra_ns) = (walker.root, walker.extra_ns);
         walker.begun = now;
         walker.state = State::Served;
-        self.flow(visit, stage).begin(entered, now);
+        self.flows[walker.flow_of(stage)].begin(walker.entered, now);
         let takes = self.work(root).takes(stage.index).saturating_add(extra_ns);
         self.serve_until(visit, now.saturating_add(takes));
     }
@@ -219,10 +218,9 @@ impl Site {
         if forked.branches.len() >= usize::from(forked.needed) {
             return;
         }
-        let (root, step) = (forked.root, forked.step);
+        let (route, step) = (forked.route, forked.step);
         self.give_up_branches(parent, happened);
-        let route = usize::from(self.work(root).route);
-        match self.routes[route].steps[usize::from(step)] {
+        match self.routes[usize::from(route)].steps[usize::from(step)] {
             Step::Fork { on_failure: Some(next), .. } => self.go(parent, next),
             _ => self.turned_away(parent, refusal, happened),
         }
@@ -237,10 +235,10 @@ impl Site {
         (walker.stamp, walker.limit) = (stamp, stamp);
         let (is_inside, is_guarded) = (std::mem::take(&mut walker.is_inside), std::mem::take(&mut walker.is_guarded));
         let Visit { root, entered, begun, member, .. } = *walker;
+        self.flows[walker.flow_of(stage)].leave(entered, now, was_waiting, passed);
         if let Some(guard) = stage.guard.filter(|_| is_guarded) {
             self.parts[usize::from(guard)].settle(now, passed);
         }
-        self.flow(visit, stage).leave(entered, now, was_waiting, passed);
         if self.keeps_marks {
             let begun = (!was_waiting).then_some(begun);
             let mark = Mark { stage: stage.index, entered, begun, left: now, passed };
@@ -315,8 +313,7 @@ impl Site {
                 let walker = &mut self.visits[visitor as usize];
                 if walker.state == State::Waits {
                     (walker.begun, walker.state) = (at, State::Served);
-                    let entered = walker.entered;
-                    self.flow(visitor, &stage).begin(entered, at);
+                    self.flows[walker.flow_of(&stage)].begin(walker.entered, at);
                 }
             }
             What::FirstToken => self.visits[visitor as usize].is_writing = true,
@@ -371,8 +368,7 @@ impl Site {
     /// The stage that a visit is in.
     pub(super) fn stage_of(&self, visit: Visitor) -> Option<Stage> {
         let walker = self.visits.get(visit as usize).filter(|walker| matches!(walker.state, State::Waits | State::Served))?;
-        let route = usize::from(self.work(walker.root).route);
-        match &self.routes[route].steps[usize::from(walker.step)] {
+        match &self.routes[usize::from(walker.route)].steps[usize::from(walker.step)] {
             Step::Stage(stage) => Some(*stage),
             _ => None,
         }
@@ -392,10 +388,5 @@ impl Site {
     fn work(&self, root: Visitor) -> &Work {
         // A root keeps its work for as long as it is known, and its branches go with it.
         self.visits[root as usize].work.as_ref().expect("a root has its work")
-    }
-
-    fn flow(&mut self, visit: Visitor, stage: &Stage) -> &mut super::Flow {
-        let route = usize::from(self.work(self.visits[visit as usize].root).route);
-        &mut self.flows[self.flow_of[route] + usize::from(stage.index)]
     }
 }
