@@ -42,6 +42,9 @@ pub struct Site {
     agenda: Agenda<Item>,
     /// Visits that can go on now.
     ready: VecDeque<Visitor>,
+    /// Stations that somebody has left, and their members. Who waits there is let in once the one who left has gone its step, because a
+    /// fork that fails by that takes its other branches away.
+    left: VecDeque<(u16, u32)>,
     now: Nanos,
     stamps: u32,
     events: u64,
@@ -113,6 +116,7 @@ impl Site {
             visits: Slab::new(),
             agenda: Agenda::default(),
             ready: VecDeque::new(),
+            left: VecDeque::new(),
             now: 0,
             stamps: 0,
             events: 0,
@@ -167,7 +171,7 @@ impl Site {
     /// The visit is over at `now`, or was given up by its client: takes it out of everything it stands in.
     pub fn leave(&mut self, now: Nanos, visit: Visitor, happened: &mut Vec<Happened>) {
         self.advance(now, happened);
-        self.give_up(visit, happened);
+        self.give_up(visit);
         self.walk(happened);
     }
 
