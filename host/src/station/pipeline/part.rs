@@ -258,6 +258,13 @@ impl Part {
         }
     }
 
+    /// Tells a breaker that nobody will know how it went.
+    pub(super) fn forget(&mut self, now: Nanos) {
+        if let Kind::Breaker(breaker) = &mut self.kind {
+            breaker.forget(now);
+        }
+    }
+
     /// Notes a first attempt in a retry budget.
     pub(super) fn deposit(&mut self, now: Nanos) {
         if let Kind::Retry(retry) = &mut self.kind {

@@ -349,6 +349,10 @@ impl Site {
     pub(super) fn give_up(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
         self.give_up_branches(visit, happened);
         if let Some(stage) = self.stage_of(visit) {
+            let is_guarded = std::mem::take(&mut self.visits[visit as usize].is_guarded);
+            if let Some(guard) = stage.guard.filter(|_| is_guarded) {
+                self.parts[usize::from(guard)].forget(self.now);
+            }
             self.go_out(visit, &stage, false, happened);
         }
         self.visits.try_remove(visit as usize);
