@@ -75,6 +75,18 @@ pub struct Counts {
     pub too_large: u64,
 }
 
+impl Counts {
+    /// Answers found, in whatever level.
+    pub fn found(&self) -> u64 {
+        self.hits.iter().sum()
+    }
+
+    /// Questions.
+    pub fn asked(&self) -> u64 {
+        self.found() + self.misses
+    }
+}
+
 /// How full a level is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {

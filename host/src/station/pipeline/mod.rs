@@ -227,6 +227,11 @@ impl Site {
         self.parts[station].cache()
     }
 
+    /// How often a station opened, if it is a breaker.
+    pub fn opened(&self, station: usize) -> Option<u64> {
+        self.parts[station].opened()
+    }
+
     /// A member of a group of replicas.
     pub fn replica(&self, station: usize, member: u32) -> Option<&Replica> {
         self.parts[station].replica(member)

@@ -301,6 +301,11 @@ impl Part {
         if let Kind::Cache(cache) = &self.kind { Some(cache) } else { None }
     }
 
+    /// How often it opened, if this is a breaker.
+    pub(super) fn opened(&self) -> Option<u64> {
+        if let Kind::Breaker(breaker) = &self.kind { Some(breaker.opened()) } else { None }
+    }
+
     pub(super) fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },

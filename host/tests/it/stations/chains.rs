@@ -81,6 +81,9 @@ fn an_equal_question_is_answered_from_the_cache_however_it_is_sent() {
     }
     assert_eq!(text(&host.chat(&ask_streamed("cached", "x"))), TEN);
     assert_eq!(stages(&host.chat(&ask("cached", "y"))), ["lookup", "model", "log"]);
+    let station = "station=\"ch-cache-answers\"";
+    assert_eq!(host.metric("simwright_cache_hits_total", &[station, "level=\"1\""]), 3.0);
+    assert_eq!(host.metric("simwright_cache_misses_total", &[station]), 2.0);
 }
 
 #[test]
@@ -108,6 +111,7 @@ fn each_link_of_a_chain_answers_when_those_before_it_fail_and_a_breaker_spares_t
     let streamed = host.chat(&ask_streamed("chain", &long));
     assert_eq!(content(&chunks(streamed.text()), 0), "We are busy.");
     assert_eq!(station(&host, "simwright_station_busy", "ch-chain-desk"), 0.0);
+    assert_eq!(station(&host, "simwright_breaker_opened_total", "ch-chain-guard"), 1.0);
 }
 
 #[test]
