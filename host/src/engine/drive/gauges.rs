@@ -62,6 +62,11 @@ impl Names {
         Self { models: scenario.models.iter().map(model).collect(), stations: stations.collect() }
     }
 
+    /// The index of the station called `name`.
+    pub(super) fn station(&self, name: &str) -> Option<usize> {
+        self.stations.iter().position(|station| station.name == name)
+    }
+
     /// How many stations there are.
     pub(super) fn stations(&self) -> usize {
         self.stations.len()

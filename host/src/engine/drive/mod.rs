@@ -105,6 +105,12 @@ impl Drive {
         });
     }
 
+    /// Empties the cache called `name`, and says how many answers it had; `None` if there is no such cache.
+    pub fn flush(&self, name: &str) -> Option<u64> {
+        let station = self.names.station(name)?;
+        self.lock().site.flush(station)
+    }
+
     /// Requests of the entry `model` that are served, and those that wait.
     pub fn crowd(&self, model: usize) -> (u32, u32) {
         self.lock().site.crowd(model)

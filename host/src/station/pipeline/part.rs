@@ -306,6 +306,11 @@ impl Part {
         if let Kind::Breaker(breaker) = &self.kind { Some(breaker.opened()) } else { None }
     }
 
+    /// Empties a cache, and says how many answers it had; `None` if this is no cache.
+    pub(super) fn flush(&mut self) -> Option<u64> {
+        if let Kind::Cache(cache) = &mut self.kind { Some(cache.clear()) } else { None }
+    }
+
     pub(super) fn load(&self) -> Load {
         match &self.kind {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },

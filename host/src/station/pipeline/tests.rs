@@ -175,7 +175,7 @@ fn an_answer_that_the_cache_has_is_given_at_once_and_the_model_is_passed_over() 
     let lookup = Stage { through: Some(0), on_hit: Some(2), ..stage(0) };
     let model = Stage { reply: Some(ReplyBy::Timing), ..stage(1) };
     let mut site = site(
-        &[Settings::Cache(cache::Settings { levels: vec![level] })],
+        &[Settings::Cache(cache::Settings { levels: vec![level], flush_ns: 0 })],
         vec![Step::Stage(lookup), Step::Stage(model), Step::Stage(stage(2)), Step::End],
     );
     let mut happened = Vec::new();
@@ -192,7 +192,7 @@ fn an_answer_that_the_cache_has_is_given_at_once_and_the_model_is_passed_over() 
 #[test]
 fn every_cache_that_was_asked_in_vain_remembers_the_answer_and_none_a_text_in_its_place() {
     let caches: Vec<Settings> =
-        [1, 2].map(|entries| Settings::Cache(cache::Settings { levels: vec![cache::Level::of(entries)] })).into();
+        [1, 2].map(|entries| Settings::Cache(cache::Settings { levels: vec![cache::Level::of(entries)], flush_ns: 0 })).into();
     let seen = |reply| {
         let lookup = |index: u16, on_hit| Step::Stage(Stage { through: Some(index), on_hit: Some(on_hit), ..stage(index) });
         let steps = vec![lookup(0, 3), lookup(1, 3), Step::Stage(Stage { reply: Some(reply), ..stage(2) }), Step::End];
