@@ -1,4 +1,5 @@
-//! The admin door: health, readiness, metrics, the verdict so far, and what operators do by hand ([`phases`], [`incidents`]), on a
+//! The admin door: health, readiness, metrics, the verdict so far, and what operators do by hand ([`phases`], [`incidents`],
+//! [`caches`]), on a
 //! listener of its own that stays reachable when the data door is busy.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
@@ -31,6 +32,7 @@ use crate::types::limits::KEEP_ALIVE_IDLE_S;
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
+mod caches;
 mod incidents;
 mod phases;
 
@@ -104,6 +106,7 @@ fn router(shared: Shared) -> Router {
         .route("/criteria", get(criteria))
         .merge(phases::routes())
         .merge(incidents::routes())
+        .merge(caches::routes())
         .layer(middleware::from_fn(no_foreign_pages))
         .layer(middleware::from_fn(loopback_names_only))
         .with_state(shared)

@@ -41,6 +41,11 @@ pub const STARTERS: &[Starter] = &[
         summary: "capacity that runs short every afternoon",
         scenario: include_str!("../../assets/starters/brown-out-day.yaml"),
     },
+    Starter {
+        name: "capacity",
+        summary: "model servers behind a pipeline, and a day of traffic to size them by",
+        scenario: include_str!("../../assets/starters/capacity.yaml"),
+    },
 ];
 
 /// A request that every starter answers.
@@ -75,6 +80,11 @@ impl Starter {
     /// The one called `name`.
     pub fn find(name: &str) -> Option<&'static Self> {
         STARTERS.iter().find(|starter| starter.name == name)
+    }
+
+    /// Does it bring traffic of its own, so that it can be simulated?
+    pub fn has_workload(&self) -> bool {
+        self.scenario.contains("\nworkload:")
     }
 
     /// Writes the scenario to `target` (a `.yaml` file, or a folder that gets a `scenario.yaml`) and a request beside it. A scenario

@@ -40,9 +40,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let written = starter.write(&args.target, args.force).map_err(anyhow::Error::from)?;
     let (scenario, request) = (written.scenario.display(), written.request.display());
+    let simulate = if starter.has_workload() { format!("\n       simwright simulate {scenario}") } else { String::new() };
     output::data(&format!(
         "wrote {scenario}, the starter `{}`\n\n\
-         next:  simwright serve {scenario}\n       simwright explain {scenario} --request {request}",
+         next:  simwright serve {scenario}\n       simwright explain {scenario} --request {request}{simulate}",
         starter.name
     ));
     Ok(())

@@ -64,7 +64,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         .map(|path| File::create(path).map_err(|error| unwritable(path, &error)))
         .transpose()?;
     let report = if std::io::stderr().is_terminal() {
-        let mut bar = Bar::of(&simulation.workload);
+        let mut bar = Bar::of(&simulation.workload, limits);
         let report = simulation.play(&mut bar)?;
         bar.clear();
         report
@@ -113,17 +113,32 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     anyhow::anyhow!("cannot write the report `{}`: {error}", path.display()).into()
 }
 
+/// Events a second for people.
+fn speed(per_second: f64) -> String {
+    if per_second >= 1e6 {
+        return format!("{:.1} million events/s", per_second / 1e6);
+    }
+    format!("{:.0} thousand events/s", per_second / 1e3)
+}
+
 /// A progress bar in one line of the terminal.
 struct Bar {
     requests: Option<u64>,
     until: Option<Nanos>,
+    events_max: u64,
     began: u64,
     drawn: u64,
 }
 
 impl Bar {
-    fn of(workload: &Workload) -> Self {
-        Self { requests: workload.requests, until: workload.until, began: monotonic_ns(), drawn: 0 }
+    fn of(workload: &Workload, limits: Limits) -> Self {
+        Self {
+            requests: workload.requests,
+            until: workload.until,
+            events_max: limits.events_max,
+            began: monotonic_ns(),
+            drawn: 0,
+        }
     }
 
     fn clear(&self) {
@@ -141,15 +156,19 @@ impl Watch for Bar {
         }
         self.drawn = at;
         let share = |part: u64, whole: Option<u64>| whole.map(|whole| part as f64 / whole.max(1) as f64);
-        let done = [share(requests, self.requests), share(now, self.until)].into_iter().flatten().fold(0.0, f64::max);
+        // A run without an end goes up to its limit.
+        let done = [share(requests, self.requests), share(now, self.until), share(events, Some(self.events_max))]
+            .into_iter()
+            .flatten()
+            .fold(0.0, f64::max);
         let full = ((done.min(1.0) * BAR as f64) as usize).min(BAR);
         let seconds = (at - self.began) as f64 * 1e-9;
         output::overwrite(&format!(
-            "[{}{}] {:.0} s played, {requests} requests, {:.1} million events/s",
+            "[{}{}] {:.0} s played, {requests} requests, {}",
             "=".repeat(full),
             " ".repeat(BAR - full),
             now as f64 * 1e-9,
-            events as f64 / seconds / 1e6
+            speed(events as f64 / seconds)
         ));
     }
 }

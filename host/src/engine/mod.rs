@@ -171,6 +171,12 @@ impl Engine {
         self.gauges.show(&self.sites.all(), self.clock.now());
     }
 
+    /// Empties the cache called `name` of the running scenario, and of older ones that requests are still in. Gives how many answers are
+    /// forgotten; `None` if there is no such cache.
+    pub fn flush(&self, name: &str) -> Option<u64> {
+        self.sites.all().iter().filter_map(|drive| drive.flush(name)).reduce(u64::saturating_add)
+    }
+
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let running = self.running.load_full();

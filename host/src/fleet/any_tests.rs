@@ -113,7 +113,7 @@ impl Lot {
         let (gpu, other) = (group(), group());
         json!({
             "lobby": { "admission": lobby }, "database": { "pool": database }, "answers": { "cache": { "levels": levels } },
-            "near": { "cache": { "levels": [{ "entries": 3 }] } }, "wan": { "link": wan }, "gather": { "batcher": gather },
+            "near": { "cache": { "levels": [{ "entries": 3 }], "flush-every": "700ms" } }, "wan": { "link": wan }, "gather": { "batcher": gather },
             "guard": { "breaker": guard }, "spare": { "retry": spare }, "gpu": { "replicas": gpu }, "gpu-other": { "replicas": other },
         })
     }

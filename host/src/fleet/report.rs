@@ -9,6 +9,7 @@ use crate::fleet::{Fleet, audit};
 use crate::report::{ModelFigures, Verdict, judge, time, times_json};
 use crate::scenario::Scenario;
 use crate::station::Cause;
+use crate::station::cache::Counts;
 use crate::station::pipeline::flow::Flow;
 use crate::station::pipeline::route::Step;
 use crate::station::pipeline::{Settings, Site};
@@ -95,6 +96,10 @@ pub struct Station {
     pub utilisation: Option<f64>,
     /// The sum over its replicas.
     pub replicas: Option<Load>,
+    /// What was found in it and what was not, if it is a cache.
+    pub cache: Option<Counts>,
+    /// How often it opened, if it is a breaker.
+    pub opened: Option<u64>,
 }
 
 impl Report {
@@ -172,7 +177,8 @@ impl Report {
                     utilisation = share(u128::from(sum.busy_ns), u128::from(now) * count);
                     replicas = Some(sum);
                 }
-                Station { name: entry.name.clone(), utilisation, replicas }
+                let (cache, opened) = (site.cache(index).map(|cache| cache.counts().clone()), site.opened(index));
+                Station { name: entry.name.clone(), utilisation, replicas, cache, opened }
             })
             .collect()
     }
@@ -204,7 +210,16 @@ impl Report {
                     "preemptions": load.preemptions, "prefix_asked": load.prefix_asked, "prefix_hit": load.prefix_hit,
                 })
             });
-            json!({ "station": station.name, "utilisation": station.utilisation, "replicas": replicas })
+            let cache = station.cache.as_ref().map(|counts| {
+                json!({
+                    "asked": counts.asked(), "hits": counts.hits, "evicted": counts.evicted, "expired": counts.expired,
+                    "too_large": counts.too_large,
+                })
+            });
+            json!({
+                "station": station.name, "utilisation": station.utilisation, "replicas": replicas, "cache": cache,
+                "opened": station.opened,
+            })
         };
         json!({
             "format": FORMAT, "scenario": self.scenario, "seed": self.seed, "digest": format!("{:016x}", self.digest),
@@ -267,6 +282,13 @@ impl Report {
         lines.extend(self.times_table());
         lines.extend(self.stages_table());
         lines.extend(self.stations_table());
+        lines.extend(self.caches_table());
+        let breakers = self.stations.iter().filter_map(|station| Some((&station.name, station.opened?)));
+        let breakers: Vec<_> = breakers.map(|(name, opened)| format!("opened     {name:<16}{opened:>10}")).collect();
+        if !breakers.is_empty() {
+            lines.push(String::new());
+            lines.extend(breakers);
+        }
         if !self.refused.is_empty() {
             lines.push(String::new());
             lines.extend(self.refused.iter().map(|(cause, count)| format!("refused    {cause:<16}{count:>10}")));
@@ -315,6 +337,21 @@ impl Report {
                 of(flow.waited_ns, flow.entered - u64::from(flow.waiting)),
                 of(flow.stayed_ns, flow.passed + flow.failed),
             ));
+        }
+        lines
+    }
+
+    fn caches_table(&self) -> Vec<String> {
+        let caches: Vec<_> = self.stations.iter().filter_map(|station| Some((&station.name, station.cache.as_ref()?))).collect();
+        let Some(width) = caches.iter().map(|(name, _)| name.chars().count().max(5) + 2).max() else { return Vec::new() };
+        let head = ["asked", "hit", "evicted", "expired", "too large"].map(|word| format!("{word:>12}")).concat();
+        let mut lines = vec![String::new(), format!("{:<width$}{head}", "cache")];
+        for (name, counts) in caches {
+            let hit =
+                share(counts.found().into(), counts.asked().into()).map_or("-".to_owned(), |hit| format!("{:.1}%", hit * 100.0));
+            let row = [counts.asked().to_string(), hit, counts.evicted.to_string(), counts.expired.to_string()];
+            let row = row.map(|cell| format!("{cell:>12}")).concat();
+            lines.push(format!("{name:<width$}{row}{:>12}", counts.too_large));
         }
         lines
     }

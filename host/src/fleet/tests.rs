@@ -164,6 +164,29 @@ fn servers_cost_by_the_hour_and_tokens_by_the_million() {
 }
 
 #[test]
+fn what_caches_found_and_how_often_breakers_opened_is_told() {
+    let stations =
+        "stations: { answers: { cache: { levels: [{ entries: 5 }] } }, guard: { breaker: { failures: 1, open: 450ms } } }\n";
+    let pipeline = ", pipeline: [ { lookup: { through: answers } }, { check: { guard: guard, fails: 100% } }, model ]";
+    let same = |pipeline: &str| {
+        play(&format!("{}{stations}", scenario(pipeline, "", ", client: { retries: 0 }").replace("input: 20", "prompt: Hello")))
+    };
+    let (report, seen) = same(pipeline);
+    // One in five of ten opens it; while it is open the others are refused.
+    assert_eq!((report.stations[1].opened, report.stations[0].opened), (Some(2), None));
+    assert_eq!(report.refused, [("breaker-open".to_owned(), 8), ("stage-failed".to_owned(), 2)]);
+    assert!(seen.iter().all(|ended| ended.first_token.is_none()));
+    let (report, _) = same(&pipeline.replace(", fails: 100%", ""));
+    let counts = report.stations[0].cache.as_ref().expect("a cache");
+    assert_eq!((counts.asked(), counts.hits.as_slice(), counts.misses), (10, [9].as_slice(), 1));
+    assert!(report.text().contains("\nanswers            10       90.0%"), "{}", report.text());
+    assert_eq!(
+        (&report.json()["stations"][0]["cache"]["asked"], report.json()["stations"][1]["opened"].as_u64()),
+        (&10.into(), Some(0))
+    );
+}
+
+#[test]
 fn an_unknown_model_is_a_404_and_not_tried_again() {
     let text = scenario(", when: { prompt-tokens: \"> 1000\" }", "", "");
     let (report, seen) = play(&text);

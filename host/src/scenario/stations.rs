@@ -18,6 +18,13 @@ pub struct StationEntry {
     pub cost_per_hour: Option<f64>,
 }
 
+impl StationEntry {
+    /// Is it a cache?
+    pub fn is_cache(&self) -> bool {
+        matches!(self.settings, Settings::Cache(_))
+    }
+}
+
 /// The `pipeline:` of a model entry.
 #[derive(Debug, Clone)]
 pub struct Pipeline {

@@ -98,7 +98,7 @@ impl Breaker {
         Self { settings, phase, window, in_a_row: 0, opened: 0, now: 0 }
     }
 
-    /// May a request go through? Who is in must be [settled](Self::settle); who is refused is told how long it stays open.
+    /// May a request go through? Who is in must be [settled](Self::settle) or [forgotten](Self::forget); who is refused is told how long it stays open.
     pub fn enter(&mut self, now: Nanos) -> Entry {
         let told = now;
         let now = self.turn(now);
@@ -133,6 +133,14 @@ impl Breaker {
                     self.phase = Phase::Closed;
                 }
             }
+        }
+    }
+
+    /// Who was let in has gone before anybody knew how it would end: that says nothing. If it was a trial, another may be made.
+    pub fn forget(&mut self, now: Nanos) {
+        self.turn(now);
+        if let Phase::HalfOpen { under_way, .. } = &mut self.phase {
+            *under_way = under_way.saturating_sub(1);
         }
     }
 
@@ -271,6 +279,18 @@ mod tests {
         assert_eq!(breaker.enter(11 * S), Entry::In);
         breaker.settle(11 * S, true);
         assert_eq!(breaker.state(11 * S), State::Closed);
+    }
+
+    #[test]
+    fn who_goes_before_its_end_opens_nothing_closes_nothing_and_leaves_room_for_another_trial() {
+        let mut breaker = by_row(1, 1);
+        assert_eq!(breaker.enter(0), Entry::In);
+        breaker.forget(0);
+        assert_eq!(breaker.state(0), State::Closed);
+        pass(&mut breaker, 0, false);
+        assert_eq!([breaker.enter(5 * S), breaker.enter(5 * S)], [Entry::In, refused(0)]);
+        breaker.forget(6 * S);
+        assert_eq!((breaker.state(6 * S), breaker.enter(6 * S)), (State::HalfOpen, Entry::In));
     }
 
     #[test]

@@ -84,6 +84,14 @@ pub const REPLICA_PREFIX_HIT: &str = "simwright_replica_prefix_hit_tokens_total"
 pub const REPLICA_PREEMPTIONS: &str = "simwright_replica_preemptions_total";
 /// Steps of a replica, by `station` and `replica`.
 pub const REPLICA_STEPS: &str = "simwright_replica_steps_total";
+/// Answers that a cache had, by `station` and `level`, from 1.
+pub const CACHE_HITS: &str = "simwright_cache_hits_total";
+/// Questions that a cache had no answer to, by `station`.
+pub const CACHE_MISSES: &str = "simwright_cache_misses_total";
+/// Answers that went from a cache because there was no room, by `station`.
+pub const CACHE_EVICTED: &str = "simwright_cache_evicted_total";
+/// How often a circuit breaker opened, by `station`.
+pub const BREAKER_OPENED: &str = "simwright_breaker_opened_total";
 /// vLLM's name for sequences in batches, by `model_name` and `engine`.
 pub const VLLM_RUNNING: &str = "vllm:num_requests_running";
 /// vLLM's name for jobs in queues.
@@ -179,6 +187,10 @@ fn describe_stations() {
     describe_counter!(REPLICA_PREFIX_HIT, "Tokens of prompts that were found in the prefix cache.");
     describe_counter!(REPLICA_PREEMPTIONS, "Sequences that were thrown out of a batch.");
     describe_counter!(REPLICA_STEPS, "Steps of a replica.");
+    describe_counter!(CACHE_HITS, "Answers that a cache had.");
+    describe_counter!(CACHE_MISSES, "Questions that a cache had no answer to.");
+    describe_counter!(CACHE_EVICTED, "Answers that went because there was no room.");
+    describe_counter!(BREAKER_OPENED, "Times that a circuit breaker opened.");
     describe_gauge!(VLLM_RUNNING, "Sequences in batches.");
     describe_gauge!(VLLM_WAITING, "Jobs in queues.");
     describe_gauge!(VLLM_KV, "Share of the KV cache that is in use, 0 to 1.");

@@ -12,6 +12,7 @@ use ::metrics::{Counter, Gauge, Histogram};
 use crate::clock::Nanos;
 use crate::engine::drive::Drive;
 use crate::plan::generation::Generation;
+use crate::station::cache::Counts;
 use crate::station::pipeline::route::Step;
 use crate::station::pipeline::{Load, Mark};
 use crate::station::{Cause, replica};
@@ -61,6 +62,11 @@ impl Names {
         Self { models: scenario.models.iter().map(model).collect(), stations: stations.collect() }
     }
 
+    /// The index of the station called `name`.
+    pub(super) fn station(&self, name: &str) -> Option<usize> {
+        self.stations.iter().position(|station| station.name == name)
+    }
+
     /// How many stations there are.
     pub(super) fn stations(&self) -> usize {
         self.stations.len()
@@ -90,14 +96,20 @@ impl Names {
     }
 }
 
-/// What the stations of one site are doing.
-pub(super) struct Figures {
-    /// Each station's load, and those of its replicas.
-    pub(super) stations: Vec<(Load, Vec<replica::Load>)>,
-}
+/// What the stations of one site are doing and have done, by station.
+pub(super) type Figures = Vec<StationFigures>;
 
-/// The counts of replicas that have been exported, by station and replica.
-pub(super) type Exported = Vec<Vec<replica::Load>>;
+/// What one station is doing and has done.
+#[derive(Default)]
+pub(super) struct StationFigures {
+    pub(super) load: Load,
+    /// Those of its replicas.
+    pub(super) replicas: Vec<replica::Load>,
+    /// What was found in it, if it is a cache.
+    pub(super) cache: Counts,
+    /// How often it opened, if it is a breaker.
+    pub(super) opened: u64,
+}
 
 /// The gauges that were ever shown: what a reload took away must go down to 0.
 #[derive(Default)]
@@ -112,7 +124,7 @@ impl Gauges {
         let mut sums: BTreeMap<Sample, f64> = BTreeMap::new();
         for drive in drives {
             drive.export(now, |names, figures| {
-                for (station, (load, replicas)) in names.stations.iter().zip(&figures.stations) {
+                for (station, StationFigures { load, replicas, .. }) in names.stations.iter().zip(figures) {
                     let mut add = |metric, labels, value: f64| *sums.entry((metric, labels)).or_default() += value;
                     let own = || [station.name.clone(), String::new()];
                     add(metrics::STATION_BUSY, own(), load.running.into());
@@ -153,12 +165,13 @@ fn gauge_of((metric, [first, second]): &Sample) -> Gauge {
     }
 }
 
-/// Adds to the counters what replicas have done since `exported`.
-pub(super) fn count(names: &Names, figures: &Figures, exported: &mut Exported) {
-    exported.resize_with(figures.stations.len(), Vec::new);
-    for ((station, (_, replicas)), exported) in names.stations.iter().zip(&figures.stations).zip(exported) {
-        exported.resize_with(replicas.len(), replica::Load::default);
-        for (index, (load, before)) in replicas.iter().zip(exported).enumerate() {
+/// Adds to the counters what stations have done since `exported`.
+pub(super) fn count(names: &Names, figures: &Figures, exported: &mut Figures) {
+    exported.resize_with(figures.len(), StationFigures::default);
+    for ((station, figures), exported) in names.stations.iter().zip(figures).zip(exported) {
+        count_alone(station, figures, exported);
+        exported.replicas.resize_with(figures.replicas.len(), replica::Load::default);
+        for (index, (load, before)) in figures.replicas.iter().zip(&mut exported.replicas).enumerate() {
             let index = index.to_string();
             let ours = |name| metrics::counter(name, &[("station", &station.name), ("replica", &index)]);
             let theirs = |name| metrics::counter(name, &[("model_name", &station.model), ("engine", &index)]);
@@ -175,6 +188,26 @@ pub(super) fn count(names: &Names, figures: &Figures, exported: &mut Exported) {
             *before = *load;
         }
     }
+}
+
+/// The same of caches and breakers. What never happened is shown by nobody.
+fn count_alone(station: &StationNames, figures: &StationFigures, exported: &mut StationFigures) {
+    let add = |name, level: Option<usize>, now: u64, before: u64| {
+        if now > 0 {
+            let level = level.map(|level| (level + 1).to_string());
+            let level = level.as_deref().map(|level| ("level", level));
+            let labels: Vec<_> = [("station", station.name.as_str())].into_iter().chain(level).collect();
+            metrics::counter(name, &labels).increment(now.saturating_sub(before));
+        }
+    };
+    exported.cache.hits.resize(figures.cache.hits.len(), 0);
+    for (level, (now, before)) in figures.cache.hits.iter().zip(&exported.cache.hits).enumerate() {
+        add(metrics::CACHE_HITS, Some(level), *now, *before);
+    }
+    add(metrics::CACHE_MISSES, None, figures.cache.misses, exported.cache.misses);
+    add(metrics::CACHE_EVICTED, None, figures.cache.evicted, exported.cache.evicted);
+    add(metrics::BREAKER_OPENED, None, figures.opened, exported.opened);
+    (exported.cache, exported.opened) = (figures.cache.clone(), figures.opened);
 }
 
 fn seconds(ns: Nanos) -> f64 {

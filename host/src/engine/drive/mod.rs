@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
-use crate::engine::drive::gauges::{Exported, Figures, Names};
+use crate::engine::drive::gauges::{Figures, Names, StationFigures};
 use crate::engine::drive::net::Net;
 use crate::station::pipeline::route::ReplyBy;
 use crate::station::pipeline::{Happened, Mark, Site, What, Work};
@@ -36,7 +36,7 @@ struct State {
     /// By the number of their visit.
     guests: Vec<Guest>,
     happened: Vec<Happened>,
-    exported: Exported,
+    exported: Figures,
 }
 
 /// What is known of one request, and whom to tell.
@@ -105,18 +105,29 @@ impl Drive {
         });
     }
 
+    /// Empties the cache called `name`, and says how many answers it had; `None` if there is no such cache.
+    pub fn flush(&self, name: &str) -> Option<u64> {
+        let station = self.names.station(name)?;
+        self.lock().site.flush(station)
+    }
+
     /// Requests of the entry `model` that are served, and those that wait.
     pub fn crowd(&self, model: usize) -> (u32, u32) {
         self.lock().site.crowd(model)
     }
 
-    /// Counts what its replicas have done up to `now`, and tells `show` what its stations are doing.
+    /// Counts what its stations have done up to `now`, and tells `show` what its stations are doing.
     fn export(&self, now: Nanos, show: impl FnOnce(&Names, &Figures)) {
         let figures = self.with(|state, woken| {
             let State { site, happened, .. } = state;
             let replicas: Vec<_> = (0..self.names.stations()).map(|station| site.replica_loads(now, station, happened)).collect();
-            let stations = replicas.into_iter().enumerate().map(|(station, replicas)| (site.load(station), replicas));
-            let figures = Figures { stations: stations.collect() };
+            let of = |(station, replicas)| StationFigures {
+                load: site.load(station),
+                replicas,
+                cache: site.cache(station).map(|cache| cache.counts().clone()).unwrap_or_default(),
+                opened: site.opened(station).unwrap_or(0),
+            };
+            let figures: Figures = replicas.into_iter().enumerate().map(of).collect();
             state.note(woken);
             gauges::count(&self.names, &figures, &mut state.exported);
             figures

@@ -48,7 +48,7 @@ pub(super) fn cache(fields: &mut Fields<'_>) -> Settings {
         });
         fields.extend(level.finish());
     }
-    Settings::Cache(cache::Settings { levels })
+    Settings::Cache(cache::Settings { levels, flush_ns: time_ns(fields, "flush-every").unwrap_or(0) })
 }
 
 pub(super) fn link(fields: &mut Fields<'_>) -> Settings {

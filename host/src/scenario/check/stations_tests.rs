@@ -72,7 +72,7 @@ fn a_replica_of_ones_own_says_its_step_and_its_cache() {
 fn the_other_kinds_have_their_limits_in_the_units_of_stations() {
     let read = stations(
         "  a: { admission: { places: 64, queue: 500, wait: 10s, fair: true } }\n\
-         \x20 b: { cache: { levels: [{ entries: 1_000, bytes: 64MiB, ttl: 10m, latency: 1ms }, { policy: fifo }] } }\n\
+         \x20 b: { cache: { levels: [{ entries: 1_000, bytes: 64MiB, ttl: 10m, latency: 1ms }, { policy: fifo }], flush-every: 1h } }\n\
          \x20 c: { link: { latency: 20ms, bandwidth: 100MB, loss: 0.1%, jitter: 2ms, retransmit: 200ms } }\n\
          \x20 d: { batcher: { size: 8, wait: 20ms, tokens: 4096 } }\n\
          \x20 e: { breaker: { failures: 5 } }\n  f: { breaker: { share: 50%, window: 2s, at-least: 3, open: 1s, trials: 2 } }\n\
@@ -91,6 +91,7 @@ fn the_other_kinds_have_their_limits_in_the_units_of_stations() {
                 },
                 cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(0) },
             ],
+            flush_ns: 3_600_000_000_000,
         }),
         Settings::Link(link::Settings {
             latency_ns: 20_000_000,

@@ -79,7 +79,8 @@ fn cache() -> Value {
         ("latency", duration("The time that looking here takes.")),
         ("policy", word("Who goes when room is needed.", &["lru", "lfu", "fifo"])),
     ]);
-    object([("levels!", list("The fastest first.", level))])
+    let flush = duration("All is forgotten whenever so much time has passed since the start.");
+    object([("levels!", list("The fastest first.", level)), ("flush-every", flush)])
 }
 
 fn link() -> Value {

@@ -16,6 +16,8 @@ use store::{Entry, Store};
 pub struct Settings {
     /// The levels, the fastest first; one or more.
     pub levels: Vec<Level>,
+    /// All is forgotten whenever so much time has passed since the run began, in nanoseconds. 0: never.
+    pub flush_ns: Nanos,
 }
 
 /// One level.
@@ -75,6 +77,18 @@ pub struct Counts {
     pub too_large: u64,
 }
 
+impl Counts {
+    /// Answers found, in whatever level.
+    pub fn found(&self) -> u64 {
+        self.hits.iter().sum()
+    }
+
+    /// Questions.
+    pub fn asked(&self) -> u64 {
+        self.found() + self.misses
+    }
+}
+
 /// How full a level is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
@@ -90,19 +104,24 @@ pub struct Cache {
     levels: Vec<(Level, Store)>,
     counts: Counts,
     now: Nanos,
+    flush_ns: Nanos,
+    /// When all is forgotten next.
+    flush_at: Nanos,
 }
 
 impl Cache {
     /// An empty cache.
     pub fn new(settings: Settings) -> Self {
         let counts = Counts { hits: vec![0; settings.levels.len()], ..Counts::default() };
+        let flush_ns = settings.flush_ns;
         let levels = settings.levels.into_iter().map(|level| (level, Store::new(level.policy))).collect();
-        Self { levels, counts, now: 0 }
+        let flush_at = if flush_ns == 0 { Nanos::MAX } else { flush_ns };
+        Self { levels, counts, now: 0, flush_ns, flush_at }
     }
 
     /// Looks for the answer to `key`.
     pub fn get(&mut self, now: Nanos, key: u64) -> Option<Hit> {
-        self.now = self.now.max(now);
+        self.turn(now);
         for level in 0..self.levels.len() {
             let Some(place) = self.levels[level].1.find(key) else { continue };
             let age_ns = self.age(self.levels[level].1.entry(place));
@@ -126,7 +145,7 @@ impl Cache {
 
     /// Keeps an answer of `bytes` to `key`, in place of an older one. To warm a cache, put what it should hold, the likeliest last.
     pub fn put(&mut self, now: Nanos, key: u64, bytes: u32) {
-        self.now = self.now.max(now);
+        self.turn(now);
         self.invalidate(key);
         self.place(0, Entry { key, bytes, put_at: self.now, uses: 0 });
     }
@@ -137,9 +156,20 @@ impl Cache {
         self.levels.iter_mut().any(forget)
     }
 
-    /// Forgets everything; the counts stay.
-    pub fn clear(&mut self) {
+    /// Forgets everything, and says how many answers that were; the counts stay.
+    pub fn clear(&mut self) -> u64 {
+        let entries = self.load().map(|level| u64::from(level.entries)).sum();
         self.levels.iter_mut().for_each(|(_, store)| store.clear());
+        entries
+    }
+
+    /// The newest time, `now` included; all is forgotten if it is time.
+    fn turn(&mut self, now: Nanos) {
+        self.now = self.now.max(now);
+        if self.now >= self.flush_at {
+            self.clear();
+            self.flush_at = (self.now / self.flush_ns).saturating_add(1).saturating_mul(self.flush_ns);
+        }
     }
 
     /// The time that a search took, in nanoseconds: of every level that was looked into.

@@ -7,7 +7,7 @@ use crate::random::Key;
 use crate::station::theory::{Observed, visitors};
 
 fn cache(levels: &[Level]) -> Cache {
-    Cache::new(Settings { levels: levels.to_vec() })
+    Cache::new(Settings { levels: levels.to_vec(), flush_ns: 0 })
 }
 
 fn level_of(cache: &mut Cache, now: Nanos, key: u64) -> Option<usize> {
@@ -200,6 +200,19 @@ proptest! {
             prop_assert_eq!(kept(&cache, 0..16), there);
         }
     }
+}
+
+#[test]
+fn all_is_forgotten_at_every_multiple_of_a_time() {
+    let mut cache = Cache::new(Settings { levels: vec![Level::of(9), Level::of(9)], flush_ns: 10 });
+    cache.put(3, 1, 1);
+    assert_eq!((level_of(&mut cache, 9, 1), level_of(&mut cache, 10, 1)), (Some(0), None));
+    cache.put(18, 2, 1);
+    // Nobody looked for a while: what was put before the newest multiple is gone, what comes after it stays until the next.
+    cache.put(45, 3, 1);
+    assert_eq!((level_of(&mut cache, 46, 2), level_of(&mut cache, 49, 3), level_of(&mut cache, 50, 3)), (None, Some(0), None));
+    cache.put(51, 4, 1);
+    assert_eq!((cache.clear(), cache.clear(), level_of(&mut cache, 51, 4)), (1, 0, None));
 }
 
 /// The share of hits of one level of 100 answers, when 1,000 keys are asked for with weights 1/k^0.8.

@@ -238,6 +238,16 @@ impl Site {
         self.parts[station].cache()
     }
 
+    /// Empties the cache that a station is, and says how many answers it had; `None` if it is no cache.
+    pub fn flush(&mut self, station: usize) -> Option<u64> {
+        self.parts[station].flush()
+    }
+
+    /// How often a station opened, if it is a breaker.
+    pub fn opened(&self, station: usize) -> Option<u64> {
+        self.parts[station].opened()
+    }
+
     /// A member of a group of replicas.
     pub fn replica(&self, station: usize, member: u32) -> Option<&Replica> {
         self.parts[station].replica(member)

@@ -273,6 +273,13 @@ impl Part {
         }
     }
 
+    /// Tells a breaker that nobody will know how it went.
+    pub(super) fn forget(&mut self, now: Nanos) {
+        if let Kind::Breaker(breaker) = &mut self.kind {
+            breaker.forget(now);
+        }
+    }
+
     /// Notes a first attempt in a retry budget.
     pub(super) fn deposit(&mut self, now: Nanos) {
         if let Kind::Retry(retry) = &mut self.kind {
@@ -307,6 +314,16 @@ impl Part {
     /// The cache, if this is one.
     pub(super) fn cache(&self) -> Option<&Cache> {
         if let Kind::Cache(cache) = &self.kind { Some(cache) } else { None }
+    }
+
+    /// How often it opened, if this is a breaker.
+    pub(super) fn opened(&self) -> Option<u64> {
+        if let Kind::Breaker(breaker) = &self.kind { Some(breaker.opened()) } else { None }
+    }
+
+    /// Empties a cache, and says how many answers it had; `None` if this is no cache.
+    pub(super) fn flush(&mut self) -> Option<u64> {
+        if let Kind::Cache(cache) = &mut self.kind { Some(cache.clear()) } else { None }
     }
 
     pub(super) fn load(&self) -> Load {

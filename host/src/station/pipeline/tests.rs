@@ -177,7 +177,7 @@ fn an_answer_that_the_cache_has_is_given_at_once_and_the_model_is_passed_over() 
     let lookup = Stage { through: Some(0), on_hit: Some(2), ..stage(0) };
     let model = Stage { reply: Some(ReplyBy::Timing), ..stage(1) };
     let mut site = site(
-        &[Settings::Cache(cache::Settings { levels: vec![level] })],
+        &[Settings::Cache(cache::Settings { levels: vec![level], flush_ns: 0 })],
         vec![Step::Stage(lookup), Step::Stage(model), Step::Stage(stage(2)), Step::End],
     );
     let mut happened = Vec::new();
@@ -211,7 +211,7 @@ fn who_waits_or_has_a_limit_knows_when_that_ends_at_the_latest() {
 #[test]
 fn every_cache_that_was_asked_in_vain_remembers_the_answer_and_none_a_text_in_its_place() {
     let caches: Vec<Settings> =
-        [1, 2].map(|entries| Settings::Cache(cache::Settings { levels: vec![cache::Level::of(entries)] })).into();
+        [1, 2].map(|entries| Settings::Cache(cache::Settings { levels: vec![cache::Level::of(entries)], flush_ns: 0 })).into();
     let seen = |reply| {
         let lookup = |index: u16, on_hit| Step::Stage(Stage { through: Some(index), on_hit: Some(on_hit), ..stage(index) });
         let steps = vec![lookup(0, 3), lookup(1, 3), Step::Stage(Stage { reply: Some(reply), ..stage(2) }), Step::End];
@@ -223,6 +223,26 @@ fn every_cache_that_was_asked_in_vain_remembers_the_answer_and_none_a_text_in_it
     // The nearer one has it, so the other is not asked.
     assert_eq!(seen(ReplyBy::Timing), [Some(1), Some(0)]);
     assert_eq!(seen(ReplyBy::Prepared(0)), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_client_that_goes_and_a_branch_that_is_given_up_are_no_failures_of_what_is_behind_a_breaker() {
+    let breaker =
+        Settings::Breaker(crate::station::breaker::Settings { in_a_row: Some(1), share: None, open_ns: 1_000 * MS, trials: 1 });
+    let guarded = |index| Step::Stage(Stage { guard: Some(0), ..stage(index) });
+    let mut left = site(std::slice::from_ref(&breaker), vec![guarded(0), Step::End]);
+    let mut happened = enter_all(&mut left, &[0], &[10 * MS]);
+    left.leave(MS, 0, &mut happened);
+    left.enter(2 * MS, work(&[10 * MS]), &mut happened);
+    assert_eq!(play(&mut left, happened), [(12, 0, What::Done)]);
+    // The slower branch is behind the breaker.
+    let fork = Step::Fork { branches: [1, 3].into(), join: 5, need: 1, on_failure: None };
+    let steps = vec![fork, Step::Stage(stage(0)), Step::Jump(5), guarded(1), Step::Jump(5), Step::Join, Step::End];
+    let mut any = site(&[breaker], steps);
+    let happened = enter_all(&mut any, &[0, 20 * MS], &[5 * MS, 10 * MS]);
+    play(&mut any, happened);
+    let passed_over = any.flows(100 * MS).map(|(_, _, flow)| (flow.entered, flow.failed, flow.stayed_ns)).collect::<Vec<_>>();
+    assert_eq!(passed_over, [(2, 0, u128::from(10 * MS)), (2, 2, u128::from(10 * MS))], "the second was let in, too");
 }
 
 /// Replicas with room for one, whose steps take 10 ms each.

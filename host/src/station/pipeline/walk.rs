@@ -354,6 +354,10 @@ impl Site {
     pub(super) fn give_up(&mut self, visit: Visitor) {
         self.give_up_branches(visit);
         if let Some(stage) = self.stage_of(visit) {
+            let is_guarded = std::mem::take(&mut self.visits[visit as usize].is_guarded);
+            if let Some(guard) = stage.guard.filter(|_| is_guarded) {
+                self.parts[usize::from(guard)].forget(self.now);
+            }
             self.go_out(visit, &stage, false);
         }
         self.visits.try_remove(visit as usize);

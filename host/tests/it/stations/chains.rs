@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{TEN, held, station, text, timing};
-use crate::support::client::Reply;
+use crate::support::client::{self, Reply};
 use crate::support::host::{TestHost, ask, ask_streamed, eventually};
 use crate::support::stream::{chunks, content};
 
@@ -81,6 +81,19 @@ fn an_equal_question_is_answered_from_the_cache_however_it_is_sent() {
     }
     assert_eq!(text(&host.chat(&ask_streamed("cached", "x"))), TEN);
     assert_eq!(stages(&host.chat(&ask("cached", "y"))), ["lookup", "model", "log"]);
+    let station = "station=\"ch-cache-answers\"";
+    assert_eq!(host.metric("simwright_cache_hits_total", &[station, "level=\"1\""]), 3.0);
+    assert_eq!(host.metric("simwright_cache_misses_total", &[station]), 2.0);
+    // Emptied by hand.
+    let flush = |name: &str| client::send(host.admin, "DELETE", &format!("/caches/{name}"), &[], b"");
+    assert_eq!(flush("ch-cache-answers").json(), json!({ "cache": "ch-cache-answers", "forgotten": 2 }));
+    assert_eq!(stages(&host.chat(&ask("cached", "x"))), ["lookup", "model", "log"]);
+    for (name, said) in
+        [("ch-cache-anwsers", "did you mean `ch-cache-answers`?"), ("ch-cache-gpu", "there is no cache `ch-cache-gpu`")]
+    {
+        let refused = flush(name);
+        assert!(refused.status == 404 && refused.text().contains(said), "{}", refused.text());
+    }
 }
 
 #[test]
@@ -108,6 +121,7 @@ fn each_link_of_a_chain_answers_when_those_before_it_fail_and_a_breaker_spares_t
     let streamed = host.chat(&ask_streamed("chain", &long));
     assert_eq!(content(&chunks(streamed.text()), 0), "We are busy.");
     assert_eq!(station(&host, "simwright_station_busy", "ch-chain-desk"), 0.0);
+    assert_eq!(station(&host, "simwright_breaker_opened_total", "ch-chain-guard"), 1.0);
 }
 
 #[test]
