@@ -92,7 +92,11 @@ impl Templates {
         let identity = of_header(&self.name);
         self.name.truncate(prefix);
         let Template { content, is_literal, .. } = *self.of_ask(ask);
-        let content = if is_literal { content } else { Key::of_seed(content).with(ask.number).bits() };
+        let content = match ask.prompt {
+            _ if is_literal => content,
+            Some(prompt) => Key::of_seed(content).named("again").with(prompt).bits(),
+            None => Key::of_seed(content).with(ask.number).bits(),
+        };
         Identity { content, identity, attempt: ask.attempt, occurrence: 0 }
     }
 }

@@ -287,6 +287,8 @@ pub const WORKLOAD_CLASSES_MAX: usize = 100;
 pub const WORKLOAD_TENANTS_MAX: usize = 10_000;
 /// Closed users of one workload; each is held in memory, some 60 bytes.
 pub const WORKLOAD_USERS_MAX: u64 = 1_000_000;
+/// Prompts of one class that come again; eight bytes each.
+pub const WORKLOAD_PROMPTS_MAX: u64 = 1_000_000;
 /// Texts that the prompts of one class share: more than any prefix cache holds.
 pub const WORKLOAD_GROUPS_MAX: u64 = 1_000_000;
 /// Requests of one run: a year of a thousand a second, thirtyfold.

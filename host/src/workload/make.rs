@@ -5,11 +5,12 @@ use crate::stats::law::Law;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX};
 use crate::workload::gaps::exponential;
 use crate::workload::trace::Row;
-use crate::workload::{Class, Prefix, Prompt, Sharing, Workload};
+use crate::workload::{Class, Prefix, Prompt, Repeats, Sharing, Workload};
 
 /// What is drawn of a request.
 pub(super) struct Made {
     pub(super) class: u32,
+    pub(super) prompt: Option<u64>,
     pub(super) input_tokens: u32,
     pub(super) output_tokens: Option<u32>,
     pub(super) prefix: Prefix,
@@ -32,18 +33,20 @@ impl Maker {
     pub(super) fn make(&self, spec: &Workload, source: usize, key: Key, recorded: Option<&Row>) -> Made {
         let class = self.class_of(spec, source, key);
         let of = &spec.classes[class as usize];
+        let again = of.repeats.as_ref().and_then(|repeats| self.again(repeats, class, key));
         let input_tokens = match (recorded, &of.prompt) {
             (Some(row), _) => row.input_tokens,
             (None, Prompt::Text { tokens, .. }) => tokens.unwrap_or(1).max(1),
-            (None, Prompt::Length(law)) => drawn(law, key.named("input"), CONTEXT_WINDOW_MAX),
+            (None, Prompt::Length(law)) => drawn(law, again.unwrap_or(key).named("input"), CONTEXT_WINDOW_MAX),
         };
         let own = || of.output.as_ref().map(|law| drawn(law, key.named("output"), OUTPUT_TOKENS_MAX));
         let output_tokens = recorded.and_then(|row| row.output_tokens).or_else(own);
-        let prefix = match &of.sharing {
-            Some(sharing) => self.prefix(sharing, class, key, input_tokens),
-            None => Prefix::None,
+        let prefix = match (again, &of.sharing) {
+            (Some(prompt), _) => Prefix::Group { group: prompt.bits(), tokens: input_tokens },
+            (None, Some(sharing)) => self.prefix(sharing, class, key, input_tokens),
+            (None, None) => Prefix::None,
         };
-        Made { class, input_tokens, output_tokens, prefix, tenant: tenant(of, key) }
+        Made { class, prompt: again.map(Key::bits), input_tokens, output_tokens, prefix, tenant: tenant(of, key) }
     }
 
     /// Each class draws when it would come, at its weight as rate, and the first one has it. So the shares are the weights, and a new
@@ -59,6 +62,15 @@ impl Maker {
         };
         let first = classes.iter().map(|class| (when(*class), *class)).min_by(|a, b| a.0.total_cmp(&b.0));
         first.map_or(0, |(_, class)| class)
+    }
+
+    /// Where the draws of a prompt begin that comes again; `None` if the request with `key` asks something new.
+    fn again(&self, repeats: &Repeats, class: u32, key: Key) -> Option<Key> {
+        if key.named("repeats").unit() >= repeats.share {
+            return None;
+        }
+        let prompt = repeats.popularity.choose(key.named("prompt").unit());
+        Some(self.class_keys[class as usize].named("prompt").with(prompt.into()))
     }
 
     fn prefix(&self, sharing: &Sharing, class: u32, key: Key, input_tokens: u32) -> Prefix {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::clock::Nanos;
 use crate::random::Key;
 use crate::stats::law::Law;
+use crate::stats::zipf::Zipf;
 use crate::workload::bursty::Bursty;
 use crate::workload::client::Client;
 use crate::workload::gaps::Gaps;
@@ -101,6 +102,8 @@ pub struct Class {
     pub tenants: Vec<(u32, f64)>,
     /// What prompts have in common.
     pub sharing: Option<Sharing>,
+    /// The prompts that come again and again.
+    pub repeats: Option<Repeats>,
     /// Is the reply streamed?
     pub stream: bool,
 }
@@ -130,6 +133,15 @@ pub struct Sharing {
     pub tokens: Law,
 }
 
+/// Prompts that come again and again, as whole texts: what a cache of answers can know, and a prefix cache from end to end.
+#[derive(Debug, Clone)]
+pub struct Repeats {
+    /// The share of requests that ask one of them, from 0 to 1; the others are new.
+    pub share: f64,
+    /// How popular each of them is.
+    pub popularity: Zipf,
+}
+
 /// A request that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
@@ -145,6 +157,9 @@ pub struct Ask {
     pub number: u64,
     /// How often it was tried before.
     pub attempt: u32,
+    /// Which of the prompts that come again it is: a number that is equal for equal prompts of a run. `None`: the prompt is new, or
+    /// its class has but one.
+    pub prompt: Option<u64>,
     /// Tokens of the prompt, what it shares with others included; at least 1.
     pub input_tokens: u32,
     /// Tokens of the reply, at least 1; `None` if the service decides.

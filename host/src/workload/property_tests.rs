@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use crate::clock::Nanos;
 use crate::random::Key;
 use crate::stats::law::Law;
+use crate::stats::zipf::Zipf;
 use crate::workload::bursty::{Bursty, State};
 use crate::workload::client::Client;
 use crate::workload::gaps::Gaps;
 use crate::workload::profile::Profile;
-use crate::workload::{Answer, Arrivals, Ask, Class, Next, Prefix, Prompt, Sharing, Source, Traffic, Workload};
+use crate::workload::{Answer, Arrivals, Ask, Class, Next, Prefix, Prompt, Repeats, Sharing, Source, Traffic, Workload};
 
 const S: Nanos = 1_000_000_000;
 
@@ -44,6 +45,7 @@ fn class(index: usize, weight: f64, share: f64) -> Class {
         output: index.is_multiple_of(2).then(|| Law::exponential(100.0)),
         tenants: vec![(0, 1.0), (1, 2.0)],
         sharing: Some(Sharing { share, groups: 3, tokens: Law::uniform(1.0, 900.0) }),
+        repeats: (index == 1).then(|| Repeats { share, popularity: Zipf::of(50, 0.8) }),
         stream: true,
     }
 }

@@ -275,13 +275,26 @@ impl Traffic {
 
     /// The next number for what was `made`.
     fn number(&mut self, at: Nanos, source: usize, user: u32, key: Key, made: Made) -> Ask {
-        let Made { class, input_tokens, output_tokens, prefix, tenant } = made;
+        let Made { class, prompt, input_tokens, output_tokens, prefix, tenant } = made;
         let number = self.numbers;
         self.numbers += 1;
         if self.spec.requests == Some(self.numbers) {
             self.waiting.retain(|Reverse((_, _, due))| matches!(due, Due::Retry(_)));
         }
-        Ask { at, class, source: source as u32, user, number, attempt: 0, input_tokens, output_tokens, prefix, tenant, key }
+        Ask {
+            at,
+            class,
+            source: source as u32,
+            user,
+            number,
+            attempt: 0,
+            prompt,
+            input_tokens,
+            output_tokens,
+            prefix,
+            tenant,
+            key,
+        }
     }
 
     /// Lets a closed user think from `now` on, for `pause` at least, and then ask.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::stats::law::Law;
+use crate::stats::zipf::Zipf;
 use crate::workload::client::Client;
 use crate::workload::{Class, Source};
 
@@ -14,6 +15,7 @@ fn class(name: &str, weight: f64) -> Class {
         output: Some(Law::log_normal(130.0, 600.0)),
         tenants: vec![(0, 1.0)],
         sharing: None,
+        repeats: None,
         stream: true,
     }
 }
@@ -292,6 +294,31 @@ fn classes_tenants_and_shared_beginnings_come_in_their_shares() {
         if let Prefix::Group { group, tokens } = ask.prefix {
             assert_eq!(tokens, lengths[&group].0.min(ask.input_tokens));
         }
+    }
+}
+
+#[test]
+fn prompts_that_come_again_are_equal_and_as_popular_as_zipf_says() {
+    let repeats = crate::workload::Repeats { share: 0.5, popularity: Zipf::of(4, 1.0) };
+    let a = Class { repeats: Some(repeats), ..class("a", 1.0) };
+    let asks = asks(&workload(vec![a], vec![source("main", poisson(10.0), &[0])]), 3, 20_000);
+    let mut prompts = std::collections::BTreeMap::new();
+    for ask in &asks {
+        let Some(prompt) = ask.prompt else {
+            assert_eq!(ask.prefix, Prefix::None);
+            continue;
+        };
+        assert_eq!(ask.prefix, Prefix::Group { group: prompt, tokens: ask.input_tokens });
+        let (tokens, count) = prompts.entry(prompt).or_insert((ask.input_tokens, 0_u32));
+        assert_eq!(*tokens, ask.input_tokens, "an equal prompt is as long");
+        *count += 1;
+    }
+    let mut counts: Vec<u32> = prompts.into_values().map(|(_, count)| count).collect();
+    counts.sort_unstable();
+    let n = f64::from(counts.iter().sum::<u32>());
+    assert!((n - 10_000.0).abs() < 4.0 * 5_000_f64.sqrt(), "{n} of 20000");
+    for (count, share) in counts.into_iter().zip([0.12, 0.16, 0.24, 0.48]) {
+        assert!((f64::from(count) - n * share).abs() < 4.0 * (n * share * (1.0 - share)).sqrt(), "{count} of {n}");
     }
 }
 

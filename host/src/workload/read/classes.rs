@@ -9,13 +9,20 @@ use super::Folders;
 use super::arrivals::{self, Coming};
 use crate::grammar::law::{self, Scope};
 use crate::stats::law::Law;
+use crate::stats::zipf::Zipf;
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{SCENARIO_NAME_BYTES_MAX, WORKLOAD_CLASSES_MAX, WORKLOAD_GROUPS_MAX, WORKLOAD_TENANTS_MAX};
+use crate::types::limits::{
+    SCENARIO_NAME_BYTES_MAX, WORKLOAD_CLASSES_MAX, WORKLOAD_GROUPS_MAX, WORKLOAD_PROMPTS_MAX, WORKLOAD_TENANTS_MAX,
+};
 use crate::types::problem::Problem;
-use crate::workload::{Arrivals, Class, Prompt, Sharing};
+use crate::workload::{Arrivals, Class, Prompt, Repeats, Sharing};
 
 /// The tenant of classes that name none.
 const TENANT: &str = "default";
+
+/// The exponent of popularity of prompts where the scenario says none: that of pages asked of web servers, 0.64 to 0.83 in the traces of
+/// Breslau and others, "Web caching and Zipf-like distributions", INFOCOM 1999.
+const POPULARITY: f64 = 0.8;
 
 /// What was read.
 pub(super) struct Read {
@@ -72,10 +79,11 @@ fn one(class: &mut Fields<'_>, recorded: bool, known: &mut Vec<String>, folder: 
     let output = law::law(class, "output", Scope::tokens(Some(folder)));
     let tenants = tenants(class, known);
     let sharing = sharing(class, folder);
+    let repeats = repeats(class, recorded);
     let stream = class.flag("stream").unwrap_or(true);
     let model = model?;
     let name = named.unwrap_or(model).to_owned();
-    Some(Class { name, model: model.to_owned(), weight: weight?, prompt: prompt?, output, tenants, sharing, stream })
+    Some(Class { name, model: model.to_owned(), weight: weight?, prompt: prompt?, output, tenants, sharing, repeats, stream })
 }
 
 fn name<'a>(fields: &mut Fields<'a>, field: &'static str) -> Option<&'a str> {
@@ -167,4 +175,26 @@ fn sharing(fields: &mut Fields<'_>, folder: &Path) -> Option<Sharing> {
     let tokens = law::law(&mut inner, "tokens", Scope::tokens(Some(folder)));
     fields.extend(inner.finish());
     Some(Sharing { share, groups, tokens: tokens? })
+}
+
+/// `repeat`: how many prompts come again, and how popular they are.
+fn repeats(fields: &mut Fields<'_>, recorded: bool) -> Option<Repeats> {
+    let value = fields.value("repeat")?;
+    let mut inner = Fields::of(value, fields.pointer("repeat"));
+    inner.require("prompts");
+    let share = inner.share("share").unwrap_or(1.0);
+    let prompts = inner.integer("prompts", 1..=WORKLOAD_PROMPTS_MAX);
+    let zipf = inner.number("zipf", 0.0..=10.0).unwrap_or(POPULARITY);
+    fields.extend(inner.finish());
+    let says_it_already = [
+        ("prompt", "`prompt` is the same for every request; leave it or `repeat` out"),
+        ("prefix", "a prompt that comes again shares all of itself; leave `prefix` or `repeat` out"),
+    ];
+    let other = says_it_already.into_iter().find(|(field, _)| fields.value(field).is_some()).map(|(_, message)| message);
+    let recording = recorded.then_some("the recording says what its prompts have in common; leave this out");
+    if let Some(message) = other.or(recording) {
+        fields.problem("repeat", message);
+        return None;
+    }
+    Some(Repeats { share, popularity: Zipf::of(prompts? as u32, zipf) })
 }

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::grammar::law::law_schema;
 use crate::grammar::unit::Unit;
-use crate::types::limits::{ARRIVAL_RATE_MAX, WORKLOAD_GROUPS_MAX, WORKLOAD_REQUESTS_MAX, WORKLOAD_USERS_MAX};
+use crate::types::limits::{
+    ARRIVAL_RATE_MAX, WORKLOAD_GROUPS_MAX, WORKLOAD_PROMPTS_MAX, WORKLOAD_REQUESTS_MAX, WORKLOAD_USERS_MAX,
+};
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 use crate::workload::trace::Format;
 
@@ -112,6 +114,14 @@ fn class() -> Value {
                 ("share", share("Of the prompts that begin with a shared text; all if not given.")),
                 ("groups", integer("How many such texts there are.", 1..=WORKLOAD_GROUPS_MAX)),
                 ("tokens!", law_schema(Unit::Tokens, "How long these are.")),
+            ]),
+        ),
+        (
+            "repeat",
+            object([
+                ("share", share("Of the requests that ask one of them; all if not given.")),
+                ("prompts!", integer("How many prompts come again.", 1..=WORKLOAD_PROMPTS_MAX)),
+                ("zipf", number("The n-th is asked in proportion to 1/n to this power; 0.8 if not given.", 0.0..=10.0)),
             ]),
         ),
         ("stream", flag("Are replies streamed? They are if not given.")),

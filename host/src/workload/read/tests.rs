@@ -169,6 +169,15 @@ fn ways_in_which_nobody_comes_are_refused() {
     }
     let found = problems(&json!({"classes": [{"model": "m", "input": 5}]}));
     assert_eq!(found[0].0, "/workload/classes/0");
+    for (class, part) in [
+        (json!({"model": "m", "prompt": "hi", "repeat": {"prompts": 5}}), "the same for every request"),
+        (json!({"model": "m", "input": 5, "prefix": {"tokens": 5}, "repeat": {"prompts": 5}}), "shares all of itself"),
+        (json!({"model": "m", "input": 5, "repeat": {"prompts": 0}}), "from 1 to 1000000"),
+        (json!({"model": "m", "input": 5, "repeat": {}}), "`prompts`"),
+    ] {
+        let found = problems(&json!({"arrivals": {"every": "1s"}, "classes": [class]}));
+        assert!(found.len() == 1 && found[0].1.contains(part), "{class}: {found:?}");
+    }
     let found = problems(&json!({"arrivals": {"every": "1s"}, "classes": []}));
     assert!(found[0].1.contains("there is no class"), "{found:?}");
 }
@@ -195,7 +204,8 @@ fn what_is_read_fits_the_schema() {
         "arrivals": {"bursty": {"calm": {"rate": "1/min", "for": "10s"}, "burst": {"rate": 9, "for": "1s"}}},
         "classes": [{"model": "m", "input": {"p50": 5, "p99": 9}, "output": {"mixture": [{"share": 1, "constant": 5}]}, "tenants": {"a": 1},
                      "arrivals": {"spike": {"base": 1, "peak": 9, "at": "5s", "for": "1s", "cv": 3}}},
-                    {"model": "n", "input": 5, "prefix": {"tokens": 5}}],
+                    {"model": "n", "input": 5, "prefix": {"tokens": 5}},
+                    {"name": "o", "model": "n", "input": 5, "repeat": {"prompts": 9, "zipf": 1, "share": "50%"}}],
         "client": {"backoff": {"jitter": "5%"}}, "until": "1h",
     });
     good(&value);
