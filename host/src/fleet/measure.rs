@@ -268,7 +268,11 @@ impl Measure {
         let mut unmeasured = Snapshot::default();
         let gap = if flight.is_streamed { &mut self.models[flight.model as usize].figures.gap } else { &mut unmeasured };
         let (mut written, mut newest, mut first) = (0, Nanos::MAX, Nanos::MAX);
-        if let (Some(even), None, true) = (timing.even_gap(), stall, flight.written != Nanos::MAX) {
+        let is_whole = stall.is_none() && flight.written != Nanos::MAX;
+        if is_whole && steps == 1 {
+            // Its first token is its last, and has no gap.
+            (first, written) = (flight.written, 1);
+        } else if let (Some(even), true) = (timing.even_gap(), is_whole) {
             first = begun.saturating_add(timing.length(1));
             gap_times(gap, even, steps);
             written = steps;

@@ -57,10 +57,12 @@ fn finish_early(plan: &mut Plan, finish: &EarlyFinish, step: u32) {
             return choice;
         }
         let (mut segments, mut left) = (SmallVec::with_capacity(choice.segments.len() + 1), step);
-        for segment in choice.segments {
-            let kept = shorten(segment, left);
-            left -= kept.as_ref().map_or(0, Segment::tokens);
-            segments.extend(kept);
+        for mut segment in choice.segments {
+            if left > 0 {
+                shorten(&mut segment, left);
+                left -= segment.tokens();
+                segments.push(segment);
+            }
         }
         let finish = match finish {
             EarlyFinish::Length => Finish::Length,

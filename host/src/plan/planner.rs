@@ -12,7 +12,7 @@ use crate::clock::Nanos;
 use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Slot, SlotAt};
 use crate::plan::identity::Identity;
-use crate::plan::realise::{Refused, realise, written};
+use crate::plan::realise::{Refused, realise, realise_length};
 use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
@@ -244,10 +244,10 @@ fn answer(
         note_answers(draws, request, &answers, key);
     }
     let refused = |refused| match refused {
-        Refused::Client(error) => Box::new(error),
+        Refused::Client(error) => error,
         Refused::Responder(message) => failed("responder", &slot.name, &message),
     };
-    plan.reply = realise(generation, request, &answers, key, call.max_output_tokens).map_err(refused)?;
+    realise(&mut plan.reply, generation, request, &answers, key, call.max_output_tokens).map_err(refused)?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
     plan.told = plan.usage;
     Ok(())
@@ -263,8 +263,8 @@ fn write(
     limit: u32,
 ) -> Result<(), Box<ApiError>> {
     plan.last_asked = Some(Phase::Reply);
-    let reply = written(generation, request, tokens, content.named("reply"), limit);
-    plan.reply = reply.map_err(|_| failed("workload", "", "a reply of a given length cannot be written"))?;
+    let written = realise_length(&mut plan.reply, generation, request, tokens, content.named("reply"), limit);
+    written.map_err(|_| failed("workload", "", "a reply of a given length cannot be written"))?;
     (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
     plan.told = plan.usage;
     Ok(())
@@ -316,8 +316,8 @@ fn take_way(
     }
     for (index, slots) in generation.models[plan.model].stages.iter().enumerate() {
         let key = key.with(index as u64);
-        let at = |slot: usize| key.named("when").with(slot as u64);
-        let Some((_, slot)) = slots.iter().enumerate().find(|(position, slot)| holds(slot, seen, at(*position))) else {
+        let at = |slot: usize| key.named("when").with(slot as u64).named("when");
+        let Some((_, slot)) = slots.iter().enumerate().find(|&(position, slot)| holds(slot, seen, || at(position))) else {
             plan.stages.push(0);
             continue;
         };
@@ -384,7 +384,7 @@ fn judge<'a>(
     for (position, (at, slot)) in generation.faults(plan.model, plan.incidents).enumerate() {
         let key = slot_key(generation, events, at).named("fault").with(at.index as u64);
         enter(call.draws, || format!("fault {} {}", position + 1, slot.name));
-        if !holds(slot, seen, key) {
+        if !holds(slot, seen, || key.named("when")) {
             plan.passed_over |= 1_u64.checked_shl(position as u32).unwrap_or(0);
             continue;
         }
@@ -409,8 +409,9 @@ fn slot_key(generation: &Generation, events: Key, at: SlotAt) -> Key {
     }
 }
 
-fn holds<B: ?Sized>(slot: &Slot<B>, seen: &Seen<'_>, key: Key) -> bool {
-    slot.when.as_ref().is_none_or(|when| when.holds(&seen.at(key.named("when"))))
+/// Does `slot` count? Its conditions draw below `key`, which is made only for them: most have none.
+fn holds<B: ?Sized>(slot: &Slot<B>, seen: &Seen<'_>, key: impl FnOnce() -> Key) -> bool {
+    slot.when.as_ref().is_none_or(|when| when.holds(&seen.at(key())))
 }
 
 /// The first of `slots` whose conditions hold; they draw below `key`. A scenario's lists end with one that has none.
@@ -420,7 +421,8 @@ fn first_that_holds<'a, B: ?Sized + 'a>(
     seen: &Seen<'_>,
     key: Key,
 ) -> Result<(SlotAt, &'a Slot<B>), Box<ApiError>> {
-    let found = slots.find(|&(at, slot)| holds(slot, seen, slot_key(generation, key, at).named("when").with(at.index as u64)));
+    let below = |at: SlotAt| slot_key(generation, key, at).named("when").with(at.index as u64).named("when");
+    let found = slots.find(|&(at, slot)| holds(slot, seen, || below(at)));
     found.ok_or_else(|| failed("scenario", "", "no behaviour of the list counts for this request"))
 }
 

@@ -18,43 +18,60 @@ use crate::types::request::{Format, Request};
 #[derive(Debug)]
 pub enum Refused {
     /// The client asked for something impossible.
-    Client(ApiError),
+    Client(Box<ApiError>),
     /// The responder did.
     Responder(String),
 }
 
-/// The reply that `answers` stand for; if there are fewer than the request wants, the last one repeats with draws of its own.
-pub fn realise(generation: &Generation, request: &Request, answers: &[Answer], key: Key, limit: u32) -> Result<Reply, Refused> {
+/// Makes `reply` what `answers` stand for; if there are fewer than the request wants, the last one repeats with draws of its own.
+pub fn realise(
+    reply: &mut Reply,
+    generation: &Generation,
+    request: &Request,
+    answers: &[Answer],
+    key: Key,
+    limit: u32,
+) -> Result<(), Refused> {
     let Some(last) = answers.last() else {
         return Err(Refused::Responder("no answer at all; give at least one".to_owned()));
     };
-    choices(generation, request, key, limit, |index| {
+    write(reply, generation, request, key, limit, |index| {
         let Answer { items, finish } = answers.get(index).unwrap_or(last);
         (items, *finish)
     })
 }
 
-/// A reply of `tokens` in the first style, for which nobody is asked.
-pub fn written(generation: &Generation, request: &Request, tokens: u32, key: Key, limit: u32) -> Result<Reply, Refused> {
+/// Makes `reply` one of `tokens` in the first style, for which nobody is asked.
+pub fn realise_length(
+    reply: &mut Reply,
+    generation: &Generation,
+    request: &Request,
+    tokens: u32,
+    key: Key,
+    limit: u32,
+) -> Result<(), Refused> {
     let items = [Item::Generate(Generate { style: String::new(), tokens })];
-    choices(generation, request, key, limit, |_| (&items, Finish::Stop))
+    write(reply, generation, request, key, limit, |_| (&items, Finish::Stop))
 }
 
-/// The choices that `answer` gives by their number, drawn below `key`.
-fn choices<'a>(
+/// The choices that `answer` gives by their number, drawn below `key`. They are made where they stay: a copy of each would cost as much.
+fn write<'a>(
+    reply: &mut Reply,
     generation: &Generation,
     request: &Request,
     key: Key,
     limit: u32,
     answer: impl Fn(usize) -> (&'a [Item], Finish),
-) -> Result<Reply, Refused> {
-    let mut choices = SmallVec::with_capacity(request.choices as usize);
+) -> Result<(), Refused> {
+    reply.logprobs = request.logprobs.map(|_| key.named("logprob"));
+    reply.choices.clear();
     for index in 0..request.choices {
         let (items, finish) = answer(index as usize);
-        let work = Work { generation, request, key: key.with(index.into()), left: limit };
-        choices.push(work.choice(items, finish)?);
+        reply.choices.push(Choice { segments: SmallVec::new(), finish });
+        let Some(choice) = reply.choices.last_mut() else { continue };
+        Work { generation, request, key: key.with(index.into()), left: limit }.write(choice, items)?;
     }
-    Ok(Reply { choices, logprobs: request.logprobs.map(|_| key.named("logprob")) })
+    Ok(())
 }
 
 struct Work<'a> {
@@ -65,26 +82,28 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn choice(mut self, items: &[Item], finish: Finish) -> Result<Choice, Refused> {
-        let mut choice = Choice { segments: SmallVec::with_capacity(items.len()), finish };
+    /// Writes `items` into `choice`, as far as there is room.
+    fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
-            let segment = self.segment(item, self.key.with(index as u64))?;
-            let (segment, stopped) = self.stop_at(segment);
+            let mut segment = self.segment(item, self.key.with(index as u64))?;
+            let is_stopped = self.stop_at(&mut segment);
             let wanted = segment.tokens();
-            let kept = shorten(segment, self.left);
-            self.left -= kept.as_ref().map_or(0, Segment::tokens);
-            let whole = kept.as_ref().is_some_and(|kept| kept.tokens() == wanted) || wanted == 0;
-            choice.segments.extend(kept);
-            if !whole {
+            let kept = wanted.min(self.left);
+            if self.left > 0 {
+                shorten(&mut segment, kept);
+                choice.segments.push(segment);
+            }
+            self.left -= kept;
+            if kept < wanted {
                 choice.finish = Finish::Length;
                 break;
             }
-            if stopped {
+            if is_stopped {
                 choice.finish = Finish::Stop;
                 break;
             }
         }
-        Ok(choice)
+        Ok(())
     }
 
     fn segment(&self, item: &Item, key: Key) -> Result<Segment, Refused> {
@@ -149,7 +168,7 @@ impl Work<'_> {
             let name = if let Format::JsonSchema { name, .. } = &self.request.format { name } else { "" };
             let place = if refused.pointer.is_empty() { String::new() } else { format!(" (at `{}`)", refused.pointer) };
             let message = format!("Invalid schema for response_format '{name}': {}{place}", refused.message);
-            Refused::Client(ApiError::invalid("response_format", message))
+            Refused::Client(ApiError::invalid("response_format", message).into())
         })
     }
 
@@ -163,35 +182,34 @@ impl Work<'_> {
         self.generation.json.write(schema, key.bits()).map_err(|refused| {
             let message = format!("Invalid schema for function '{name}': {}", refused.message);
             let error = ApiError::invalid(format!("tools[{index}].function.parameters"), message);
-            Refused::Client(error.with_code("invalid_function_parameters"))
+            Refused::Client(error.with_code("invalid_function_parameters").into())
         })
     }
 
-    /// The segment up to the first stop text, and whether there was one. The stop text itself is not sent.
-    fn stop_at(&self, segment: Segment) -> (Segment, bool) {
-        let is_content = match &segment {
+    /// Ends `segment` before the first stop text, and says whether there was one. The stop text itself is not sent.
+    fn stop_at(&self, segment: &mut Segment) -> bool {
+        let is_content = match segment {
             Segment::Generated { kind, .. } | Segment::Pieces { kind, .. } => *kind == TextKind::Content,
             Segment::Tool { .. } => false,
         };
         if self.request.stop.is_empty() || !is_content {
-            return (segment, false);
+            return false;
         }
-        let (text, ends) = match &segment {
+        let (text, ends) = match segment {
             Segment::Pieces { text, ends, .. } => (text.clone(), ends.clone()),
             Segment::Generated { style, seed, tokens, whole, .. } => {
                 self.write_out(*style, *seed, (*tokens).min(self.left), *whole)
             }
-            Segment::Tool { .. } => return (segment, false),
+            Segment::Tool { .. } => return false,
         };
         let cut = self.request.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(&**stop)).min();
-        let Some(cut) = cut else {
-            return (segment, false);
-        };
+        let Some(cut) = cut else { return false };
         let mut kept: Vec<u32> = ends.iter().copied().take_while(|end| *end as usize <= cut).collect();
         if kept.last().copied().unwrap_or(0) as usize != cut {
             kept.push(cut as u32);
         }
-        (Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() }, true)
+        *segment = Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() };
+        true
     }
 
     fn write_out(&self, style: u16, seed: u64, tokens: u32, whole: u32) -> (Arc<str>, Arc<[u32]>) {
@@ -206,27 +224,24 @@ impl Work<'_> {
     }
 }
 
-/// The first `limit` tokens of `segment`; nothing if that is none.
-pub(super) fn shorten(segment: Segment, limit: u32) -> Option<Segment> {
-    if limit == 0 {
-        return None;
-    }
-    if segment.tokens() <= limit {
-        return Some(segment);
-    }
+/// Leaves the first `limit` tokens of `segment`; a tool call has one at least.
+pub(super) fn shorten(segment: &mut Segment, limit: u32) {
     fn cut<'a>(text: &'a str, ends: &'a [u32], count: usize) -> (&'a str, &'a [u32]) {
         let ends = &ends[..count];
         (&text[..ends.last().copied().unwrap_or(0) as usize], ends)
     }
-    Some(match segment {
-        Segment::Generated { kind, style, seed, whole, .. } => Segment::Generated { kind, style, seed, tokens: limit, whole },
-        Segment::Pieces { kind, text, ends } => {
-            let (text, ends) = cut(&text, &ends, limit as usize);
-            Segment::Pieces { kind, text: text.into(), ends: ends.into() }
+    if segment.tokens() <= limit {
+        return;
+    }
+    match segment {
+        Segment::Generated { tokens, .. } => *tokens = limit,
+        Segment::Pieces { text, ends, .. } => {
+            let (kept, kept_ends) = cut(text, ends, limit as usize);
+            (*text, *ends) = (kept.into(), kept_ends.into());
         }
-        Segment::Tool { id, name, arguments, ends } => {
-            let (arguments, ends) = cut(&arguments, &ends, limit as usize - 1);
-            Segment::Tool { id, name, arguments: arguments.into(), ends: ends.into() }
+        Segment::Tool { arguments, ends, .. } => {
+            let (kept, kept_ends) = cut(arguments, ends, (limit as usize).saturating_sub(1));
+            (*arguments, *ends) = (kept.into(), kept_ends.into());
         }
-    })
+    }
 }
