@@ -220,8 +220,9 @@ impl Fleet {
         self.running[model] += 1;
         self.serials = self.serials.wrapping_add(1);
         let deadline = self.traffic.deadline(&ask);
-        let flight = Flight::of(ask, self.serials, model as u32);
-        let slot = self.flights.insert(Flight { is_streamed, held: held.unwrap_or_default(), ..flight });
+        let slot = self.flights.insert(Flight::of(ask, self.serials, model as u32));
+        let flight = &mut self.flights[slot];
+        (flight.is_streamed, flight.held) = (is_streamed, held.unwrap_or_default());
         if let Some(deadline) = deadline {
             self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot as u32, self.serials));
         }

@@ -290,8 +290,10 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
         plan.step = step.map_err(|message| failed("latency", &slot.name, &message))?;
         return Ok(());
     }
-    plan.timing =
-        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    plan.timing = match Timing::of_schedule(schedule, key.named("gap")) {
+        Ok(timing) => timing,
+        Err(error) => return Err(failed("latency", &slot.name, &error.to_string())),
+    };
     if let Some(draws) = call.draws {
         note_delays(draws, &plan.timing, steps);
     }

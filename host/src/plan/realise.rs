@@ -85,13 +85,15 @@ impl Work<'_> {
     /// Writes `items` into `choice`, as far as there is room.
     fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
-            let mut segment = self.segment(item, self.key.with(index as u64))?;
-            let is_stopped = self.stop_at(&mut segment);
+            self.add(&mut choice.segments, item, self.key.with(index as u64))?;
+            let Some(segment) = choice.segments.last_mut() else { continue };
+            let is_stopped = self.stop_at(segment);
             let wanted = segment.tokens();
             let kept = wanted.min(self.left);
             if self.left > 0 {
-                shorten(&mut segment, kept);
-                choice.segments.push(segment);
+                shorten(segment, kept);
+            } else {
+                choice.segments.pop();
             }
             self.left -= kept;
             if kept < wanted {
@@ -106,51 +108,49 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn segment(&self, item: &Item, key: Key) -> Result<Segment, Refused> {
-        Ok(match item {
-            Item::Generate(generate) => self.generated(TextKind::Content, generate, key)?,
-            Item::Think(generate) => self.generated(TextKind::Reasoning, generate, key)?,
-            Item::Prepared(prepared) => Segment::Pieces {
+    /// Adds what `item` stands for to `segments`.
+    fn add(&self, segments: &mut SmallVec<[Segment; 1]>, item: &Item, key: Key) -> Result<(), Refused> {
+        match item {
+            Item::Generate(generate) => segments.push(self.generated(TextKind::Content, generate, self.style(generate)?, key)),
+            Item::Think(generate) => segments.push(self.generated(TextKind::Reasoning, generate, self.style(generate)?, key)),
+            Item::Prepared(prepared) => segments.push(Segment::Pieces {
                 kind: prepared.kind(),
                 text: Arc::clone(prepared.text()),
                 ends: Arc::clone(prepared.ends(&*self.generation.tokenizer)),
-            },
-            Item::Text(text) => self.pieces(TextKind::Content, text.clone()),
-            Item::Reasoning(text) => self.pieces(TextKind::Reasoning, text.clone()),
-            Item::Refusal(text) => self.pieces(TextKind::Refusal, text.clone()),
-            Item::Structured => self.pieces(TextKind::Content, self.structured(key)?),
+            }),
+            Item::Text(text) => segments.push(self.pieces(TextKind::Content, text.clone())),
+            Item::Reasoning(text) => segments.push(self.pieces(TextKind::Reasoning, text.clone())),
+            Item::Refusal(text) => segments.push(self.pieces(TextKind::Refusal, text.clone())),
+            Item::Structured => segments.push(self.pieces(TextKind::Content, self.structured(key)?)),
             Item::ToolCall { name, arguments } => {
                 let arguments = match arguments {
                     Some(arguments) => arguments.clone(),
                     None => self.tool_arguments(name, key)?,
                 };
                 let ends = self.generation.tokenizer.split(&arguments);
-                Segment::Tool { id: key.bits(), name: name.as_str().into(), arguments: arguments.into(), ends }
+                segments.push(Segment::Tool { id: key.bits(), name: name.as_str().into(), arguments: arguments.into(), ends });
             }
             Item::Other(named) => {
                 return Err(Refused::Responder(format!("an item of unknown kind `{}`", named.kind)));
             }
-        })
+        }
+        Ok(())
     }
 
-    fn generated(&self, kind: TextKind, generate: &Generate, key: Key) -> Result<Segment, Refused> {
+    fn generated(&self, kind: TextKind, generate: &Generate, style: u16, key: Key) -> Segment {
+        Segment::Generated { kind, style, seed: key.bits(), tokens: generate.tokens, whole: generate.tokens }
+    }
+
+    /// The index of the style that `generate` names.
+    fn style(&self, generate: &Generate) -> Result<u16, Refused> {
         // The names come out of a map and are in its order. The empty one is the first; to compare it costs more than all others
         // together, because its bytes are nowhere.
         let names = &self.generation.style_names;
         let style = if generate.style.is_empty() { Ok(0) } else { names.binary_search(&generate.style) };
-        match style {
-            Ok(style) => Ok(Segment::Generated {
-                kind,
-                style: style as u16,
-                seed: key.bits(),
-                tokens: generate.tokens,
-                whole: generate.tokens,
-            }),
-            Err(_) => {
-                let known = self.generation.style_names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
-                Err(Refused::Responder(format!("unknown style `{}`; known: {}", generate.style, known.join(", "))))
-            }
-        }
+        style.map(|style| style as u16).map_err(|_| {
+            let known = names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+            Refused::Responder(format!("unknown style `{}`; known: {}", generate.style, known.join(", ")))
+        })
     }
 
     fn pieces(&self, kind: TextKind, text: String) -> Segment {

@@ -178,25 +178,26 @@ impl Traffic {
     pub fn next(&mut self, now: Nanos) -> Option<Ask> {
         self.now = self.now.max(now);
         let (at, first) = self.first.filter(|(at, _)| *at <= self.now)?;
-        let ask = match first {
-            First::Source(index) => self.arrive(at, index),
+        match first {
+            First::Source(index) => Some(self.arrive(at, index)),
             First::Waiting => {
                 let Reverse((_, _, due)) = self.waiting.pop()?;
                 match due {
-                    Due::Retry(slot) => Ask { at, ..self.retries.remove(slot as usize) },
+                    Due::Retry(slot) => {
+                        self.first = self.look();
+                        Some(Ask { at, ..self.retries.remove(slot as usize) })
+                    }
                     Due::User(user) => {
                         let of = &mut self.users[user as usize];
                         let source = of.source as usize;
                         let key = self.sources[source].key.with(of.number.into()).with(of.turns);
                         of.turns += 1;
                         let made = self.maker.make(&self.spec, source, key, None);
-                        self.number(at, source, user, key, made)
+                        Some(self.number(at, source, user, key, made))
                     }
                 }
             }
-        };
-        self.first = self.look();
-        Some(ask)
+        }
     }
 
     /// Says at `now` what became of `ask`. A failure is tried again if the client's policy wants it and `may_retry`, which is asked
@@ -273,7 +274,7 @@ impl Traffic {
         self.spec.requests.is_none_or(|most| self.numbers < most) && self.spec.until.is_none_or(|until| at < until)
     }
 
-    /// The next number for what was `made`.
+    /// The next number for what was `made`; nothing else changes after it.
     fn number(&mut self, at: Nanos, source: usize, user: u32, key: Key, made: Made) -> Ask {
         let Made { class, prompt, input_tokens, output_tokens, prefix, tenant } = made;
         let number = self.numbers;
@@ -281,6 +282,7 @@ impl Traffic {
         if self.spec.requests == Some(self.numbers) {
             self.waiting.retain(|Reverse((_, _, due))| matches!(due, Due::Retry(_)));
         }
+        self.first = self.look();
         Ask {
             at,
             class,
