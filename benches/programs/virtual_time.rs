@@ -333,6 +333,7 @@ fn work(service: Nanos) -> Work {
         reply_ns: 0,
         takes: smallvec![service],
         choices: smallvec![],
+        is_cut: false,
         draws: Key::of_seed(0),
     }
 }

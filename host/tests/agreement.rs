@@ -70,7 +70,7 @@ impl Watch for Virtual {
             Fate::Whole => "whole".to_owned(),
             Fate::Refused(status, cause) => refused(status, cause.filter(|_| status >= 500).map(|cause| cause.name())),
             Fate::Truncated => "truncated".to_owned(),
-            Fate::Broken => "broken".to_owned(),
+            Fate::Broken | Fate::Lost => "broken".to_owned(),
             Fate::Abandoned => "abandoned".to_owned(),
         };
         let Ended { number, attempt, arrival, first_token, end, output_tokens, .. } = *ended;

@@ -65,7 +65,13 @@ impl Way {
             let station =
                 stage.and_then(|stage| stage.through).map(|station| scenario.stations[usize::from(station)].name.clone());
             let name = pipeline.route.stages[usize::from(mark.stage)].clone();
-            stages.push(Passed { name, station, mark: *mark, takes_ns: work.takes(mark.stage), fails });
+            stages.push(Passed {
+                name,
+                station,
+                mark: *mark,
+                takes_ns: stage.map_or(0, |stage| work.takes(stage, tries as u8)),
+                fails,
+            });
         }
         stages.sort_by_key(|passed| passed.mark.entered);
         let is_writer = |passed: &&Passed| stage_at(passed.mark.stage).is_some_and(|stage| stage.reply == Some(ReplyBy::Replica));

@@ -10,11 +10,10 @@ use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::behavior::fault::Damage;
 use crate::clock::Nanos;
 use crate::engine::measure::ModelMeasure;
 use crate::engine::occurrences::AlreadyHashed;
-use crate::plan::verdict::{Action, Outcome};
+use crate::plan::verdict::{Outcome, Seen};
 use crate::types::limits::{CONDUCT_MAX, STORM_RETRIES, STORM_WINDOW_S};
 
 const SHARDS: usize = 16;
@@ -40,12 +39,10 @@ impl Fate {
             (0, _) => Self::Broken,
             (400.., Outcome::Refuse(error)) => Self::Refused(error.retry_after_ms),
             (400.., _) => Self::Refused(None),
-            (_, Outcome::Interrupt(interrupt)) if played => match interrupt.action {
-                Action::Cut(_) | Action::Hang(_) => Self::Truncated,
-                Action::Damage(Damage::TruncatedJson | Damage::EmptyBody | Damage::MissingEnd) => Self::Truncated,
-                Action::ErrorEvent(_) | Action::Damage(Damage::MalformedChunk) => Self::Broken,
-                // All of it arrives, late or spoilt in ways that a client may live with.
-                Action::Stall(_) | Action::Drip(_) | Action::Finish(_) | Action::Damage(_) => Self::Whole,
+            (_, Outcome::Interrupt(interrupt)) if played => match interrupt.action.seen() {
+                Seen::Whole => Self::Whole,
+                Seen::Truncated => Self::Truncated,
+                Seen::Broken => Self::Broken,
             },
             _ => Self::Whole,
         }
@@ -108,7 +105,7 @@ impl Conduct {
         if let Some(measure) = entry.truncated.take() {
             measure.truncation_noticed();
         }
-        if now.saturating_sub(entry.window_from) > WINDOW_NS {
+        if entry.retries == 0 || now.saturating_sub(entry.window_from) > WINDOW_NS {
             (entry.window_from, entry.retries) = (now, 0);
         }
         entry.retries = entry.retries.saturating_add(1);

@@ -357,6 +357,7 @@ fn random_scenarios_meet_every_end_and_every_cause_of_a_refusal() {
             Fate::Whole => "whole",
             Fate::Truncated => "truncated",
             Fate::Broken => "broken",
+            Fate::Lost => "lost",
             Fate::Abandoned => "abandoned",
             Fate::Refused(..) => "refused",
         }));
@@ -366,5 +367,5 @@ fn random_scenarios_meet_every_end_and_every_cause_of_a_refusal() {
     let expected = Cause::ALL.iter().filter(|cause| !never.contains(cause)).map(|cause| cause.name());
     let unseen: Vec<&str> = expected.filter(|cause| !causes.contains(*cause)).collect();
     assert_eq!(unseen, Vec::<&str>::new(), "seen are {causes:?}");
-    assert_eq!(fates.len(), 5, "{fates:?}");
+    assert_eq!(fates.len(), 6, "{fates:?}");
 }

@@ -1,11 +1,10 @@
 //! A request on its way: one attempt, from its arrival until its client has its answer or has gone.
 
-use crate::behavior::fault::Damage;
 use crate::clock::Nanos;
 use crate::fleet::quotas::Held;
 use crate::plan::Plan;
 use crate::plan::timing::Timing;
-use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::plan::verdict::{Action, Interrupt, Outcome, Place, Seen};
 use crate::station::pipeline::route::ReplyBy;
 use crate::station::{Cause, Visitor};
 use crate::workload::{Answer, Ask};
@@ -22,19 +21,26 @@ pub enum Fate {
     Refused(u16, Option<Cause>),
     /// Its reply was cut short after a status of 200.
     Truncated,
-    /// It failed in a way that no client can miss.
+    /// It failed after a status of 200 in a way that no client can miss.
     Broken,
+    /// Nothing came at all before its connection ended.
+    Lost,
     /// Its client has waited as long as it would, and gone.
     Abandoned,
 }
 
 impl Fate {
+    /// Is it charged to its quotas? What failed before its head is not.
+    pub(super) fn is_charged(self) -> bool {
+        !matches!(self, Self::Refused(..) | Self::Lost)
+    }
+
     /// What its client makes of it.
     pub(super) fn answer(self, retry_after_ns: u64) -> Answer {
         match self {
             Self::Whole => Answer::Whole,
             Self::Refused(status, _) => Answer::Refused { status, retry_after_ns },
-            Self::Truncated | Self::Broken | Self::Abandoned => Answer::Broken,
+            Self::Truncated | Self::Broken | Self::Lost | Self::Abandoned => Answer::Broken,
         }
     }
 }
@@ -64,28 +70,44 @@ pub struct Ended {
     pub output_tokens: u32,
 }
 
-/// How a reply ends once it is written.
+/// How a reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
-    Whole,
-    Truncated,
-    Broken,
-    /// Nothing more comes for so long; then it is cut.
-    Hangs(Nanos),
+    /// It comes to its end, and its client makes this of it.
+    Complete(Seen),
+    /// It is cut off.
+    Cut,
+    /// An error event ends it, or a refusal takes the place of one that is sent whole.
+    Error,
 }
 
 impl Finish {
-    pub(super) fn fate(self) -> Fate {
-        match self {
-            Self::Whole => Fate::Whole,
-            Self::Truncated | Self::Hangs(_) => Fate::Truncated,
-            Self::Broken => Fate::Broken,
+    /// Of a reply to which `action` is done.
+    pub(super) fn of(action: &Action) -> Self {
+        match action {
+            Action::Cut(_) | Action::Hang(_) => Self::Cut,
+            Action::ErrorEvent(_) => Self::Error,
+            // Virtual time has no bytes: what drips arrives as planned.
+            other => Self::Complete(other.seen()),
         }
     }
 
-    /// How long the client waits in vain before it learns of the end.
-    pub(super) fn lingers(self) -> Nanos {
-        if let Self::Hangs(ns) = self { ns } else { 0 }
+    /// Does nothing come that would follow?
+    pub(super) fn breaks_off(self) -> bool {
+        !matches!(self, Self::Complete(_))
+    }
+
+    /// What the client makes of it, of a stream whose head has left or of a whole reply of which `left` tokens have.
+    pub(super) fn fate(self, is_streamed: bool, left: u32) -> Fate {
+        match self {
+            Self::Complete(Seen::Whole) => Fate::Whole,
+            Self::Complete(Seen::Truncated) => Fate::Truncated,
+            Self::Complete(Seen::Broken) => Fate::Broken,
+            Self::Cut if is_streamed || left > 0 => Fate::Truncated,
+            Self::Cut => Fate::Lost,
+            Self::Error if is_streamed => Fate::Broken,
+            Self::Error => Fate::Refused(500, None),
+        }
     }
 }
 
@@ -115,6 +137,8 @@ pub(super) struct Flight {
     pub(super) by: Option<ReplyBy>,
     /// When its reply was written.
     pub(super) written: Nanos,
+    /// When its end is due, once that is known; what was noted for earlier is void.
+    pub(super) ends_at: Nanos,
     /// What strikes by time.
     pub(super) strikes: Option<Box<Action>>,
     pub(super) input_tokens: u32,
@@ -137,16 +161,22 @@ impl Flight {
             first_token: Nanos::MAX,
             running: Nanos::MAX,
             stall: None,
-            finish: Finish::Whole,
+            finish: Finish::Complete(Seen::Whole),
             timing: None,
             steps: 0,
             least: 0,
             by: None,
             written: Nanos::MAX,
+            ends_at: 0,
             strikes: None,
             held: Held::new(),
             is_streamed: true,
         }
+    }
+
+    /// By how much a stall delays its token `token`.
+    pub(super) fn held(&self, token: u32) -> Nanos {
+        self.stall.filter(|(from, _)| token >= *from).map_or(0, |(_, ns)| ns)
     }
 
     /// By how much a stall delays its end.
@@ -168,42 +198,19 @@ impl Flight {
 
 /// What `plan` makes of the reply: tokens written, how it ends, and the stall within it.
 pub(super) fn shape(plan: &Plan) -> (u32, Finish, Option<(u32, Nanos)>) {
-    let steps = plan.reply.steps();
-    let Outcome::Interrupt(Interrupt { place, action }) = &plan.outcome else { return (steps, Finish::Whole, None) };
-    let cut = match place {
+    let (steps, complete) = (plan.reply.steps(), Finish::Complete(Seen::Whole));
+    let Outcome::Interrupt(Interrupt { place, action }) = &plan.outcome else { return (steps, complete, None) };
+    let struck = match place {
         Place::BeforeHead => 0,
         Place::AfterStep(step) => steps.min(*step),
-        // Strikes by time: the player notes it.
-        Place::AfterTime(_) => steps,
+        // The player notes it.
+        Place::AfterTime(_) => return (steps, complete, None),
     };
-    let finish = finish_of(action);
-    match (action, place) {
-        (_, Place::AfterTime(_)) => (steps, Finish::Whole, None),
-        (Action::Stall(stall), _) => (steps, Finish::Whole, Some((cut, stall.as_nanos() as Nanos))),
-        _ if action.ends_the_reply() => (cut, finish, None),
-        _ => (steps, finish, None),
-    }
-}
-
-/// How a reply ends that `action` strikes, as its client sees it.
-pub(super) fn finish_of(action: &Action) -> Finish {
+    let finish = Finish::of(action);
     match action {
-        Action::Hang(hang) => Finish::Hangs(hang.as_nanos() as Nanos),
-        Action::Cut(_) | Action::Damage(Damage::TruncatedJson | Damage::EmptyBody | Damage::MissingEnd) => Finish::Truncated,
-        Action::ErrorEvent(_) | Action::Damage(Damage::MalformedChunk) => Finish::Broken,
-        // Virtual time has no bytes: what drips arrives as planned.
-        Action::Stall(_) | Action::Drip(_) | Action::Finish(_) | Action::Damage(_) => Finish::Whole,
-    }
-}
-
-/// The HTTP status of a refusal by a station, as the live server sends it.
-pub(super) fn status_of(cause: Cause) -> u16 {
-    match cause {
-        Cause::Requests | Cause::Tokens | Cause::Concurrency => 429,
-        Cause::TooLong => 400,
-        Cause::QueueFull | Cause::QueueTimeout | Cause::PoolTimeout | Cause::BreakerOpen | Cause::NoReplica => 503,
-        Cause::Budget | Cause::Lost => 504,
-        Cause::StageFailed => 500,
+        Action::Stall(stall) => (steps, complete, Some((struck, stall.as_nanos() as Nanos))),
+        _ if finish.breaks_off() => (struck, finish, None),
+        _ => (steps, finish, None),
     }
 }
 

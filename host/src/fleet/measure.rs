@@ -79,8 +79,8 @@ struct Retried {
     window: (Nanos, u32),
     /// Not before this time, it was told.
     back_at: Nanos,
-    /// Its last reply was cut short.
-    is_truncated: bool,
+    /// Its last reply was cut short, which counts at the model entry that wrote it, if one did.
+    truncated: Option<Option<u32>>,
 }
 
 impl OfModel {
@@ -158,12 +158,12 @@ impl Measure {
         of.add(Counted::Retries);
         self.attempts.retries += 1;
         let Some(retried) = self.retried.get_mut(&number) else { return };
-        if now.saturating_sub(retried.window.0) > WINDOW_NS {
+        if retried.window.1 == 0 || now.saturating_sub(retried.window.0) > WINDOW_NS {
             retried.window = (now, 0);
         }
         retried.window.1 += 1;
         let (is_storm, is_early) = (retried.window.1 == STORM_RETRIES + 1, now < retried.back_at);
-        let noticed = std::mem::take(&mut retried.is_truncated);
+        let noticed = retried.truncated.take();
         let of = self.model(model);
         if is_storm {
             of.add(Counted::RetryStorms);
@@ -171,8 +171,8 @@ impl Measure {
         if is_early {
             of.add(Counted::IgnoredRetryAfter);
         }
-        if noticed {
-            of.figures.counts[Counted::TruncatedAccepted as usize] -= 1;
+        if let Some(of) = noticed {
+            self.model(of).figures.counts[Counted::TruncatedAccepted as usize] -= 1;
         }
     }
 
@@ -187,7 +187,7 @@ impl Measure {
         let of = &mut self.models[ended.model.map_or(none, |model| model as usize)];
         of.add(Counted::Requests);
         of.input_tokens += u64::from(ended.input_tokens);
-        if !matches!(ended.fate, Fate::Refused(..)) {
+        if ended.fate.is_charged() {
             of.charged_input_tokens += u64::from(ended.input_tokens);
         }
         of.figures.output_tokens += u64::from(ended.output_tokens);
@@ -214,7 +214,7 @@ impl Measure {
                     None => *self.refused_by_plan.entry(status).or_default() += 1,
                 }
             }
-            Fate::Truncated | Fate::Broken => {
+            Fate::Truncated | Fate::Broken | Fate::Lost => {
                 of.add(Counted::Errors);
                 if ended.fate == Fate::Truncated {
                     of.add(Counted::TruncatedAccepted);
@@ -235,7 +235,7 @@ impl Measure {
             Next::Retry { .. } => {
                 let fresh = || Retried { first_at: ended.arrival, ..Retried::default() };
                 let retried = self.retried.entry(ended.number).or_insert_with(fresh);
-                (retried.back_at, retried.is_truncated) = (back_at, ended.fate == Fate::Truncated);
+                (retried.back_at, retried.truncated) = (back_at, (ended.fate == Fate::Truncated).then_some(ended.model));
             }
             Next::Done | Next::GivenUp => {
                 let first = (ended.attempt > 0).then(|| self.retried.remove(&ended.number)).flatten();

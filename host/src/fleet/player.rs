@@ -8,7 +8,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::clock::Nanos;
-use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, finish_of, shape, status_of};
+use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE, shape};
 use crate::fleet::measure::Measure;
 use crate::fleet::quotas::Quotas;
 use crate::fleet::report::{Report, Stop};
@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::Identity;
 use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::refused::status_of;
 use crate::plan::timeline::{Timeline, applying};
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::plan::work::{Caller, work_of};
@@ -57,8 +58,9 @@ pub struct Fleet {
     spare: Vec<Happened>,
     pub(super) now: Nanos,
     serials: u32,
-    /// Events that are not the site's, and what follows from them.
+    /// Events that are not the site's, when the newest was, and what follows from them.
     events: u64,
+    newest_event: Nanos,
     digest: Key,
     pub(super) measure: Measure,
     pub(super) stopped: Stop,
@@ -108,6 +110,7 @@ impl Fleet {
             now: 0,
             serials: 0,
             events: 0,
+            newest_event: 0,
             digest: Key::of_seed(generation.seed),
             stopped: Stop::Over,
         })
@@ -170,6 +173,10 @@ impl Fleet {
     /// What has been measured so far, and whether it holds together. The run is over then: who is still on the way is given up.
     pub fn report(mut self) -> Report {
         let in_flight = self.flights.len() as u64;
+        if in_flight == 0 {
+            // Limits that nobody came to are no part of the run.
+            self.now = self.site.as_ref().map_or(0, Site::newest_event).max(self.newest_event);
+        }
         let stages = self.site.as_mut().map(|site| Report::stages(&self.generation.scenario, site, self.now)).unwrap_or_default();
         let stations = self.site.as_ref().map(|site| Report::stations(&self.generation.scenario, site, &stages, self.now));
         let (events, digest) = (self.events(), self.digest());
@@ -185,6 +192,7 @@ impl Fleet {
 
     fn count(&mut self, what: u64) {
         self.events += 1;
+        self.newest_event = self.now;
         self.digest = self.digest.with(self.now).with(what);
     }
 
@@ -225,6 +233,11 @@ impl Fleet {
         (flight.is_streamed, flight.held) = (is_streamed, held.unwrap_or_default());
         if let Some(deadline) = deadline {
             self.agenda.push(deadline, Phase::Limit, Due::Deadline(slot as u32, self.serials));
+            let flights = &self.flights;
+            self.agenda.sweep(flights.len(), |due| {
+                let (Due::End(slot, serial) | Due::Strike(slot, serial) | Due::Deadline(slot, serial)) = *due;
+                flights.get(slot as usize).is_some_and(|flight| flight.serial == serial)
+            });
         }
         self.depart(slot, planned, facts.refused, Caller { tenant, priority, prefix }, watch);
     }
@@ -237,27 +250,25 @@ impl Fleet {
         let word = (plan.model as u64) << 8;
         let flight = &mut self.flights[slot];
         let (serial, arrival) = (flight.serial, flight.ask.at);
-        let before = match &plan.outcome {
+        match &plan.outcome {
             Outcome::Refuse(error) => {
                 self.count(word | 0xfd);
                 let (status, wait_ns) = (error.status, u64::from(error.retry_after_ms.unwrap_or(0)) * 1_000_000);
                 return self.end(slot, Fate::Refused(status, refused.map(|refused| refused.cause)), wait_ns, watch);
             }
-            Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => Some(finish_of(action)),
+            Outcome::Interrupt(Interrupt { action, .. }) if !plan.outcome.is_answered() => {
+                // What never begins is no stream.
+                (flight.finish, flight.is_streamed) = (Finish::of(action), false);
+                let hangs_ns = if let Action::Hang(hang) = action { hang.as_nanos() as Nanos } else { 0 };
+                self.count(word | 0xfc);
+                return self.end_at(slot, arrival.saturating_add(hangs_ns));
+            }
             Outcome::Interrupt(Interrupt { place: Place::AfterTime(after), action }) => {
                 flight.strikes = Some(action.clone().into());
                 let at = arrival.saturating_add(after.as_nanos() as Nanos);
                 self.agenda.push(at, Phase::Limit, Due::Strike(slot as u32, serial));
-                None
             }
-            Outcome::Interrupt(_) | Outcome::Answer => None,
-        };
-        if let Some(before) = before.filter(|finish| *finish != Finish::Whole) {
-            // No byte of it came: that is more than cut short.
-            flight.finish = Finish::Broken;
-            self.count(word | 0xfc);
-            self.agenda.push(arrival.saturating_add(before.lingers()), Phase::End, Due::End(slot as u32, serial));
-            return;
+            Outcome::Interrupt(_) | Outcome::Answer => {}
         }
         (flight.steps, flight.finish, flight.stall) = shape(&plan);
         flight.input_tokens = plan.usage.input;
@@ -279,9 +290,16 @@ impl Fleet {
                 (flight.begun, flight.least, flight.timing) = (arrival, length, Some(plan.timing));
                 let at = arrival.saturating_add(length).saturating_add(flight.delay());
                 self.count(word | 0xff);
-                self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+                self.end_at(slot, at);
             }
         }
+    }
+
+    /// Notes that the flight in `slot` ends at `at`.
+    fn end_at(&mut self, slot: usize, at: Nanos) {
+        let flight = &mut self.flights[slot];
+        flight.ends_at = at;
+        self.agenda.push(at, Phase::End, Due::End(slot as u32, flight.serial));
     }
 
     /// Something that was noted is due.
@@ -290,6 +308,8 @@ impl Fleet {
         let Some(flight) = self.flights.get_mut(slot as usize).filter(|flight| flight.serial == serial) else { return };
         let model = u64::from(flight.model);
         match due {
+            // A stall has put it off.
+            Due::End(..) if self.now < flight.ends_at => {}
             Due::End(..) => {
                 self.count(model << 8 | 1);
                 self.written(slot as usize, watch);
@@ -299,29 +319,40 @@ impl Fleet {
                 self.end(slot as usize, Fate::Abandoned, 0, watch);
             }
             Due::Strike(..) => {
-                let Some(action) = flight.strikes.take() else { return };
-                if let Action::Stall(stall) = *action {
-                    flight.stall = Some((0, stall.as_nanos() as Nanos));
-                    return;
+                if let Some(action) = flight.strikes.take() {
+                    self.strike(slot as usize, &action, watch);
                 }
-                flight.finish = finish_of(&action);
-                self.count(model << 8 | 3);
-                self.written(slot as usize, watch);
             }
         }
     }
 
-    /// Nothing more of the reply comes: it ends now, or after its client has waited in vain.
-    fn written(&mut self, slot: usize, watch: &mut impl Watch) {
+    /// `action` is done to the reply in `slot`, by the time; a reply that is complete has escaped it.
+    fn strike(&mut self, slot: usize, action: &Action, watch: &mut impl Watch) {
+        let left = self.left(slot);
         let flight = &mut self.flights[slot];
-        let lingers = flight.finish.lingers();
-        if lingers > 0 {
-            flight.finish = Finish::Truncated;
-            let (at, serial) = (self.now.saturating_add(lingers), flight.serial);
-            return self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+        if left >= flight.steps {
+            return;
         }
-        let fate = flight.finish.fate();
-        self.end(slot, fate, 0, watch);
+        if let Action::Stall(stall) = action {
+            let ns = stall.as_nanos() as Nanos;
+            flight.stall = Some((left, ns));
+            // The end of what goes through stations is noted when they are done.
+            let end = Some(flight.ends_at).filter(|_| flight.visit == NONE);
+            return end.into_iter().for_each(|at| self.end_at(slot, at.saturating_add(ns)));
+        }
+        let model = u64::from(flight.model);
+        flight.finish = Finish::of(action);
+        if flight.finish.breaks_off() {
+            self.count(model << 8 | 3);
+            self.written(slot, watch);
+        }
+    }
+
+    /// Nothing more of the reply comes.
+    fn written(&mut self, slot: usize, watch: &mut impl Watch) {
+        let Flight { finish, is_streamed, .. } = self.flights[slot];
+        let left = if finish == Finish::Cut && !is_streamed { self.left(slot) } else { 0 };
+        self.end(slot, finish.fate(is_streamed, left), 0, watch);
     }
 
     /// Takes note of what happened at the site.
@@ -354,24 +385,30 @@ impl Fleet {
             }
             What::Running => flight.running = flight.running.min(at),
             What::FirstToken => {
-                flight.first_token = at;
+                flight.first_token = at.saturating_add(flight.held(0));
                 (flight.by, flight.timing) = (Some(ReplyBy::Replica), None);
             }
             What::Served | What::Preempted | What::Replica(_) => {}
-            What::Written => flight.written = at,
+            What::Written => {
+                flight.written = at;
+                if flight.is_streamed && flight.finish.breaks_off() {
+                    // Its client has seen the end; the stages behind it are not gone through.
+                    self.written(slot, watch);
+                }
+            }
             What::Done => {
                 // A stall holds back what its client sees, and no station.
                 let delay = flight.delay();
                 if delay > 0 {
-                    let (at, serial) = (at.saturating_add(delay).max(self.now), flight.serial);
-                    return self.agenda.push(at, Phase::End, Due::End(slot as u32, serial));
+                    return self.end_at(slot, at.saturating_add(delay).max(self.now));
                 }
                 self.written(slot, watch);
             }
-            What::Refused(Refusal { cause, retry_after_ns }) => {
-                // Headers tell whole milliseconds.
-                let wait_ns = retry_after_ns.div_ceil(1_000_000).saturating_mul(1_000_000);
-                self.end(slot, Fate::Refused(status_of(cause), Some(cause)), wait_ns, watch);
+            What::Refused(refusal) => {
+                let has_head = flight.is_streamed && self.left(slot) > 0;
+                let fate = if has_head { Fate::Broken } else { Fate::Refused(status_of(refusal.cause), Some(refusal.cause)) };
+                let wait_ms = refusal.retry_after_ms().filter(|_| !has_head).unwrap_or(0);
+                self.end(slot, fate, u64::from(wait_ms) * 1_000_000, watch);
             }
         }
     }
@@ -388,7 +425,7 @@ impl Fleet {
         if let (Some(site), true) = (&mut self.site, flight.visit != NONE) {
             site.leave(now, flight.visit, &mut self.happened);
         }
-        let used = if matches!(fate, Fate::Refused(..)) { 0 } else { flight.input_tokens.saturating_add(output_tokens) };
+        let used = if fate.is_charged() { flight.input_tokens.saturating_add(output_tokens) } else { 0 };
         self.quotas.settle(now, std::mem::take(&mut flight.held), used);
         let model = (flight.model != NONE).then_some(flight.model);
         if let Some(model) = model {
@@ -425,24 +462,47 @@ impl Fleet {
     fn delivered(&mut self, slot: usize, fate: Fate) -> u32 {
         let (now, flight) = (self.now, &mut self.flights[slot]);
         match (flight.by, &flight.timing) {
-            (Some(ReplyBy::Replica), _) => match (fate, &mut self.site) {
-                (Fate::Whole | Fate::Truncated, _) if flight.written != Nanos::MAX => flight.steps,
-                (_, Some(site)) => {
-                    let (mut low, mut high) = (0, flight.steps);
-                    while low < high {
-                        let middle = low + (high - low) / 2;
-                        match site.token_at(now, flight.visit, middle, &mut self.happened) {
-                            Some(_) => low = middle + 1,
-                            None => high = middle,
-                        }
-                    }
-                    low
-                }
-                _ => 0,
-            },
+            (Some(ReplyBy::Replica), _) if fate == Fate::Whole => flight.steps,
+            (Some(ReplyBy::Replica), _) => self.left(slot),
             _ if flight.begun == Nanos::MAX => 0,
             (_, Some(_)) => self.measure.stream(flight, now),
             _ => self.measure.at_once(flight),
+        }
+    }
+
+    /// Tokens that have left of the reply in `slot` by now.
+    fn left(&mut self, slot: usize) -> u32 {
+        let (now, flight) = (self.now, &self.flights[slot]);
+        match (flight.by, &flight.timing, &mut self.site) {
+            // Its replica has forgotten it.
+            (Some(ReplyBy::Replica), ..) if flight.written != Nanos::MAX => match flight.stall {
+                Some((from, ns)) if now < flight.written.saturating_add(ns) => from,
+                _ => flight.steps,
+            },
+            (Some(ReplyBy::Replica), _, Some(site)) => {
+                let (mut low, mut high) = (0, flight.steps);
+                while low < high {
+                    let middle = low + (high - low) / 2;
+                    let at = site.token_at(now, flight.visit, middle, &mut self.happened);
+                    match at.filter(|at| at.saturating_add(flight.held(middle)) <= now) {
+                        Some(_) => low = middle + 1,
+                        None => high = middle,
+                    }
+                }
+                low
+            }
+            _ if flight.begun == Nanos::MAX => 0,
+            (_, Some(timing), _) => {
+                let mut left = 0;
+                timing.each(flight.steps, |offset| {
+                    let has_left = flight.begun.saturating_add(offset).saturating_add(flight.held(left)) <= now;
+                    left += u32::from(has_left);
+                    has_left
+                });
+                left
+            }
+            _ if flight.begun.saturating_add(flight.held(0)) <= now => flight.steps,
+            _ => 0,
         }
     }
 }

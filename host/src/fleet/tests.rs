@@ -99,8 +99,77 @@ fn cuts_stalls_hangs_and_error_events_end_where_they_are_planned() {
     assert_eq!(end("cut: { at: token 3 }"), (Fate::Truncated, 14, 3));
     assert_eq!(end("cut: { at: 13ms }"), (Fate::Truncated, 13, 2));
     assert_eq!(end("stall: { at: token 2, for: 1s }"), (Fate::Whole, 1_018, 5));
-    assert_eq!(end("hang: { for: 5s }"), (Fate::Broken, 5_000, 0));
+    assert_eq!(end("stall: { at: 13ms, for: 1s }"), (Fate::Whole, 1_018, 5));
+    assert_eq!(end("stall: { at: 19ms, for: 1s }"), (Fate::Whole, 18, 5), "it has escaped");
+    assert_eq!(end("hang: { for: 5s }"), (Fate::Lost, 5_000, 0));
+    assert_eq!(end("error-event: { at: start }"), (Fate::Refused(500, None), 0, 0));
     assert_eq!(end("error-event: { at: token 1 }"), (Fate::Broken, 10, 1));
+}
+
+/// The first attempt of a reply of five tokens (10 ms, then 2 ms each) that is written at a pipeline's stage `model`, before `behind`.
+fn behind(fault: &str, behind: &str, class: &str) -> (Fate, u64, u32, Option<u64>) {
+    let model = format!(", faults: [{{ {fault} }}], pipeline: [{{ model: {{}} }}, {{ log: {{ {behind} }} }}]");
+    let (_, seen) = play(&scenario(&model, class, ", client: { retries: 0 }"));
+    let first = seen.iter().find(|ended| ended.number == 0).expect("the first");
+    let to_first = first.first_token.map(|at| (at - first.arrival) / MS);
+    (first.fate, (first.end - first.arrival) / MS, first.output_tokens, to_first)
+}
+
+#[test]
+fn what_strikes_a_reply_ends_it_before_the_stages_behind_it() {
+    let log = "takes: 10s";
+    assert_eq!(behind("cut: { at: token 3 }", log, ""), (Fate::Truncated, 14, 3, Some(10)));
+    assert_eq!(behind("cut: { at: 13ms }", log, ""), (Fate::Truncated, 13, 2, Some(10)));
+    assert_eq!(behind("error-event: { at: token 1 }", log, ""), (Fate::Broken, 10, 1, Some(10)));
+    assert_eq!(behind("cut: { at: 50ms }", "takes: 100ms", ""), (Fate::Whole, 118, 5, Some(10)), "it has escaped");
+    assert_eq!(behind("stall: { at: 13ms, for: 1s }", "takes: 100ms", ""), (Fate::Whole, 1_118, 5, Some(10)));
+    assert_eq!(behind("stall: { at: 50ms, for: 1s }", "takes: 100ms", ""), (Fate::Whole, 118, 5, Some(10)));
+    // A stage that fails behind the head of a stream is an error event, and a refusal of what is sent whole.
+    let fails = "takes: 100ms, fails: 100%";
+    assert_eq!(behind("drip: { bytes-per-second: 1000000 }", fails, ""), (Fate::Broken, 118, 5, Some(10)));
+    let refused = Fate::Refused(500, Some(crate::station::Cause::StageFailed));
+    assert_eq!(behind("drip: { bytes-per-second: 1000000 }", fails, ", stream: false").0, refused);
+    // What is sent whole is struck as it leaves.
+    assert_eq!(behind("error-event: { at: token 1 }", "takes: 100ms", ", stream: false").0, Fate::Refused(500, None));
+    assert_eq!(behind("cut: { at: token 0 }", "takes: 100ms", ", stream: false").0, Fate::Lost);
+    assert_eq!(behind("cut: { at: token 2 }", "takes: 100ms", ", stream: false").0, Fate::Truncated);
+}
+
+#[test]
+fn what_fails_before_its_head_is_charged_nothing() {
+    let limits = ", rate-limits: { tokens: [200/day], refuse: true }";
+    let (report, _) = play(&scenario(&format!(", faults: [{{ cut: {{ at: start }} }}]{limits}"), "", ", client: { retries: 0 }"));
+    assert_eq!((report.attempts.broken, report.attempts.refused), (10, 0));
+    let (report, _) =
+        play(&scenario(&format!(", faults: [{{ cut: {{ at: token 1 }} }}]{limits}"), "", ", client: { retries: 0 }"));
+    assert!(report.attempts.refused > 0, "21 tokens each are more than 200 in all");
+}
+
+#[test]
+fn a_run_ends_with_its_last_event_and_not_with_a_timer_that_nobody_needs() {
+    let (report, seen) = play(&scenario("", "", ", client: { timeout: 1h }"));
+    assert_eq!(report.virtual_ns, seen.iter().map(|ended| ended.end).max().expect("ten"));
+}
+
+#[test]
+fn a_truncated_reply_counts_where_it_was_written_even_if_another_entry_answers_the_retry() {
+    let models = "models: [{ match: m, when: { attempt: 1 }, name: first, faults: [{ cut: { at: token 2 } }] }, { match: m, name: second }]";
+    let text = scenario("", "", "");
+    let text = text.lines().map(|line| if line.starts_with("models:") { models } else { line }).collect::<Vec<_>>().join("\n");
+    let (report, _) = play(&text);
+    assert_eq!((report.attempts.broken, report.attempts.whole, report.attempts.given_up), (10, 10, 0));
+}
+
+#[test]
+fn every_try_of_a_stage_takes_and_loses_anew() {
+    let pipeline = |stage: &str| format!(", pipeline: [{{ pre: {{ {stage}, retry: {{ times: 20 }} }} }}, {{ model: {{}} }}]");
+    let half = "takes: { uniform: { first: { min: 0ms, max: 100ms } } }, within: 50ms";
+    let (report, _) = play(&scenario(&pipeline(half), "", ", client: { retries: 0 }").replace("requests: 10", "requests: 200"));
+    assert_eq!((report.attempts.whole, report.attempts.refused), (200, 0));
+    let wan = "stations: { wan: { link: { loss: 50% } } }\n";
+    let lossy = format!("{}{wan}", scenario(&pipeline("through: wan"), "", ", client: { retries: 0 }"));
+    let (report, _) = play(&lossy.replace("requests: 10", "requests: 200"));
+    assert_eq!((report.attempts.whole, report.attempts.refused), (200, 0));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
 use crate::random::Key;
 use crate::scenario::source::Source;
 use crate::scenario::{BehaviorUse, Draft, Scenario};
+use crate::station::pipeline::route::{Route, Step};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
 
@@ -63,11 +64,10 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         let stages = takes.iter().map(|takes| builder.slots(&[], &[], takes, &mut made).2).collect();
         let number = |name: &String| builder.setting.stages.iter().position(|stage| stage == name).unwrap_or(0) as u32;
         let stage_numbers = pipeline.map_or(Vec::new(), |pipeline| pipeline.route.stages.iter().map(number).collect());
+        let retried = pipeline.map_or(Vec::new(), |pipeline| retried(&pipeline.route));
         let texts = pipeline.map(|pipeline| pipeline.texts.clone()).unwrap_or_default();
-        models.push((
-            Model { faults, reply, latency, stages, stage_numbers, texts: Vec::new(), incidents: entry.incidents },
-            texts,
-        ));
+        let incidents = entry.incidents;
+        models.push((Model { faults, reply, latency, stages, retried, stage_numbers, texts: Vec::new(), incidents }, texts));
     }
     let mut changes = Vec::with_capacity(scenario.incidents.len());
     for incident in &scenario.incidents {
@@ -103,6 +103,12 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         json,
         _alive: Alive::begin(with.alive.clone()),
     })
+}
+
+/// The stages of `route` that are tried again, and how often, in the order of their steps.
+fn retried(route: &Route) -> Vec<(usize, u8)> {
+    let stages = route.steps.iter().filter_map(|step| if let Step::Stage(stage) = step { Some(stage) } else { None });
+    stages.filter_map(|stage| Some((usize::from(stage.index), stage.retry?.times))).collect()
 }
 
 /// The names of all stages, each once, as plugins are told them; the first is the model itself, in a pipeline or not.

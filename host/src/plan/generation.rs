@@ -46,6 +46,8 @@ pub struct Model {
     pub latency: Vec<Slot<dyn Latency>>,
     /// What each stage of its pipeline takes; the first whose conditions hold.
     pub stages: Vec<Vec<Slot<dyn Latency>>>,
+    /// The stages that are tried again, in the order of their steps, and how often; each time takes its own time.
+    pub retried: Vec<(usize, u8)>,
     /// The number by which plugins know each stage: index in the names that they are told.
     pub stage_numbers: Vec<u32>,
     /// Texts that stages answer with, and where their tokens end.

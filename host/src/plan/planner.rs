@@ -10,7 +10,7 @@ use crate::behavior::fault::Verdict;
 use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
 use crate::plan::altered::alter;
-use crate::plan::generation::{Generation, Slot, SlotAt};
+use crate::plan::generation::{Generation, Model, Slot, SlotAt};
 use crate::plan::identity::Identity;
 use crate::plan::realise::{Refused, realise, realise_length};
 use crate::plan::refused::refused;
@@ -316,26 +316,43 @@ fn take_way(
         let way = switch.iter().enumerate().position(|(way, when)| holds(way, when));
         plan.choices.push(way.unwrap_or(switch.len().saturating_sub(1)) as u8);
     }
-    for (index, slots) in generation.models[plan.model].stages.iter().enumerate() {
-        let key = key.with(index as u64);
-        let at = |slot: usize| key.named("when").with(slot as u64).named("when");
-        let Some((_, slot)) = slots.iter().enumerate().find(|&(position, slot)| holds(slot, seen, || at(position))) else {
-            plan.stages.push(0);
-            continue;
-        };
-        call.stage = generation.models[plan.model].stage_numbers[index];
-        call.seed = key.bits();
-        enter(call.draws, || format!("stage {}", pipeline.route.stages[index]));
-        let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, 1))?;
-        let timing =
-            Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
-        if let Some(draws) = call.draws {
-            note_delays(draws, &timing, 1);
-        }
-        plan.stages.push(timing.length(1));
+    let model = &generation.models[plan.model];
+    let first = (0..model.stages.len()).map(|stage| (stage, 0));
+    let again = model.retried.iter().flat_map(|(stage, times)| (1..=*times).map(|tries| (*stage, tries)));
+    for (stage, tries) in first.chain(again) {
+        let takes = take_stage(plan, model, call, seen, key.with(stage as u64), (stage, tries))?;
+        plan.stages.push(takes);
     }
     call.stage = 0;
     Ok(())
+}
+
+/// Asks what `stage` takes that has been tried so many times before, in nanoseconds; all of it is drawn below `key`.
+fn take_stage(
+    plan: &mut Plan,
+    model: &Model,
+    call: &mut Call<'_>,
+    seen: &Seen<'_>,
+    key: Key,
+    (stage, tries): (usize, u8),
+) -> Result<Nanos, Box<ApiError>> {
+    let at = |slot: usize| key.named("when").with(slot as u64).named("when");
+    let mut slots = model.stages[stage].iter().enumerate();
+    let Some((_, slot)) = slots.find(|&(position, slot)| holds(slot, seen, || at(position))) else { return Ok(0) };
+    let key = if tries == 0 { key } else { key.named("again").with(tries.into()) };
+    call.stage = model.stage_numbers[stage];
+    call.seed = key.bits();
+    enter(call.draws, || {
+        let name = &plan.generation.scenario.models[plan.model].pipeline.as_ref().map_or("", |way| &way.route.stages[stage]);
+        if tries == 0 { format!("stage {name}") } else { format!("stage {name}, retry {tries}") }
+    });
+    let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, 1))?;
+    let timing =
+        Timing::of_schedule(schedule, key.named("gap")).map_err(|error| failed("latency", &slot.name, &error.to_string()))?;
+    if let Some(draws) = call.draws {
+        note_delays(draws, &timing, 1);
+    }
+    Ok(timing.length(1))
 }
 
 fn enter(draws: Option<&Draws>, scope: impl Fn() -> String) {

@@ -1,7 +1,5 @@
 //! What a client is told that a station turned away.
 
-use std::borrow::Cow;
-
 use crate::plan::Plan;
 use crate::station::{Cause, Refusal};
 use crate::types::api_error::{ApiError, ErrorKind};
@@ -17,10 +15,7 @@ pub fn error_of(refusal: Refusal, plan: &Plan) -> ApiError {
 /// The answer to a request for `model` that met `refusal`. Quotas are the caller's doing, a 429; all else is the service's, and its code
 /// is the cause's word.
 pub(super) fn refused(refusal: &Refusal, model: &str) -> ApiError {
-    let retry_after_ms = match refusal.retry_after_ns {
-        0 => None,
-        ns => Some(u32::try_from(ns.div_ceil(1_000_000)).unwrap_or(u32::MAX)),
-    };
+    let retry_after_ms = refusal.retry_after_ms();
     let error = over_quota(refusal.cause, model, retry_after_ms).unwrap_or_else(|| unserved(refusal.cause));
     ApiError { retry_after_ms, ..error }
 }
@@ -45,19 +40,28 @@ fn over_quota(cause: Cause, model: &str, retry_after_ms: Option<u32>) -> Option<
     Some(ApiError { kind, ..ApiError::of_status(429, message) })
 }
 
+/// The HTTP status of a refusal by a station.
+pub fn status_of(cause: Cause) -> u16 {
+    match cause {
+        Cause::Requests | Cause::Tokens | Cause::Concurrency => 429,
+        Cause::TooLong => 400,
+        Cause::QueueFull | Cause::QueueTimeout | Cause::PoolTimeout | Cause::BreakerOpen | Cause::NoReplica => 503,
+        Cause::Budget | Cause::Lost => 504,
+        Cause::StageFailed => 500,
+    }
+}
+
 fn unserved(cause: Cause) -> ApiError {
-    let (status, message): (u16, Cow<'static, str>) = match cause {
-        Cause::QueueFull => (503, "The server is currently overloaded: its queue is full. Please try again later.".into()),
-        Cause::QueueTimeout => {
-            (503, "The server is currently overloaded: the request waited too long. Please try again later.".into())
-        }
-        Cause::PoolTimeout => (503, "The server is currently overloaded: no connection came free in time.".into()),
-        Cause::BreakerOpen => (503, "The service is temporarily unavailable. Please try again later.".into()),
-        Cause::Budget | Cause::Lost => (504, "The upstream server did not answer in time.".into()),
-        Cause::StageFailed => (500, "The server had an error while processing your request. Sorry about that!".into()),
-        _ => (503, "The service is temporarily unavailable: no server is ready for the request.".into()),
+    let message = match cause {
+        Cause::QueueFull => "The server is currently overloaded: its queue is full. Please try again later.",
+        Cause::QueueTimeout => "The server is currently overloaded: the request waited too long. Please try again later.",
+        Cause::PoolTimeout => "The server is currently overloaded: no connection came free in time.",
+        Cause::BreakerOpen => "The service is temporarily unavailable. Please try again later.",
+        Cause::Budget | Cause::Lost => "The upstream server did not answer in time.",
+        Cause::StageFailed => "The server had an error while processing your request. Sorry about that!",
+        _ => "The service is temporarily unavailable: no server is ready for the request.",
     };
-    ApiError::of_status(status, message).with_code(cause.name())
+    ApiError::of_status(status_of(cause), message).with_code(cause.name())
 }
 
 fn too_long(plan: &Plan) -> ApiError {

@@ -57,7 +57,28 @@ pub enum Action {
     Finish(EarlyFinish),
 }
 
+/// What the client makes of a reply to which something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// All of it arrives, late or spoilt in ways that a client may live with.
+    Whole,
+    /// It is cut short, which a client may miss.
+    Truncated,
+    /// It fails in a way that no client can miss.
+    Broken,
+}
+
 impl Action {
+    /// What the client of a reply sees of it that has begun with status 200.
+    pub fn seen(&self) -> Seen {
+        match self {
+            Self::Cut(_) | Self::Hang(_) => Seen::Truncated,
+            Self::Damage(Damage::TruncatedJson | Damage::EmptyBody | Damage::MissingEnd) => Seen::Truncated,
+            Self::ErrorEvent(_) | Self::Damage(Damage::MalformedChunk) => Seen::Broken,
+            Self::Stall(_) | Self::Drip(_) | Self::Finish(_) | Self::Damage(_) => Seen::Whole,
+        }
+    }
+
     /// The word for metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -80,6 +101,15 @@ impl Action {
 }
 
 impl Outcome {
+    /// Is anything answered at all? Not if the request is refused, or broken off before the head.
+    pub fn is_answered(&self) -> bool {
+        match self {
+            Self::Refuse(_) => false,
+            Self::Interrupt(Interrupt { place: Place::BeforeHead, action }) => !action.ends_the_reply(),
+            Self::Interrupt(_) | Self::Answer => true,
+        }
+    }
+
     /// The word for metrics and logs; `None` if nothing goes wrong.
     pub fn fault_kind(&self) -> Option<&'static str> {
         match self {

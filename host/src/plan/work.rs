@@ -24,12 +24,7 @@ pub struct Caller {
 /// Does the request that `plan` answers go to the stations of its model's pipeline? Not if the model has none, nor if nothing of it is
 /// answered.
 pub fn enters(plan: &Plan) -> bool {
-    let is_broken_off = match &plan.outcome {
-        Outcome::Refuse(_) => true,
-        Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action }) => action.ends_the_reply(),
-        Outcome::Interrupt(_) | Outcome::Answer => false,
-    };
-    plan.generation.scenario.models[plan.model].pipeline.is_some() && !is_broken_off
+    plan.generation.scenario.models[plan.model].pipeline.is_some() && plan.outcome.is_answered()
 }
 
 /// What `plan` brings. A reply that is cut is written up to the cut.
@@ -40,6 +35,10 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         Outcome::Interrupt(Interrupt { place: Place::BeforeHead, action: Action::Cut(_) | Action::Hang(_) }) => 0,
         Outcome::Refuse(_) => 0,
         _ => steps,
+    };
+    let is_cut = match &plan.outcome {
+        Outcome::Interrupt(Interrupt { place: Place::AfterStep(_), action }) => action.ends_the_reply(),
+        _ => false,
     };
     let asks_latency =
         plan.generation.scenario.models[plan.model].pipeline.as_ref().is_some_and(|pipeline| pipeline.asks_latency);
@@ -57,6 +56,7 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         step: plan.step.map(Box::new),
         takes: SmallVec::from_slice(&plan.stages),
         choices: SmallVec::from_slice(&plan.choices),
+        is_cut,
         draws: plan.events.named("station"),
     }
 }

@@ -53,6 +53,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The wait in milliseconds, as headers tell it: rounded up, so that nobody comes too early.
+    pub fn retry_after_ms(&self) -> Option<u32> {
+        let ms = self.retry_after_ns.div_ceil(1_000_000);
+        (ms > 0).then(|| u32::try_from(ms).unwrap_or(u32::MAX))
+    }
+
     /// A refusal that says nothing of when to come again.
     pub const fn of(cause: Cause) -> Self {
         Self { cause, retry_after_ns: 0 }

@@ -232,7 +232,7 @@ pub const CACHE_LEVELS_MAX: usize = 8;
 /// Ways of one `route`: a plan remembers with one byte which was taken.
 pub const PIPELINE_WAYS_MAX: usize = 200;
 /// Attempts of one stage after the first: what nobody waits for any more.
-pub const STAGE_RETRIES_MAX: u8 = 100;
+pub const STAGE_RETRIES_MAX: u8 = 20;
 /// Text of the newest user message that a request's complexity is read from, in bytes: a long question, but no attached book.
 pub const COMPLEXITY_TEXT_BYTES: usize = 16 * 1024;
 /// Files that one scenario may include, itself among them: a team's worth of shared pieces.

@@ -16,6 +16,9 @@ pub enum Phase {
     Begin = 2,
 }
 
+/// Fewer entries are not worth looking through.
+const SWEPT_FROM: usize = 1_024;
+
 /// A queue of what happens next. An entry costs 16 bytes more than what it says.
 #[derive(Debug)]
 pub struct Agenda<T> {
@@ -73,6 +76,14 @@ impl<T> Agenda<T> {
     pub fn pop(&mut self, now: Nanos) -> Option<(Nanos, T)> {
         self.next_at().filter(|at| *at <= now)?;
         self.heap.pop().map(|Reverse(entry)| ((entry.key >> 64) as Nanos, entry.item))
+    }
+
+    /// Forgets entries that are void, once they may be most of all beside `live` others; `is_live` tells them apart. To be called now
+    /// and then with every push of something that may become void, it costs no more than the pushes.
+    pub fn sweep(&mut self, live: usize, is_live: impl Fn(&T) -> bool) {
+        if self.heap.len() > SWEPT_FROM + 4 * live {
+            self.heap.retain(|Reverse(entry)| is_live(&entry.item));
+        }
     }
 
     /// How many entries there are, void ones included.

@@ -48,6 +48,7 @@ pub struct Site {
     now: Nanos,
     stamps: u32,
     events: u64,
+    newest_event: Nanos,
     digest: Key,
     keeps_marks: bool,
     notices: Vec<Notice>,
@@ -120,6 +121,7 @@ impl Site {
             now: 0,
             stamps: 0,
             events: 0,
+            newest_event: 0,
             digest: Key::of_seed(0),
             keeps_marks,
             notices: Vec::new(),
@@ -274,6 +276,11 @@ impl Site {
         self.events
     }
 
+    /// When the newest of them was.
+    pub fn newest_event(&self) -> Nanos {
+        self.newest_event
+    }
+
     /// A number that follows from every event so far and its time: equal for equal runs.
     pub fn digest(&self) -> u64 {
         self.digest.bits()
@@ -286,6 +293,7 @@ impl Site {
 
     fn count(&mut self, what: u64) {
         self.events += 1;
+        self.newest_event = self.now;
         self.digest = self.digest.with(self.now).with(what);
     }
 

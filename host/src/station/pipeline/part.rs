@@ -163,14 +163,14 @@ impl Part {
         Self { kind, armed: vec![None; members], patience_ns }
     }
 
-    /// Brings a visitor to the stage `stage` of its way.
-    pub(super) fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, stage: &Stage) -> Entered {
+    /// Brings a visitor to the stage `stage` of its way, which has tried that so many times before.
+    pub(super) fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, stage: &Stage, tries: u8) -> Entered {
         let entered = |entry| match entry {
             Entry::In => Entered::In(0),
             Entry::Waits => Entered::Waits(0),
             Entry::Refused(refusal) => Entered::Refused(refusal),
         };
-        let draw = |name| work.draws.named(name).with(u64::from(stage.index)).unit();
+        let draw = |name| work.draws.named(name).with(u64::from(stage.index)).with(u64::from(tries)).unit();
         match &mut self.kind {
             Kind::Pool(pool) => {
                 let access = if stage.writes { pool::Access::Write } else { pool::Access::Read };

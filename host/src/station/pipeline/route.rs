@@ -90,6 +90,8 @@ pub enum ReplyBy {
 pub struct StageRetry {
     /// Attempts after the first.
     pub times: u8,
+    /// Where the times begin that the plan has drawn for them.
+    pub takes_from: u16,
     /// The retry budget that each of them needs: index in [`super::Site`]'s stations.
     pub budget: Option<u16>,
 }

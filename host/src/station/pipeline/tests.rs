@@ -1,6 +1,6 @@
 use smallvec::smallvec;
 
-use super::route::{Stage, Step};
+use super::route::{ReplyBy, Stage, Step};
 use super::*;
 use crate::station::balancer::Rule;
 use crate::station::{Cause, batcher, cache, pool};
@@ -22,6 +22,7 @@ fn work(takes: &[Nanos]) -> Work {
         step: None,
         takes: takes.iter().copied().collect(),
         choices: smallvec![],
+        is_cut: false,
         draws: Key::of_seed(7),
     }
 }
@@ -301,4 +302,38 @@ fn a_branch_that_leaves_its_place_to_one_that_cannot_take_it_is_left_once() {
     for (_, _, flow) in site.flows(20 * MS) {
         assert_eq!((flow.entered, flow.inside), (1, 0));
     }
+}
+
+#[test]
+fn who_fills_a_batch_lets_all_of_it_begin() {
+    let gather = Settings::Batcher(batcher::Settings { wait_max_ns: 500 * MS, ..batcher::Settings::of(2) });
+    let mut site = site(&[gather], vec![Step::Stage(Stage { through: Some(0), ..stage(0) }), Step::End]);
+    let happened = enter_all(&mut site, &[0, 10 * MS, 20 * MS, 30 * MS], &[100 * MS]);
+    let done: Vec<_> = play(&mut site, happened).into_iter().filter(|(.., what)| *what == What::Done).collect();
+    assert_eq!(done.iter().map(|(at, visit, _)| (*at, *visit)).collect::<Vec<_>>(), [(110, 1), (110, 0), (130, 3), (130, 2)]);
+}
+
+#[test]
+fn a_reply_that_is_cut_is_kept_by_no_cache() {
+    let cache = Settings::Cache(cache::Settings { levels: vec![cache::Level::of(5)], flush_ns: 0 });
+    let lookup = Stage { through: Some(0), on_hit: Some(2), ..stage(0) };
+    let steps = vec![Step::Stage(lookup), Step::Stage(Stage { reply: Some(ReplyBy::Timing), ..stage(1) }), Step::End];
+    let mut site = site(&[cache], steps);
+    let mut happened = Vec::new();
+    site.enter(0, Work { is_cut: true, ..work(&[]) }, &mut happened);
+    site.enter(100 * MS, work(&[]), &mut happened);
+    play(&mut site, happened);
+    assert_eq!(site.cache(0).map(|cache| cache.counts().hits[0]), Some(0));
+}
+
+#[test]
+fn limits_that_nobody_comes_to_are_forgotten() {
+    let mut site = site(&[], vec![Step::Stage(Stage { within_ns: 3_600_000 * MS, ..stage(0) }), Step::End]);
+    let mut happened = Vec::new();
+    for number in 0..10_000 {
+        let visit = site.enter(number * MS, work(&[MS / 2]), &mut happened);
+        site.advance(number * MS + MS / 2, &mut happened);
+        site.leave(number * MS + MS / 2, visit, &mut happened);
+    }
+    assert!(site.agenda.len() < 2_000, "{}", site.agenda.len());
 }

@@ -33,18 +33,24 @@ pub struct Work {
     pub reply_ns: Nanos,
     /// What the steps of a replica take from when it enters there, until another says otherwise.
     pub step: Option<Box<StepTime>>,
-    /// What each stage takes besides waiting, by its index; 0 for those beyond the list.
+    /// What each stage takes besides waiting, by its index, and behind these each retry; 0 for those beyond the list.
     pub takes: SmallVec<[Nanos; 4]>,
     /// Which way each switch goes.
     pub choices: SmallVec<[u8; 4]>,
+    /// Will its reply be cut off? Then no cache keeps it.
+    pub is_cut: bool,
     /// Below this the stations' draws are made.
     pub draws: Key,
 }
 
 impl Work {
-    /// What the stage `index` takes.
-    pub fn takes(&self, index: u16) -> Nanos {
-        self.takes.get(usize::from(index)).copied().unwrap_or(0)
+    /// What `stage` takes that has been tried so many times before.
+    pub fn takes(&self, stage: &Stage, tries: u8) -> Nanos {
+        let index = match (tries, stage.retry) {
+            (1.., Some(retry)) => usize::from(retry.takes_from) + usize::from(tries) - 1,
+            _ => usize::from(stage.index),
+        };
+        self.takes.get(index).copied().unwrap_or(0)
     }
 }
 

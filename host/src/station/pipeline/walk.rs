@@ -93,11 +93,12 @@ impl Site {
         walker.until = Nanos::MAX;
         walker.limit = limit;
         (walker.is_hit, walker.extra_ns, walker.member) = (false, 0, 0);
-        let (root, is_first) = (walker.root, walker.tries == 0);
+        let (root, tries) = (walker.root, walker.tries);
         if stage.within_ns > 0 {
             self.agenda.push(now.saturating_add(stage.within_ns), Phase::Limit, Item::Limit(visit, limit));
+            self.sweep();
         }
-        if let Some(budget) = stage.retry.and_then(|retry| retry.budget).filter(|_| is_first) {
+        if let Some(budget) = stage.retry.and_then(|retry| retry.budget).filter(|_| tries == 0) {
             self.parts[usize::from(budget)].deposit(now);
         }
         let waiting = |part: u16| self.parts[usize::from(part)].load().waiting;
@@ -112,13 +113,15 @@ impl Site {
         }
         let Some(part) = stage.through else { return self.begin(visit, stage) };
         let work = self.visits[root as usize].work.as_ref();
-        let entered = work.map_or(Entered::In(0), |work| self.parts[usize::from(part)].enter(now, visit, work, stage));
+        let entered = work.map_or(Entered::In(0), |work| self.parts[usize::from(part)].enter(now, visit, work, stage, tries));
         let walker = &mut self.visits[visit as usize];
         walker.is_inside = !matches!(entered, Entered::Refused(_));
         match entered {
             Entered::In(extra_ns) => {
                 walker.extra_ns = extra_ns;
                 self.begin(visit, stage);
+                // Who fills a batch lets the others go.
+                self.plan_again(part, 0);
             }
             Entered::Hit(extra_ns) => {
                 (walker.extra_ns, walker.is_hit) = (extra_ns, true);
@@ -137,15 +140,24 @@ impl Site {
         }
     }
 
+    /// Forgets limits that nobody will come to any more, for they may be long.
+    fn sweep(&mut self) {
+        let visits = &self.visits;
+        self.agenda.sweep(2 * visits.len() + self.parts.len(), |item| match *item {
+            Item::Limit(visit, limit) => visits.get(visit as usize).is_some_and(|visit| visit.limit == limit),
+            Item::Served(..) | Item::Part(..) => true,
+        });
+    }
+
     /// The waiting is over: the stage's own time begins.
     fn begin(&mut self, visit: Visitor, stage: &Stage) {
         let now = self.now;
         let walker = &mut self.visits[visit as usize];
-        let (root, extra_ns) = (walker.root, walker.extra_ns);
+        let (root, extra_ns, tries) = (walker.root, walker.extra_ns, walker.tries);
         walker.begun = now;
         walker.state = State::Served;
         self.flows[walker.flow_of(stage)].begin(walker.entered, now);
-        let takes = self.work(root).takes(stage.index).saturating_add(extra_ns);
+        let takes = self.work(root).takes(stage, tries).saturating_add(extra_ns);
         self.serve_until(visit, now.saturating_add(takes));
     }
 
@@ -337,7 +349,8 @@ impl Site {
         let walker = &mut self.visits[visit as usize];
         walker.state = State::Done(now);
         let fills = std::mem::take(&mut walker.fills);
-        if let Some((content, bytes)) = walker.work.as_ref().map(|work| (work.content, work.bytes)) {
+        if let Some(Work { content, bytes, .. }) = walker.work.as_ref().filter(|work| !work.is_cut) {
+            let (content, bytes) = (*content, *bytes);
             fills.iter().for_each(|cache| self.parts[usize::from(*cache)].fill(now, content, bytes));
         }
         self.tell(visit, What::Done, happened);

@@ -275,6 +275,7 @@ fn streams_say_the_times_of_the_site_alone() {
         reply_ns: 0,
         takes: SmallVec::new(),
         choices: SmallVec::new(),
+        is_cut: false,
         draws: crate::random::Key::of_seed(0),
     };
     arrivals.iter().for_each(|at| _ = site.enter(*at, job.clone(), &mut happened));

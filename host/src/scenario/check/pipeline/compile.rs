@@ -31,6 +31,7 @@ pub(super) fn steps(items: &[Item]) -> Vec<Step> {
     writer.list(items, Onward::default());
     writer.steps.push(Step::End);
     writer.resolve();
+    writer.number_retries();
     writer.steps
 }
 
@@ -105,6 +106,17 @@ impl Writer {
             self.place(label);
             self.list(&way.items, onward);
             self.steps.push(Step::Jump(end));
+        }
+    }
+
+    /// The times of retries follow those of the stages, in the order of the steps.
+    fn number_retries(&mut self) {
+        let mut next = self.steps.iter().filter(|step| matches!(step, Step::Stage(_))).count() as u16;
+        for step in &mut self.steps {
+            if let Step::Stage(Stage { retry: Some(retry), .. }) = step {
+                retry.takes_from = next;
+                next += u16::from(retry.times);
+            }
         }
     }
 

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         let times = fields.integer("times", 1..=u64::from(STAGE_RETRIES_MAX)).unwrap_or(1) as u8;
         let budget = self.station(&mut fields, "budget", &[Role::RetryBudget]).map(|station| station.station);
         outer.extend(fields.finish());
-        Some(StageRetry { times, budget })
+        Some(StageRetry { times, takes_from: 0, budget })
     }
 
     /// Who writes the reply here, if anybody does.

@@ -85,7 +85,7 @@ fn stages_are_read_with_their_fields() {
         index: 1,
         through: Some(1),
         guard: Some(4),
-        retry: Some(StageRetry { times: 2, budget: Some(5) }),
+        retry: Some(StageRetry { times: 2, takes_from: 3, budget: Some(5) }),
         within_ns: 200_000_000,
         fails: 0.01,
         skip_waiting: Some(50),
@@ -446,6 +446,7 @@ fn whoever_is_walked_to_the_end_by_a_site_has_one_reply_and_whoever_is_refused_n
                 step: None,
                 takes: (0..made.takes.len()).map(|_| 1_000_000 * u64::from(1 + draws.below(6))).collect(),
                 choices: made.switches.iter().map(|ways| draws.below(ways.len() as u32) as u8).collect(),
+                is_cut: false,
                 draws: key,
             };
             visits.push(site.enter(number * 500_000, work, &mut happened));
