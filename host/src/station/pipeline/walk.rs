@@ -12,9 +12,10 @@ impl Site {
     /// Lets everybody go on who can.
     pub(super) fn walk(&mut self, happened: &mut Vec<Happened>) {
         while let Some(visit) = self.ready.pop_front() {
-            match self.visits.get(visit as usize).map(|visit| (visit.state, visit.until)) {
-                Some((State::Walks, _)) => self.step(visit, happened),
-                Some((State::Served, until)) if until <= self.now => self.served(visit, happened),
+            let Some(walker) = self.visits.get(visit as usize) else { continue };
+            match walker.state {
+                State::Walks => self.step(visit, happened),
+                State::Served if walker.until <= self.now => self.served(visit, happened),
                 _ => {}
             }
         }
