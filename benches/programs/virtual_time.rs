@@ -3,7 +3,8 @@
 //! `cargo bench -p simwright-benches --bench virtual_time`. An *event* is one change of state that was taken from a queue: an arrival,
 //! the end of a service, the end of a wait, a change of a replica's batch. Nothing that changes nothing counts. Times are CPU times of
 //! one thread, and the best of several rounds counts, so that a busy machine disturbs the figures least. *Fleet* is all that
-//! `simwright simulate` does but reading the scenario: traffic, facts, plan, stations, measures, report. `--smoke` runs short.
+//! `simwright simulate` does but reading the scenario: traffic, facts, plan, stations, measures, report. `--smoke` runs short and judges
+//! nothing, `--only TEXT` makes the rows with this in their names. SimPy is asked of the Python that SIMPY_PYTHON names.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 use std::hint::black_box;
@@ -144,7 +145,8 @@ impl Bench {
             return Ok(());
         }
         let played = Played::of(HOUR)?;
-        let runs: Vec<(Report, f64)> = (0..self.rounds).map(|_| played.play(None)).collect::<Result<_>>()?;
+        let requests = (self.scale > 1).then_some(200);
+        let runs: Vec<(Report, f64)> = (0..self.rounds).map(|_| played.play(requests)).collect::<Result<_>>()?;
         let (report, cpu_s) = runs.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("a round")?;
         let ms = cpu_s * 1e3;
         let (requests, events, tokens) = (report.requests, report.events, report.tokens.1);

@@ -16,8 +16,9 @@ impl Key {
         Self(mix(seed ^ 0x51_6d77_7269_6768))
     }
 
-    /// The child called `name`. Names are literals, so this is computed at compile time or in a few nanoseconds.
+    /// The child called `name`. Names are literals, whose hashes are computed at compile time where this is inlined.
     #[must_use]
+    #[inline(always)]
     pub const fn named(self, name: &str) -> Self {
         self.with(hash_name(name))
     }
@@ -179,6 +180,7 @@ const fn finalise(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+#[inline(always)]
 const fn hash_name(name: &str) -> u64 {
     // FNV-1a, 64 bits.
     let bytes = name.as_bytes();

@@ -359,9 +359,8 @@ impl Fleet {
     fn settle(&mut self, watch: &mut impl Watch) {
         while !self.happened.is_empty() {
             let mut happened = std::mem::replace(&mut self.happened, std::mem::take(&mut self.spare));
-            for one in happened.drain(..) {
-                self.take_note(one, watch);
-            }
+            happened.iter().for_each(|one| self.take_note(*one, watch));
+            happened.clear();
             self.spare = happened;
         }
     }

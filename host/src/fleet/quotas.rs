@@ -64,6 +64,9 @@ impl Quotas {
         let of_tier = tier.filter(|tier| self.tiers[*tier].is_some()).map(|tier| (Of::Tier(tier), tenant));
         let of_model = self.models[model].as_ref().map(|_| (Of::Model(model), 0));
         let mut held = Held::new();
+        if of_tier.is_none() && of_model.is_none() {
+            return Ok(held);
+        }
         let limits = || of_tier.into_iter().chain(of_model);
         let at_once = limits().filter_map(|(of, _)| Some(self.limited(of)?.tokens_at_once)).min().unwrap_or(u32::MAX);
         let tokens = most_tokens(entry, request, input_tokens, at_once);

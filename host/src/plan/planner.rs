@@ -215,6 +215,9 @@ fn decide(
     }
     pace(plan, generation, &mut call, &seen, events.named("latency"))?;
     take_way(plan, generation, &mut call, &seen, events.named("stage"))?;
+    if matches!(verdict, Verdict::Pass) {
+        return Ok(());
+    }
     plan.outcome = resolve(verdict, plan.reply.steps()).map_err(unplayable)?;
     call.seed = struck_seed;
     enter(draws, || format!("fault {}", by.unwrap_or("")));

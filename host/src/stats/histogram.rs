@@ -79,15 +79,21 @@ impl Snapshot {
     }
 
     /// Counts `times` durations of `ns` nanoseconds.
+    #[inline]
     pub fn record(&mut self, ns: u64, times: u64) {
         let index = index(ns, self.sub_bits);
         if index >= self.counts.len() {
-            // All at once, so that this happens once.
-            self.counts.resize(index.max(buckets(self.sub_bits) - 1) + 1, 0);
+            self.grow(index);
         }
         self.counts[index] += times;
         self.sum = self.sum.saturating_add(ns.saturating_mul(times));
         (self.min, self.max) = (self.min.min(ns), self.max.max(ns));
+    }
+
+    /// Makes all buckets at once, so that this happens once.
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.counts.resize(index.max(buckets(self.sub_bits) - 1) + 1, 0);
     }
 
     /// Counts `times` times each of `count` durations, of which the first has `first_ps` picoseconds and each next one `growth_ps` more.

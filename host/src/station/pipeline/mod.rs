@@ -144,25 +144,31 @@ impl Site {
     /// Does everything that was due by `now`, in order, and says what happened.
     pub fn advance(&mut self, now: Nanos, happened: &mut Vec<Happened>) {
         while let Some((at, item)) = self.agenda.pop(now) {
-            self.now = self.now.max(at);
-            match item {
-                Item::Served(visit, stamp) => {
-                    if self.visits.get(visit as usize).is_some_and(|v| v.stamp == stamp && v.state == State::Served) {
-                        self.count(u64::from(visit) << 8 | 1);
-                        self.served(visit, happened);
-                    }
-                }
-                Item::Limit(visit, limit) => {
-                    if self.visits.get(visit as usize).is_some_and(|v| v.limit == limit && !v.is_writing) {
-                        self.count(u64::from(visit) << 8 | 2);
-                        self.out_of_time(visit, happened);
-                    }
-                }
-                Item::Part(part, member) => self.advance_part(part, member, at, happened),
-            }
-            self.walk(happened);
+            self.happen(at, item, happened);
         }
         self.now = self.now.max(now);
+    }
+
+    /// Does `item`, which is due `at`. Apart from [`Site::advance`], which finds nothing due most of the time.
+    #[inline(never)]
+    fn happen(&mut self, at: Nanos, item: Item, happened: &mut Vec<Happened>) {
+        self.now = self.now.max(at);
+        match item {
+            Item::Served(visit, stamp) => {
+                if self.visits.get(visit as usize).is_some_and(|v| v.stamp == stamp && v.state == State::Served) {
+                    self.count(u64::from(visit) << 8 | 1);
+                    self.served(visit, happened);
+                }
+            }
+            Item::Limit(visit, limit) => {
+                if self.visits.get(visit as usize).is_some_and(|v| v.limit == limit && !v.is_writing) {
+                    self.count(u64::from(visit) << 8 | 2);
+                    self.out_of_time(visit, happened);
+                }
+            }
+            Item::Part(part, member) => self.advance_part(part, member, at, happened),
+        }
+        self.walk(happened);
     }
 
     /// When something happens next.

@@ -17,9 +17,10 @@ impl Site {
                 continue;
             }
             let Some(visit) = self.ready.pop_front() else { return };
-            match self.visits.get(visit as usize).map(|visit| (visit.state, visit.until)) {
-                Some((State::Walks, _)) => self.step(visit, happened),
-                Some((State::Served, until)) if until <= self.now => self.served(visit, happened),
+            let Some(walker) = self.visits.get(visit as usize) else { continue };
+            match walker.state {
+                State::Walks => self.step(visit, happened),
+                State::Served if walker.until <= self.now => self.served(visit, happened),
                 _ => {}
             }
         }
