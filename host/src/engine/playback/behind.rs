@@ -88,12 +88,14 @@ impl Playback {
                 self.begin(at, by);
                 Head::Leaves
             }
-            None if cut_at <= now => {
+            // A reply that was complete before has escaped it.
+            None if cut_at <= now && news.written.is_none_or(|written| cut_at < written) => {
                 if let Some((at, by)) = news.begun {
                     self.begin(at, by);
                 }
                 Head::Leaves
             }
+            None if cut_at <= now => Head::Wait(news.again),
             None => Head::Wait(news.again.min(cut_at)),
         }
     }
