@@ -100,7 +100,7 @@ impl Facts {
             number: self.number,
             now: self.now,
             key: events,
-            identity: self.identity.identity_key(seed),
+            identity: (seed, self.identity.identity),
             draws,
         }
     }
@@ -226,7 +226,13 @@ fn decide(
 }
 
 /// Asks what is answered. The text is drawn below `content`; which responder is asked, like all that happens, below the events.
-fn answer(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, content: Key) -> Result<(), Box<ApiError>> {
+fn answer(
+    plan: &mut Plan,
+    generation: &Generation,
+    call: &mut Call<'_>,
+    seen: &Seen<'_>,
+    content: Key,
+) -> Result<(), Box<ApiError>> {
     let request = call.request;
     plan.last_asked = Some(Phase::Reply);
     call.seed = content.named("responder").bits();
@@ -298,7 +304,13 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
 }
 
 /// Asks what the stages of the model's pipeline take, and which way its switches go; all of that is drawn below `key`.
-fn take_way(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Seen<'_>, key: Key) -> Result<(), Box<ApiError>> {
+fn take_way(
+    plan: &mut Plan,
+    generation: &Generation,
+    call: &mut Call<'_>,
+    seen: &Seen<'_>,
+    key: Key,
+) -> Result<(), Box<ApiError>> {
     let Some(pipeline) = &generation.scenario.models[plan.model].pipeline else { return Ok(()) };
     for (index, switch) in pipeline.switches.iter().enumerate() {
         let key = key.named("switch").with(index as u64);

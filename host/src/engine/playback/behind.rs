@@ -224,7 +224,8 @@ impl Playback {
         let plan = &mut self.plan;
         let Some((text, ends)) = plan.generation.models[plan.model].texts.get(usize::from(text)) else { return };
         let (text, ends) = (Arc::clone(text), Arc::clone(ends));
-        let choice = Choice { segments: smallvec![Segment::Pieces { kind: TextKind::Content, text, ends }], finish: Finish::Stop };
+        let choice =
+            Choice { segments: smallvec![Segment::Pieces { kind: TextKind::Content, text, ends }], finish: Finish::Stop };
         plan.reply.choices = smallvec![choice; plan.reply.choices.len()];
         (plan.usage.output, plan.usage.reasoning) = plan.reply.tokens();
         plan.told = plan.usage;

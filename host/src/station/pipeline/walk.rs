@@ -340,9 +340,15 @@ impl Site {
 
     /// Forgets a visit and its branches, wherever they stand.
     pub(super) fn give_up(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
-        self.give_up_branches(visit, happened);
-        if let Some(stage) = self.stage_of(visit) {
-            self.go_out(visit, &stage, false, happened);
+        let Some(walker) = self.visits.get(visit as usize) else { return };
+        match walker.state {
+            State::Forked => self.give_up_branches(visit, happened),
+            State::Waits | State::Served => {
+                if let Some(stage) = self.stage_of(visit) {
+                    self.go_out(visit, &stage, false, happened);
+                }
+            }
+            State::Walks | State::Done(_) | State::Refused(..) => {}
         }
         self.visits.try_remove(visit as usize);
     }
