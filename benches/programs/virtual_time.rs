@@ -13,10 +13,16 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use bytes::Bytes;
+use http::HeaderMap;
 use simwright::app::simulate::EPOCH_UNIX_S;
 use simwright::app::workshop::Workshop;
+use simwright::behavior::call::Call;
+use simwright::behavior::latency::Delay;
 use simwright::clock::Nanos;
 use simwright::clock::real::{RealClock, thread_cpu_ns};
+use simwright::dialect::Dialect;
+use simwright::dialect::openai::OpenAi;
 use simwright::fleet::{Fleet, Limits, Report};
 use simwright::plan::generation::Generation;
 use simwright::random::{Key, Stream};
@@ -25,6 +31,7 @@ use simwright::station::pipeline::agenda::{Agenda, Phase};
 use simwright::station::pipeline::route::{Route, Stage, Step};
 use simwright::station::pipeline::{Happened, Item, Settings, Site, What, Work};
 use simwright::station::{pool, replica};
+use simwright::types::request::Operation;
 use simwright::wasm::Compiler;
 use simwright::worker;
 use simwright::workload::Workload;
@@ -99,10 +106,14 @@ impl Bench {
                 Ok(hold(entries, 10_000_000 / self.scale))
             })?;
         }
-        let stations = self.row("M/M/8, stations", Some(NATIVE_BUDGET), || Ok(mmc(2_000_000 / self.scale)))?;
+        let stations = self.row("M/M/8, stations", Some(NATIVE_BUDGET), || {
+            let mut services = Stream::of(8);
+            queue(2_000_000 / self.scale, |_, _| Ok(exponential_ns(&mut services, 1.0)))
+        })?;
         let native = Played::of(&QUEUE.replace("SERVICE", NATIVE))?;
         let fleet = self.row("M/M/8, fleet alone", Some(NATIVE_BUDGET), || native.queue(2_000_000 / self.scale))?;
         let plugin = Played::of(&QUEUE.replace("SERVICE", PLUGIN))?;
+        self.row("M/D/8, stations, ask a plugin", Some(PLUGIN_BUDGET), || plugin.asked(1_000_000 / self.scale))?;
         self.row("M/D/8, fleet, asks a plugin", Some(PLUGIN_BUDGET), || plugin.queue(1_000_000 / self.scale))?;
         let theirs = self.row("M/M/8, nexosim", None, || nexosim::run(1_000_000 / self.scale))?;
         if let Err(error) = self.row("M/M/8, SimPy", None, || simpy::run(200_000 / self.scale)) {
@@ -262,6 +273,36 @@ impl Played {
         Ok((report, cpu_s))
     }
 
+    /// The queue of the stations, where the scenario's latency model says of each arrival how long it takes.
+    fn asked(&self, customers: u64) -> Result<Queue> {
+        let body = Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#);
+        let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
+        let (request, latency) = (Arc::new(request), &self.generation.models[0].latency[0].primary);
+        queue(customers, |now, identity| {
+            let call = Call {
+                identity,
+                attempt: 0,
+                occurrence: 0,
+                seed: Key::of_seed(7).with(identity).bits(),
+                now,
+                model: 0,
+                tenant: 0,
+                stage: 0,
+                operation: Operation::Chat,
+                input_tokens: 1,
+                max_output_tokens: 1,
+                running: 0,
+                waiting: 0,
+                request: &request,
+                draws: None,
+            };
+            match latency.plan(&call, 1)?.first {
+                Delay::Us(us) => Ok(Nanos::from(us) * 1_000),
+                other => Err(anyhow!("{other:?} instead of a time")),
+            }
+        })
+    }
+
     fn queue(&self, requests: u64) -> Result<Queue> {
         let (report, cpu_s) = self.play(Some(requests))?;
         let waited_ns = report.waited.mean().context("somebody")?;
@@ -287,8 +328,9 @@ fn hold(entries: u64, events: u64) -> Queue {
     Queue { events, cpu_s: (thread_cpu_ns() - begun) as f64 * 1e-9, wait_s: f64::NAN }
 }
 
-/// The queue of the stations: a pool of servers behind a pipeline of one stage, without planning.
-fn mmc(customers: u64) -> Queue {
+/// The queue of the stations: a pool of servers behind a pipeline of one stage, without planning. `service` says how long the customer
+/// of a number takes who comes at a time.
+fn queue(customers: u64, mut service: impl FnMut(Nanos, u64) -> Result<Nanos>) -> Result<Queue> {
     let mut site = site_of(SERVERS);
     let mut stream = Stream::of(7);
     let (mut next, mut happened, mut left) = (0, Vec::new(), customers);
@@ -298,7 +340,7 @@ fn mmc(customers: u64) -> Queue {
             Some(at) => site.advance(at, &mut happened),
             None => {
                 left -= 1;
-                site.enter(next, work(exponential_ns(&mut stream, 1.0)), &mut happened);
+                site.enter(next, work(service(next, left)?), &mut happened);
                 next += exponential_ns(&mut stream, 1.0 / ARRIVALS);
             }
         }
@@ -311,7 +353,7 @@ fn mmc(customers: u64) -> Queue {
     let cpu_s = (thread_cpu_ns() - begun) as f64 * 1e-9;
     let now = site.now();
     let waited_ns = site.flows(now).next().map_or(0, |(_, _, flow)| flow.waited_ns);
-    Queue { events: site.events(), cpu_s, wait_s: waited_ns as f64 * 1e-9 / customers as f64 }
+    Ok(Queue { events: site.events(), cpu_s, wait_s: waited_ns as f64 * 1e-9 / customers as f64 })
 }
 
 fn site_of(servers: u32) -> Site {

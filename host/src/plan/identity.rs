@@ -31,11 +31,6 @@ impl Identity {
         Key::of_seed(seed).named("content").with(self.content)
     }
 
-    /// The key below which is drawn what all attempts of a request share.
-    pub fn identity_key(&self, seed: u64) -> Key {
-        Key::of_seed(seed).named("identity").with(self.identity)
-    }
-
     /// The key below which latency, faults and ids are drawn.
     pub fn event_key(&self, seed: u64) -> Key {
         Key::of_seed(seed).named("event").with(self.identity).with(u64::from(self.attempt)).with(u64::from(self.occurrence))

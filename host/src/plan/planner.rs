@@ -100,7 +100,7 @@ impl Facts {
             number: self.number,
             now: self.now,
             key: events,
-            identity: self.identity.identity_key(seed),
+            identity: (seed, self.identity.identity),
             draws,
         }
     }

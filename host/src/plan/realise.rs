@@ -54,7 +54,7 @@ pub fn realise_length(
     write(reply, generation, request, key, limit, |_| (&items, Finish::Stop))
 }
 
-/// The choices that `answer` gives by their number, drawn below `key`. They are made where they stay: a copy of each would cost as much.
+/// The choices that `answer` gives by their number, drawn below `key`.
 fn write<'a>(
     reply: &mut Reply,
     generation: &Generation,
@@ -67,9 +67,9 @@ fn write<'a>(
     reply.choices.clear();
     for index in 0..request.choices {
         let (items, finish) = answer(index as usize);
-        reply.choices.push(Choice { segments: SmallVec::new(), finish });
-        let Some(choice) = reply.choices.last_mut() else { continue };
-        Work { generation, request, key: key.with(index.into()), left: limit }.write(choice, items)?;
+        let mut choice = Choice { segments: SmallVec::new(), finish };
+        Work { generation, request, key: key.with(index.into()), left: limit }.write(&mut choice, items)?;
+        reply.choices.push(choice);
     }
     Ok(())
 }

@@ -29,8 +29,8 @@ pub struct Seen<'a> {
     pub now: Nanos,
     /// The key below which shares of attempts are drawn.
     pub key: Key,
-    /// The key below which shares of identities are drawn: the same for every attempt of a request.
-    pub identity: Key,
+    /// The seed of the run, and what all attempts of a request have in common: shares of identities are drawn below both.
+    pub identity: (u64, u64),
     /// Notes every draw, where somebody wants to see them.
     pub draws: Option<&'a Draws>,
 }
@@ -40,6 +40,12 @@ impl Seen<'_> {
     #[must_use]
     pub fn at(self, key: Key) -> Self {
         Self { key, ..self }
+    }
+
+    /// The key below which is drawn what all attempts of a request share. Few conditions ask for it.
+    fn identity_key(&self) -> Key {
+        let (seed, identity) = self.identity;
+        Key::of_seed(seed).named("identity").with(identity)
     }
 
     fn draw(&self, name: &str, key: Key) -> f64 {
@@ -176,7 +182,7 @@ impl Condition {
             Self::Time(windows) => windows.contain(seen.now),
             Self::Every { each, lasts, offset } => seen.now.checked_sub(*offset).is_some_and(|since| since % each < *lasts),
             Self::Share { share, number } => seen.draw("when share", seen.key.named("share").with(*number)) < *share,
-            Self::Identities(share) => seen.draw("when identities", seen.identity.named("share")) < *share,
+            Self::Identities(share) => seen.draw("when identities", seen.identity_key().named("share")) < *share,
             Self::Not(when) => !when.holds(seen),
             Self::Any(list) => list.iter().any(|when| when.holds(seen)),
         }
@@ -216,7 +222,7 @@ mod tests {
             number: 1,
             now: 0,
             key: Key::of_seed(1),
-            identity: Key::of_seed(2),
+            identity: (1, 2),
             draws: None,
         }
     }

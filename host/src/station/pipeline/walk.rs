@@ -366,13 +366,19 @@ impl Site {
 
     /// Forgets a visit and its branches, wherever they stand.
     pub(super) fn give_up(&mut self, visit: Visitor) {
-        self.give_up_branches(visit);
-        if let Some(stage) = self.stage_of(visit) {
-            let is_guarded = std::mem::take(&mut self.visits[visit as usize].is_guarded);
-            if let Some(guard) = stage.guard.filter(|_| is_guarded) {
-                self.parts[usize::from(guard)].forget(self.now);
+        let Some(walker) = self.visits.get_mut(visit as usize) else { return };
+        match walker.state {
+            State::Forked => self.give_up_branches(visit),
+            State::Waits | State::Served => {
+                let is_guarded = std::mem::take(&mut walker.is_guarded);
+                if let Some(stage) = self.stage_of(visit) {
+                    if let Some(guard) = stage.guard.filter(|_| is_guarded) {
+                        self.parts[usize::from(guard)].forget(self.now);
+                    }
+                    self.go_out(visit, &stage, false);
+                }
             }
-            self.go_out(visit, &stage, false);
+            State::Walks | State::Done(_) | State::Refused(..) => {}
         }
         self.visits.try_remove(visit as usize);
     }
