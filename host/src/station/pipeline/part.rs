@@ -72,6 +72,14 @@ impl Settings {
             Self::Replicas(group) => group.replica.waiting_max < u32::MAX,
         }
     }
+
+    /// Tokens of one block of what it remembers of prompts; `None` if it remembers nothing.
+    pub fn prefix_block(&self) -> Option<u32> {
+        match self {
+            Self::Replicas(group) if group.replica.prefix_cache => Some(group.replica.block_tokens),
+            _ => None,
+        }
+    }
 }
 
 /// Model servers of one kind, and what chooses between them.
