@@ -25,6 +25,8 @@ pub(super) struct Known<'a> {
     pub may_refuse: bool,
     /// Tokens of the longest prompt and reply that fit, if it has such a limit.
     pub tokens_max: Option<u64>,
+    /// Tokens of one block of what it remembers of prompts, if it does.
+    pub prefix_block: Option<u32>,
 }
 
 /// A kind of station: its name, and what reads its fields.
@@ -76,7 +78,8 @@ impl<'a> Known<'a> {
             _ => None,
         };
         let may_refuse = settings.is_none_or(Settings::may_refuse);
-        Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max }
+        let prefix_block = settings.and_then(Settings::prefix_block);
+        Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max, prefix_block }
     }
 }
 

@@ -51,6 +51,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        through.into_iter().for_each(|station| self.check_blocks(station, &mut fields));
         self.problems.extend(fields.finish());
         self.made.route.stages.push(name.to_owned());
         self.made.takes.push(takes.unwrap_or_default());
@@ -72,6 +73,19 @@ impl<'a> Reader<'a> {
         if self.made.route.stages.iter().any(|other| other == name) {
             let message = format!("there is a stage `{name}` already, and metrics could not tell the two apart");
             self.problems.push(Problem::new(pointer, message).at_key().hint("give each stage of a pipeline a name of its own"));
+        }
+    }
+
+    /// Notes replicas whose blocks are not those of others that the entry's requests may come to: a prompt is cut into blocks once, and
+    /// hashes of blocks of another size would be found where nothing is equal.
+    fn check_blocks(&mut self, station: &Known<'a>, fields: &mut Fields<'_>) {
+        let Some(own) = station.prefix_block else { return };
+        let (first, tokens) = *self.prefix_block.get_or_insert((station.name, own));
+        if own != tokens {
+            let message =
+                format!("blocks of `{}` have {own} tokens and those of `{first}` {tokens}: prompts are cut once", station.name);
+            let hint = "give both the same `block-tokens`, or one of them `prefix-cache: false`";
+            fields.extend(vec![Problem::new(fields.pointer("through"), message).hint(hint)]);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::station::pipeline::{Happened, Role, Settings, Site, What as Event, Wo
 use crate::station::{Cause, pool, replica};
 
 fn known(name: &str, station: u16, role: Role) -> Known<'_> {
-    Known { name, station, role: Some(role), may_refuse: false, tokens_max: None }
+    Known { name, station, role: Some(role), may_refuse: false, tokens_max: None, prefix_block: None }
 }
 
 fn stations() -> Vec<Known<'static>> {
@@ -23,6 +23,8 @@ fn stations() -> Vec<Known<'static>> {
         known("breaker", 4, Role::Breaker),
         known("spare", 5, Role::RetryBudget),
         Known { tokens_max: Some(1_000), ..known("small", 6, Role::Replicas) },
+        Known { may_refuse: true, prefix_block: Some(16), ..known("near", 7, Role::Replicas) },
+        Known { prefix_block: Some(32), ..known("far", 8, Role::Replicas) },
     ]
 }
 
@@ -135,6 +137,17 @@ fn forks_meet_again_and_their_failures_go_where_the_forks_do() {
     let expected =
         ["fork 1 of [1, 3] 6>9", "profile", "-> 6", "history", "sort", "-> 6", "join", "model", "-> 10", "sorry", "end"];
     assert_eq!(steps(&value), expected);
+}
+
+#[test]
+fn replicas_of_one_entry_that_keep_prefixes_have_equal_blocks() {
+    let first_of = |one: &str, other: &str| json!([{ "first-of": [{ "a": { "through": one } }, { "b": { "through": other } }] }]);
+    let (place, message, hint) = mistake(&first_of("near", "far"));
+    assert_eq!((place.as_str(), message.contains("32 tokens and those of `near` 16")), ("/0/first-of/1/b/through", true));
+    assert!(hint.contains("`block-tokens`") && hint.contains("`prefix-cache: false`"), "{hint}");
+    // Whoever keeps no prefixes may have blocks of any size, and one group may be gone through on two ways.
+    assert!(read(&json!([{ "first-of": [{ "a": { "through": "near" } }, { "b": { "through": "gpu" } }] }])).is_ok());
+    assert!(read(&first_of("near", "near")).is_ok());
 }
 
 #[test]
