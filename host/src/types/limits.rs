@@ -227,6 +227,9 @@ pub const STATION_MEMBERS_MAX: u32 = 10_000;
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
+/// Answers of a level of a cache that does not say how many it holds: more than a day's different questions of most services, in some
+/// 70 MB.
+pub const CACHE_ENTRIES: u32 = 1_000_000;
 /// Levels of one cache: processors have three or four.
 pub const CACHE_LEVELS_MAX: usize = 8;
 /// Ways of one `route`: a plan remembers with one byte which was taken.

@@ -89,7 +89,7 @@ fn the_other_kinds_have_their_limits_in_the_units_of_stations() {
                     latency_ns: 1_000_000,
                     policy: cache::Policy::Lru,
                 },
-                cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(0) },
+                cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(1_000_000) },
             ],
             flush_ns: 3_600_000_000_000,
         }),
@@ -139,6 +139,7 @@ stations:
   e: { breaker: { window: 1s } }
   f: { replicas: { preset: llama-3.1-8b-h100, balancer: lest-busy, weights: [1, 2] } }
   g: { replicas: { preset: llama-3.1-8b-h100, balancer: { random: {} }, weights: [0] } }
+  h: { cache: { levels: [{ entries: 0 }, { bytes: 0 }] } }
 ";
     let expected = [
         "4:19 the field `places` is missing",
@@ -152,6 +153,8 @@ stations:
         "9:77 there are 2 weights for 1 replicas",
         "10:59 unknown field `random`",
         "10:82 a replica of weight 0 gets no work",
+        "11:37 expected a whole number from 1 to 100000000",
+        "11:51 expected a size such as",
     ];
     let found = mistakes(text);
     for message in expected {
