@@ -115,8 +115,7 @@ mod tests {
 
     #[test]
     fn a_group_that_keeps_no_prefixes_hides_none_that_does() {
-        let [plain, kept, text] =
-            ["{ plain: { through: plain } }", "{ kept: { through: kept } }", "{ sorry: { text: Sorry } }"];
+        let [plain, kept, text] = ["{ plain: { through: plain } }", "{ kept: { through: kept } }", "{ sorry: { text: Sorry } }"];
         assert_eq!(of(&format!("{plain}, {kept}")), Some(32));
         assert_eq!(of(&format!("{kept}, {plain}")), Some(32));
         assert_eq!(of(&format!("[{{ look: {{ through: db }} }}, {kept}], {text}")), Some(32));

@@ -223,6 +223,13 @@ pub const SCENARIO_PHASES_MAX: usize = 1_000;
 pub const STATIONS_MAX: usize = 1_000;
 /// Replicas of one station: each is a machine of its own, with its own queue and clock.
 pub const STATION_MEMBERS_MAX: u32 = 10_000;
+/// Replicas of all stations of one scenario together: a kilobyte or so each before the first request comes.
+pub const SCENARIO_REPLICAS_MAX: u64 = 100_000;
+/// Points on the rings of all balancers of one scenario together, 16 bytes each: a hundred for each of the most replicas of a station.
+pub const SCENARIO_RING_POINTS_MAX: u64 = 1_000_000;
+/// Tokens of one block of all replicas of one scenario together, because each replica keeps four bytes a token of a block: a hundred for
+/// each of the most replicas.
+pub const SCENARIO_BLOCK_TOKENS_MAX: u64 = 10_000_000;
 /// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.

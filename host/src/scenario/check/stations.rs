@@ -4,11 +4,15 @@ use serde_json::{Map, Value};
 
 use crate::scenario::check::{fault_of_name, station_kinds};
 use crate::scenario::stations::StationEntry;
+use crate::station::balancer::Rule;
 use crate::station::pipeline::{Replicas, Role, Settings};
 use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{COST_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
+use crate::types::limits::{
+    COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX, STATION_MEMBERS_MAX,
+    STATION_PLACES_MAX, STATIONS_MAX,
+};
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::quantity::parse_duration_ps;
 
@@ -62,9 +66,14 @@ pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Know
         fields.problem("stations", format!("there are {} stations, and a scenario may have {STATIONS_MAX}", map.len()));
         return (stations, known);
     }
+    let mut sizes = Sizes::default();
     for (name, value) in map {
-        let (entry, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
+        let pointer = format!("{pointer}/{}", escape(name));
+        let (entry, problems) = station(name, value, pointer.clone());
         fields.extend(problems);
+        if let Some(StationEntry { settings: Settings::Replicas(group), .. }) = &entry {
+            fields.extend(sizes.add(group, &format!("{pointer}/replicas")));
+        }
         known.push(Known::of(name, stations.len() as u16, entry.as_ref().map(|entry| &entry.settings)));
         stations.extend(entry);
     }
@@ -80,6 +89,45 @@ impl<'a> Known<'a> {
         let may_refuse = settings.is_none_or(Settings::may_refuse);
         let prefix_block = settings.and_then(Settings::prefix_block);
         Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max, prefix_block }
+    }
+}
+
+/// What all replicas of a scenario have together, and hold before anybody comes.
+#[derive(Default)]
+struct Sizes {
+    replicas: u64,
+    ring_points: u64,
+    block_tokens: u64,
+}
+
+impl Sizes {
+    /// Adds the `group` at `pointer`, and says what it has become too much of with it.
+    fn add(&mut self, group: &Replicas, pointer: &str) -> Vec<Problem> {
+        let count = u64::from(group.count);
+        let points = if let Rule::ConsistentHash { points, .. } = group.balancer { u64::from(points) } else { 0 };
+        let block_tokens = u64::from(group.replica.block_tokens);
+        let mut problems = Vec::new();
+        for (sum, more, most, what, hint) in [
+            (&mut self.replicas, 1, SCENARIO_REPLICAS_MAX, "replicas", "lower `count`"),
+            (&mut self.ring_points, points, SCENARIO_RING_POINTS_MAX, "points on rings", "lower `count` or `points`"),
+            (
+                &mut self.block_tokens,
+                block_tokens,
+                SCENARIO_BLOCK_TOKENS_MAX,
+                "tokens in a block of each replica",
+                "lower `count` or `block-tokens`",
+            ),
+        ] {
+            let before = *sum;
+            *sum += count * more;
+            // Said once, where it becomes too much.
+            if before <= most && *sum > most {
+                let message =
+                    format!("up to here the stations have {sum} {what}, and those of a scenario may have {most} together");
+                problems.push(Problem::new(pointer, message).at_key().hint(hint));
+            }
+        }
+        problems
     }
 }
 

@@ -221,3 +221,25 @@ models:
     assert!(found[2].contains("6:51 a prompt may have up to the 128000 tokens"), "{found:?}");
     assert_eq!(found.len(), 3);
 }
+
+#[test]
+fn what_all_replicas_hold_before_anybody_comes_is_bounded() {
+    let of = |groups: &str| format!("simwright: 1\nmodels: [{{ match: x }}]\nstations:\n{groups}");
+    let group =
+        |name: &str, more: &str| format!("  {name}: {{ replicas: {{ preset: llama-3.1-8b-h100, count: 10_000{more} }} }}\n");
+    let ring = |points: u32| format!(", balancer: {{ consistent-hash: {{ points: {points} }} }}");
+    scenario(&of(&group("a", &ring(100))));
+    let most = [
+        (group("a", &ring(101)), "4:8 up to here the stations have 1010000 points on rings"),
+        (
+            [group("a", &ring(100)), group("b", &ring(1)), group("c", &ring(1))].concat(),
+            "5:8 up to here the stations have 1010000 points",
+        ),
+        (group("a", ", block-tokens: 65_536"), "4:8 up to here the stations have 655360000 tokens in a block"),
+        ((0..12).map(|number| group(&format!("g{number}"), "")).collect(), "14:10 up to here the stations have 110000 replicas"),
+    ];
+    for (groups, expected) in most {
+        let found = mistakes(&of(&groups));
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected} is not in\n{}", found.join("\n"));
+    }
+}

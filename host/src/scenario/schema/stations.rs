@@ -74,7 +74,10 @@ fn admission() -> Value {
 fn cache() -> Value {
     let level = object([
         ("entries", places("Answers that it holds; without it a million.", 1)),
-        ("bytes", json!({ "type": ["string", "integer"], "description": "How large they may be together, such as `64MiB`; without it any size." })),
+        (
+            "bytes",
+            json!({ "type": ["string", "integer"], "description": "How large they may be together, such as `64MiB`; without it any size." }),
+        ),
         ("ttl", duration("The age at which an answer is given no more.")),
         ("latency", duration("The time that looking here takes.")),
         ("policy", word("Who goes when room is needed.", &["lru", "lfu", "fifo"])),
