@@ -10,7 +10,7 @@ use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{
-    COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX, STATION_MEMBERS_MAX,
+    BLOCK_TOKENS_MAX, COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX, STATION_MEMBERS_MAX,
     STATION_PLACES_MAX, STATIONS_MAX,
 };
 use crate::types::problem::{Problem, did_you_mean};
@@ -227,7 +227,9 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         sequences_max,
         batch_tokens,
         kv_blocks: places(fields, "kv-blocks", 1).unwrap_or(base.kv_blocks),
-        block_tokens: fields.integer("block-tokens", 1..=65_536).map_or(base.block_tokens, |tokens| tokens as u32),
+        block_tokens: fields
+            .integer("block-tokens", 1..=u64::from(BLOCK_TOKENS_MAX))
+            .map_or(base.block_tokens, |tokens| tokens as u32),
         waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
         ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),

@@ -10,9 +10,8 @@ use hashbrown::HashTable;
 use crate::random::Key;
 use crate::station::Visitor;
 use crate::station::admission::{Links, NOBODY, UNLINKED, Visit};
+use crate::types::limits::FAIR_IDLE_TENANTS_MAX;
 
-/// Flows of which nobody waits that are kept besides: beyond them, the shares so far are forgotten.
-const IDLE_MAX: usize = 1_024;
 /// Not in the heap.
 const NOWHERE: u32 = u32::MAX;
 
@@ -62,7 +61,7 @@ impl Flows {
             heap: Vec::new(),
             virtual_now: Box::new([0; 256]),
             order: 0,
-            most: (queue_max as usize).saturating_add(IDLE_MAX),
+            most: (queue_max as usize).saturating_add(FAIR_IDLE_TENANTS_MAX),
         }
     }
 

@@ -30,6 +30,7 @@ use step_time::{Picos, nanos, picos};
 
 use crate::clock::Nanos;
 use crate::station::{Cause, Entry, Refusal, Visitor};
+use crate::types::limits::BLOCK_TOKENS_MAX;
 
 /// What a replica is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Settings {
     pub batch_tokens: u32,
     /// Blocks of the KV cache that can be used. vLLM keeps one of its `num_gpu_blocks` for itself.
     pub kv_blocks: u32,
-    /// Tokens in one block, 1 to 65,536; vLLM has 16.
+    /// Tokens in one block, 1 to [`BLOCK_TOKENS_MAX`]; vLLM has 16.
     pub block_tokens: u32,
     /// Jobs that may wait; who comes then is refused. `u32::MAX` for a queue without end, as vLLM has.
     pub waiting_max: u32,
@@ -246,7 +247,7 @@ impl Replica {
     pub fn new(mut settings: Settings) -> Self {
         settings.sequences_max = settings.sequences_max.max(1);
         settings.batch_tokens = settings.batch_tokens.max(settings.sequences_max);
-        settings.block_tokens = settings.block_tokens.clamp(1, 65_536);
+        settings.block_tokens = settings.block_tokens.clamp(1, BLOCK_TOKENS_MAX);
         settings.step = settings.step.bounded();
         Self {
             now: 0,
