@@ -230,7 +230,7 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         block_tokens: fields
             .integer("block-tokens", 1..=u64::from(BLOCK_TOKENS_MAX))
             .map_or(base.block_tokens, |tokens| tokens as u32),
-        waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
+        queue_max: places(fields, "queue", 1).unwrap_or(base.queue_max),
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
         ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),
     };
@@ -252,7 +252,7 @@ const BARE: replica::Settings = replica::Settings {
     batch_tokens: 8_192,
     kv_blocks: 1,
     block_tokens: 16,
-    waiting_max: u32::MAX,
+    queue_max: u32::MAX,
     prefix_cache: true,
     ahead: true,
 };

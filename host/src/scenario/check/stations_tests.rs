@@ -36,7 +36,7 @@ fn a_preset_gives_all_and_single_fields_change_it() {
     let changed =
         group("preset: llama-3.1-8b-h100, count: 4, queue: 200, kv-blocks: 30_000, prefix-cache: false, step: { sequence: 2ns }");
     let step = replica::StepTime { per_sequence_ps: 2_000, ..preset.step };
-    let expected = replica::Settings { waiting_max: 200, kv_blocks: 30_000, prefix_cache: false, step, ..preset };
+    let expected = replica::Settings { queue_max: 200, kv_blocks: 30_000, prefix_cache: false, step, ..preset };
     assert_eq!((changed.count, changed.replica), (4, expected));
 }
 
@@ -57,7 +57,7 @@ fn a_replica_of_ones_own_says_its_step_and_its_cache() {
         batch_tokens: 512,
         kv_blocks: 1_000,
         block_tokens: 32,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: true,
         ahead: true,
     };

@@ -69,7 +69,7 @@ impl Settings {
             Self::Admission(admission) => admission.wait_max_ns > 0 || admission.queue_max < u32::MAX,
             Self::Link(link) => link.loss > 0.0,
             Self::Batcher(_) | Self::Cache(_) | Self::Breaker(_) | Self::Retry(_) => false,
-            Self::Replicas(group) => group.replica.waiting_max < u32::MAX,
+            Self::Replicas(group) => group.replica.queue_max < u32::MAX,
         }
     }
 

@@ -47,7 +47,7 @@ pub struct Settings {
     /// Tokens in one block, 1 to [`BLOCK_TOKENS_MAX`]; vLLM has 16.
     pub block_tokens: u32,
     /// Jobs that may wait; who comes then is refused. `u32::MAX` for a queue without end, as vLLM has.
-    pub waiting_max: u32,
+    pub queue_max: u32,
     /// Whether blocks of equal content are shared and kept until they are needed (vLLM's `enable_prefix_caching`).
     pub prefix_cache: bool,
     /// Whether a step is composed when the one before it begins (vLLM's `async_scheduling`, on by default in 0.19): the engine never
@@ -288,7 +288,7 @@ impl Replica {
         if tokens.div_ceil(u64::from(self.settings.block_tokens)) > u64::from(self.settings.kv_blocks) || tokens >= 1 << 31 {
             return Entry::Refused(Refusal::of(Cause::TooLong));
         }
-        if self.waiting.len() >= self.settings.waiting_max.max(1) {
+        if self.waiting.len() >= self.settings.queue_max.max(1) {
             return Entry::Refused(Refusal::of(Cause::QueueFull));
         }
         self.leave(now, job.visitor);

@@ -33,13 +33,13 @@ fn step_time() -> impl Strategy<Value = StepTime> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     (step_time(), 1_u32..9, 0_u32..60, 8_u32..60, 1_u32..9, 1_u32..30, any::<(bool, bool)>()).prop_map(
-        |(step, sequences_max, more, kv_blocks, block_tokens, waiting_max, (prefix_cache, ahead))| Settings {
+        |(step, sequences_max, more, kv_blocks, block_tokens, queue_max, (prefix_cache, ahead))| Settings {
             step,
             sequences_max,
             batch_tokens: sequences_max + more,
             kv_blocks,
             block_tokens,
-            waiting_max,
+            queue_max,
             prefix_cache,
             ahead,
         },

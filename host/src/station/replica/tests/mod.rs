@@ -21,7 +21,7 @@ const SETTINGS: Settings = Settings {
     batch_tokens: 512,
     kv_blocks: 1_000,
     block_tokens: 16,
-    waiting_max: 100,
+    queue_max: 100,
     prefix_cache: true,
     ahead: false,
 };
@@ -65,7 +65,7 @@ fn a_lone_request_has_its_prefill_and_then_a_step_a_token() {
 
 #[test]
 fn what_can_never_fit_is_refused_and_so_is_whom_the_queue_has_no_place_for() {
-    let mut replica = Replica::new(Settings { kv_blocks: 10, sequences_max: 1, waiting_max: 1, ..SETTINGS });
+    let mut replica = Replica::new(Settings { kv_blocks: 10, sequences_max: 1, queue_max: 1, ..SETTINGS });
     let refused = |cause| Entry::Refused(Refusal::of(cause));
     assert_eq!(replica.enter(0, job(0, 100, 62)), refused(Cause::TooLong));
     assert_eq!(replica.enter(0, job(0, u32::MAX, u32::MAX)), refused(Cause::TooLong));
