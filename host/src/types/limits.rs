@@ -275,8 +275,6 @@ pub const QUOTA_KEYS_MAX: u32 = 1 << 20;
 pub const QUOTA_WINDOWS_MAX: usize = 4;
 /// Requests that a quota may allow at a time: more than connections fit into a process.
 pub const QUOTA_CONCURRENCY_MAX: u32 = 1_000_000;
-/// Requests that the journal remembers.
-pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
 /// Texts whose exact token counts are remembered: about ten megabytes.
 pub const TOKEN_COUNTS_MAX: u64 = 65_536;
 /// Size of one JSON Schema for which an instance is written, in bytes: twice the text that OpenAI documents as its bound.

@@ -378,11 +378,6 @@ impl Replica {
         Some(nanos(self.end_of_step(sequence.step_of(token)).unwrap_or(sequence.first_at)))
     }
 
-    /// How many tokens of a visitor have left by the newest `advance`.
-    pub fn tokens(&self, visitor: Visitor) -> Option<u32> {
-        Some(self.all[self.slot_of(visitor)? as usize].generated_after(self.done.steps))
-    }
-
     /// Gives the steps after the one that is under way at `now` other coefficients.
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);
@@ -392,15 +387,6 @@ impl Replica {
         }
         self.step_next = Some(step);
         self.stop_after(1);
-    }
-
-    /// How many tokens at the beginning of such a prompt are in the prefix cache, for balancers that look for them.
-    pub fn cached(&self, prompt_tokens: u32, prefix: &Prefix) -> u32 {
-        let block_tokens = self.settings.block_tokens;
-        let most = prompt_tokens.saturating_sub(1) / block_tokens;
-        let blocks = if self.settings.prefix_cache { prefix.blocks(block_tokens).min(most) } else { 0 };
-        let found = (0..blocks).take_while(|index| self.blocks.find(prefix.hash(*index)).is_some());
-        found.count() as u32 * block_tokens
     }
 
     /// What it is doing and has done by the newest `advance`.
