@@ -331,8 +331,12 @@ pub const TRACE_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const TRACE_S_MAX: u64 = 366 * 86_400;
 /// How often one recording is played in a run: a million minutes are two years.
 pub const TRACE_REPEAT_MAX: u32 = 1_000_000;
-/// Requests of one recording that are held in memory, 40 bytes each; a longer one is read from its file while it is played.
+/// Requests of one recording that are held in memory, 40 bytes each, and 16 more if they name blocks; a longer one is read from its file
+/// while it is played.
 pub const TRACE_HELD_ROWS: usize = 1_000_000;
+/// Hashes of blocks of one recording that are held in memory, eight bytes each: twenty for each of so many requests. One with more is
+/// read from its file, too.
+pub const TRACE_HELD_HASHES: usize = 20_000_000;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
