@@ -138,6 +138,12 @@ fn open_holding(
     gather(name, lines, limit, room, Some(place))
 }
 
+/// The same, and nothing of it is held, however small it is.
+#[cfg(test)]
+pub(crate) fn open_in_file(folder: &Path, name: &str) -> Result<Trace, Vec<Problem>> {
+    open_holding(folder, name, None, None, Room { rows: 0, hashes: 0 })
+}
+
 /// The same of a text that `lines` brings and messages call `name`; it is held whatever its size.
 pub fn read(name: &str, lines: impl BufRead, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
     gather(name, Lines::of(lines, format), limit, Room { rows: usize::MAX, hashes: usize::MAX }, None)
