@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_run_whose_recording_ended_early_fails_whatever_the_criteria_say() {
         let generation = generation(
-            "simwright: 1\nmodels: [{ match: m }]\ncriteria: [whole == 100%]\n\
+            "simwright: 1\nmodels: [{ match: m }]\ncriteria: [requests == 3]\n\
              workload: { arrivals: { every: 1s }, classes: [{ model: m, input: 5, output: 5 }], requests: 3 }\n",
             |_| {},
         );
