@@ -25,6 +25,8 @@ pub(super) struct Known<'a> {
     pub station: u16,
     /// What it can be for a stage; `None` if it could not be read, which has been said.
     pub role: Option<Role>,
+    /// Does anybody wait there, so that it can be seen how many do?
+    pub has_queue: bool,
     /// Are there visitors that it turns away?
     pub may_refuse: bool,
     /// Tokens of the longest prompt and reply that fit, if it has such a limit.
@@ -86,9 +88,10 @@ impl<'a> Known<'a> {
             Some(Settings::Replicas(group)) => Some(u64::from(group.replica.kv_blocks) * u64::from(group.replica.block_tokens)),
             _ => None,
         };
+        let has_queue = settings.is_none_or(Settings::has_queue);
         let may_refuse = settings.is_none_or(Settings::may_refuse);
         let prefix_block = settings.and_then(Settings::prefix_block);
-        Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max, prefix_block }
+        Self { name, station, role: settings.map(Settings::role), has_queue, may_refuse, tokens_max, prefix_block }
     }
 }
 

@@ -62,6 +62,14 @@ impl Settings {
         }
     }
 
+    /// Does anybody wait there, so that it can be seen how many do? What is sent over a busy link is on its way.
+    pub fn has_queue(&self) -> bool {
+        match self {
+            Self::Pool(_) | Self::Admission(_) | Self::Batcher(_) | Self::Replicas(_) => true,
+            Self::Cache(_) | Self::Link(_) | Self::Breaker(_) | Self::Retry(_) => false,
+        }
+    }
+
     /// Are there visitors that it turns away? A prompt that is too long for a replica is another matter.
     pub fn may_refuse(&self) -> bool {
         match self {
