@@ -44,7 +44,7 @@ pub struct Simulation {
     /// Who asks.
     pub workload: Workload,
     limits: Limits,
-    _workshop: Workshop,
+    workshop: Workshop,
 }
 
 impl Simulation {
@@ -71,13 +71,14 @@ impl Simulation {
         }
         workload.requests = options.requests.or(workload.requests);
         workload.until = options.until.map(|until| until.as_nanos() as u64).or(workload.until);
-        Ok(Self { generation, workload, limits: options.limits, _workshop: workshop })
+        Ok(Self { generation, workload, limits: options.limits, workshop })
     }
 
-    /// Plays it to its end or its limit.
+    /// Plays it to its end or its limit; again, it is the same run.
     pub fn play(&self, watch: &mut impl Watch) -> Result<Report, StartError> {
         // Plugins keep a warm instance for each worker; here is one.
         worker::enter(0);
+        self.workshop.plugins().forget_state();
         let from = monotonic_ns();
         let report = run(&self.generation, &self.workload, self.limits, watch);
         let mut report = report.map_err(|problems| {

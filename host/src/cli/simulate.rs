@@ -100,13 +100,15 @@ fn judge(report: &Report, is_printed: bool) -> Result<(), Failure> {
             anyhow::anyhow!("the figures are wrong, which is a mistake of this program; please report it:\n  {broken}").into()
         );
     }
-    if report.verdict.judgements.is_empty() {
-        return Ok(());
-    }
-    if !is_printed {
+    let has_criteria = !report.verdict.judgements.is_empty();
+    if has_criteria && !is_printed {
         output::data(&format!("\n{}", report.verdict.text()));
     }
-    if report.verdict.is_kept() { Ok(()) } else { Err(Failure::told(Kind::Criteria)) }
+    if let Some(trouble) = &report.trouble {
+        // Whatever the criteria say: this is not the run that was asked for.
+        return Err(anyhow::anyhow!("the recording ended before its end: {trouble}").into());
+    }
+    if !has_criteria || report.verdict.is_kept() { Ok(()) } else { Err(Failure::told(Kind::Criteria)) }
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
@@ -170,5 +172,28 @@ impl Watch for Bar {
             now as f64 * 1e-9,
             speed(events as f64 / seconds)
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet;
+    use crate::plan::build::testing::generation;
+
+    #[test]
+    fn a_run_whose_recording_ended_early_fails_whatever_the_criteria_say() {
+        let generation = generation(
+            "simwright: 1\nmodels: [{ match: m }]\ncriteria: [requests == 3]\n\
+             workload: { arrivals: { every: 1s }, classes: [{ model: m, input: 5, output: 5 }], requests: 3 }\n",
+            |_| {},
+        );
+        let workload = generation.scenario.workload.clone().expect("a workload");
+        let run = fleet::run(&generation, &workload, Limits::default(), &mut ());
+        let mut report = run.unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert!(judge(&report, true).is_ok());
+        report.trouble = Some("`t.jsonl` has changed".to_owned());
+        let Err(failure) = judge(&report, true) else { panic!("a failure") };
+        assert!(format!("{failure:?}").contains("`t.jsonl` has changed"), "{failure:?}");
     }
 }

@@ -1,10 +1,11 @@
 //! The quotas of tiers and models while requests play: what each reserves as it begins, and gives back as it ends.
 //!
-//! [`Quotas`] keeps what was used by the tiers' and models' names, across generations; [`Limits`] has those of one generation by index.
+//! [`Quotas`] finds what was used by the tiers' and models' names, across generations; [`Limits`] has those of one generation by index.
+//! A quota lives as long as a generation that answers names it or a request holds some of it.
 //! A tier's limits hold for each tenant, a model's for all callers together. [`Held`] is what one request holds: dropping it settles.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::clock::Clock;
 use crate::clock::Nanos;
@@ -21,14 +22,14 @@ use crate::types::request::Request;
 /// Parts of a tier's quota, so that threads seldom meet at one lock. A model's has one key and needs one part.
 const TIER_SHARDS: usize = 64;
 
-/// Every quota there ever was in this run.
+/// Every quota that a generation names or a request holds.
 #[derive(Default)]
 pub struct Quotas {
     known: Mutex<HashMap<(Of, String), Known>>,
 }
 
-/// A quota with what it allows now.
-type Known = (Arc<Quota>, Settings);
+/// A quota with what it allows now. It is not held here: names that are gone after a reload would stay for ever with all their keys.
+type Known = (Weak<Quota>, Settings);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Of {
@@ -73,6 +74,7 @@ pub struct Held {
 impl Quotas {
     /// The limits of `generation`, which answers from `now` on.
     pub fn of(&self, generation: &Generation, now: Nanos) -> Limits {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (quota, _)| quota.strong_count() > 0);
         let scenario = &generation.scenario;
         let tier = |tier: &crate::scenario::Tier| self.limited(Of::Tier, &tier.name, &tier.limits, now);
         let model = |model: &ModelEntry| self.limited(Of::Model, &model.name, &model.rate_limits, now);
@@ -90,14 +92,18 @@ impl Quotas {
         let tokens_at_once = tokens.iter().map(|window| window.burst).min().unwrap_or(u32::MAX);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let shards = if of == Of::Tier { TIER_SHARDS } else { 1 };
-        let (quota, before) = known
-            .entry((of, name.to_owned()))
-            .or_insert_with(|| (Arc::new(Quota::sharded(settings.clone(), shards)), settings.clone()));
-        if *before != settings {
-            quota.carry(now, &settings);
-            *before = settings;
-        }
-        Some(Limited { quota: Arc::clone(quota), tokens_at_once, refuse: *refuse })
+        let key = (of, name.to_owned());
+        let quota = match known.get(&key).and_then(|(quota, before)| Some((quota.upgrade()?, before))) {
+            None => Arc::new(Quota::sharded(settings.clone(), shards)),
+            Some((quota, before)) => {
+                if *before != settings {
+                    quota.carry(now, &settings);
+                }
+                quota
+            }
+        };
+        known.insert(key, (Arc::downgrade(&quota), settings));
+        Some(Limited { quota, tokens_at_once, refuse: *refuse })
     }
 }
 
@@ -183,5 +189,49 @@ impl Drop for Held {
         for (quota, reservation) in std::mem::take(&mut self.reservations) {
             quota.settle(now, reservation, self.used);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::build::testing::generation;
+    use crate::plan::identity::Identity;
+    use crate::types::request::testing::request;
+
+    fn scenario(model: &str, more: &str) -> Arc<Generation> {
+        generation(&format!("simwright: 1\nmodels: [{{ match: {model}, rate-limits: {{ requests: 2/h{more} }} }}]\n"), |_| {})
+    }
+
+    /// Reserves for one request to the only entry.
+    fn enter(limits: &Limits, generation: &Generation) -> Result<Option<Box<Held>>, Refusal> {
+        let mut facts = Facts::first(Identity { content: 1, identity: 2, attempt: 0, occurrence: 0 });
+        facts.input_tokens = 1;
+        limits.enter(&limits.asked(generation, &request("x"), &facts, 0), RealClock::start())
+    }
+
+    #[test]
+    fn a_reload_grants_nothing_anew_and_a_name_that_is_gone_is_forgotten_with_its_last_request() {
+        let quotas = Quotas::default();
+        let known = || quotas.known.lock().expect("a lock").len();
+        let (first, wider, other) = (scenario("m", ""), scenario("m", ", concurrency: 9"), scenario("n", ""));
+        let before = quotas.of(&first, 0);
+        assert!(enter(&before, &first).is_ok());
+        let held = enter(&before, &first).expect("the second of two").expect("it holds some");
+        // The same name with other limits: what was used is used.
+        let limits = quotas.of(&wider, 0);
+        assert!(enter(&limits, &wider).is_err());
+        drop((before, limits));
+        // The name has gone, and its last request is still under way.
+        let limits = quotas.of(&other, 0);
+        assert_eq!((known(), enter(&limits, &other).is_ok()), (2, true));
+        drop(held);
+        let again = quotas.of(&other, 0);
+        assert_eq!(known(), 1);
+        drop((limits, again));
+        for number in 0..100 {
+            quotas.of(&scenario(&format!("m-{number}"), ""), 0);
+        }
+        assert_eq!(known(), 1);
     }
 }

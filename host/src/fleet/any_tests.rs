@@ -123,10 +123,11 @@ impl Lot {
         let retry = if self.one_in(2) { json!({ "times": self.from(1, 3), "budget": "spare" }) } else { json!({ "times": 1 }) };
         let optional = vec![("within", self.ms(300)), ("guard", json!("guard")), ("retry", retry)];
         *stage = self.fields(stage.take(), optional);
-        if stage.get("through").is_some() && self.one_in(3) {
+        if stage.get("through").is_some_and(|station| station != "wan") && self.one_in(3) {
             stage["unless-waiting"] = json!(self.from(1, 5));
         }
-        if must_fail && stage.get("within").is_none() {
+        // Only what can fail is tried again.
+        if (must_fail || stage.get("retry").is_some()) && stage.get("within").is_none() {
             stage["within"] = self.ms(500);
         }
     }

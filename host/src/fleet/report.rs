@@ -69,6 +69,8 @@ pub struct Report {
     pub stations: Vec<Station>,
     /// The criteria, judged.
     pub verdict: Verdict,
+    /// Why a recording ended before its end, if one did: the run is not the one that was asked for.
+    pub trouble: Option<String>,
     /// What must hold and does not: mistakes of the program. Empty if all is well.
     pub broken: Vec<String>,
 }
@@ -139,6 +141,7 @@ impl Report {
             stages,
             stations,
             verdict: judge(&fleet.generation.scenario.criteria, figures),
+            trouble: fleet.traffic.trouble().map(str::to_owned),
             broken,
         }
     }
@@ -236,7 +239,7 @@ impl Report {
             "waited": times_json(&self.waited), "answered": times_json(&self.answered),
             "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
             "stations": self.stations.iter().map(station).collect::<Vec<_>>(),
-            "verdict": self.verdict.json(), "broken_invariants": self.broken,
+            "verdict": self.verdict.json(), "trouble": self.trouble, "broken_invariants": self.broken,
         })
     }
 
@@ -266,6 +269,7 @@ impl Report {
             ),
             format!("events     {}", self.events),
         ];
+        lines.extend(self.trouble.iter().map(|trouble| format!("trouble    {trouble}")));
         lines.extend(self.cost.map(|cost| format!("cost       {}", cost.text())));
         if let Some(wall_ns) = self.wall_ns {
             let wall = wall_ns.max(1) as f64 * 1e-9;

@@ -10,8 +10,6 @@ use crate::plan::prefix;
 use crate::plan::token_counts::input_tokens;
 use crate::random::Key;
 use crate::scenario::Scenario;
-use crate::station::pipeline::Settings;
-use crate::station::pipeline::route::Step;
 use crate::station::replica;
 use crate::types::request::{Format, Message, Operation, Request, Role, StreamOptions, ToolChoice};
 use crate::workload::{Ask, Class, Prefix, Prompt, Workload};
@@ -179,18 +177,6 @@ impl Template {
             blocks: Vec::new(),
         }
     }
-}
-
-/// Tokens of a block of the replicas that answer for `model`, if any do.
-pub(super) fn block_tokens(generation: &Generation, model: usize) -> Option<u32> {
-    let scenario = &generation.scenario;
-    let steps = scenario.models[model].pipeline.iter().flat_map(|pipeline| &pipeline.route.steps);
-    let stations = steps.filter_map(|step| if let Step::Stage(stage) = step { stage.through } else { None });
-    let mut replicas = stations.filter_map(|station| match &scenario.stations[usize::from(station)].settings {
-        Settings::Replicas(replicas) => Some(replicas.replica.block_tokens),
-        _ => None,
-    });
-    replicas.next()
 }
 
 /// `prefix` in blocks of `block_tokens`: a recorded block that is larger becomes several, with hashes that follow from its own.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::fleet::{Ended, Fate, Fleet, Limits, Report, Watch, run};
 use crate::plan::build::testing::generation;
 use crate::plan::generation::Generation;
-use crate::workload::Workload;
+use crate::workload::{Arrivals, Workload, trace};
 
 const MS: u64 = 1_000_000;
 
@@ -335,4 +335,23 @@ fn a_cache_finds_the_share_of_zipfs_questions_that_che_says() {
     // Che, Tung and Wang 2002, as in the cache's own tests; the first 1,000 or so meet an empty one.
     let hit = cache.found() as f64 / cache.asked() as f64;
     assert!((hit - 0.377_79).abs() < 0.012, "{hit}");
+}
+
+#[test]
+fn a_recording_that_ends_early_is_told_in_the_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("t.jsonl");
+    let rows = |count| (0..count).map(|at| format!("{{\"at\": {at}, \"input\": 5, \"output\": 2}}\n")).collect::<String>();
+    std::fs::write(&path, rows(5)).expect("written");
+    let generation = generation(&scenario("", "", ""), |_| {});
+    let mut workload = Workload::clone(&workload_of(&generation));
+    workload.sources[0].arrivals = Arrivals::Trace(Arc::new(trace::open_in_file(folder.path(), "t.jsonl").expect("a trace")));
+    let play = || run(&generation, &workload, Limits::default(), &mut ()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let whole = play();
+    assert_eq!((whole.requests, &whole.trouble, whole.json()["trouble"].is_null()), (5, &None, true));
+    std::fs::write(&path, rows(3)).expect("written");
+    let cut = play();
+    let trouble = cut.trouble.clone().expect("trouble");
+    assert!(cut.requests == 3 && trouble.contains("it is shorter"), "{trouble}");
+    assert!(cut.text().contains(&trouble) && cut.json()["trouble"] == trouble.as_str(), "{}", cut.text());
 }

@@ -246,7 +246,7 @@ fn replica(base_ms: u64, sequence_us: u64, sequences_max: u32) -> replica::Setti
         batch_tokens: 65_536,
         kv_blocks: 10_000_000,
         block_tokens: 16,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: false,
         ahead: false,
     }

@@ -1,7 +1,7 @@
 //! What is known before a run of the way that a model's requests go.
 
-use crate::fleet::template::block_tokens;
 use crate::plan::generation::Generation;
+use crate::plan::prefix::block_tokens;
 use crate::station::pipeline::route::{Route, Step};
 use crate::types::problem::Problem;
 use crate::workload::{Arrivals, Workload};
@@ -11,7 +11,7 @@ pub(super) struct Way {
     pub(super) has_pipeline: bool,
     /// Is it a row of stages, each passed once, so that what is not service is waiting?
     pub(super) is_row: bool,
-    /// Tokens of a block at its replicas.
+    /// Tokens of a block at its replicas, if they keep prefixes.
     pub(super) block_tokens: Option<u32>,
 }
 

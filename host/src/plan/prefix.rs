@@ -10,7 +10,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::plan::generation::Generation;
 use crate::plan::token_counts::{PER_ATTACHMENT, PER_MESSAGE, PER_TOOL};
-use crate::station::pipeline::Settings;
 use crate::station::pipeline::route::{ReplyBy, Step};
 use crate::station::replica::Prefix;
 use crate::types::request::Request;
@@ -41,17 +40,17 @@ pub fn prefix_of(generation: &Generation, model: usize, request: &Request, conte
     Prefix::Blocks(Arc::from(blocks.hashes))
 }
 
-/// Tokens of one block of the replicas that write the replies of the entry `model`, if they share prefixes.
-fn block_tokens(generation: &Generation, model: usize) -> Option<u32> {
-    let steps = &generation.scenario.models[model].pipeline.as_ref()?.route.steps;
-    let writes = steps.iter().find_map(|step| match step {
-        Step::Stage(stage) if stage.reply == Some(ReplyBy::Replica) => stage.through,
+/// Tokens of one block of the replicas that write the replies of the entry `model`; `None` if none of them keeps prefixes. Those that do
+/// have equal blocks, which the scenario's checker sees to: so the first of them speaks for all.
+pub fn block_tokens(generation: &Generation, model: usize) -> Option<u32> {
+    let scenario = &generation.scenario;
+    let steps = &scenario.models[model].pipeline.as_ref()?.route.steps;
+    steps.iter().find_map(|step| match step {
+        Step::Stage(stage) if stage.reply == Some(ReplyBy::Replica) => {
+            scenario.stations.get(usize::from(stage.through?))?.settings.prefix_block()
+        }
         _ => None,
-    });
-    match &generation.scenario.stations.get(usize::from(writes?))?.settings {
-        Settings::Replicas(replicas) if replicas.replica.prefix_cache => Some(replicas.replica.block_tokens.clamp(1, 65_536)),
-        _ => None,
-    }
+    })
 }
 
 struct Blocks<'a> {
@@ -86,5 +85,40 @@ impl Blocks<'_> {
             self.hashes.push(self.hash.digest());
             self.filled = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::build::testing::generation;
+    use crate::types::request::testing::request;
+
+    /// The tokens of a block for a model that goes through the first of `ways` that does not fail.
+    fn of(ways: &str) -> Option<u32> {
+        let generation = generation(
+            &format!(
+                "simwright: 1\nstations:\n\
+                 \x20 kept: {{ replicas: {{ preset: llama-3.1-8b-h100, block-tokens: 32, kv-blocks: 13_350, queue: 1 }} }}\n\
+                 \x20 plain: {{ replicas: {{ preset: llama-3.1-8b-h100, prefix-cache: false, queue: 1 }} }}\n\
+                 \x20 db: {{ pool: {{ size: 1, wait: 1s }} }}\n\
+                 models: [{{ match: m, context-window: 8_000, pipeline: [{{ first-of: [{ways}] }}] }}]\n"
+            ),
+            |_| {},
+        );
+        let blocks = block_tokens(&generation, 0);
+        let long = "one two three four five six seven eight nine ten ".repeat(20);
+        let prefix = prefix_of(&generation, 0, &request(&long), 1);
+        assert_eq!(blocks.is_some(), matches!(prefix, Prefix::Blocks(hashes) if !hashes.is_empty()));
+        blocks
+    }
+
+    #[test]
+    fn a_group_that_keeps_no_prefixes_hides_none_that_does() {
+        let [plain, kept, text] = ["{ plain: { through: plain } }", "{ kept: { through: kept } }", "{ sorry: { text: Sorry } }"];
+        assert_eq!(of(&format!("{plain}, {kept}")), Some(32));
+        assert_eq!(of(&format!("{kept}, {plain}")), Some(32));
+        assert_eq!(of(&format!("[{{ look: {{ through: db }} }}, {kept}], {text}")), Some(32));
+        assert_eq!(of(&format!("{plain}, {text}")), None);
     }
 }

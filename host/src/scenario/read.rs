@@ -42,7 +42,8 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Draft, Refusal> {
 }
 
 /// The same with `variables` in place of the environment.
-pub fn parse_with(file: &str, text: &str, folder: &Path, variables: Variables<'_>) -> Result<Draft, Refusal> {
+#[cfg(test)]
+pub(crate) fn parse_with(file: &str, text: &str, folder: &Path, variables: Variables<'_>) -> Result<Draft, Refusal> {
     draft(file, text, folder, variables, &mut |_| {})
 }
 

@@ -46,17 +46,6 @@ pub enum State {
     HalfOpen,
 }
 
-impl State {
-    /// The word for metrics and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        }
-    }
-}
-
 /// The breaker.
 #[derive(Debug, Clone)]
 pub struct Breaker {

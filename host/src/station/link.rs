@@ -80,11 +80,6 @@ impl Link {
         Sent::Arrives(at.saturating_add(latency_ns).saturating_add(jitter_ns))
     }
 
-    /// When everything sent so far has been put on the wire.
-    pub fn busy_until(&self) -> Nanos {
-        self.busy_until
-    }
-
     /// Rounded up to whole nanoseconds, so that nothing is faster than the link.
     fn wire_ns(&self, bytes: u64) -> Nanos {
         match self.settings.bandwidth_bytes_per_s {
@@ -107,7 +102,7 @@ mod tests {
         let mut link = Link::new(Settings { bandwidth_bytes_per_s: 1_000_000, ..Settings::of(20 * MS) });
         assert_eq!(link.send(0, 5_000, 0.5), Sent::Arrives(25 * MS));
         assert_eq!(link.send(MS, 1_000, 0.5), Sent::Arrives(26 * MS));
-        assert_eq!(link.busy_until(), 6 * MS);
+        assert_eq!(link.busy_until, 6 * MS);
         // Idle in between, it starts afresh; a time before the newest counts as the newest.
         assert_eq!(link.send(100 * MS, 1_000, 0.5), Sent::Arrives(121 * MS));
         assert_eq!(link.send(0, 1, 0.5), Sent::Arrives(121 * MS + 1_000));

@@ -65,6 +65,8 @@ pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Replies to one request (`n`): OpenAI's documented bound.
 pub const CHOICES_MAX: u32 = 128;
+/// Texts of one request at which its reply ends (`stop`): OpenAI's documented bound.
+pub const STOPS_MAX: usize = 4;
 /// Tools in one request: OpenAI's documented bound.
 pub const TOOLS_MAX: usize = 128;
 /// Tokens of one reply, whatever a client or a behaviour asks for: above every real model's output window.
@@ -223,10 +225,28 @@ pub const SCENARIO_PHASES_MAX: usize = 1_000;
 pub const STATIONS_MAX: usize = 1_000;
 /// Replicas of one station: each is a machine of its own, with its own queue and clock.
 pub const STATION_MEMBERS_MAX: u32 = 10_000;
+/// Tokens of one block of a KV cache: four thousand times vLLM's default.
+pub const BLOCK_TOKENS_MAX: u32 = 65_536;
+/// Points of one replica on the ring of `consistent-hash`: with a hundred, loads differ by a tenth already, and with this by a hundredth.
+pub const RING_POINTS_MAX: u64 = 10_000;
+/// How many times the mean load a replica may have with a bounded `consistent-hash`: more bounds nothing.
+pub const RING_BOUND_MAX: f64 = 100.0;
+/// Tenants of which nobody waits and whose shares a fair queue remembers besides: beyond them, the shares so far are forgotten.
+pub const FAIR_IDLE_TENANTS_MAX: usize = 1_024;
+/// Replicas of all stations of one scenario together: a kilobyte or so each before the first request comes.
+pub const SCENARIO_REPLICAS_MAX: u64 = 100_000;
+/// Points on the rings of all balancers of one scenario together, 16 bytes each: a hundred for each of the most replicas of a station.
+pub const SCENARIO_RING_POINTS_MAX: u64 = 1_000_000;
+/// Tokens of one block of all replicas of one scenario together, because each replica keeps four bytes a token of a block: a hundred for
+/// each of the most replicas.
+pub const SCENARIO_BLOCK_TOKENS_MAX: u64 = 10_000_000;
 /// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
+/// Answers of a level of a cache that does not say how many it holds: more than a day's different questions of most services, in some
+/// 70 MB.
+pub const CACHE_ENTRIES: u32 = 1_000_000;
 /// Levels of one cache: processors have three or four.
 pub const CACHE_LEVELS_MAX: usize = 8;
 /// Ways of one `route`: a plan remembers with one byte which was taken.
@@ -255,8 +275,6 @@ pub const QUOTA_KEYS_MAX: u32 = 1 << 20;
 pub const QUOTA_WINDOWS_MAX: usize = 4;
 /// Requests that a quota may allow at a time: more than connections fit into a process.
 pub const QUOTA_CONCURRENCY_MAX: u32 = 1_000_000;
-/// Requests that the journal remembers.
-pub const JOURNAL_ENTRIES_MAX: usize = 1_000;
 /// Texts whose exact token counts are remembered: about ten megabytes.
 pub const TOKEN_COUNTS_MAX: u64 = 65_536;
 /// Size of one JSON Schema for which an instance is written, in bytes: twice the text that OpenAI documents as its bound.
@@ -267,6 +285,10 @@ pub const SCHEMAS_KEPT_BYTES: u64 = 4 * 1024 * 1024;
 pub const SCHEMA_VALUES_MAX: u32 = 10_000;
 /// Nesting of one instance written for a JSON Schema: far inside what JSON parsers accept.
 pub const SCHEMA_DEPTH_MAX: u32 = 32;
+/// References that are followed from one node of a JSON Schema before they count as a circle: more than people nest.
+pub const SCHEMA_HOPS_MAX: u32 = 32;
+/// Alternatives that two nodes of a JSON Schema have together: few in practice, and what comes later is never chosen.
+pub const SCHEMA_PAIRS_MAX: usize = 256;
 /// Characters of one string written for a JSON Schema.
 pub const SCHEMA_STRING_CHARS_MAX: u64 = 65_536;
 
@@ -295,14 +317,26 @@ pub const WORKLOAD_GROUPS_MAX: u64 = 1_000_000;
 pub const WORKLOAD_REQUESTS_MAX: u64 = 1_000_000_000_000;
 /// Requests a second of one source: more than any service has.
 pub const ARRIVAL_RATE_MAX: u64 = 1_000_000;
+/// The largest coefficient of variation of gaps: four times that of the burstiest public recording.
+pub const ARRIVAL_CV_MAX: f64 = 50.0;
+/// Retries of one request by its client: far more than any SDK makes.
+pub const CLIENT_RETRIES_MAX: u32 = 1_000;
+/// The factor by which each wait of a client is longer than the one before: with it the second reaches any longest wait.
+pub const CLIENT_BACKOFF_FACTOR_MAX: f64 = 100.0;
 /// Points of a profile of arrivals: a week in minutes.
 pub const PROFILE_POINTS_MAX: usize = 10_080;
 /// One line of a recording, in bytes: the hashes of a prompt of a million tokens.
 pub const TRACE_LINE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Length of one recording, in seconds: a year; a longer one has another unit than its format says.
 pub const TRACE_S_MAX: u64 = 366 * 86_400;
-/// Requests of one recording that are held in memory, 40 bytes each; a longer one is read from its file while it is played.
+/// How often one recording is played in a run: a million minutes are two years.
+pub const TRACE_REPEAT_MAX: u32 = 1_000_000;
+/// Requests of one recording that are held in memory, 40 bytes each, and 16 more if they name blocks; a longer one is read from its file
+/// while it is played.
 pub const TRACE_HELD_ROWS: usize = 1_000_000;
+/// Hashes of blocks of one recording that are held in memory, eight bytes each: twenty for each of so many requests. One with more is
+/// read from its file, too.
+pub const TRACE_HELD_HASHES: usize = 20_000_000;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;

@@ -252,7 +252,7 @@ fn an_endless_prefix_cache_finds_what_a_trace_repeats() {
         batch_tokens: 1 << 20,
         kv_blocks: 1_000_000,
         block_tokens: BLOCK,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: true,
         ahead: false,
     });

@@ -40,11 +40,18 @@ fn simulate(folder: &Path, scenario: &str, seed: Option<u64>) -> Report {
 }
 
 fn simulate_with(folder: &Path, scenario: &str, seed: Option<u64>, trace: Option<PathBuf>) -> Report {
+    play(&prepare(folder, scenario, seed, trace))
+}
+
+fn prepare(folder: &Path, scenario: &str, seed: Option<u64>, trace: Option<PathBuf>) -> Simulation {
     let file = folder.join("scenario.yaml");
     std::fs::write(&file, scenario).expect("written");
     let limits = Limits::default();
     let options = SimulateOptions { scenario: file, seed, until: None, requests: None, trace, limits, compiler: compiler() };
-    let simulation = Simulation::prepare(options).unwrap_or_else(|error| panic!("{error}"));
+    Simulation::prepare(options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn play(simulation: &Simulation) -> Report {
     simulation.play(&mut ()).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -59,6 +66,10 @@ fn told(report: &Report) -> Value {
 fn a_run_with_plugins_is_the_same_again_and_another_with_another_seed() {
     let folder = tempfile::tempdir().expect("a folder");
     let [one, again] = [0, 1].map(|_| simulate(folder.path(), PLUGINS, None));
+    // What plugins remember of one run is nothing to the next.
+    let simulation = prepare(folder.path(), PLUGINS, None, None);
+    let [first, second] = [0, 1].map(|_| play(&simulation).digest);
+    assert_eq!([first, second], [one.digest, one.digest]);
     assert_eq!(one.broken, Vec::<String>::new());
     assert_eq!((one.requests, one.total.output_tokens), (500, one.attempts.whole * 32));
     assert!(one.attempts.refused > 50 && one.attempts.retries > 50, "{:?}", one.attempts);

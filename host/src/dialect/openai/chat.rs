@@ -14,13 +14,11 @@ use super::given::Given;
 use super::refuse::{self, Path};
 use super::tools;
 use crate::types::api_error::ApiError;
-use crate::types::limits::CHOICES_MAX;
+use crate::types::limits::{CHOICES_MAX, STOPS_MAX};
 use crate::types::request::{Format, Message, Operation, Request, Role, StreamOptions};
 
 const ROLES: &str = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'";
 const PARTS: &str = "'text', 'image_url', 'input_audio', 'refusal', 'audio', and 'file'";
-/// Texts at which a reply ends: the documented bound.
-const STOPS_MAX: usize = 4;
 
 /// Reads a chat request. The error has the vendor's words, `param` and `code`.
 pub(super) fn parse(body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {

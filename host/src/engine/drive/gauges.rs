@@ -2,7 +2,7 @@
 //! what they know. A scrape asks the sites; nothing is counted twice while a request takes its steps.
 //!
 //! Names are those of the scenario. The `model_name` of vLLM's metrics is the first entry whose pipeline goes through the replicas, its
-//! `engine` the number of the replica.
+//! `engine` the number of the replica among all of that entry, in the order of the scenario's stations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::engine::drive::Drive;
 use crate::plan::generation::Generation;
 use crate::station::cache::Counts;
 use crate::station::pipeline::route::Step;
-use crate::station::pipeline::{Load, Mark};
+use crate::station::pipeline::{Load, Mark, Settings};
 use crate::station::{Cause, replica};
 use crate::telemetry::metrics;
 
@@ -40,6 +40,8 @@ struct StationNames {
     name: String,
     /// The first entry that goes through it.
     model: String,
+    /// The number of its first replica among those of that entry.
+    first_engine: u32,
 }
 
 impl Names {
@@ -55,11 +57,19 @@ impl Names {
             let steps = model.pipeline.iter().flat_map(|pipeline| &pipeline.route.steps);
             steps.into_iter().any(|step| matches!(step, Step::Stage(stage) if stage.through == Some(station as u16)))
         };
-        let stations = scenario.stations.iter().enumerate().map(|(index, station)| StationNames {
-            name: station.name.clone(),
-            model: scenario.models.iter().find(|model| goes_through(model, index)).map_or("", |model| &model.name).to_owned(),
+        // By entry, how many replicas have a number already.
+        let mut engines: HashMap<&str, u32> = HashMap::new();
+        let stations = scenario.stations.iter().enumerate().map(|(index, station)| {
+            let model = scenario.models.iter().find(|model| goes_through(model, index)).map_or("", |model| &model.name);
+            let engines = engines.entry(model).or_default();
+            let first_engine = *engines;
+            if let Settings::Replicas(group) = &station.settings {
+                *engines += group.count;
+            }
+            StationNames { name: station.name.clone(), model: model.to_owned(), first_engine }
         });
-        Self { models: scenario.models.iter().map(model).collect(), stations: stations.collect() }
+        let stations = stations.collect();
+        Self { models: scenario.models.iter().map(model).collect(), stations }
     }
 
     /// The index of the station called `name`.
@@ -118,40 +128,64 @@ pub struct Gauges(Mutex<HashMap<Sample, Gauge>>);
 /// A metric, and what its two labels say; the second may be missing.
 type Sample = (&'static str, [String; 2]);
 
+/// What a gauge shows: a sum, or if there is a whole, its share in that.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Sum {
+    part: f64,
+    whole: f64,
+}
+
+impl Sum {
+    fn shown(self) -> f64 {
+        if self.whole > 0.0 { self.part / self.whole } else { self.part }
+    }
+}
+
+type Sums = BTreeMap<Sample, Sum>;
+
 impl Gauges {
-    /// Shows what the sites `drives` are doing at `now`. Those of one name are added up: streams of an older generation still run.
+    /// Shows what the sites `drives` are doing at `now`. Those of one name are taken together: streams of an older generation still run.
     pub fn show(&self, drives: &[Arc<Drive>], now: Nanos) {
-        let mut sums: BTreeMap<Sample, f64> = BTreeMap::new();
-        for drive in drives {
-            drive.export(now, |names, figures| {
-                for (station, StationFigures { load, replicas, .. }) in names.stations.iter().zip(figures) {
-                    let mut add = |metric, labels, value: f64| *sums.entry((metric, labels)).or_default() += value;
-                    let own = || [station.name.clone(), String::new()];
-                    add(metrics::STATION_BUSY, own(), load.running.into());
-                    add(metrics::STATION_WAITING, own(), load.waiting.into());
-                    for (index, load) in replicas.iter().enumerate() {
-                        let (ours, theirs) =
-                            ([station.name.clone(), index.to_string()], [station.model.clone(), index.to_string()]);
-                        let used = f64::from(load.kv_used) / f64::from(load.kv_blocks.max(1));
-                        for (labels, running, waiting, kv) in [
-                            (ours, metrics::REPLICA_RUNNING, metrics::REPLICA_WAITING, metrics::REPLICA_KV),
-                            (theirs, metrics::VLLM_RUNNING, metrics::VLLM_WAITING, metrics::VLLM_KV),
-                        ] {
-                            add(running, labels.clone(), load.running.into());
-                            add(waiting, labels.clone(), load.waiting.into());
-                            add(kv, labels, used);
-                        }
-                    }
-                }
-            });
-        }
+        let mut sums = Sums::new();
+        drives.iter().for_each(|drive| drive.export(now, |names, figures| add_up(&mut sums, names, figures)));
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for sample in sums.keys() {
             if !shown.contains_key(sample) {
                 shown.insert(sample.clone(), gauge_of(sample));
             }
         }
-        shown.iter().for_each(|(sample, gauge)| gauge.set(sums.get(sample).copied().unwrap_or(0.0)));
+        shown.iter().for_each(|(sample, gauge)| gauge.set(sums.get(sample).copied().unwrap_or_default().shown()));
+    }
+}
+
+/// Adds what the stations of one site are doing.
+fn add_up(sums: &mut Sums, names: &Names, figures: &Figures) {
+    let mut add = |metric, labels: &[String; 2], part: u32, whole: u32| {
+        let sum = sums.entry((metric, labels.clone())).or_default();
+        (sum.part, sum.whole) = (sum.part + f64::from(part), sum.whole + f64::from(whole));
+    };
+    for (station, StationFigures { load, replicas, .. }) in names.stations.iter().zip(figures) {
+        let own = [station.name.clone(), String::new()];
+        add(metrics::STATION_BUSY, &own, load.running, 0);
+        add(metrics::STATION_WAITING, &own, load.waiting, 0);
+        for (index, load) in (0..).zip(replicas) {
+            let [ours, theirs] = station.labels(index);
+            for (labels, running, waiting, kv) in [
+                (ours, metrics::REPLICA_RUNNING, metrics::REPLICA_WAITING, metrics::REPLICA_KV),
+                (theirs, metrics::VLLM_RUNNING, metrics::VLLM_WAITING, metrics::VLLM_KV),
+            ] {
+                add(running, &labels, load.running, 0);
+                add(waiting, &labels, load.waiting, 0);
+                add(kv, &labels, load.kv_used, load.kv_blocks);
+            }
+        }
+    }
+}
+
+impl StationNames {
+    /// What the two labels of our metrics of the replica `index` say, and of vLLM's.
+    fn labels(&self, index: u32) -> [[String; 2]; 2] {
+        [[self.name.clone(), index.to_string()], [self.model.clone(), (self.first_engine + index).to_string()]]
     }
 }
 
@@ -171,10 +205,10 @@ pub(super) fn count(names: &Names, figures: &Figures, exported: &mut Figures) {
     for ((station, figures), exported) in names.stations.iter().zip(figures).zip(exported) {
         count_alone(station, figures, exported);
         exported.replicas.resize_with(figures.replicas.len(), replica::Load::default);
-        for (index, (load, before)) in figures.replicas.iter().zip(&mut exported.replicas).enumerate() {
-            let index = index.to_string();
-            let ours = |name| metrics::counter(name, &[("station", &station.name), ("replica", &index)]);
-            let theirs = |name| metrics::counter(name, &[("model_name", &station.model), ("engine", &index)]);
+        for (index, (load, before)) in (0..).zip(figures.replicas.iter().zip(&mut exported.replicas)) {
+            let [[name, replica], [model, engine]] = station.labels(index);
+            let ours = |metric| metrics::counter(metric, &[("station", &name), ("replica", &replica)]);
+            let theirs = |metric| metrics::counter(metric, &[("model_name", &model), ("engine", &engine)]);
             let add = |counter: Counter, now: u64, before: u64| counter.increment(now.saturating_sub(before));
             for (asked, hit, preemptions) in [
                 (ours(metrics::REPLICA_PREFIX_ASKED), ours(metrics::REPLICA_PREFIX_HIT), ours(metrics::REPLICA_PREEMPTIONS)),
@@ -212,4 +246,49 @@ fn count_alone(station: &StationNames, figures: &StationFigures, exported: &mut 
 
 fn seconds(ns: Nanos) -> f64 {
     ns as f64 * 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::build::testing::generation;
+
+    /// What vLLM's gauges show of sites whose stations have so many replicas, each with blocks in use and blocks.
+    fn shown(scenario: &str, sites: &[&[(u32, u32, u32)]]) -> Vec<(&'static str, String, String, f64)> {
+        let names = Names::of(&generation(scenario, |_| {}));
+        let mut sums = Sums::new();
+        for site in sites {
+            let of = |&(count, kv_used, kv_blocks): &(u32, u32, u32)| {
+                let load = replica::Load { running: 1, kv_used, kv_blocks, ..replica::Load::default() };
+                StationFigures { replicas: vec![load; count as usize], ..StationFigures::default() }
+            };
+            add_up(&mut sums, &names, &site.iter().map(of).collect());
+        }
+        let theirs = sums.into_iter().filter(|((metric, _), _)| [metrics::VLLM_RUNNING, metrics::VLLM_KV].contains(metric));
+        theirs.map(|((metric, [model, engine]), sum)| (metric, model, engine, sum.shown())).collect()
+    }
+
+    const TWO_GROUPS: &str = "
+simwright: 1
+stations:
+  primary: { replicas: { preset: llama-3.1-8b-h100, count: 2, queue: 1 } }
+  secondary: { replicas: { preset: llama-3.1-8b-h100 } }
+models: [{ match: m, pipeline: [{ first-of: [{ a: { through: primary } }, { b: { through: secondary } }] }] }]
+";
+
+    #[test]
+    fn engines_are_numbered_through_all_groups_of_an_entry() {
+        let found = shown(TWO_GROUPS, &[&[(2, 50, 100), (1, 25, 100)]]);
+        let of = |metric, engine: &str, value| (metric, "m".to_owned(), engine.to_owned(), value);
+        let kv = [("0", 0.5), ("1", 0.5), ("2", 0.25)].map(|(engine, value)| of(metrics::VLLM_KV, engine, value));
+        let running = ["0", "1", "2"].map(|engine| of(metrics::VLLM_RUNNING, engine, 1.0));
+        assert_eq!(found, [kv, running].concat());
+    }
+
+    #[test]
+    fn a_share_over_an_old_and_a_new_site_is_that_of_all_their_blocks() {
+        let found = shown(TWO_GROUPS, &[&[(1, 80, 100), (1, 0, 100)], &[(1, 100, 200), (1, 0, 100)]]);
+        let first = |metric| found.iter().find(|(name, _, engine, _)| *name == metric && engine == "0").map(|found| found.3);
+        assert_eq!((first(metrics::VLLM_KV), first(metrics::VLLM_RUNNING)), (Some(180.0 / 300.0), Some(2.0)));
+    }
 }

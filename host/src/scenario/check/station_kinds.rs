@@ -8,7 +8,7 @@ use crate::station::pipeline::Settings;
 use crate::station::{admission, batcher, breaker, cache, link, retry};
 use crate::stats::law::Law;
 use crate::types::fields::{Fields, kind_of};
-use crate::types::limits::{CACHE_LEVELS_MAX, STATION_MEMBERS_MAX};
+use crate::types::limits::{CACHE_ENTRIES, CACHE_LEVELS_MAX, RING_BOUND_MAX, RING_POINTS_MAX, STATION_MEMBERS_MAX};
 use crate::types::problem::Problem;
 
 pub(super) fn admission(fields: &mut Fields<'_>) -> Settings {
@@ -39,9 +39,13 @@ pub(super) fn cache(fields: &mut Fields<'_>) -> Settings {
             Some("fifo") => cache::Policy::Fifo,
             _ => cache::Policy::Lru,
         };
+        let bytes = level.bytes("bytes");
+        if bytes == Some(0) {
+            level.problem("bytes", "expected a size such as `64MiB`, found no room at all");
+        }
         levels.push(cache::Level {
-            entries_max: places(&mut level, "entries", 1).unwrap_or(0),
-            bytes_max: level.bytes("bytes").unwrap_or(0),
+            entries_max: places(&mut level, "entries", 1).unwrap_or(CACHE_ENTRIES),
+            bytes_max: bytes.unwrap_or(0),
             ttl_ns: time_ns(&mut level, "ttl").unwrap_or(0),
             latency_ns: level.duration_us("latency").map_or(0, |us| us.saturating_mul(1_000)),
             policy,
@@ -178,8 +182,8 @@ fn plain(word: &str, kv_blocks: u32) -> Rule {
 fn with_fields(outer: &mut Fields<'_>, kv_blocks: u32) -> Rule {
     if let Some(value) = outer.value("consistent-hash") {
         let mut fields = Fields::of(value, outer.pointer("consistent-hash"));
-        let points = fields.integer("points", 1..=10_000).unwrap_or(100) as u32;
-        let bound_percent = fields.number("bound", 1.0..=100.0).map(|bound| (bound * 100.0).round() as u32);
+        let points = fields.integer("points", 1..=RING_POINTS_MAX).unwrap_or(100) as u32;
+        let bound_percent = fields.number("bound", 1.0..=RING_BOUND_MAX).map(|bound| (bound * 100.0).round() as u32);
         outer.extend(fields.finish());
         return Rule::ConsistentHash { points, bound_percent };
     }

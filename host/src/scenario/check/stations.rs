@@ -4,11 +4,15 @@ use serde_json::{Map, Value};
 
 use crate::scenario::check::{fault_of_name, station_kinds};
 use crate::scenario::stations::StationEntry;
+use crate::station::balancer::Rule;
 use crate::station::pipeline::{Replicas, Role, Settings};
 use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
-use crate::types::limits::{COST_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX};
+use crate::types::limits::{
+    BLOCK_TOKENS_MAX, COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX, STATION_MEMBERS_MAX,
+    STATION_PLACES_MAX, STATIONS_MAX,
+};
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::quantity::parse_duration_ps;
 
@@ -21,10 +25,14 @@ pub(super) struct Known<'a> {
     pub station: u16,
     /// What it can be for a stage; `None` if it could not be read, which has been said.
     pub role: Option<Role>,
+    /// Does anybody wait there, so that it can be seen how many do?
+    pub has_queue: bool,
     /// Are there visitors that it turns away?
     pub may_refuse: bool,
     /// Tokens of the longest prompt and reply that fit, if it has such a limit.
     pub tokens_max: Option<u64>,
+    /// Tokens of one block of what it remembers of prompts, if it does.
+    pub prefix_block: Option<u32>,
 }
 
 /// A kind of station: its name, and what reads its fields.
@@ -60,9 +68,14 @@ pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Know
         fields.problem("stations", format!("there are {} stations, and a scenario may have {STATIONS_MAX}", map.len()));
         return (stations, known);
     }
+    let mut sizes = Sizes::default();
     for (name, value) in map {
-        let (entry, problems) = station(name, value, format!("{pointer}/{}", escape(name)));
+        let pointer = format!("{pointer}/{}", escape(name));
+        let (entry, problems) = station(name, value, pointer.clone());
         fields.extend(problems);
+        if let Some(StationEntry { settings: Settings::Replicas(group), .. }) = &entry {
+            fields.extend(sizes.add(group, &format!("{pointer}/replicas")));
+        }
         known.push(Known::of(name, stations.len() as u16, entry.as_ref().map(|entry| &entry.settings)));
         stations.extend(entry);
     }
@@ -75,8 +88,49 @@ impl<'a> Known<'a> {
             Some(Settings::Replicas(group)) => Some(u64::from(group.replica.kv_blocks) * u64::from(group.replica.block_tokens)),
             _ => None,
         };
+        let has_queue = settings.is_none_or(Settings::has_queue);
         let may_refuse = settings.is_none_or(Settings::may_refuse);
-        Self { name, station, role: settings.map(Settings::role), may_refuse, tokens_max }
+        let prefix_block = settings.and_then(Settings::prefix_block);
+        Self { name, station, role: settings.map(Settings::role), has_queue, may_refuse, tokens_max, prefix_block }
+    }
+}
+
+/// What all replicas of a scenario have together, and hold before anybody comes.
+#[derive(Default)]
+struct Sizes {
+    replicas: u64,
+    ring_points: u64,
+    block_tokens: u64,
+}
+
+impl Sizes {
+    /// Adds the `group` at `pointer`, and says what it has become too much of with it.
+    fn add(&mut self, group: &Replicas, pointer: &str) -> Vec<Problem> {
+        let count = u64::from(group.count);
+        let points = if let Rule::ConsistentHash { points, .. } = group.balancer { u64::from(points) } else { 0 };
+        let block_tokens = u64::from(group.replica.block_tokens);
+        let mut problems = Vec::new();
+        for (sum, more, most, what, hint) in [
+            (&mut self.replicas, 1, SCENARIO_REPLICAS_MAX, "replicas", "lower `count`"),
+            (&mut self.ring_points, points, SCENARIO_RING_POINTS_MAX, "points on rings", "lower `count` or `points`"),
+            (
+                &mut self.block_tokens,
+                block_tokens,
+                SCENARIO_BLOCK_TOKENS_MAX,
+                "tokens in a block of each replica",
+                "lower `count` or `block-tokens`",
+            ),
+        ] {
+            let before = *sum;
+            *sum += count * more;
+            // Said once, where it becomes too much.
+            if before <= most && *sum > most {
+                let message =
+                    format!("up to here the stations have {sum} {what}, and those of a scenario may have {most} together");
+                problems.push(Problem::new(pointer, message).at_key().hint(hint));
+            }
+        }
+        problems
     }
 }
 
@@ -176,8 +230,10 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         sequences_max,
         batch_tokens,
         kv_blocks: places(fields, "kv-blocks", 1).unwrap_or(base.kv_blocks),
-        block_tokens: fields.integer("block-tokens", 1..=65_536).map_or(base.block_tokens, |tokens| tokens as u32),
-        waiting_max: places(fields, "queue", 1).unwrap_or(base.waiting_max),
+        block_tokens: fields
+            .integer("block-tokens", 1..=u64::from(BLOCK_TOKENS_MAX))
+            .map_or(base.block_tokens, |tokens| tokens as u32),
+        queue_max: places(fields, "queue", 1).unwrap_or(base.queue_max),
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
         ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),
     };
@@ -199,7 +255,7 @@ const BARE: replica::Settings = replica::Settings {
     batch_tokens: 8_192,
     kv_blocks: 1,
     block_tokens: 16,
-    waiting_max: u32::MAX,
+    queue_max: u32::MAX,
     prefix_cache: true,
     ahead: true,
 };

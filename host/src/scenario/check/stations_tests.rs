@@ -36,7 +36,7 @@ fn a_preset_gives_all_and_single_fields_change_it() {
     let changed =
         group("preset: llama-3.1-8b-h100, count: 4, queue: 200, kv-blocks: 30_000, prefix-cache: false, step: { sequence: 2ns }");
     let step = replica::StepTime { per_sequence_ps: 2_000, ..preset.step };
-    let expected = replica::Settings { waiting_max: 200, kv_blocks: 30_000, prefix_cache: false, step, ..preset };
+    let expected = replica::Settings { queue_max: 200, kv_blocks: 30_000, prefix_cache: false, step, ..preset };
     assert_eq!((changed.count, changed.replica), (4, expected));
 }
 
@@ -57,7 +57,7 @@ fn a_replica_of_ones_own_says_its_step_and_its_cache() {
         batch_tokens: 512,
         kv_blocks: 1_000,
         block_tokens: 32,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: true,
         ahead: true,
     };
@@ -89,7 +89,7 @@ fn the_other_kinds_have_their_limits_in_the_units_of_stations() {
                     latency_ns: 1_000_000,
                     policy: cache::Policy::Lru,
                 },
-                cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(0) },
+                cache::Level { policy: cache::Policy::Fifo, ..cache::Level::of(1_000_000) },
             ],
             flush_ns: 3_600_000_000_000,
         }),
@@ -139,6 +139,7 @@ stations:
   e: { breaker: { window: 1s } }
   f: { replicas: { preset: llama-3.1-8b-h100, balancer: lest-busy, weights: [1, 2] } }
   g: { replicas: { preset: llama-3.1-8b-h100, balancer: { random: {} }, weights: [0] } }
+  h: { cache: { levels: [{ entries: 0 }, { bytes: 0 }] } }
 ";
     let expected = [
         "4:19 the field `places` is missing",
@@ -152,6 +153,8 @@ stations:
         "9:77 there are 2 weights for 1 replicas",
         "10:59 unknown field `random`",
         "10:82 a replica of weight 0 gets no work",
+        "11:37 expected a whole number from 1 to 100000000",
+        "11:51 expected a size such as",
     ];
     let found = mistakes(text);
     for message in expected {
@@ -217,4 +220,26 @@ models:
     assert!(found[1].contains("5:17 `through` stands for a pipeline"), "{found:?}");
     assert!(found[2].contains("6:51 a prompt may have up to the 128000 tokens"), "{found:?}");
     assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn what_all_replicas_hold_before_anybody_comes_is_bounded() {
+    let of = |groups: &str| format!("simwright: 1\nmodels: [{{ match: x }}]\nstations:\n{groups}");
+    let group =
+        |name: &str, more: &str| format!("  {name}: {{ replicas: {{ preset: llama-3.1-8b-h100, count: 10_000{more} }} }}\n");
+    let ring = |points: u32| format!(", balancer: {{ consistent-hash: {{ points: {points} }} }}");
+    scenario(&of(&group("a", &ring(100))));
+    let most = [
+        (group("a", &ring(101)), "4:8 up to here the stations have 1010000 points on rings"),
+        (
+            [group("a", &ring(100)), group("b", &ring(1)), group("c", &ring(1))].concat(),
+            "5:8 up to here the stations have 1010000 points",
+        ),
+        (group("a", ", block-tokens: 65_536"), "4:8 up to here the stations have 655360000 tokens in a block"),
+        ((0..12).map(|number| group(&format!("g{number}"), "")).collect(), "14:10 up to here the stations have 110000 replicas"),
+    ];
+    for (groups, expected) in most {
+        let found = mistakes(&of(&groups));
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected} is not in\n{}", found.join("\n"));
+    }
 }

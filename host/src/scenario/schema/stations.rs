@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{described, named, when_ref};
 use crate::station::replica::presets;
-use crate::types::limits::{COST_MAX, STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
+use crate::types::limits::{BLOCK_TOKENS_MAX, COST_MAX, STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 
 /// `stations:`, each of one kind.
@@ -50,7 +50,7 @@ fn replicas() -> Value {
         ("sequences", places("Sequences in a batch at most (vLLM's `max_num_seqs`).", 1)),
         ("batch-tokens", places("Tokens of a step at most (`max_num_batched_tokens`).", 1)),
         ("kv-blocks", places("Blocks of the KV cache.", 1)),
-        ("block-tokens", integer("Tokens of a block.", 1..=65_536)),
+        ("block-tokens", integer("Tokens of a block.", 1..=u64::from(BLOCK_TOKENS_MAX))),
         ("queue", places("How many may wait at each; without it any number.", 1)),
         ("prefix-cache", flag("Do prompts share blocks of equal content?")),
         ("async-scheduling", flag("Is a step composed while the one before it runs (vLLM's `async_scheduling`)?")),
@@ -73,8 +73,11 @@ fn admission() -> Value {
 
 fn cache() -> Value {
     let level = object([
-        ("entries", places("Answers that it holds; without it any number.", 1)),
-        ("bytes", json!({ "type": ["string", "integer"], "description": "A size such as `64MiB`; without it any." })),
+        ("entries", places("Answers that it holds; without it a million.", 1)),
+        (
+            "bytes",
+            json!({ "type": ["string", "integer"], "description": "How large they may be together, such as `64MiB`; without it any size." }),
+        ),
         ("ttl", duration("The age at which an answer is given no more.")),
         ("latency", duration("The time that looking here takes.")),
         ("policy", word("Who goes when room is needed.", &["lru", "lfu", "fifo"])),

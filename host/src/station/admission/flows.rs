@@ -9,10 +9,9 @@ use hashbrown::HashTable;
 
 use crate::random::Key;
 use crate::station::Visitor;
-use crate::station::admission::{Links, NOBODY, UNLINKED, Visit};
+use crate::station::list::{Links, List};
+use crate::types::limits::FAIR_IDLE_TENANTS_MAX;
 
-/// Flows of which nobody waits that are kept besides: beyond them, the shares so far are forgotten.
-const IDLE_MAX: usize = 1_024;
 /// Not in the heap.
 const NOWHERE: u32 = u32::MAX;
 
@@ -20,6 +19,8 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Vec<Flow>,
+    /// Of those who wait, by flow.
+    links: Links,
     free: Vec<u32>,
     index: HashTable<u32>,
     /// Flows of which somebody waits, a binary heap by [`Flow::rank`].
@@ -40,8 +41,8 @@ struct Flow {
     /// Where its oldest visit starts.
     start: u64,
     order: u64,
-    oldest: Visitor,
-    newest: Visitor,
+    /// Who waits, the oldest first.
+    waiting: List,
     /// Its place in the heap.
     place: u32,
 }
@@ -57,12 +58,13 @@ impl Flows {
     pub(super) fn for_waiting(queue_max: u32) -> Self {
         Self {
             flows: Vec::new(),
+            links: Links::default(),
             free: Vec::new(),
             index: HashTable::new(),
             heap: Vec::new(),
             virtual_now: Box::new([0; 256]),
             order: 0,
-            most: (queue_max as usize).saturating_add(IDLE_MAX),
+            most: (queue_max as usize).saturating_add(FAIR_IDLE_TENANTS_MAX),
         }
     }
 
@@ -78,7 +80,7 @@ impl Flows {
         if self.index.len() >= self.most {
             self.forget_idle();
         }
-        let fresh = Flow { tenant, priority, end: 0, start: 0, order: 0, oldest: NOBODY, newest: NOBODY, place: NOWHERE };
+        let fresh = Flow { tenant, priority, end: 0, start: 0, order: 0, waiting: List::EMPTY, place: NOWHERE };
         let flow = match self.free.pop() {
             Some(flow) => {
                 self.flows[flow as usize] = fresh;
@@ -95,21 +97,17 @@ impl Flows {
     }
 
     /// `visitor` waits as the newest of `flow`.
-    pub(super) fn push(&mut self, flow: u32, visitor: Visitor, visits: &mut [Visit]) {
+    pub(super) fn push(&mut self, flow: u32, visitor: Visitor) {
         let of = &mut self.flows[flow as usize];
-        visits[visitor as usize].in_flow = Links { before: of.newest, after: NOBODY };
-        match std::mem::replace(&mut of.newest, visitor) {
-            NOBODY => {
-                of.oldest = visitor;
-                of.start = of.end.max(self.virtual_now[usize::from(of.priority)]);
-                self.order += 1;
-                of.order = self.order;
-                of.place = self.heap.len() as u32;
-                self.heap.push(flow);
-                self.up(self.heap.len() - 1);
-            }
-            before => visits[before as usize].in_flow.after = visitor,
+        if of.waiting.is_empty() {
+            of.start = of.end.max(self.virtual_now[usize::from(of.priority)]);
+            self.order += 1;
+            of.order = self.order;
+            of.place = self.heap.len() as u32;
+            self.heap.push(flow);
+            self.up(self.heap.len() - 1);
         }
+        self.flows[flow as usize].waiting.push(&mut self.links, visitor);
     }
 
     /// Flows that are remembered.
@@ -120,7 +118,7 @@ impl Flows {
 
     /// Who goes next.
     pub(super) fn next(&self) -> Option<Visitor> {
-        self.heap.first().map(|flow| self.flows[*flow as usize].oldest)
+        self.heap.first().and_then(|flow| self.flows[*flow as usize].waiting.first())
     }
 
     /// Counts that the oldest visit of `flow` is served. It must be [removed](Self::remove) then.
@@ -137,18 +135,10 @@ impl Flows {
     }
 
     /// `visitor` waits no more.
-    pub(super) fn remove(&mut self, flow: u32, visitor: Visitor, visits: &mut [Visit]) {
-        let Links { before, after } = std::mem::replace(&mut visits[visitor as usize].in_flow, UNLINKED);
+    pub(super) fn remove(&mut self, flow: u32, visitor: Visitor) {
         let of = &mut self.flows[flow as usize];
-        match before {
-            NOBODY => of.oldest = after,
-            before => visits[before as usize].in_flow.after = after,
-        }
-        match after {
-            NOBODY => of.newest = before,
-            after => visits[after as usize].in_flow.before = before,
-        }
-        if of.oldest == NOBODY {
+        of.waiting.remove(&mut self.links, visitor);
+        if of.waiting.is_empty() {
             let place = std::mem::replace(&mut of.place, NOWHERE) as usize;
             if of.end <= self.virtual_now[usize::from(of.priority)] {
                 self.forget(flow);

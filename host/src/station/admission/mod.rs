@@ -10,6 +10,8 @@
 
 use crate::clock::Nanos;
 use crate::station::admission::flows::Flows;
+use crate::station::list::{Links, List};
+use crate::station::untold::Untold;
 use crate::station::{Cause, Entry, Notice, Refusal, Visitor};
 
 mod flows;
@@ -43,21 +45,18 @@ pub struct Load {
 #[derive(Debug)]
 pub struct Admission {
     settings: Settings,
-    load: Load,
+    /// Visits that are in.
+    busy: u32,
     /// By visitor.
     visits: Vec<Visit>,
     /// Who waits, by tenant and priority.
     flows: Flows,
-    /// Who waits, the oldest first: the ends of a list through `visits`.
-    oldest: Visitor,
-    newest: Visitor,
-    /// What happened since the last `advance`.
-    pending: Vec<Notice>,
+    /// Who waits, the oldest first.
+    waiting: List,
+    by_age: Links,
+    untold: Untold,
     now: Nanos,
 }
-
-/// No visitor.
-const NOBODY: Visitor = Visitor::MAX;
 
 /// One visit. A waiting one is in two lists: that of its flow, and that of all by age.
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +64,8 @@ struct Visit {
     state: State,
     cost: u32,
     flow: u32,
-    since: Nanos,
-    in_flow: Links,
-    by_age: Links,
+    gives_up_at: Nanos,
+    untold: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +75,7 @@ enum State {
     Waits,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Links {
-    before: Visitor,
-    after: Visitor,
-}
-
-const UNLINKED: Links = Links { before: NOBODY, after: NOBODY };
-const AWAY: Visit = Visit { state: State::Away, cost: 0, flow: 0, since: 0, in_flow: UNLINKED, by_age: UNLINKED };
+const AWAY: Visit = Visit { state: State::Away, cost: 0, flow: 0, gives_up_at: Nanos::MAX, untold: false };
 
 impl Admission {
     /// A queue with nobody in it.
@@ -92,115 +83,116 @@ impl Admission {
         let settings = Settings { places: settings.places.max(1), ..settings };
         Self {
             settings,
-            load: Load::default(),
+            busy: 0,
             visits: Vec::new(),
             flows: Flows::for_waiting(settings.queue_max),
-            oldest: NOBODY,
-            newest: NOBODY,
-            pending: Vec::new(),
+            waiting: List::EMPTY,
+            by_age: Links::default(),
+            untold: Untold::default(),
             now: 0,
         }
     }
 
-    /// `visitor`, which is not here yet, comes. `cost` is what counts towards the tenant's share: 1 for fairness by requests, or tokens.
+    /// `visitor` comes; if it is here already, it leaves first. `cost` is what counts towards the tenant's share: 1 for fairness by
+    /// requests, or tokens.
     pub fn enter(&mut self, now: Nanos, visitor: Visitor, tenant: u64, priority: u8, cost: u32) -> Entry {
-        let now = self.expire(now);
-        if self.load.busy >= self.settings.places && self.load.waiting >= self.settings.queue_max {
+        self.leave(now, visitor);
+        let is_full = self.busy >= self.settings.places;
+        if is_full && self.waiting.len() >= self.settings.queue_max {
             return Entry::Refused(Refusal::of(Cause::QueueFull));
         }
         if self.visits.len() <= visitor as usize {
             self.visits.resize(visitor as usize + 1, AWAY);
         }
-        if self.load.busy < self.settings.places {
+        if !is_full {
             // Nobody waits while a place is free.
-            self.load.busy += 1;
+            self.busy += 1;
             self.visits[visitor as usize] = Visit { state: State::In, ..AWAY };
             return Entry::In;
         }
-        self.load.waiting += 1;
         let flow = self.flows.of(if self.settings.fair { tenant } else { 0 }, priority);
-        let by_age = Links { before: self.newest, after: NOBODY };
-        self.visits[visitor as usize] =
-            Visit { state: State::Waits, cost: cost.max(1), flow, since: now, in_flow: UNLINKED, by_age };
-        match self.newest {
-            NOBODY => self.oldest = visitor,
-            before => self.visits[before as usize].by_age.after = visitor,
-        }
-        self.newest = visitor;
-        self.flows.push(flow, visitor, &mut self.visits);
+        let gives_up_at = match self.settings.wait_max_ns {
+            0 => Nanos::MAX,
+            most => self.now.saturating_add(most),
+        };
+        self.visits[visitor as usize] = Visit { state: State::Waits, cost: cost.max(1), flow, gives_up_at, untold: false };
+        self.waiting.push(&mut self.by_age, visitor);
+        self.flows.push(flow, visitor);
         Entry::Waits
     }
 
-    /// `visitor` goes, served or not. Its place goes to the next who waits; the next [`advance`](Self::advance) says to whom.
+    /// `visitor` goes, served or not. Its place goes to the next who waits; the next [`advance`](Self::advance) says to whom. What it
+    /// has not been told yet, it is not told any more.
     pub fn leave(&mut self, now: Nanos, visitor: Visitor) {
-        let now = self.expire(now);
-        match self.visits.get(visitor as usize).map_or(State::Away, |visit| visit.state) {
+        self.catch_up(now);
+        let Some(visit) = self.visits.get_mut(visitor as usize) else { return };
+        let Visit { state, flow, untold, .. } = std::mem::replace(visit, AWAY);
+        if untold {
+            self.untold.withdraw(visitor);
+        }
+        match state {
             State::Away => {}
-            State::Waits => self.unlink(visitor),
+            State::Waits => self.take_out(visitor, flow),
             State::In => {
-                self.visits[visitor as usize].state = State::Away;
-                self.load.busy -= 1;
-                if let Some(next) = self.flows.next() {
-                    self.flows.serve(self.visits[next as usize].flow, self.visits[next as usize].cost);
-                    self.unlink(next);
-                    self.visits[next as usize].state = State::In;
-                    self.load.busy += 1;
-                    self.pending.push(Notice { at: now, visitor: next, refused: None });
-                }
+                self.busy -= 1;
+                self.hand_on();
             }
         }
     }
 
     /// Says what has become of those who waited by `now`, in the order in which it happened.
     pub fn advance(&mut self, now: Nanos, notices: &mut Vec<Notice>) {
-        self.expire(now);
-        notices.append(&mut self.pending);
+        self.catch_up(now);
+        let visits = &mut self.visits;
+        self.untold.tell(notices, |notice| visits[notice.visitor as usize].untold = false);
     }
 
     /// When there is something to say next.
     pub fn next_at(&self) -> Option<Nanos> {
-        let deadline = || {
-            let oldest = self.visits.get(self.oldest as usize)?;
-            (self.settings.wait_max_ns > 0).then(|| oldest.since.saturating_add(self.settings.wait_max_ns))
-        };
-        self.pending.first().map(|notice| notice.at).or_else(deadline)
+        let gives_up_at = || Some(self.visits[self.waiting.first()? as usize].gives_up_at);
+        self.untold.first_at().or_else(|| gives_up_at().filter(|_| self.settings.wait_max_ns > 0))
     }
 
     /// How full it is.
     pub fn load(&self) -> Load {
-        self.load
+        Load { busy: self.busy, waiting: self.waiting.len() }
     }
 
-    /// Refuses those whose time is up by `now`, and gives the newest time.
-    fn expire(&mut self, now: Nanos) -> Nanos {
+    /// Gives a place that has just come free to whose turn it is.
+    fn hand_on(&mut self) {
+        let Some(next) = self.flows.next() else { return };
+        let visit = &mut self.visits[next as usize];
+        let Visit { flow, cost, .. } = *visit;
+        *visit = Visit { state: State::In, untold: true, ..AWAY };
+        self.flows.serve(flow, cost);
+        self.take_out(next, flow);
+        self.busy += 1;
+        self.untold.add(self.now, next, None);
+    }
+
+    /// Refuses those whose time is up by `now`.
+    fn catch_up(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-        while self.settings.wait_max_ns > 0 && self.oldest != NOBODY {
-            let (visitor, since) = (self.oldest, self.visits[self.oldest as usize].since);
-            let at = since.saturating_add(self.settings.wait_max_ns);
-            if at > self.now {
+        if self.settings.wait_max_ns == 0 {
+            return;
+        }
+        // All wait equally long at most, so the oldest is the first to give up.
+        while let Some(visitor) = self.waiting.first() {
+            let Visit { flow, gives_up_at, .. } = self.visits[visitor as usize];
+            if gives_up_at > self.now {
                 break;
             }
-            self.unlink(visitor);
-            self.pending.push(Notice { at, visitor, refused: Some(Refusal::of(Cause::QueueTimeout)) });
+            self.visits[visitor as usize] = Visit { untold: true, ..AWAY };
+            self.take_out(visitor, flow);
+            self.untold.add(gives_up_at, visitor, Some(Refusal::of(Cause::QueueTimeout)));
         }
-        self.now
     }
 
     /// Takes who waits out of the queue.
-    fn unlink(&mut self, visitor: Visitor) {
-        let Visit { flow, by_age: Links { before, after }, .. } = self.visits[visitor as usize];
-        match before {
-            NOBODY => self.oldest = after,
-            before => self.visits[before as usize].by_age.after = after,
-        }
-        match after {
-            NOBODY => self.newest = before,
-            after => self.visits[after as usize].by_age.before = before,
-        }
-        self.flows.remove(flow, visitor, &mut self.visits);
-        self.visits[visitor as usize].state = State::Away;
-        self.load.waiting -= 1;
-        if self.load.waiting == 0 {
+    fn take_out(&mut self, visitor: Visitor, flow: u32) {
+        self.waiting.remove(&mut self.by_age, visitor);
+        self.flows.remove(flow, visitor);
+        if self.waiting.is_empty() {
             self.flows.forget_all();
         }
     }

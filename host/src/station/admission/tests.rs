@@ -59,6 +59,23 @@ fn who_has_waited_for_the_limit_is_refused_at_that_moment() {
 }
 
 #[test]
+fn who_leaves_before_it_hears_of_its_turn_hears_nothing_and_its_place_goes_on() {
+    let mut queue = Admission::new(Settings { wait_max_ns: 100, ..settings(1, 4) });
+    let entries = [0, 1, 2, 3].map(|visitor| queue.enter(0, visitor, 0, 0, 1));
+    assert_eq!(entries, [Entry::In, Entry::Waits, Entry::Waits, Entry::Waits]);
+    // The place goes to the second, which has gone before it was told, and so to the third.
+    queue.leave(5, 0);
+    queue.leave(6, 1);
+    assert_eq!((queue.next_at(), notices(&mut queue, 7)), (Some(6), vec![(6, 2, None)]));
+    // The same of one whose time was up; its number is another's by then, who waits and is told of its own turn only.
+    assert_eq!(queue.enter(150, 3, 0, 0, 1), Entry::Waits);
+    assert_eq!(queue.next_at(), Some(250));
+    queue.leave(160, 2);
+    assert_eq!(notices(&mut queue, 160), [(160, 3, None)]);
+    assert_eq!(queue.load(), Load { busy: 1, waiting: 0 });
+}
+
+#[test]
 fn higher_priorities_go_first_and_equal_ones_in_order() {
     let mut queue = Admission::new(settings(1, 10));
     assert_eq!(queue.enter(0, 9, 0, 0, 1), Entry::In);
@@ -346,8 +363,8 @@ proptest! {
             queue.advance(now, &mut notices);
             prop_assert!(notices.iter().all(|notice| notice.at <= now));
             for notice in notices {
-                // One that left at the moment at which its turn came is told of no more.
-                let Some((since, is_in)) = here.get_mut(&notice.visitor) else { continue };
+                // One that left before it heard that its turn had come is told of no more.
+                let (since, is_in) = here.get_mut(&notice.visitor).expect("somebody who is here");
                 prop_assert!(!*is_in);
                 match notice.refused {
                     None => *is_in = true,

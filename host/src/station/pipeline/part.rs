@@ -62,6 +62,14 @@ impl Settings {
         }
     }
 
+    /// Does anybody wait there, so that it can be seen how many do? What is sent over a busy link is on its way.
+    pub fn has_queue(&self) -> bool {
+        match self {
+            Self::Pool(_) | Self::Admission(_) | Self::Batcher(_) | Self::Replicas(_) => true,
+            Self::Cache(_) | Self::Link(_) | Self::Breaker(_) | Self::Retry(_) => false,
+        }
+    }
+
     /// Are there visitors that it turns away? A prompt that is too long for a replica is another matter.
     pub fn may_refuse(&self) -> bool {
         match self {
@@ -69,7 +77,15 @@ impl Settings {
             Self::Admission(admission) => admission.wait_max_ns > 0 || admission.queue_max < u32::MAX,
             Self::Link(link) => link.loss > 0.0,
             Self::Batcher(_) | Self::Cache(_) | Self::Breaker(_) | Self::Retry(_) => false,
-            Self::Replicas(group) => group.replica.waiting_max < u32::MAX,
+            Self::Replicas(group) => group.replica.queue_max < u32::MAX,
+        }
+    }
+
+    /// Tokens of one block of what it remembers of prompts; `None` if it remembers nothing.
+    pub fn prefix_block(&self) -> Option<u32> {
+        match self {
+            Self::Replicas(group) if group.replica.prefix_cache => Some(group.replica.block_tokens),
+            _ => None,
         }
     }
 }

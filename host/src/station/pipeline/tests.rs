@@ -255,7 +255,7 @@ fn replicas(count: u32) -> Settings {
         batch_tokens: 1_024,
         kv_blocks: 100,
         block_tokens: 16,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: false,
         ahead: false,
     };

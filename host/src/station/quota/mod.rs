@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Nanos;
 use crate::station::Refusal;
-use crate::station::quota::table::{Rules, Shard, hash};
+use crate::station::keys::spread;
+use crate::station::quota::table::{Rules, Shard};
 use crate::types::allowance::Allowance;
 use crate::types::limits::QUOTA_KEYS_MAX;
 
@@ -156,6 +157,6 @@ impl<L: Lock> Quota<L> {
 
     fn shard(&self, key: u64) -> &L {
         // The table takes its place from the low bits.
-        &self.shards[(hash(key) >> 40) as usize % self.shards.len()]
+        &self.shards[(spread(key) >> 40) as usize % self.shards.len()]
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::clock::Nanos;
+use crate::station::keys::spread;
 use crate::station::quota::window::{Instant, Rate};
 use crate::station::quota::{Reservation, Settings, Window};
 use crate::station::{Cause, Refusal};
@@ -210,7 +211,7 @@ impl Shard {
     }
 
     fn find(&self, key: u64) -> Option<usize> {
-        self.index.find(hash(key), |slot| self.slots[*slot as usize].key == key).map(|slot| *slot as usize)
+        self.index.find(spread(key), |slot| self.slots[*slot as usize].key == key).map(|slot| *slot as usize)
     }
 
     /// A fresh slot for `key`.
@@ -219,7 +220,7 @@ impl Shard {
         let slot = match forgotten {
             Some(slot) => {
                 let gone = self.slots[slot].key;
-                if let Ok(entry) = self.index.find_entry(hash(gone), |other| *other as usize == slot) {
+                if let Ok(entry) = self.index.find_entry(spread(gone), |other| *other as usize == slot) {
                     entry.remove();
                 }
                 let rates = self.rules.rates.len();
@@ -230,7 +231,7 @@ impl Shard {
         };
         self.slots[slot] = Slot { key, under_way: 0 };
         let slots = &self.slots;
-        self.index.insert_unique(hash(key), slot as u32, |other| hash(slots[*other as usize].key));
+        self.index.insert_unique(spread(key), slot as u32, |other| spread(slots[*other as usize].key));
         slot
     }
 
@@ -266,10 +267,4 @@ impl Shard {
         }
         None
     }
-}
-
-/// Spreads keys that may be as plain as 0, 1, 2 (Fibonacci hashing, Knuth 6.4; the fold brings the good bits down).
-pub(super) const fn hash(key: u64) -> u64 {
-    let spread = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    spread ^ (spread >> 32)
 }

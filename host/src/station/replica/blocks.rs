@@ -4,8 +4,7 @@
 //! content takes it out of the queue again. Blocks differ only by their content, so those that nobody can ask for (private text) are
 //! queued as one *stretch* with a count, and only blocks that several sequences may share have an entry of their own.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use crate::station::keys::KeyMap;
 
 /// No entry.
 pub(super) const NONE: u32 = u32::MAX;
@@ -20,7 +19,7 @@ pub(super) struct Blocks {
     /// The free blocks, the one to be used next first.
     head: u32,
     tail: u32,
-    by_hash: HashMap<u64, u32, BuildHasherDefault<Spread>>,
+    by_hash: KeyMap,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +45,7 @@ impl Blocks {
     /// `total` blocks, all free.
     pub(super) fn new(total: u32) -> Self {
         let mut blocks =
-            Self { total, free: 0, entries: Vec::new(), vacant: NONE, head: NONE, tail: NONE, by_hash: HashMap::default() };
+            Self { total, free: 0, entries: Vec::new(), vacant: NONE, head: NONE, tail: NONE, by_hash: KeyMap::default() };
         blocks.give(total);
         blocks
     }
@@ -219,26 +218,6 @@ impl Blocks {
             Some(after) => after.before = before,
             None => self.tail = before,
         }
-    }
-}
-
-/// Spreads hashes that a caller may have counted up. The map is never walked, so its order does not matter.
-#[derive(Debug, Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        // The map looks at the highest and the lowest bits: multiply, then fold.
-        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product >> 64) as u64 ^ product as u64;
     }
 }
 

@@ -30,6 +30,7 @@ use step_time::{Picos, nanos, picos};
 
 use crate::clock::Nanos;
 use crate::station::{Cause, Entry, Refusal, Visitor};
+use crate::types::limits::BLOCK_TOKENS_MAX;
 
 /// What a replica is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +44,10 @@ pub struct Settings {
     pub batch_tokens: u32,
     /// Blocks of the KV cache that can be used. vLLM keeps one of its `num_gpu_blocks` for itself.
     pub kv_blocks: u32,
-    /// Tokens in one block, 1 to 65,536; vLLM has 16.
+    /// Tokens in one block, 1 to [`BLOCK_TOKENS_MAX`]; vLLM has 16.
     pub block_tokens: u32,
     /// Jobs that may wait; who comes then is refused. `u32::MAX` for a queue without end, as vLLM has.
-    pub waiting_max: u32,
+    pub queue_max: u32,
     /// Whether blocks of equal content are shared and kept until they are needed (vLLM's `enable_prefix_caching`).
     pub prefix_cache: bool,
     /// Whether a step is composed when the one before it begins (vLLM's `async_scheduling`, on by default in 0.19): the engine never
@@ -246,7 +247,7 @@ impl Replica {
     pub fn new(mut settings: Settings) -> Self {
         settings.sequences_max = settings.sequences_max.max(1);
         settings.batch_tokens = settings.batch_tokens.max(settings.sequences_max);
-        settings.block_tokens = settings.block_tokens.clamp(1, 65_536);
+        settings.block_tokens = settings.block_tokens.clamp(1, BLOCK_TOKENS_MAX);
         settings.step = settings.step.bounded();
         Self {
             now: 0,
@@ -287,7 +288,7 @@ impl Replica {
         if tokens.div_ceil(u64::from(self.settings.block_tokens)) > u64::from(self.settings.kv_blocks) || tokens >= 1 << 31 {
             return Entry::Refused(Refusal::of(Cause::TooLong));
         }
-        if self.waiting.len() >= self.settings.waiting_max.max(1) {
+        if self.waiting.len() >= self.settings.queue_max.max(1) {
             return Entry::Refused(Refusal::of(Cause::QueueFull));
         }
         self.leave(now, job.visitor);
@@ -377,11 +378,6 @@ impl Replica {
         Some(nanos(self.end_of_step(sequence.step_of(token)).unwrap_or(sequence.first_at)))
     }
 
-    /// How many tokens of a visitor have left by the newest `advance`.
-    pub fn tokens(&self, visitor: Visitor) -> Option<u32> {
-        Some(self.all[self.slot_of(visitor)? as usize].generated_after(self.done.steps))
-    }
-
     /// Gives the steps after the one that is under way at `now` other coefficients.
     pub fn set_step(&mut self, now: Nanos, step: StepTime) {
         self.run_to(now);
@@ -391,15 +387,6 @@ impl Replica {
         }
         self.step_next = Some(step);
         self.stop_after(1);
-    }
-
-    /// How many tokens at the beginning of such a prompt are in the prefix cache, for balancers that look for them.
-    pub fn cached(&self, prompt_tokens: u32, prefix: &Prefix) -> u32 {
-        let block_tokens = self.settings.block_tokens;
-        let most = prompt_tokens.saturating_sub(1) / block_tokens;
-        let blocks = if self.settings.prefix_cache { prefix.blocks(block_tokens).min(most) } else { 0 };
-        let found = (0..blocks).take_while(|index| self.blocks.find(prefix.hash(*index)).is_some());
-        found.count() as u32 * block_tokens
     }
 
     /// What it is doing and has done by the newest `advance`.

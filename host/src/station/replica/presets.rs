@@ -87,7 +87,7 @@ const fn settings(step: StepTime, sequences_max: u32, batch_tokens: u32, kv_bloc
         batch_tokens,
         kv_blocks,
         block_tokens: 16,
-        waiting_max: u32::MAX,
+        queue_max: u32::MAX,
         prefix_cache: true,
         ahead: false,
     }

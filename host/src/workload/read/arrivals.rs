@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Folders;
 use crate::grammar::law::{self, Scope};
 use crate::types::fields::{Fields, kind_of};
-use crate::types::limits::{ARRIVAL_RATE_MAX, PROFILE_POINTS_MAX, WORKLOAD_USERS_MAX};
+use crate::types::limits::{ARRIVAL_CV_MAX, ARRIVAL_RATE_MAX, PROFILE_POINTS_MAX, TRACE_REPEAT_MAX, WORKLOAD_USERS_MAX};
 use crate::types::problem::{Problem, did_you_mean};
 use crate::workload::Arrivals;
 use crate::workload::bursty::{Bursty, State};
@@ -20,9 +20,6 @@ use crate::workload::trace::{self, Format};
 /// Straight lines in place of the sine of a day: one a quarter of an hour. The rate is off by 0.05 % of the swing, the day's sum by
 /// nothing.
 const LINES_OF_A_DAY: u32 = 96;
-
-/// The largest coefficient of variation of gaps: four times the burstiest public recording.
-const CV_MAX: f64 = 50.0;
 
 /// A way of coming.
 struct Kind {
@@ -230,7 +227,7 @@ fn trace(fields: &mut Fields<'_>, folder: &Path) -> Option<Arrivals> {
     let name = fields.text("file");
     let format = fields.word("format", &Format::NAMES).and_then(Format::named);
     let speed = fields.number("speed", 0.001..=1_000_000.0).unwrap_or(1.0);
-    let repeat = fields.integer("repeat", 1..=1_000_000).unwrap_or(1) as u32;
+    let repeat = fields.integer("repeat", 1..=u64::from(TRACE_REPEAT_MAX)).unwrap_or(1) as u32;
     let limit = fields.integer("limit", 1..=u64::MAX);
     let name = name?;
     match trace::open(folder, name, format, limit) {
@@ -260,7 +257,7 @@ fn gaps(fields: &mut Fields<'_>) -> Option<Gaps> {
     match fields.value("cv") {
         None => Some(Gaps::Exponential),
         // Nearer to 0, gaps are even to within a thousandth.
-        Some(_) => match fields.number("cv", 0.0..=CV_MAX)? {
+        Some(_) => match fields.number("cv", 0.0..=ARRIVAL_CV_MAX)? {
             cv if cv > 0.0 && cv < 0.001 => Some(Gaps::Even),
             cv => Some(Gaps::of_cv(cv)),
         },

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::types::fields::Fields;
+use crate::types::limits::{CLIENT_BACKOFF_FACTOR_MAX, CLIENT_RETRIES_MAX};
 use crate::types::problem::Problem;
 use crate::workload::client::Client;
 
@@ -10,7 +11,7 @@ use crate::workload::client::Client;
 pub(super) fn read(value: &Value, pointer: &str) -> Result<Client, Vec<Problem>> {
     let sdk = Client::default();
     let mut fields = Fields::of(value, pointer);
-    let retries = fields.integer("retries", 0..=1_000).map_or(sdk.retries, |retries| retries as u32);
+    let retries = fields.integer("retries", 0..=u64::from(CLIENT_RETRIES_MAX)).map_or(sdk.retries, |retries| retries as u32);
     let obeys = fields.flag("obey-retry-after").unwrap_or(true);
     let longest = ns(&mut fields, "longest-retry-after");
     if !obeys && longest.is_some() {
@@ -26,7 +27,7 @@ pub(super) fn read(value: &Value, pointer: &str) -> Result<Client, Vec<Problem>>
     if let Some(value) = fields.value("backoff") {
         let mut backoff = Fields::of(value, fields.pointer("backoff"));
         client.first_ns = ns(&mut backoff, "first").unwrap_or(client.first_ns);
-        client.factor = backoff.number("factor", 1.0..=100.0).unwrap_or(client.factor);
+        client.factor = backoff.number("factor", 1.0..=CLIENT_BACKOFF_FACTOR_MAX).unwrap_or(client.factor);
         let max = ns(&mut backoff, "max");
         client.max_ns = max.unwrap_or(client.max_ns.max(client.first_ns));
         if max.is_some_and(|max| max < client.first_ns) {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::grammar::law::law_schema;
 use crate::grammar::unit::Unit;
 use crate::types::limits::{
-    ARRIVAL_RATE_MAX, WORKLOAD_GROUPS_MAX, WORKLOAD_PROMPTS_MAX, WORKLOAD_REQUESTS_MAX, WORKLOAD_USERS_MAX,
+    ARRIVAL_CV_MAX, ARRIVAL_RATE_MAX, CLIENT_BACKOFF_FACTOR_MAX, CLIENT_RETRIES_MAX, TRACE_REPEAT_MAX, WORKLOAD_GROUPS_MAX,
+    WORKLOAD_PROMPTS_MAX, WORKLOAD_REQUESTS_MAX, WORKLOAD_USERS_MAX,
 };
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 use crate::workload::trace::Format;
@@ -22,7 +23,7 @@ pub fn section() -> Value {
 }
 
 fn arrivals(description: &str) -> Value {
-    let cv = || ("cv", number("Standard deviation of gaps over their mean; 1 is Poisson, 0 even.", 0.0..=50.0));
+    let cv = || ("cv", number("Standard deviation of gaps over their mean; 1 is Poisson, 0 even.", 0.0..=ARRIVAL_CV_MAX));
     let state =
         || object([("rate!", rate("Requests a second meanwhile.")), ("for!", duration("How long it lasts in the mean."))]);
     let point = object([("at!", duration("When.")), ("rate!", rate("Requests a second then."))]);
@@ -77,7 +78,7 @@ fn arrivals(description: &str) -> Value {
                 ("file!", text("The recording, from the scenario's folder.")),
                 ("format", word("How it is written; found by its first line if not given.", &Format::NAMES)),
                 ("speed", number("How many times as fast as recorded.", 0.001..=1_000_000.0)),
-                ("repeat", integer("How often it is played.", 1..=1_000_000)),
+                ("repeat", integer("How often it is played.", 1..=u64::from(TRACE_REPEAT_MAX))),
                 ("limit", integer("Only its first requests.", 1..=u64::MAX)),
             ]),
         ),
@@ -131,12 +132,12 @@ fn class() -> Value {
 fn client() -> Value {
     let backoff = object([
         ("first", duration("The wait before the first retry.")),
-        ("factor", number("By how much each wait is longer than the one before.", 1.0..=100.0)),
+        ("factor", number("By how much each wait is longer than the one before.", 1.0..=CLIENT_BACKOFF_FACTOR_MAX)),
         ("max", duration("The longest wait.")),
         ("jitter", share("By which share a wait is shortened at most, by lot.")),
     ]);
     object([
-        ("retries", integer("How often a request is tried again at most.", 0..=1_000)),
+        ("retries", integer("How often a request is tried again at most.", 0..=u64::from(CLIENT_RETRIES_MAX))),
         ("backoff", backoff),
         ("obey-retry-after", flag("Does it wait as long as a refusal says?")),
         ("longest-retry-after", duration("The longest such wait that it obeys.")),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::clock::Nanos;
 use crate::grammar::file;
-use crate::types::limits::TRACE_HELD_ROWS;
+use crate::types::limits::{TRACE_HELD_HASHES, TRACE_HELD_ROWS};
 use crate::types::problem::Problem;
 use crate::workload::trace::lines::{Lines, Mistakes};
 
@@ -123,7 +123,7 @@ impl Format {
 /// The recording in the file `name` below `folder`, the scenario's: all of it, or its first `limit` requests. The format is found by
 /// the first line if it is not given. Every mistake is told; those of lines have their places.
 pub fn open(folder: &Path, name: &str, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
-    open_holding(folder, name, format, limit, TRACE_HELD_ROWS)
+    open_holding(folder, name, format, limit, Room { rows: TRACE_HELD_ROWS, hashes: TRACE_HELD_HASHES })
 }
 
 fn open_holding(
@@ -131,28 +131,42 @@ fn open_holding(
     name: &str,
     format: Option<Format>,
     limit: Option<u64>,
-    held_max: usize,
+    room: Room,
 ) -> Result<Trace, Vec<Problem>> {
     let place = Place { folder: folder.to_owned(), name: name.to_owned(), format };
     let lines = place.open().map_err(|message| vec![Problem::new("", message)])?;
-    gather(name, lines, limit, held_max, Some(place))
+    gather(name, lines, limit, room, Some(place))
+}
+
+/// The same, and nothing of it is held, however small it is.
+#[cfg(test)]
+pub(crate) fn open_in_file(folder: &Path, name: &str) -> Result<Trace, Vec<Problem>> {
+    open_holding(folder, name, None, None, Room { rows: 0, hashes: 0 })
 }
 
 /// The same of a text that `lines` brings and messages call `name`; it is held whatever its size.
 pub fn read(name: &str, lines: impl BufRead, format: Option<Format>, limit: Option<u64>) -> Result<Trace, Vec<Problem>> {
-    gather(name, Lines::of(lines, format), limit, usize::MAX, None)
+    gather(name, Lines::of(lines, format), limit, Room { rows: usize::MAX, hashes: usize::MAX }, None)
 }
 
-/// Reads `lines` to their end, and holds up to `held_max` rows; if there are more, they are left at their `place`.
+/// How much of a recording is held in memory.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    rows: usize,
+    /// Hashes of all their blocks.
+    hashes: usize,
+}
+
+/// Reads `lines` to their end, and holds the rows if there is `room` for all; if not, they are left at their `place`.
 fn gather(
     name: &str,
     mut lines: Lines<impl BufRead>,
     limit: Option<u64>,
-    held_max: usize,
+    room: Room,
     place: Option<Place>,
 ) -> Result<Trace, Vec<Problem>> {
-    let (mut rows, mut mistakes) = (Vec::new(), Mistakes::of(name));
-    let (mut requests, mut last, mut has_blocks) = (0, 0, false);
+    let (mut rows, mut mistakes) = (Some(Vec::new()), Mistakes::of(name));
+    let (mut requests, mut last, mut has_blocks, mut hashes) = (0, 0, false, 0);
     while limit.is_none_or(|limit| requests < limit) {
         match lines.next() {
             None => break,
@@ -160,7 +174,9 @@ fn gather(
             Some(Ok(row)) => {
                 (requests, last) = (requests + 1, row.at);
                 has_blocks |= row.blocks.is_some();
-                if rows.len() < held_max {
+                hashes += row.blocks.as_ref().map_or(0, |blocks| blocks.len());
+                rows = rows.filter(|rows| rows.len() < room.rows && hashes <= room.hashes);
+                if let Some(rows) = &mut rows {
                     rows.push(row);
                 }
             }
@@ -174,9 +190,9 @@ fn gather(
         return Err(problems);
     }
     let block_tokens = lines.format.map_or(1, Format::block_tokens);
-    let rows = match place {
-        Some(place) if requests > rows.len() as u64 => Rows::InFile(place),
-        _ => Rows::Held(rows.into()),
+    let rows = match (rows, place) {
+        (None, Some(place)) => Rows::InFile(place),
+        (rows, _) => Rows::Held(rows.unwrap_or_default().into()),
     };
     Ok(Trace { rows, requests, last, block_tokens, has_blocks, speed: 1.0, repeat: 1 })
 }

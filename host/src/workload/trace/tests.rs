@@ -93,9 +93,10 @@ fn a_recording_that_is_too_large_to_be_held_is_played_from_its_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let text: String = (0..1_000).map(|at| format!("{{\"at\": {at}, \"input\": {}}}\n", at % 7 + 1)).collect();
     std::fs::write(folder.path().join("t.jsonl"), &text).expect("written");
-    let play = |held_max| {
-        let trace = open_holding(folder.path(), "t.jsonl", None, Some(900), held_max).expect("a trace");
-        assert_eq!(matches!(trace.rows, Rows::InFile(_)), held_max < 900);
+    let play = |rows| {
+        let room = Room { rows, hashes: 0 };
+        let trace = open_holding(folder.path(), "t.jsonl", None, Some(900), room).expect("a trace");
+        assert_eq!(matches!(trace.rows, Rows::InFile(_)), rows < 900);
         let mut run = Run::begin(&Arc::new(Trace { repeat: 2, speed: 3.0, ..trace }));
         let rows: Vec<_> = std::iter::from_fn(|| run.next().map(|at| (at, run.row().clone()))).collect();
         assert_eq!(run.trouble(), None);
@@ -106,13 +107,28 @@ fn a_recording_that_is_too_large_to_be_held_is_played_from_its_file() {
 }
 
 #[test]
+fn hashes_of_blocks_count_towards_what_is_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text: String = (0..10).map(|at| format!("{{\"at\": {at}, \"input\": 40, \"blocks\": [1, 2]}}\n")).collect();
+    std::fs::write(folder.path().join("t.jsonl"), &text).expect("written");
+    let play = |hashes| {
+        let trace = open_holding(folder.path(), "t.jsonl", None, None, Room { rows: 10, hashes }).expect("a trace");
+        assert_eq!(matches!(trace.rows, Rows::InFile(_)), hashes < 20);
+        let mut run = Run::begin(&Arc::new(trace));
+        std::iter::from_fn(|| run.next().map(|at| (at, run.row().clone()))).collect::<Vec<_>>()
+    };
+    assert_eq!(play(20).len(), 10);
+    assert_eq!([play(19), play(1)], [play(20), play(20)]);
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_played_ends_the_recording_and_says_so() {
     for (change, reason) in [("{\"at\": 0, \"input\": 1}\n", "it is shorter"), ("{\"at\": 0}\n", "line 1: missing field `input`")]
     {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("t.jsonl");
         std::fs::write(&path, "{\"at\": 0, \"input\": 1}\n{\"at\": 1, \"input\": 1}\n").expect("written");
-        let trace = open_holding(folder.path(), "t.jsonl", None, None, 1).expect("a trace");
+        let trace = open_holding(folder.path(), "t.jsonl", None, None, Room { rows: 1, hashes: 0 }).expect("a trace");
         std::fs::write(&path, change).expect("written");
         let mut run = Run::begin(&Arc::new(trace));
         while run.next().is_some() {}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::behavior::writer::SchemaRefused;
 use crate::builtin::responder::json_schema::refuse;
-use crate::types::limits::SCHEMA_VALUES_MAX;
+use crate::types::limits::{SCHEMA_HOPS_MAX, SCHEMA_PAIRS_MAX, SCHEMA_VALUES_MAX};
 
 /// A flat node: no `$ref` and no `allOf`.
 pub(super) type Shape = Map<String, Value>;
@@ -58,9 +58,6 @@ fn bulk(value: &Value) -> u32 {
     }
 }
 
-/// References that are followed from one node before they count as a circle.
-const HOPS_MAX: u32 = 32;
-
 /// The flat form of `node`, which lies at `pointer` of `root`.
 pub(super) fn flatten(root: &Value, node: &Value, pointer: &str, budget: &mut Budget) -> Result<Shape, SchemaRefused> {
     flatten_within(root, node, pointer, budget, 0)
@@ -68,7 +65,7 @@ pub(super) fn flatten(root: &Value, node: &Value, pointer: &str, budget: &mut Bu
 
 fn flatten_within(root: &Value, node: &Value, pointer: &str, budget: &mut Budget, hops: u32) -> Result<Shape, SchemaRefused> {
     budget.spend(1, pointer)?;
-    if hops > HOPS_MAX {
+    if hops > SCHEMA_HOPS_MAX {
         return Err(refuse(pointer, "the references lead in a circle; let one of them end"));
     }
     let node = match node {
@@ -213,8 +210,7 @@ pub(super) fn type_names(value: &Value) -> Vec<&str> {
 
 /// Every pair of one of ours and one of theirs. Few enough in practice; what a hostile schema makes of it the budget stops.
 fn cross(ours: &Value, theirs: &Value) -> Value {
-    const PAIRS_MAX: usize = 256;
     let (Value::Array(ours), Value::Array(theirs)) = (ours, theirs) else { return ours.clone() };
     let pairs = ours.iter().flat_map(|ours| theirs.iter().map(move |theirs| both(ours, theirs.clone())));
-    Value::Array(pairs.take(PAIRS_MAX).collect())
+    Value::Array(pairs.take(SCHEMA_PAIRS_MAX).collect())
 }

@@ -19,6 +19,8 @@ mod read;
 mod stage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk_tests;
 mod ways;
 
 /// What pipelines look at in the entry that they belong to.

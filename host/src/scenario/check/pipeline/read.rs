@@ -18,6 +18,8 @@ pub(super) struct Reader<'a> {
     /// What stages have said so far; its steps are compiled later.
     pub made: Pipeline,
     pub problems: Vec<Problem>,
+    /// The first replicas that keep prefixes, and tokens of one of their blocks.
+    pub prefix_block: Option<(&'a str, u32)>,
     /// Stages, forks, ways and the like so far.
     count: usize,
 }
@@ -32,7 +34,7 @@ impl<'a> Reader<'a> {
             times_reply: false,
             asks_latency: false,
         };
-        Self { entry, made, problems: Vec::new(), count: 0 }
+        Self { entry, made, problems: Vec::new(), prefix_block: None, count: 0 }
     }
 
     /// Notes a mistake with what to do about it.

@@ -28,6 +28,9 @@ impl<'a> Reader<'a> {
         let skip_waiting = fields.integer("unless-waiting", 1..=u64::from(u32::MAX)).map(|waiting| waiting as u32);
         if skip_waiting.is_some() && fields.value("through").is_none() {
             fields.problem("unless-waiting", "nobody waits here: the stage goes through no station");
+        } else if let Some(station) = through.filter(|station| skip_waiting.is_some() && !station.has_queue) {
+            let message = format!("nobody waits at `{}`, a cache or a link, so this never comes to pass", station.name);
+            fields.problem("unless-waiting", message);
         }
         let stage = Stage {
             index,
@@ -51,17 +54,24 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        through.into_iter().for_each(|station| self.check_blocks(station, &mut fields));
+        let fits = through.and_then(|station| station.tokens_max);
+        let fits = fits.filter(|tokens| *tokens < u64::from(self.entry.context_window));
+        let turns_away = fits.is_some() || through.is_some_and(|station| station.may_refuse);
+        let may_fail =
+            turns_away || stage.fails > 0.0 || stage.within_ns > 0 || stage.guard.is_some() || stage.skip_waiting.is_some();
+        // What could not be read may be why it fails.
+        let says = |name| value.get(name).is_some_and(|value| !value.is_null());
+        let is_whole = through.is_some() || !says("through");
+        if stage.retry.is_some() && !may_fail && is_whole && !["fails", "within", "guard", "unless-waiting"].into_iter().any(says)
+        {
+            let problem =
+                Problem::new(fields.pointer("retry"), "this stage cannot fail, so there is nothing to try again").at_key();
+            fields.extend(vec![problem.hint("say how it fails (`fails`, `within`, a `guard`), or leave `retry` out")]);
+        }
         self.problems.extend(fields.finish());
         self.made.route.stages.push(name.to_owned());
         self.made.takes.push(takes.unwrap_or_default());
-        let fits = through.and_then(|station| station.tokens_max);
-        let fits = fits.filter(|tokens| *tokens < u64::from(self.entry.context_window));
-        let may_fail = stage.fails > 0.0
-            || stage.within_ns > 0
-            || stage.guard.is_some()
-            || stage.skip_waiting.is_some()
-            || fits.is_some()
-            || through.is_some_and(|station| station.may_refuse);
         Written { stage, may_fail, is_cache: role == Some(Role::Cache), fits }
     }
 
@@ -72,6 +82,19 @@ impl<'a> Reader<'a> {
         if self.made.route.stages.iter().any(|other| other == name) {
             let message = format!("there is a stage `{name}` already, and metrics could not tell the two apart");
             self.problems.push(Problem::new(pointer, message).at_key().hint("give each stage of a pipeline a name of its own"));
+        }
+    }
+
+    /// Notes replicas whose blocks are not those of others that the entry's requests may come to: a prompt is cut into blocks once, and
+    /// hashes of blocks of another size would be found where nothing is equal.
+    fn check_blocks(&mut self, station: &Known<'a>, fields: &mut Fields<'_>) {
+        let Some(own) = station.prefix_block else { return };
+        let (first, tokens) = *self.prefix_block.get_or_insert((station.name, own));
+        if own != tokens {
+            let message =
+                format!("blocks of `{}` have {own} tokens and those of `{first}` {tokens}: prompts are cut once", station.name);
+            let hint = "give both the same `block-tokens`, or one of them `prefix-cache: false`";
+            fields.extend(vec![Problem::new(fields.pointer("through"), message).hint(hint)]);
         }
     }
 

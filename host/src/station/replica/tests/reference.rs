@@ -124,7 +124,7 @@ impl Reference {
     /// Says whether it was let in.
     pub(super) fn enter(&mut self, now: Nanos, job: Job) -> bool {
         self.advance(now);
-        if self.waiting.len() >= self.settings.waiting_max as usize {
+        if self.waiting.len() >= self.settings.queue_max as usize {
             return false;
         }
         let serial = self.serials;

@@ -54,7 +54,7 @@ fn times_in_system(rate: f64, count: usize, seed: u64) -> (Vec<f64>, Load, f64) 
         sequences_max: 10_000,
         batch_tokens: 20_000,
         kv_blocks: wide,
-        waiting_max: wide,
+        queue_max: wide,
         ..SETTINGS
     });
     let mut stream = Key::of_seed(seed).named("batching").stream();
