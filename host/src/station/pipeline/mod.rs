@@ -47,7 +47,9 @@ pub struct Site {
     events: u64,
     digest: Key,
     keeps_marks: bool,
+    /// What stations have said and nobody has heard yet, and room for what is being heard.
     notices: Vec<Notice>,
+    heard: Vec<Notice>,
     steps: Vec<replica::Event>,
 }
 
@@ -117,6 +119,7 @@ impl Site {
             digest: Key::of_seed(0),
             keeps_marks,
             notices: Vec::new(),
+            heard: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -164,7 +167,7 @@ impl Site {
     /// The visit is over at `now`, or was given up by its client: takes it out of everything it stands in.
     pub fn leave(&mut self, now: Nanos, visit: Visitor, happened: &mut Vec<Happened>) {
         self.advance(now, happened);
-        self.give_up(visit, happened);
+        self.give_up(visit);
         self.walk(happened);
     }
 

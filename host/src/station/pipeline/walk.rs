@@ -9,9 +9,17 @@ use crate::station::pipeline::{Happened, Item, Site, What};
 use crate::station::{Cause, Notice, Refusal, Visitor, replica};
 
 impl Site {
-    /// Lets everybody go on who can.
+    /// Lets everybody go on who can. What stations say comes first, and is heard only here: whoever leaves one may be in the middle of
+    /// giving others up.
     pub(super) fn walk(&mut self, happened: &mut Vec<Happened>) {
-        while let Some(visit) = self.ready.pop_front() {
+        loop {
+            while !self.notices.is_empty() {
+                std::mem::swap(&mut self.notices, &mut self.heard);
+                let mut heard = std::mem::take(&mut self.heard);
+                heard.drain(..).for_each(|notice| self.notice(notice, happened));
+                self.heard = heard;
+            }
+            let Some(visit) = self.ready.pop_front() else { return };
             match self.visits.get(visit as usize).map(|visit| (visit.state, visit.until)) {
                 Some((State::Walks, _)) => self.step(visit, happened),
                 Some((State::Served, until)) if until <= self.now => self.served(visit, happened),
@@ -32,7 +40,7 @@ impl Site {
                 let (branches, need) = (branches.clone(), *need);
                 self.fork(visit, &branches, need);
             }
-            Step::Join => self.join(visit, happened),
+            Step::Join => self.join(visit),
             Step::Switch { choice, ways } => {
                 let chosen = self.work(root).choices.get(usize::from(*choice)).copied().unwrap_or(0);
                 let way = ways.get(usize::from(chosen)).or(ways.last()).copied().unwrap_or(step + 1);
@@ -67,14 +75,14 @@ impl Site {
     }
 
     /// The branch `visit` has arrived.
-    fn join(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
+    fn join(&mut self, visit: Visitor) {
         let arrived = self.visits.remove(visit as usize);
         let Some(parent) = arrived.parent else { return };
         let forked = &mut self.visits[parent as usize];
         forked.branches.retain(|branch| *branch != visit);
         forked.needed = forked.needed.saturating_sub(1);
         if forked.needed == 0 {
-            self.give_up_branches(parent, happened);
+            self.give_up_branches(parent);
             self.go(parent, arrived.step + 1);
         }
     }
@@ -164,14 +172,14 @@ impl Site {
         if is_writing {
             self.tell(visit, What::Written, happened);
             self.visits[visit as usize].is_writing = false;
-            return self.passed(visit, &stage, happened);
+            return self.passed(visit, &stage);
         }
         let draw = || self.work(root).draws.named("fail").with(u64::from(stage.index)).with(u64::from(tries)).unit();
         if stage.fails > 0.0 && draw() < stage.fails {
             return self.failed(visit, &stage, Refusal::of(Cause::StageFailed), happened);
         }
         let by = if is_hit { Some(ReplyBy::Instant) } else { stage.reply.filter(|by| *by != ReplyBy::Replica) };
-        let Some(by) = by else { return self.passed(visit, &stage, happened) };
+        let Some(by) = by else { return self.passed(visit, &stage) };
         self.visits[visit as usize].is_writing = true;
         if matches!(by, ReplyBy::Prepared(_)) {
             // What is said in place of the answer is no answer to remember.
@@ -182,8 +190,8 @@ impl Site {
         self.serve_until(visit, self.now.saturating_add(reply_ns));
     }
 
-    fn passed(&mut self, visit: Visitor, stage: &Stage, happened: &mut Vec<Happened>) {
-        self.go_out(visit, stage, true, happened);
+    fn passed(&mut self, visit: Visitor, stage: &Stage) {
+        self.go_out(visit, stage, true);
         let walker = &mut self.visits[visit as usize];
         walker.tries = 0;
         let next = if walker.is_hit { stage.on_hit } else { None }.unwrap_or(walker.step + 1);
@@ -191,7 +199,7 @@ impl Site {
     }
 
     pub(super) fn failed(&mut self, visit: Visitor, stage: &Stage, refusal: Refusal, happened: &mut Vec<Happened>) {
-        self.go_out(visit, stage, false, happened);
+        self.go_out(visit, stage, false);
         let walker = &mut self.visits[visit as usize];
         let step = walker.step;
         if let Some(retry) = stage.retry.filter(|retry| walker.tries < retry.times)
@@ -220,7 +228,7 @@ impl Site {
             return;
         }
         let (root, step) = (forked.root, forked.step);
-        self.give_up_branches(parent, happened);
+        self.give_up_branches(parent);
         let route = usize::from(self.work(root).route);
         match self.routes[route].steps[usize::from(step)] {
             Step::Fork { on_failure: Some(next), .. } => self.go(parent, next),
@@ -229,7 +237,7 @@ impl Site {
     }
 
     /// Takes a visit out of its stage: its station, its breaker, the counts.
-    fn go_out(&mut self, visit: Visitor, stage: &Stage, passed: bool, happened: &mut Vec<Happened>) {
+    fn go_out(&mut self, visit: Visitor, stage: &Stage, passed: bool) {
         let now = self.now;
         let stamp = self.stamp();
         let walker = &mut self.visits[visit as usize];
@@ -252,17 +260,14 @@ impl Site {
             if passed {
                 station.answered(now, member, now - entered);
             }
-            self.settle_part(part, member, happened);
+            self.settle_part(part, member);
         }
     }
 
     /// Somebody has left a station: lets those in who waited for that. A group of replicas tells it in its own time.
-    fn settle_part(&mut self, part: u16, member: u32, happened: &mut Vec<Happened>) {
+    fn settle_part(&mut self, part: u16, member: u32) {
         if self.parts[usize::from(part)].replica(member).is_none() {
-            let mut notices = std::mem::take(&mut self.notices);
-            self.parts[usize::from(part)].advance(self.now, member, &mut notices, &mut Vec::new());
-            notices.drain(..).for_each(|notice| self.notice(notice, happened));
-            self.notices = notices;
+            self.parts[usize::from(part)].advance(self.now, member, &mut self.notices, &mut Vec::new());
         }
         self.plan_again(part, member);
     }
@@ -278,18 +283,17 @@ impl Site {
 
     /// Something is due at a member of a station.
     pub(super) fn advance_part(&mut self, part: u16, member: u32, at: Nanos, happened: &mut Vec<Happened>) {
-        let (mut notices, mut events) = (std::mem::take(&mut self.notices), std::mem::take(&mut self.steps));
+        let mut events = std::mem::take(&mut self.steps);
         let station = &mut self.parts[usize::from(part)];
         station.disarm(member, at);
-        station.advance(at, member, &mut notices, &mut events);
-        if !(notices.is_empty() && events.is_empty()) {
+        station.advance(at, member, &mut self.notices, &mut events);
+        if !(self.notices.is_empty() && events.is_empty()) {
             self.count(u64::from(part) << 40 | u64::from(member) << 8 | 3);
         }
-        notices.drain(..).for_each(|notice| self.notice(notice, happened));
         for event in events.drain(..) {
             self.replica_event(part, member, event, happened);
         }
-        (self.notices, self.steps) = (notices, events);
+        self.steps = events;
         self.plan_again(part, member);
     }
 
@@ -322,7 +326,7 @@ impl Site {
         self.tell(visitor, what, happened);
         if what == What::Written {
             self.visits[visitor as usize].is_writing = false;
-            self.passed(visitor, &stage, happened);
+            self.passed(visitor, &stage);
         }
         self.now = now;
     }
@@ -346,22 +350,22 @@ impl Site {
     }
 
     /// Forgets a visit and its branches, wherever they stand.
-    pub(super) fn give_up(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
-        self.give_up_branches(visit, happened);
+    pub(super) fn give_up(&mut self, visit: Visitor) {
+        self.give_up_branches(visit);
         if let Some(stage) = self.stage_of(visit) {
             let is_guarded = std::mem::take(&mut self.visits[visit as usize].is_guarded);
             if let Some(guard) = stage.guard.filter(|_| is_guarded) {
                 self.parts[usize::from(guard)].forget(self.now);
             }
-            self.go_out(visit, &stage, false, happened);
+            self.go_out(visit, &stage, false);
         }
         self.visits.try_remove(visit as usize);
     }
 
-    fn give_up_branches(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
+    fn give_up_branches(&mut self, visit: Visitor) {
         let Some(forked) = self.visits.get_mut(visit as usize) else { return };
         for branch in std::mem::take(&mut forked.branches) {
-            self.give_up(branch, happened);
+            self.give_up(branch);
         }
     }
 
