@@ -42,14 +42,15 @@ pub struct Site {
     agenda: Agenda<Item>,
     /// Visits that can go on now.
     ready: VecDeque<Visitor>,
+    /// Stations that somebody has left, and their members. Who waits there is let in once the one who left has gone its step, because a
+    /// fork that fails by that takes its other branches away.
+    left: VecDeque<(u16, u32)>,
     now: Nanos,
     stamps: u32,
     events: u64,
     digest: Key,
     keeps_marks: bool,
-    /// What stations have said and nobody has heard yet, and room for what is being heard.
     notices: Vec<Notice>,
-    heard: Vec<Notice>,
     steps: Vec<replica::Event>,
 }
 
@@ -113,13 +114,13 @@ impl Site {
             visits: Slab::new(),
             agenda: Agenda::default(),
             ready: VecDeque::new(),
+            left: VecDeque::new(),
             now: 0,
             stamps: 0,
             events: 0,
             digest: Key::of_seed(0),
             keeps_marks,
             notices: Vec::new(),
-            heard: Vec::new(),
             steps: Vec::new(),
         }
     }

@@ -270,6 +270,21 @@ fn who_was_at_a_later_replica_may_go_on_to_a_pool() {
 }
 
 #[test]
+fn a_branch_that_leaves_its_place_to_one_that_cannot_take_it_is_left_once() {
+    // Both branches go through one pool, whose place is free again at the moment at which the patience of the second ends.
+    let pool = Settings::Pool(pool::Settings { wait_max_ns: 5 * MS, ..pool::Settings::of(1) });
+    let through = |index| Step::Stage(Stage { through: Some(0), ..stage(index) });
+    let fork = Step::Fork { branches: [1, 3].into(), join: 5, need: 2, on_failure: None };
+    let mut site = site(&[pool], vec![fork, through(0), Step::Jump(5), through(1), Step::Jump(5), Step::Join, Step::End]);
+    let happened = enter_all(&mut site, &[0], &[5 * MS, MS]);
+    let seen = play(&mut site, happened);
+    assert_eq!(seen, [(5, 0, What::Refused(Refusal::of(Cause::PoolTimeout)))]);
+    for (_, _, flow) in site.flows(20 * MS) {
+        assert_eq!((flow.entered, flow.inside), (1, 0));
+    }
+}
+
+#[test]
 fn branches_whose_patience_ends_as_they_are_given_up_go_once() {
     // Somebody holds the pool. A fork waits for it twice, and as both waits end, a third branch fails; or what is tried instead follows.
     let pool = Settings::Pool(pool::Settings { wait_max_ns: 10 * MS, ..pool::Settings::of(1) });

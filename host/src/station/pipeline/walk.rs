@@ -9,15 +9,12 @@ use crate::station::pipeline::{Happened, Item, Site, What};
 use crate::station::{Cause, Notice, Refusal, Visitor, replica};
 
 impl Site {
-    /// Lets everybody go on who can. What stations say comes first, and is heard only here: whoever leaves one may be in the middle of
-    /// giving others up.
+    /// Lets everybody go on who can, those first who waited for a place.
     pub(super) fn walk(&mut self, happened: &mut Vec<Happened>) {
         loop {
-            while !self.notices.is_empty() {
-                std::mem::swap(&mut self.notices, &mut self.heard);
-                let mut heard = std::mem::take(&mut self.heard);
-                heard.drain(..).for_each(|notice| self.notice(notice, happened));
-                self.heard = heard;
+            if let Some((part, member)) = self.left.pop_front() {
+                self.settle_part(part, member, happened);
+                continue;
             }
             let Some(visit) = self.ready.pop_front() else { return };
             match self.visits.get(visit as usize).map(|visit| (visit.state, visit.until)) {
@@ -260,14 +257,17 @@ impl Site {
             if passed {
                 station.answered(now, member, now - entered);
             }
-            self.settle_part(part, member);
+            self.left.push_back((part, member));
         }
     }
 
     /// Somebody has left a station: lets those in who waited for that. A group of replicas tells it in its own time.
-    fn settle_part(&mut self, part: u16, member: u32) {
+    fn settle_part(&mut self, part: u16, member: u32, happened: &mut Vec<Happened>) {
         if self.parts[usize::from(part)].replica(member).is_none() {
-            self.parts[usize::from(part)].advance(self.now, member, &mut self.notices, &mut Vec::new());
+            let mut notices = std::mem::take(&mut self.notices);
+            self.parts[usize::from(part)].advance(self.now, member, &mut notices, &mut Vec::new());
+            notices.drain(..).for_each(|notice| self.notice(notice, happened));
+            self.notices = notices;
         }
         self.plan_again(part, member);
     }
@@ -283,17 +283,18 @@ impl Site {
 
     /// Something is due at a member of a station.
     pub(super) fn advance_part(&mut self, part: u16, member: u32, at: Nanos, happened: &mut Vec<Happened>) {
-        let mut events = std::mem::take(&mut self.steps);
+        let (mut notices, mut events) = (std::mem::take(&mut self.notices), std::mem::take(&mut self.steps));
         let station = &mut self.parts[usize::from(part)];
         station.disarm(member, at);
-        station.advance(at, member, &mut self.notices, &mut events);
-        if !(self.notices.is_empty() && events.is_empty()) {
+        station.advance(at, member, &mut notices, &mut events);
+        if !(notices.is_empty() && events.is_empty()) {
             self.count(u64::from(part) << 40 | u64::from(member) << 8 | 3);
         }
+        notices.drain(..).for_each(|notice| self.notice(notice, happened));
         for event in events.drain(..) {
             self.replica_event(part, member, event, happened);
         }
-        self.steps = events;
+        (self.notices, self.steps) = (notices, events);
         self.plan_again(part, member);
     }
 
