@@ -274,6 +274,35 @@ fn a_batching_server_shares_its_time_as_theory_says_and_its_steps_add_half_of_on
 }
 
 #[test]
+fn beyond_its_capacity_a_server_answers_no_more_and_every_request_waits_longer_than_the_one_before() {
+    // 16 at a time, in steps of 10 ms and 0.2 ms for each that decodes, with 50 tokens each, of which prefill makes the first.
+    const TOKENS: f64 = 50.0;
+    let capacity = 16.0 / (TOKENS * (0.010 + 0.000_2 * 16.0 * (TOKENS - 1.0) / TOKENS));
+    let run = |share: f64| {
+        let one = Replicas { count: 1, replica: replica(10, 200, 16), balancer: Rule::LeastBusy, weights: Vec::new() };
+        let change = |scenario: &mut Scenario| {
+            replicas(one, TOKENS)(scenario);
+            Arc::make_mut(scenario.workload.as_mut().expect("a workload")).classes[0].output = Some(Law::constant(TOKENS));
+        };
+        let arrivals = format!("poisson: {{ rate: {} }}", capacity * share);
+        let (report, seen) = play(&exponential(1_000), &arrivals, 3_000, change);
+        let first = |ended: &Ended| (ended.first_token.expect("a token") - ended.arrival) as f64 / S;
+        let ttft: Vec<f64> = seen.0.iter().map(first).collect();
+        let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+        (3_000.0 / (report.virtual_ns as f64 / S) / capacity, mean(&ttft[1_000..1_500]), mean(&ttft[2_500..]))
+    };
+    for (share, most) in [(0.3, 0.025), (0.6, 0.05), (0.8, 0.2)] {
+        let (answered, early, late) = run(share);
+        assert!((answered / share - 1.0).abs() < 0.06 && early < most && late < most, "{share}: {answered}, {early} s, {late} s");
+    }
+    let (answered, early, late) = run(1.5);
+    assert!((0.99..1.0).contains(&answered), "{answered}");
+    // The queue grows by a half of what is answered: 1,500 requests later one waits for 500 more.
+    let grown = 500.0 / capacity;
+    assert!(((late - early) / grown - 1.0).abs() < 0.15, "from {early} s to {late} s");
+}
+
+#[test]
 fn four_servers_behind_a_balancer_keep_as_long_as_theory_says() {
     // Each serves one at a time, for an exponential number of steps of a millisecond with the mean 1,000. What the two rules that look at
     // the queues come to is told where balancers are tested alone; one queue for all gives 1.745541.

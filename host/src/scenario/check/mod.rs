@@ -33,6 +33,8 @@ mod tiers;
 mod when;
 mod workload;
 
+pub(super) use stations::COSTLY;
+
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;
 

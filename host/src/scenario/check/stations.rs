@@ -50,6 +50,9 @@ const KINDS: [Kind; 8] = [
     ("retry", station_kinds::retry),
 ];
 
+/// The kinds of what is rented or run; the others are rules.
+pub(in crate::scenario) const COSTLY: [&str; 3] = ["pool", "replicas", "cache"];
+
 /// Reads `stations:` of the scenario in `fields`. Pipelines may name all of them; those with mistakes are only known.
 pub(super) fn check<'a>(fields: &mut Fields<'a>) -> (Vec<StationEntry>, Vec<Known<'a>>) {
     let (mut stations, mut known) = (Vec::new(), Vec::new());
@@ -161,7 +164,7 @@ fn station(name: &str, value: &Value, pointer: String) -> (Option<StationEntry>,
     };
     let mut fields = Fields::of(options, pointer);
     let settings = read(&mut fields);
-    let cost_per_hour = fields.number("cost-per-hour", 0.0..=COST_MAX);
+    let cost_per_hour = COSTLY.contains(&kind.as_str()).then(|| fields.number("cost-per-hour", 0.0..=COST_MAX)).flatten();
     problems.extend(fields.finish());
     (problems.is_empty().then(|| StationEntry { name: name.to_owned(), settings, cost_per_hour }), problems)
 }

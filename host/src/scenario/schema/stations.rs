@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{described, named, when_ref};
+use crate::scenario::check::COSTLY;
 use crate::station::replica::presets;
 use crate::types::limits::{BLOCK_TOKENS_MAX, COST_MAX, STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
@@ -19,8 +20,8 @@ pub(super) fn stations() -> Value {
         ("breaker", described("Stops asking what fails; stages name it as `guard`.", breaker())),
         ("retry", described("A budget for retries.", retry())),
     ]);
-    for (_, kind) in station["properties"].as_object_mut().into_iter().flatten() {
-        kind["properties"]["cost-per-hour"] =
+    for kind in COSTLY {
+        station["properties"][kind]["properties"]["cost-per-hour"] =
             number("What it costs an hour, of replicas each of them; in any currency.", 0.0..=COST_MAX);
     }
     (station["minProperties"], station["maxProperties"]) = (json!(1), json!(1));

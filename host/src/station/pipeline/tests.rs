@@ -337,3 +337,42 @@ fn limits_that_nobody_comes_to_are_forgotten() {
     }
     assert!(site.agenda.len() < 2_000, "{}", site.agenda.len());
 }
+
+#[test]
+fn branches_whose_patience_ends_as_they_are_given_up_go_once() {
+    // Somebody holds the pool. A fork waits for it twice, and as both waits end, a third branch fails; or what is tried instead follows.
+    let pool = Settings::Pool(pool::Settings { wait_max_ns: 10 * MS, ..pool::Settings::of(1) });
+    let hold = Stage { through: Some(0), ..stage(0) };
+    let wait = |index| Step::Stage(Stage { through: Some(0), ..stage(index) });
+    let steps = |on_failure| {
+        vec![
+            Step::Switch { choice: 0, ways: [1, 3].into() },
+            Step::Stage(hold),
+            Step::End,
+            Step::Fork { branches: [4, 6, 8].into(), join: 10, need: 3, on_failure },
+            Step::Stage(Stage { fails: 1.0, ..stage(1) }),
+            Step::Jump(10),
+            wait(2),
+            Step::Jump(10),
+            wait(3),
+            Step::Jump(10),
+            Step::Join,
+            Step::Stage(stage(4)),
+            Step::End,
+        ]
+    };
+    for (on_failure, last) in [(None, What::Refused(Refusal::of(Cause::StageFailed))), (Some(11), What::Done)] {
+        let mut site = site(std::slice::from_ref(&pool), steps(on_failure));
+        let mut happened = Vec::new();
+        for way in [0, 1] {
+            let work = Work { choices: smallvec![way], ..work(&[100 * MS, 10 * MS, 0, 0, 0]) };
+            site.enter(0, work, &mut happened);
+        }
+        let seen = play(&mut site, happened);
+        assert_eq!(seen, [(10, 1, last), (100, 0, What::Done)]);
+        let left: Vec<_> =
+            site.flows(100 * MS).map(|(_, _, flow)| (flow.entered, flow.inside, flow.stayed_ns / u128::from(MS))).collect();
+        assert_eq!(left[..4], [(1, 0, 100), (1, 0, 10), (1, 0, 10), (1, 0, 10)]);
+        assert_eq!((site.load(0), site.len()), (Load::default(), 2));
+    }
+}
