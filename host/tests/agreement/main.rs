@@ -1,7 +1,7 @@
 //! The two clocks agree: one scenario and one seed, over real sockets and in virtual time.
 //!
-//! The same [`Traffic`] asks twice. Once `fleet` answers, in virtual time. Once the real server does, over a connection for each attempt,
-//! while this program looks at the clock. Every attempt must come in the same order, end in the same way and with as many tokens, and at
+//! The same [`Traffic`](simwright::workload::Traffic) asks twice. Once `fleet` answers, in virtual time. Once the real server does, over a connection for each attempt
+//! (`sockets`), while this program looks at the clock. Every attempt must come in the same order, end in the same way and with as many tokens, and at
 //! the same times within [`TOLERANCE`].
 //!
 //! A machine that is busy with something else proves nothing. So a run that differs is repeated if in it the server, or a witness that does
@@ -9,27 +9,21 @@
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "nobody imports a test, and the support is shared with others")]
 #![allow(clippy::disallowed_methods, reason = "the real clock is what is compared")]
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Value, json};
 use simwright::app::simulate::{SimulateOptions, Simulation};
 use simwright::clock::Nanos;
-use simwright::fleet::{Ended, Fate, Limits, Watch, identity_of};
-use simwright::station::Cause;
-use simwright::workload::{Answer, Ask, Prompt, Traffic, Workload};
+use simwright::fleet::{Ended, Fate, Limits, Watch};
 
-#[path = "it/support/client.rs"]
+#[path = "../it/support/client.rs"]
 mod client;
-#[path = "it/support/host.rs"]
+#[path = "../it/support/host.rs"]
 mod host;
+mod sockets;
 
 use host::{TestHost, compiler};
+use sockets::live;
 
 /// How far the times of the two clocks may be apart.
 const TOLERANCE: Nanos = 3_000_000;
@@ -41,9 +35,6 @@ const WAY: Nanos = 1_500_000;
 const TRIES: usize = 20;
 /// And so many seeds.
 const SEEDS: u64 = 1_000;
-
-/// How a whole stream ends on the wire.
-const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// One measurement at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -80,179 +71,6 @@ impl Watch for Virtual {
 
 fn refused(status: u16, cause: Option<&str>) -> String {
     format!("refused {status} {}", cause.unwrap_or_default()).trim_end().to_owned()
-}
-
-/// The real clock of one run.
-#[derive(Clone, Copy)]
-struct Begun(Instant);
-
-impl Begun {
-    fn now(self) -> Nanos {
-        self.0.elapsed().as_nanos() as Nanos
-    }
-
-    /// From now to `at`.
-    fn until(self, at: Nanos) -> Duration {
-        Duration::from_nanos(at.saturating_sub(self.now()))
-    }
-}
-
-/// One attempt over a socket.
-struct Attempt {
-    ask: Ask,
-    begun: Begun,
-    api: SocketAddr,
-    request: Vec<u8>,
-    deadline: Option<Nanos>,
-}
-
-impl Attempt {
-    /// Sends it and reads what comes, until the end or the deadline.
-    fn make(&self) -> (Seen, Answer) {
-        let mut socket = client::open(self.api);
-        socket.write_all(&self.request).expect("the request is taken");
-        if let Some(deadline) = self.deadline {
-            hang_up(&socket, self.begun, deadline);
-        }
-        let (mut bytes, mut buffer, mut first_token) = (Vec::new(), [0; 16 * 1024], None);
-        // A reset is a way to end, too; what came before it counts.
-        while let Ok(count @ 1..) = socket.read(&mut buffer) {
-            bytes.extend_from_slice(&buffer[..count]);
-            if first_token.is_none() && bytes.windows(11).any(|window| window == b"\"content\":\"") {
-                first_token = Some(self.begun.now());
-            }
-            if bytes.ends_with(LAST_CHUNK) {
-                break;
-            }
-        }
-        let end = self.begun.now();
-        let is_whole = bytes.ends_with(LAST_CHUNK);
-        let is_abandoned = !is_whole && self.deadline.is_some_and(|deadline| end >= deadline);
-        let (fate, output_tokens, answer) = read(&bytes, is_abandoned);
-        let Ask { number, attempt, at, .. } = self.ask;
-        (Seen { number, attempt, arrival: at, first_token, end, fate, output_tokens }, answer)
-    }
-}
-
-/// Hangs up at `deadline`. Timeouts of sockets are as coarse as the kernel's ticks, some milliseconds.
-fn hang_up(socket: &TcpStream, begun: Begun, deadline: Nanos) {
-    let socket = socket.try_clone().expect("another handle");
-    std::thread::spawn(move || {
-        std::thread::sleep(begun.until(deadline));
-        // The server may have closed it long since.
-        let _ = socket.shutdown(Shutdown::Both);
-    });
-}
-
-/// What a client makes of the bytes that came.
-fn read(bytes: &[u8], is_abandoned: bool) -> (String, u32, Answer) {
-    let has_head = bytes.windows(4).any(|window| window == b"\r\n\r\n");
-    let reply = has_head.then(|| client::parse(bytes));
-    let body = reply.as_ref().map_or("", |reply| std::str::from_utf8(&reply.body).unwrap_or_default());
-    let is_streamed = body.contains("data: ");
-    let tokens = match &reply {
-        Some(reply) if !is_streamed && reply.status == 200 && reply.complete => {
-            reply.json()["usage"]["completion_tokens"].as_u64().expect("usage") as u32
-        }
-        // The first event says who speaks, with empty content.
-        _ => body.matches("\"content\":\"").count() as u32 - body.matches("\"content\":\"\"").count() as u32,
-    };
-    let fate = |word: &str| (word.to_owned(), tokens, Answer::Broken);
-    match reply {
-        _ if is_abandoned => fate("abandoned"),
-        Some(reply) if reply.status != 200 => {
-            let wait = reply.header("retry-after-ms").and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0);
-            let answer = Answer::Refused { status: reply.status, retry_after_ns: wait * 1_000_000 };
-            let error: Value = reply.json();
-            let is_cause = |code: &&str| Cause::ALL.iter().any(|cause| cause.name() == *code);
-            let cause = error["error"]["code"].as_str().filter(is_cause);
-            (refused(reply.status, cause), 0, answer)
-        }
-        Some(reply) if reply.complete && (!is_streamed || body.ends_with("data: [DONE]\n\n")) => {
-            ("whole".to_owned(), tokens, Answer::Whole)
-        }
-        Some(_) if body.contains("\"error\"") => fate("broken"),
-        Some(_) => fate("truncated"),
-        None => fate("broken"),
-    }
-}
-
-/// Wakes up every half millisecond, and keeps the longest time by which it was late.
-fn witness(stop: Arc<AtomicBool>, longest: Arc<AtomicU64>) {
-    const BEAT: Duration = Duration::from_micros(500);
-    while !stop.load(Ordering::Relaxed) {
-        let asleep = Instant::now();
-        std::thread::sleep(BEAT);
-        longest.fetch_max((asleep.elapsed() - BEAT).as_nanos() as u64, Ordering::Relaxed);
-    }
-}
-
-/// Tokens that the server sent later than [`LATE`], as it says itself.
-fn late_tokens(host: &TestHost) -> f64 {
-    let bound = format!("le=\"{}\"", LATE as f64 / 1e9);
-    let all = host.metric("simwright_pacing_lateness_seconds_count", &[]);
-    all - host.metric("simwright_pacing_lateness_seconds_bucket", &[&bound])
-}
-
-/// Plays `workload` over sockets against `host`; and says what was late, if anything was.
-fn live(host: &TestHost, workload: &Workload, seed: u64, name: &str) -> (Vec<Seen>, Option<String>) {
-    let late_before = late_tokens(host);
-    let (stop, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let watching = std::thread::spawn({
-        let (stop, longest) = (Arc::clone(&stop), Arc::clone(&longest));
-        move || witness(stop, longest)
-    });
-    let seen = drive(host.api, workload, seed, name);
-    stop.store(true, Ordering::Relaxed);
-    watching.join().expect("the witness");
-    let (asleep, late) = (longest.load(Ordering::Relaxed), late_tokens(host) - late_before);
-    let told = format!("the witness was late by {} us, and {late} tokens by more than {} us", asleep / 1_000, LATE / 1_000);
-    (seen, (asleep > LATE || late > 0.0).then_some(told))
-}
-
-fn drive(api: SocketAddr, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
-    let mut traffic = Traffic::begin(workload, seed).expect("a workload");
-    let begun = Begun(Instant::now());
-    let (sender, receiver) = channel();
-    let (mut seen, mut under_way) = (Vec::new(), 0);
-    loop {
-        while let Some(ask) = traffic.next(begun.now()) {
-            under_way += 1;
-            depart(api, begun, &traffic, ask, name, &sender);
-        }
-        let came = match traffic.next_at() {
-            Some(at) => receiver.recv_timeout(begun.until(at)).ok(),
-            None if under_way > 0 => Some(receiver.recv().expect("an answer")),
-            None => break,
-        };
-        let Some((ask, one, answer)): Option<(Ask, Seen, Answer)> = came else { continue };
-        under_way -= 1;
-        traffic.ended(one.end, &ask, answer, || true);
-        seen.push(one);
-    }
-    seen
-}
-
-fn depart(api: SocketAddr, begun: Begun, traffic: &Traffic, ask: Ask, name: &str, sender: &Sender<(Ask, Seen, Answer)>) {
-    let class = &traffic.spec().classes[ask.class as usize];
-    let Prompt::Text { text, .. } = &class.prompt else { panic!("the prompts of this test are literal") };
-    let body = json!({"model": class.model, "messages": [{"role": "user", "content": &**text}], "stream": class.stream});
-    let (identity, attempt) = (identity_of(name, Some(ask.number)), ask.attempt.to_string());
-    let tenant = &traffic.spec().tenants[ask.tenant as usize];
-    let headers = [
-        ("x-simwright-identity", identity.as_str()),
-        ("x-stainless-retry-count", attempt.as_str()),
-        ("x-simwright-tenant", tenant.as_str()),
-    ];
-    let request = client::request("POST", "/v1/chat/completions", &headers, body.to_string().as_bytes());
-    let deadline = traffic.deadline(&ask);
-    let sender = sender.clone();
-    std::thread::spawn(move || {
-        let attempt = Attempt { ask, begun, api, request, deadline };
-        let (seen, answer) = attempt.make();
-        // Nobody listens any more if the test has failed.
-        let _ = sender.send((attempt.ask, seen, answer));
-    });
 }
 
 /// Every attempt in the order of coming. Where two ends are close together their order is a matter of chance on a real clock.
@@ -381,11 +199,11 @@ workload:
     - { name: whole, model: llama, prompt: Tell me all., stream: false }
   # What comes again when a quota says so comes together.
   client: { retries: 1, backoff: { first: 150ms }, obey-retry-after: false }
-  requests: 60
+  requests: 45
 ";
     agree(&scenario.replace("LONG", &words(900)), |seen| {
         let fates = ["refused 429", "refused 503", "truncated", "whole"].map(|fate| count(seen, fate));
-        fates[0] >= 5 && fates[1] >= 3 && fates[2] >= 2 && fates[3] >= 40
+        fates[0] >= 4 && fates[1] >= 3 && fates[2] >= 2 && fates[3] >= 30
     });
 }
 
@@ -504,10 +322,10 @@ workload:
     - { name: stream, model: m, prompt: Are you there?, weight: 2 }
     - { name: whole, model: m, prompt: Tell me all., stream: false }
   client: { retries: 0 }
-  requests: 60
+  requests: 45
 ";
     agree(scenario, |seen| {
         let fates = ["truncated", "broken", "refused 500", "refused 500 stage-failed", "whole"].map(|fate| count(seen, fate));
-        fates.iter().zip([4, 8, 3, 1, 20]).all(|(found, wanted)| *found >= wanted)
+        fates.iter().zip([3, 6, 2, 1, 15]).all(|(found, wanted)| *found >= wanted)
     });
 }
