@@ -29,11 +29,6 @@ impl RealClock {
     pub fn of_run(epoch_unix_s: u64) -> Self {
         Self { start: Instant::now(), epoch_unix_ms: epoch_unix_s.saturating_mul(1_000) }
     }
-
-    /// The standard library's view of `at`, for its waiting functions.
-    pub fn instant(&self, at: Nanos) -> Instant {
-        self.start + std::time::Duration::from_nanos(at)
-    }
 }
 
 impl Clock for RealClock {

@@ -231,12 +231,6 @@ impl IncidentSet {
         Self(self.0 | 1 << incident)
     }
 
-    /// The incidents of either set.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// The incidents of both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

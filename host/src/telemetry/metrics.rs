@@ -92,6 +92,8 @@ pub const CACHE_MISSES: &str = "simwright_cache_misses_total";
 pub const CACHE_EVICTED: &str = "simwright_cache_evicted_total";
 /// How often a circuit breaker opened, by `station`.
 pub const BREAKER_OPENED: &str = "simwright_breaker_opened_total";
+/// Is a circuit breaker open (1), does it let trials through (0.5), or everything (0)? By `station`.
+pub const BREAKER_OPEN: &str = "simwright_breaker_open";
 /// vLLM's name for sequences in batches, by `model_name` and `engine`.
 pub const VLLM_RUNNING: &str = "vllm:num_requests_running";
 /// vLLM's name for jobs in queues.
@@ -191,6 +193,7 @@ fn describe_stations() {
     describe_counter!(CACHE_MISSES, "Questions that a cache had no answer to.");
     describe_counter!(CACHE_EVICTED, "Answers that went because there was no room.");
     describe_counter!(BREAKER_OPENED, "Times that a circuit breaker opened.");
+    describe_gauge!(BREAKER_OPEN, "1 while a circuit breaker is open, 0.5 while it lets trials through, 0 while it is closed.");
     describe_gauge!(VLLM_RUNNING, "Sequences in batches.");
     describe_gauge!(VLLM_WAITING, "Jobs in queues.");
     describe_gauge!(VLLM_KV, "Share of the KV cache that is in use, 0 to 1.");

@@ -15,7 +15,7 @@ use crate::plan::generation::Generation;
 use crate::station::cache::Counts;
 use crate::station::pipeline::route::Step;
 use crate::station::pipeline::{Load, Mark, Settings};
-use crate::station::{Cause, replica};
+use crate::station::{Cause, breaker, replica};
 use crate::telemetry::metrics;
 
 /// What the metrics of a site are called, by the indices that the site has.
@@ -119,6 +119,8 @@ pub(super) struct StationFigures {
     pub(super) cache: Counts,
     /// How often it opened, if it is a breaker.
     pub(super) opened: u64,
+    /// What it does, if it is a breaker.
+    pub(super) breaker: Option<breaker::State>,
 }
 
 /// The gauges that were ever shown: what a reload took away must go down to 0.
@@ -164,10 +166,16 @@ fn add_up(sums: &mut Sums, names: &Names, figures: &Figures) {
         let sum = sums.entry((metric, labels.clone())).or_default();
         (sum.part, sum.whole) = (sum.part + f64::from(part), sum.whole + f64::from(whole));
     };
-    for (station, StationFigures { load, replicas, .. }) in names.stations.iter().zip(figures) {
+    for (station, StationFigures { load, replicas, breaker, .. }) in names.stations.iter().zip(figures) {
         let own = [station.name.clone(), String::new()];
         add(metrics::STATION_BUSY, &own, load.running, 0);
         add(metrics::STATION_WAITING, &own, load.waiting, 0);
+        let halves = breaker.map(|state| match state {
+            breaker::State::Closed => 0,
+            breaker::State::HalfOpen => 1,
+            breaker::State::Open => 2,
+        });
+        halves.into_iter().for_each(|halves| add(metrics::BREAKER_OPEN, &own, halves, 2));
         for (index, load) in (0..).zip(replicas) {
             let [ours, theirs] = station.labels(index);
             for (labels, running, waiting, kv) in [
@@ -191,7 +199,7 @@ impl StationNames {
 
 fn gauge_of((metric, [first, second]): &Sample) -> Gauge {
     match *metric {
-        metrics::STATION_BUSY | metrics::STATION_WAITING => metrics::gauge(metric, &[("station", first)]),
+        metrics::STATION_BUSY | metrics::STATION_WAITING | metrics::BREAKER_OPEN => metrics::gauge(metric, &[("station", first)]),
         metrics::VLLM_RUNNING | metrics::VLLM_WAITING | metrics::VLLM_KV => {
             metrics::gauge(metric, &[("model_name", first), ("engine", second)])
         }

@@ -121,11 +121,13 @@ impl Drive {
         let figures = self.with(|state, woken| {
             let State { site, happened, .. } = state;
             let replicas: Vec<_> = (0..self.names.stations()).map(|station| site.replica_loads(now, station, happened)).collect();
-            let of = |(station, replicas)| StationFigures {
+            let breakers: Vec<_> = (0..self.names.stations()).map(|station| site.breaker(now, station)).collect();
+            let of = |(station, replicas): (usize, _)| StationFigures {
                 load: site.load(station),
                 replicas,
                 cache: site.cache(station).map(|cache| cache.counts().clone()).unwrap_or_default(),
                 opened: site.opened(station).unwrap_or(0),
+                breaker: breakers[station],
             };
             let figures: Figures = replicas.into_iter().enumerate().map(of).collect();
             state.note(woken);

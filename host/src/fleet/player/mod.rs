@@ -379,7 +379,7 @@ fn entry_of(generation: &Generation, template: &Template, numbers: &mut [u64], f
     Some(model)
 }
 
-/// Retries as a share of requests, of which none is free.
+/// Retries as a share of requests, of which none is free: what requests pay in can be used for 10 s, and one retry of it later, too.
 fn retry_budget(share: f64) -> Retry {
     Retry::new(retry::Settings { per_mille: (share * 1e3).round() as u32, free_per_s: 0, ..retry::Settings::default() })
 }

@@ -3,7 +3,7 @@
 use crate::clock::Nanos;
 use crate::station::pipeline::visit::{Mark, State};
 use crate::station::pipeline::{Happened, Site};
-use crate::station::{Visitor, replica};
+use crate::station::{Visitor, breaker, replica};
 
 impl Site {
     /// Visits of the route `route` that are served in its stages, and those that wait there.
@@ -29,6 +29,11 @@ impl Site {
         let visit = self.visits.get(visit as usize)?;
         let begun = (visit.state == State::Served).then_some(visit.begun);
         Some(Mark { stage: stage.index, entered: visit.entered, begun, left: self.now, passed: false })
+    }
+
+    /// What a station does at `now`, if it is a breaker.
+    pub fn breaker(&mut self, now: Nanos, station: usize) -> Option<breaker::State> {
+        self.parts[station].breaker(now)
     }
 
     /// What each replica of a station is doing and has done up to `now`; nothing if it has none.

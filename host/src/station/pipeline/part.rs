@@ -337,6 +337,11 @@ impl Part {
         if let Kind::Breaker(breaker) = &self.kind { Some(breaker.opened()) } else { None }
     }
 
+    /// What it does at `now`, if this is a breaker.
+    pub(super) fn breaker(&mut self, now: Nanos) -> Option<breaker::State> {
+        if let Kind::Breaker(breaker) = &mut self.kind { Some(breaker.state(now)) } else { None }
+    }
+
     /// Empties a cache, and says how many answers it had; `None` if this is no cache.
     pub(super) fn flush(&mut self) -> Option<u64> {
         if let Kind::Cache(cache) = &mut self.kind { Some(cache.clear()) } else { None }

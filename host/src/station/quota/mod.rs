@@ -21,9 +21,6 @@ mod tests;
 
 pub use crate::types::allowance::Window;
 
-/// Enough that threads seldom meet at one lock.
-const SHARDS: usize = 64;
-
 /// What each key may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -90,15 +87,8 @@ pub struct Quota<L = Mutex<Shard>> {
     shards: Box<[L]>,
 }
 
-impl Quota {
-    /// A quota of which nothing is used.
-    pub fn new(settings: Settings) -> Self {
-        Self::sharded(settings, SHARDS)
-    }
-}
-
 impl<L: Lock> Quota<L> {
-    /// The same in `shards` parts.
+    /// A quota of which nothing is used, in `shards` parts: as many as threads need so that they seldom meet at one lock.
     pub fn sharded(settings: Settings, shards: usize) -> Self {
         let shards = shards.max(1);
         let rules = Arc::new(Rules::of(&settings, shards, None));

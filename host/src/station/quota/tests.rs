@@ -18,6 +18,11 @@ fn tokens(windows: &[Window]) -> Settings {
     Settings { tokens: windows.to_vec(), ..Settings::default() }
 }
 
+/// A quota of as many parts as servers have for a tier.
+fn whole(settings: Settings) -> Quota {
+    Quota::sharded(settings, 64)
+}
+
 fn refused(cause: Cause, retry_after_ns: u64) -> Refusal {
     Refusal { cause, retry_after_ns }
 }
@@ -33,7 +38,7 @@ fn exactly_the_burst_is_admitted_at_once_and_then_one_at_every_share_of_the_peri
     for (limit, period, burst) in
         [(60, MINUTE, 60), (7, S, 7), (1_000, MINUTE, 100), (10_000, DAY, 3), (999_983, DAY, 2), (1, S, 1)]
     {
-        let quota = Quota::new(requests(&[Window { limit, period_ns: period, burst }]));
+        let quota = whole(requests(&[Window { limit, period_ns: period, burst }]));
         for _ in 0..burst {
             assert_eq!(ask(&quota, S, 5, 0), Ok(()));
         }
@@ -51,7 +56,7 @@ fn exactly_the_burst_is_admitted_at_once_and_then_one_at_every_share_of_the_peri
 #[test]
 fn all_windows_hold_at_once_and_the_longest_wait_is_told() {
     let windows = [Window::whole(10, S), Window::whole(20, MINUTE), Window::whole(25, DAY)];
-    let quota = Quota::new(requests(&windows));
+    let quota = whole(requests(&windows));
     for _ in 0..10 {
         assert_eq!(ask(&quota, 0, 1, 0), Ok(()));
     }
@@ -71,7 +76,7 @@ fn all_windows_hold_at_once_and_the_longest_wait_is_told() {
 
 #[test]
 fn tokens_are_reserved_at_the_beginning_and_settled_at_the_end() {
-    let quota = Quota::new(tokens(&[Window::whole(1_000, MINUTE)]));
+    let quota = whole(tokens(&[Window::whole(1_000, MINUTE)]));
     let first = quota.enter(0, 1, 800).expect("fits");
     assert_eq!(quota.load(), Load { keys: 1, under_way: 1, reserved: 800, bytes: quota.load().bytes });
     assert_eq!(quota.enter(0, 1, 300), Err(refused(Cause::Tokens, 6 * S)));
@@ -89,7 +94,7 @@ fn tokens_are_reserved_at_the_beginning_and_settled_at_the_end() {
 
 #[test]
 fn what_has_refilled_since_is_not_given_back_again() {
-    let quota = Quota::new(tokens(&[Window::whole(1_000, MINUTE)]));
+    let quota = whole(tokens(&[Window::whole(1_000, MINUTE)]));
     let long = quota.enter(0, 1, 1_000).expect("fits");
     quota.settle(10 * MINUTE, long, 0);
     assert_eq!(quota.left(10 * MINUTE, 1).tokens, Some(Left { limit: 1_000, remaining: 1_000, reset_ns: 0 }));
@@ -99,7 +104,7 @@ fn what_has_refilled_since_is_not_given_back_again() {
 
 #[test]
 fn more_tokens_than_ever_fit_are_refused_without_a_time() {
-    let quota = Quota::new(tokens(&[Window { limit: 1_000, period_ns: MINUTE, burst: 500 }]));
+    let quota = whole(tokens(&[Window { limit: 1_000, period_ns: MINUTE, burst: 500 }]));
     assert_eq!(ask(&quota, 0, 1, 501), Err(Refusal::of(Cause::Tokens)));
     assert_eq!(ask(&quota, 0, 1, 500), Ok(()));
 }
@@ -108,7 +113,7 @@ fn more_tokens_than_ever_fit_are_refused_without_a_time() {
 fn a_refused_request_is_charged_nothing_of_any_limit() {
     let settings =
         Settings { tokens: vec![Window::whole(100, MINUTE)], concurrency: Some(2), ..requests(&[Window::whole(9, S)]) };
-    let quota = Quota::new(settings);
+    let quota = whole(settings);
     let held = quota.enter(0, 1, 10).expect("fits");
     let before = quota.left(0, 1);
     assert_eq!(quota.enter(0, 1, 95).map_err(|refusal| refusal.cause), Err(Cause::Tokens));
@@ -126,7 +131,7 @@ fn a_refused_request_is_charged_nothing_of_any_limit() {
 
 #[test]
 fn what_is_only_counted_is_never_refused_and_forgotten_beyond_the_burst() {
-    let quota = Quota::new(Settings { tokens: vec![Window::whole(60, MINUTE)], ..requests(&[Window::whole(10_000, MINUTE)]) });
+    let quota = whole(Settings { tokens: vec![Window::whole(60, MINUTE)], ..requests(&[Window::whole(10_000, MINUTE)]) });
     let left = quota.count(0, 1, 50);
     assert_eq!(left.requests, Some(Left { limit: 10_000, remaining: 9_999, reset_ns: 6 * MS }));
     assert_eq!(left.tokens, Some(Left { limit: 60, remaining: 10, reset_ns: 50 * S }));
@@ -136,7 +141,7 @@ fn what_is_only_counted_is_never_refused_and_forgotten_beyond_the_burst() {
 
 #[test]
 fn places_come_free_as_requests_end() {
-    let quota = Quota::new(Settings { concurrency: Some(1), ..Settings::default() });
+    let quota = whole(Settings { concurrency: Some(1), ..Settings::default() });
     let held = quota.enter(0, 1, 5).expect("free");
     assert_eq!(quota.enter(0, 1, 5), Err(Refusal::of(Cause::Concurrency)));
     assert!(quota.enter(0, 2, 5).is_ok());
@@ -151,7 +156,7 @@ fn who_comes_again_exactly_when_told_is_always_let_in() {
         tokens: vec![Window { limit: 12_347, period_ns: MINUTE, burst: 4_000 }, Window::whole(999_983, DAY)],
         ..requests(&[Window::whole(7, S), Window { limit: 301, period_ns: MINUTE, burst: 13 }])
     };
-    let quota = Quota::new(settings);
+    let quota = whole(settings);
     let mut draws = Key::of_seed(1).stream();
     let (mut now, mut waits) = (0, 0);
     while waits < 10_000 {
@@ -176,7 +181,7 @@ fn what_is_said_to_be_left_is_what_is_left() {
         tokens: vec![Window { limit: 12_347, period_ns: MINUTE, burst: 4_000 }],
         ..requests(&[Window::whole(7, S), Window { limit: 301, period_ns: MINUTE, burst: 13 }])
     };
-    let quota = Quota::new(settings);
+    let quota = whole(settings);
     let mut draws = Key::of_seed(2).stream();
     let mut now = 0;
     for _ in 0..5_000 {
@@ -202,7 +207,7 @@ fn what_is_said_to_be_left_is_what_is_left() {
 #[test]
 fn after_a_reload_a_key_gets_at_most_one_burst_more_and_is_never_without_limit() {
     let of = |limit, burst| requests(&[Window { limit, period_ns: MINUTE, burst }]);
-    let quota = Quota::new(of(1_000, 100));
+    let quota = whole(of(1_000, 100));
     let used = |now: Nanos| std::iter::from_fn(|| ask(&quota, now, 1, 0).ok()).take(1_000_000).count();
     assert_eq!(used(0), 100);
     // The same limits again: nothing is granted.
@@ -220,7 +225,7 @@ fn after_a_reload_a_key_gets_at_most_one_burst_more_and_is_never_without_limit()
 
 #[test]
 fn what_was_reserved_before_a_reload_settles_after_it() {
-    let quota = Quota::new(tokens(&[Window::whole(1_000, MINUTE)]));
+    let quota = whole(tokens(&[Window::whole(1_000, MINUTE)]));
     let held = quota.enter(0, 1, 900).expect("fits");
     quota.carry(0, &Settings { concurrency: Some(1), ..tokens(&[Window::whole(2_000, MINUTE), Window::whole(5_000, DAY)]) });
     assert_eq!(quota.enter(0, 1, 10), Err(Refusal::of(Cause::Concurrency)));
@@ -236,7 +241,7 @@ fn many_keys_stay_bounded_and_a_hot_one_stays_limited() {
     let keys_max: u32 = if full { 1_000_000 } else { 20_000 };
     let windows = [Window::whole(10, S), Window::whole(600, MINUTE), Window::whole(10_000, DAY)];
     let settings = Settings { requests: windows.to_vec(), tokens: windows.to_vec(), concurrency: Some(9), keys_max };
-    let quota = Quota::new(settings);
+    let quota = whole(settings);
     let mut draws = Stream::of(3);
     let (mut hot, held) = (0, quota.enter(0, 78, 1).expect("free"));
     // Four times as many keys as are remembered, at 100,000 a second; every tenth request is of the hot key.
@@ -246,7 +251,7 @@ fn many_keys_stay_bounded_and_a_hot_one_stays_limited() {
         hot += u64::from(number % 10 == 0 && ask(&quota, now, 77, 1).is_ok());
     }
     let load = quota.load();
-    assert!(load.keys <= u64::from(keys_max) + SHARDS as u64 && load.keys * 10 > u64::from(keys_max) * 9, "{load:?}");
+    assert!(load.keys <= u64::from(keys_max) + 64 && load.keys * 10 > u64::from(keys_max) * 9, "{load:?}");
     assert!(load.bytes <= 128 * load.keys, "{} bytes a key", load.bytes as f64 / load.keys as f64);
     let seconds = u64::from(keys_max) * 4 / 100_000;
     assert!(hot <= 10 + 10 * seconds + 9 && hot >= 10, "the hot key got {hot} in {seconds} s");
@@ -258,7 +263,7 @@ fn many_keys_stay_bounded_and_a_hot_one_stays_limited() {
 
 #[test]
 fn threads_together_get_the_burst_and_the_rate_and_not_one_more() {
-    let quota = Quota::new(requests(&[Window { limit: 1_000, period_ns: MINUTE, burst: 100 }]));
+    let quota = whole(requests(&[Window { limit: 1_000, period_ns: MINUTE, burst: 100 }]));
     let rounds = 60 * 50_u64;
     let admitted: u64 = std::thread::scope(|scope| {
         let hammer = |_| scope.spawn(|| (0..rounds).map(|n| u64::from(ask(&quota, n * 20 * MS, 1, 0).is_ok())).sum::<u64>());

@@ -142,6 +142,6 @@ fn client() -> Value {
         ("obey-retry-after", flag("Does it wait as long as a refusal says?")),
         ("longest-retry-after", duration("The longest such wait that it obeys.")),
         ("timeout", duration("How long it waits for the whole answer.")),
-        ("retry-budget", share("Of its requests that may be retries.")),
+        ("retry-budget", share("Of its requests that may be retries; what a request adds to this can be used for ten seconds.")),
     ])
 }

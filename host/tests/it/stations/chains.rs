@@ -122,6 +122,7 @@ fn each_link_of_a_chain_answers_when_those_before_it_fail_and_a_breaker_spares_t
     assert_eq!(content(&chunks(streamed.text()), 0), "We are busy.");
     assert_eq!(station(&host, "simwright_station_busy", "ch-chain-desk"), 0.0);
     assert_eq!(station(&host, "simwright_breaker_opened_total", "ch-chain-guard"), 1.0);
+    assert_eq!(station(&host, "simwright_breaker_open", "ch-chain-guard"), 1.0);
 }
 
 #[test]
