@@ -12,14 +12,12 @@ pub enum Phase {
     End = 0,
     /// Somebody's patience is over.
     Limit = 1,
-    /// Somebody comes. Whoever comes as a place is freed finds it free.
-    Begin = 2,
 }
 
 /// Fewer entries are not worth looking through.
 const SWEPT_FROM: usize = 1_024;
 
-/// A queue of what happens next. An entry costs 16 bytes more than what it says.
+/// A queue of what happens next. An entry costs 16 bytes more than what it says, rounded up to 16.
 #[derive(Debug)]
 pub struct Agenda<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
@@ -87,13 +85,9 @@ impl<T> Agenda<T> {
     }
 
     /// How many entries there are, void ones included.
+    #[expect(clippy::len_without_is_empty, reason = "whether there is something to do is when")]
     pub fn len(&self) -> usize {
         self.heap.len()
-    }
-
-    /// Is there nothing to do?
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
     }
 }
 
@@ -105,7 +99,7 @@ mod tests {
     fn entries_leave_by_time_then_phase_then_in_the_order_in_which_they_came() {
         let mut agenda = Agenda::default();
         for (at, phase, item) in
-            [(5, Phase::Begin, 'd'), (5, Phase::End, 'a'), (5, Phase::Limit, 'c'), (5, Phase::End, 'b'), (1, Phase::Begin, '0')]
+            [(5, Phase::Limit, 'c'), (5, Phase::End, 'a'), (5, Phase::Limit, 'd'), (5, Phase::End, 'b'), (1, Phase::Limit, '0')]
         {
             agenda.push(at, phase, item);
         }

@@ -256,11 +256,6 @@ impl Site {
         self.parts[station].opened()
     }
 
-    /// A member of a group of replicas.
-    pub fn replica(&self, station: usize, member: u32) -> Option<&Replica> {
-        self.parts[station].replica(member)
-    }
-
     /// The replicas of the settings' station by its index; none if it has no replicas.
     pub fn replicas(&self, station: usize) -> impl Iterator<Item = &Replica> {
         let part = &self.parts[station];
