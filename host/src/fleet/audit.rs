@@ -5,7 +5,7 @@
 //!   sum of their stays, to the nanosecond; and the same for those who wait.
 //! * Quotas: what is reserved less what is settled is nothing once nobody is left.
 //! * Stations: once nobody is left, and the steps of replicas under way are over, none serves anybody, lets anybody wait or holds a block.
-//! * Causality: nothing ends before its arrival and the service that it needs.
+//! * Causality: nothing ends before its arrival; a whole reply on a plain row of stages not before the service that it needs.
 
 use crate::clock::Nanos;
 use crate::fleet::Fleet;
