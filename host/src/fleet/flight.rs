@@ -1,5 +1,7 @@
 //! A request on its way: one attempt, from its arrival until its client has its answer or has gone.
 
+use std::num::NonZeroU64;
+
 use crate::clock::Nanos;
 use crate::fleet::quotas::Held;
 use crate::plan::Plan;
@@ -124,8 +126,8 @@ pub(super) struct Flight {
     pub(super) first_token: Nanos,
     /// When a replica took it into its batch.
     pub(super) running: Nanos,
-    /// What stalls add to what comes after them: so long, from this token on.
-    pub(super) stall: Option<(u32, Nanos)>,
+    /// What a stall adds to what comes after it: so long, from this token on.
+    pub(super) stall: Option<(u32, NonZeroU64)>,
     pub(super) finish: Finish,
     /// When its tokens leave from `begun` on; `None` if a replica says so or all leave at once.
     pub(super) timing: Option<Timing>,
@@ -176,12 +178,12 @@ impl Flight {
 
     /// By how much a stall delays its token `token`.
     pub(super) fn held(&self, token: u32) -> Nanos {
-        self.stall.filter(|(from, _)| token >= *from).map_or(0, |(_, ns)| ns)
+        self.stall.filter(|(from, _)| token >= *from).map_or(0, |(_, ns)| ns.get())
     }
 
     /// By how much a stall delays its end.
     pub(super) fn delay(&self) -> Nanos {
-        self.stall.map_or(0, |(_, ns)| ns)
+        self.stall.map_or(0, |(_, ns)| ns.get())
     }
 
     /// The time for which it was served at least, from what is planned and what the replica took.
@@ -197,7 +199,7 @@ impl Flight {
 }
 
 /// What `plan` makes of the reply: tokens written, how it ends, and the stall within it.
-pub(super) fn shape(plan: &Plan) -> (u32, Finish, Option<(u32, Nanos)>) {
+pub(super) fn shape(plan: &Plan) -> (u32, Finish, Option<(u32, NonZeroU64)>) {
     let (steps, complete) = (plan.reply.steps(), Finish::Complete(Seen::Whole));
     let Outcome::Interrupt(Interrupt { place, action }) = &plan.outcome else { return (steps, complete, None) };
     let struck = match place {
@@ -208,7 +210,7 @@ pub(super) fn shape(plan: &Plan) -> (u32, Finish, Option<(u32, Nanos)>) {
     };
     let finish = Finish::of(action);
     match action {
-        Action::Stall(stall) => (steps, complete, Some((struck, stall.as_nanos() as Nanos))),
+        Action::Stall(stall) => (steps, complete, NonZeroU64::new(stall.as_nanos() as Nanos).map(|ns| (struck, ns))),
         _ if finish.breaks_off() => (struck, finish, None),
         _ => (steps, finish, None),
     }

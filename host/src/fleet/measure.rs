@@ -263,12 +263,12 @@ impl Measure {
 
     /// The tokens of `flight` that have left by `now`, by its timing; notes when the first one did, and the gaps.
     pub(super) fn stream(&mut self, flight: &mut Flight, now: Nanos) -> u32 {
-        let (begun, steps, stall) = (flight.begun, flight.steps, flight.stall);
+        let (begun, steps) = (flight.begun, flight.steps);
         let Some(timing) = &flight.timing else { return 0 };
         let mut unmeasured = Snapshot::default();
         let gap = if flight.is_streamed { &mut self.models[flight.model as usize].figures.gap } else { &mut unmeasured };
         let (mut written, mut newest, mut first) = (0, Nanos::MAX, Nanos::MAX);
-        let is_whole = stall.is_none() && flight.written != Nanos::MAX;
+        let is_whole = flight.stall.is_none() && flight.written != Nanos::MAX;
         if is_whole && steps == 1 {
             // Its first token is its last, and has no gap.
             (first, written) = (flight.written, 1);
@@ -278,8 +278,7 @@ impl Measure {
             written = steps;
         } else {
             timing.each(steps, |offset| {
-                let held = stall.filter(|(from, _)| written >= *from).map_or(0, |(_, ns)| ns);
-                let at = begun.saturating_add(offset).saturating_add(held);
+                let at = begun.saturating_add(offset).saturating_add(flight.held(written));
                 if at > now {
                     return false;
                 }

@@ -92,7 +92,7 @@ impl Templates {
         let Template { content, is_literal, .. } = *self.of_ask(ask);
         let content = match ask.prompt {
             _ if is_literal => content,
-            Some(prompt) => Key::of_seed(content).named("again").with(prompt).bits(),
+            Some(prompt) => Key::of_seed(content).named("again").with(prompt.get()).bits(),
             None => Key::of_seed(content).with(ask.number).bits(),
         };
         Identity { content, identity, attempt: ask.attempt, occurrence: 0 }

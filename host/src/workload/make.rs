@@ -1,5 +1,7 @@
 //! What a request is made of: its class, lengths, tenant and prefix, each from a draw of its own below the request's key.
 
+use std::num::NonZeroU64;
+
 use crate::random::Key;
 use crate::stats::law::Law;
 use crate::types::limits::{CONTEXT_WINDOW_MAX, OUTPUT_TOKENS_MAX};
@@ -10,7 +12,7 @@ use crate::workload::{Class, Prefix, Prompt, Repeats, Sharing, Workload};
 /// What is drawn of a request.
 pub(super) struct Made {
     pub(super) class: u32,
-    pub(super) prompt: Option<u64>,
+    pub(super) prompt: Option<NonZeroU64>,
     pub(super) input_tokens: u32,
     pub(super) output_tokens: Option<u32>,
     pub(super) prefix: Prefix,
@@ -42,11 +44,11 @@ impl Maker {
         let own = || of.output.as_ref().map(|law| drawn(law, key.named("output"), OUTPUT_TOKENS_MAX));
         let output_tokens = recorded.and_then(|row| row.output_tokens).or_else(own);
         let prefix = match (again, &of.sharing) {
-            (Some(prompt), _) => Prefix::Group { group: prompt.bits(), tokens: input_tokens },
+            (Some(prompt), _) => Prefix::Group { group: number_of(prompt).get(), tokens: input_tokens },
             (None, Some(sharing)) => self.prefix(sharing, class, key, input_tokens),
             (None, None) => Prefix::None,
         };
-        Made { class, prompt: again.map(Key::bits), input_tokens, output_tokens, prefix, tenant: tenant(of, key) }
+        Made { class, prompt: again.map(number_of), input_tokens, output_tokens, prefix, tenant: tenant(of, key) }
     }
 
     /// Each class draws when it would come, at its weight as rate, and the first one has it. So the shares are the weights, and a new
@@ -82,6 +84,11 @@ impl Maker {
         let tokens = drawn(&sharing.tokens, own.named("tokens"), CONTEXT_WINDOW_MAX).min(input_tokens);
         Prefix::Group { group: own.bits(), tokens }
     }
+}
+
+/// The number of a prompt whose draws begin at `key`.
+fn number_of(key: Key) -> NonZeroU64 {
+    NonZeroU64::new(key.bits()).unwrap_or(NonZeroU64::MIN)
 }
 
 /// A length of at least 1.

@@ -9,6 +9,7 @@
 //! or a slower answer shifts no draw. [`profile`], [`gaps`] and [`bursty`] are the laws of arrivals, [`trace`] reads recorded ones.
 //! [`read`] is how a scenario says all this.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::clock::Nanos;
@@ -159,7 +160,7 @@ pub struct Ask {
     pub attempt: u32,
     /// Which of the prompts that come again it is: a number that is equal for equal prompts of a run. `None`: the prompt is new, or
     /// its class has but one.
-    pub prompt: Option<u64>,
+    pub prompt: Option<NonZeroU64>,
     /// Tokens of the prompt, what it shares with others included; at least 1.
     pub input_tokens: u32,
     /// Tokens of the reply, at least 1; `None` if the service decides.

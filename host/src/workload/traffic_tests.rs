@@ -308,7 +308,7 @@ fn prompts_that_come_again_are_equal_and_as_popular_as_zipf_says() {
             assert_eq!(ask.prefix, Prefix::None);
             continue;
         };
-        assert_eq!(ask.prefix, Prefix::Group { group: prompt, tokens: ask.input_tokens });
+        assert_eq!(ask.prefix, Prefix::Group { group: prompt.get(), tokens: ask.input_tokens });
         let (tokens, count) = prompts.entry(prompt).or_insert((ask.input_tokens, 0_u32));
         assert_eq!(*tokens, ask.input_tokens, "an equal prompt is as long");
         *count += 1;

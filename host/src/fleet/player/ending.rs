@@ -1,5 +1,7 @@
 //! How flights end: when that is noted, what strikes before, what has left by then and what follows.
 
+use std::num::NonZeroU64;
+
 use crate::clock::Nanos;
 use crate::fleet::Watch;
 use crate::fleet::flight::{Ended, Fate, Finish, Flight, NONE};
@@ -49,7 +51,7 @@ impl Fleet {
         }
         if let Action::Stall(stall) = action {
             let ns = stall.as_nanos() as Nanos;
-            flight.stall = Some((left, ns));
+            flight.stall = NonZeroU64::new(ns).map(|ns| (left, ns));
             // The end of what goes through stations is noted when they are done.
             let end = Some(flight.ends_at).filter(|_| flight.visit == NONE);
             return end.into_iter().for_each(|at| self.end_at(slot, at.saturating_add(ns)));
@@ -133,7 +135,7 @@ impl Fleet {
         match (flight.by, &flight.timing, &mut self.site) {
             // Its replica has forgotten it.
             (Some(ReplyBy::Replica), ..) if flight.written != Nanos::MAX => match flight.stall {
-                Some((from, ns)) if now < flight.written.saturating_add(ns) => from,
+                Some((from, ns)) if now < flight.written.saturating_add(ns.get()) => from,
                 _ => flight.steps,
             },
             (Some(ReplyBy::Replica), _, Some(site)) => {
