@@ -83,13 +83,7 @@ impl Quotas {
 
     /// The quota that was called `name` before goes over to `limits`, so that a reload grants nothing anew.
     fn limited(&self, of: Of, name: &str, limits: &RateLimits, now: Nanos) -> Option<Limited> {
-        let RateLimits { requests, tokens, concurrency, refuse } = limits;
-        if requests.is_empty() && tokens.is_empty() && concurrency.is_none() {
-            return None;
-        }
-        let settings =
-            Settings { requests: requests.clone(), tokens: tokens.clone(), concurrency: *concurrency, ..Settings::default() };
-        let tokens_at_once = tokens.iter().map(|window| window.burst).min().unwrap_or(u32::MAX);
+        let settings = limits.quota()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let shards = if of == Of::Tier { TIER_SHARDS } else { 1 };
         let key = (of, name.to_owned());
@@ -103,7 +97,7 @@ impl Quotas {
             }
         };
         known.insert(key, (Arc::downgrade(&quota), settings));
-        Some(Limited { quota, tokens_at_once, refuse: *refuse })
+        Some(Limited { quota, tokens_at_once: limits.tokens_at_once(), refuse: limits.refuse })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::clock::Nanos;
 use crate::plan::token_counts::most_tokens;
 use crate::scenario::{ModelEntry, RateLimits, Scenario};
 use crate::station::Refusal;
-use crate::station::quota::{Quota, Reservation, Settings};
+use crate::station::quota::{Quota, Reservation};
 use crate::types::request::Request;
 
 /// What an attempt holds.
@@ -33,14 +33,8 @@ struct Limited {
 
 impl Limited {
     fn of(limits: &RateLimits) -> Option<Self> {
-        let RateLimits { requests, tokens, concurrency, refuse } = limits;
-        if !refuse || requests.is_empty() && tokens.is_empty() && concurrency.is_none() {
-            return None;
-        }
-        let settings =
-            Settings { requests: requests.clone(), tokens: tokens.clone(), concurrency: *concurrency, ..Settings::default() };
-        let tokens_at_once = tokens.iter().map(|window| window.burst).min().unwrap_or(u32::MAX);
-        Some(Self { quota: Quota::sharded(settings, 1), tokens_at_once })
+        let settings = limits.quota().filter(|_| limits.refuse)?;
+        Some(Self { quota: Quota::sharded(settings, 1), tokens_at_once: limits.tokens_at_once() })
     }
 }
 

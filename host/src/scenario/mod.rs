@@ -15,6 +15,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use crate::scenario::when::When;
+use crate::station::quota;
 use crate::types::allowance::Window;
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
@@ -264,6 +265,20 @@ pub struct RateLimits {
     pub concurrency: Option<u32>,
     /// Is who asks for more refused, or only told?
     pub refuse: bool,
+}
+
+impl RateLimits {
+    /// The quota that keeps them; `None` if everything is allowed.
+    pub fn quota(&self) -> Option<quota::Settings> {
+        let (requests, tokens, concurrency) = (self.requests.clone(), self.tokens.clone(), self.concurrency);
+        let is_none = requests.is_empty() && tokens.is_empty() && concurrency.is_none();
+        (!is_none).then(|| quota::Settings { requests, tokens, concurrency, ..quota::Settings::default() })
+    }
+
+    /// Tokens that fit at once, at most.
+    pub fn tokens_at_once(&self) -> u32 {
+        self.tokens.iter().map(|window| window.burst).min().unwrap_or(u32::MAX)
+    }
 }
 
 /// One entry of `tiers:`; its limits hold for each of its tenants.
