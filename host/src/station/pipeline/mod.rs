@@ -185,9 +185,10 @@ impl Site {
 
     /// Has the visit come to its end, and how?
     pub fn end_of(&self, visit: Visitor) -> Option<(Nanos, Result<(), Refusal>)> {
-        match self.visits.get(visit as usize)?.state {
-            State::Done(at) => Some((at, Ok(()))),
-            State::Refused(at, refusal) => Some((at, Err(refusal))),
+        let ended = self.visits.get(visit as usize)?;
+        match ended.state {
+            State::Done => Some((ended.until, Ok(()))),
+            State::Refused(refusal) => Some((ended.until, Err(refusal))),
             _ => None,
         }
     }

@@ -80,10 +80,10 @@ pub(super) enum State {
     Served,
     /// Its branches are under way.
     Forked,
-    /// At the end of its way, at this time.
-    Done(Nanos),
-    /// Turned away, at this time.
-    Refused(Nanos, Refusal),
+    /// At the end of its way.
+    Done,
+    /// Turned away.
+    Refused(Refusal),
 }
 
 /// A walk: a request, or one branch of it.
@@ -107,7 +107,7 @@ pub(super) struct Visit {
     pub(super) stamp: u32,
     /// The same for the limit of a stage's time.
     pub(super) limit: u32,
-    /// When its service ends; `Nanos::MAX` if that is not known.
+    /// When its service ends, `Nanos::MAX` if that is not known; at last, when its way has ended.
     pub(super) until: Nanos,
     pub(super) entered: Nanos,
     pub(super) begun: Nanos,

@@ -227,7 +227,8 @@ impl Site {
     /// The walk cannot go on.
     fn turned_away(&mut self, visit: Visitor, refusal: Refusal, happened: &mut Vec<Happened>) {
         let Some(parent) = self.visits[visit as usize].parent else {
-            self.visits[visit as usize].state = State::Refused(self.now, refusal);
+            let walker = &mut self.visits[visit as usize];
+            (walker.state, walker.until) = (State::Refused(refusal), self.now);
             return self.tell(visit, What::Refused(refusal), happened);
         };
         self.visits.remove(visit as usize);
@@ -348,7 +349,7 @@ impl Site {
     fn done(&mut self, visit: Visitor, happened: &mut Vec<Happened>) {
         let now = self.now;
         let walker = &mut self.visits[visit as usize];
-        walker.state = State::Done(now);
+        (walker.state, walker.until) = (State::Done, now);
         let fills = std::mem::take(&mut walker.fills);
         if let Some(Work { content, bytes, .. }) = walker.work.as_ref().filter(|work| !work.is_cut) {
             let (content, bytes) = (*content, *bytes);
@@ -378,7 +379,7 @@ impl Site {
                     self.go_out(visit, &stage, false);
                 }
             }
-            State::Walks | State::Done(_) | State::Refused(..) => {}
+            State::Walks | State::Done | State::Refused(_) => {}
         }
         self.visits.try_remove(visit as usize);
     }
