@@ -33,7 +33,7 @@ use crate::plan::planner::{Facts, pick, plan};
 use crate::plan::prefix::prefix_of;
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
-use crate::plan::work::{Caller, enters, work_of};
+use crate::plan::work::{Caller, TOKEN_BYTES, enters, work_of};
 use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
 use crate::types::allowance::Allowance;
@@ -175,6 +175,14 @@ impl Engine {
     /// forgotten; `None` if there is no such cache.
     pub fn flush(&self, name: &str) -> Option<u64> {
         self.sites.all().iter().filter_map(|drive| drive.flush(name)).reduce(u64::saturating_add)
+    }
+
+    /// Puts the answer to `request` into the cache called `name` of the running scenario, as if it had been asked before; it counts with
+    /// the size of its prompt. `None` if there is no such cache.
+    pub fn warm(&self, name: &str, request: &Request) -> Option<()> {
+        let running = self.running.load();
+        let bytes = input_tokens(&running.generation, request).saturating_mul(TOKEN_BYTES);
+        running.drive.as_ref()?.warm(name, content_of(request), bytes)
     }
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.

@@ -8,7 +8,7 @@ use crate::station::pipeline::Work;
 use crate::station::replica::Prefix;
 
 /// Bytes of one token on a link, prompt and reply alike: English has about four.
-const TOKEN_BYTES: u32 = 4;
+pub const TOKEN_BYTES: u32 = 4;
 
 /// Whose request it is, as the stations see it.
 #[derive(Debug, Clone, Default)]

@@ -111,6 +111,12 @@ impl Drive {
         self.lock().site.flush(station)
     }
 
+    /// Puts the answer to `content`, of `bytes`, into the cache called `name`; `None` if there is no such cache.
+    pub fn warm(&self, name: &str, content: u64, bytes: u32) -> Option<()> {
+        let station = self.names.station(name)?;
+        self.lock().site.warm(self.clock.now(), station, content, bytes)
+    }
+
     /// Requests of the entry `model` that are served, and those that wait.
     pub fn crowd(&self, model: usize) -> (u32, u32) {
         self.lock().site.crowd(model)

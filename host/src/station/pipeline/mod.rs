@@ -252,6 +252,13 @@ impl Site {
         self.parts[station].flush()
     }
 
+    /// Puts the answer to `content`, of `bytes`, into the cache that a station is; `None` if it is no cache.
+    pub fn warm(&mut self, now: Nanos, station: usize, content: u64, bytes: u32) -> Option<()> {
+        self.cache(station)?;
+        self.parts[station].fill(now, content, bytes);
+        Some(())
+    }
+
     /// How often a station opened, if it is a breaker.
     pub fn opened(&self, station: usize) -> Option<u64> {
         self.parts[station].opened()

@@ -88,6 +88,16 @@ fn an_equal_question_is_answered_from_the_cache_however_it_is_sent() {
     let flush = |name: &str| client::send(host.admin, "DELETE", &format!("/caches/{name}"), &[], b"");
     assert_eq!(flush("ch-cache-answers").json(), json!({ "cache": "ch-cache-answers", "forgotten": 2 }));
     assert_eq!(stages(&host.chat(&ask("cached", "x"))), ["lookup", "model", "log"]);
+    // Warmed by hand: two questions nobody has asked.
+    let warm = |body: &str| client::send(host.admin, "PUT", "/caches/ch-cache-answers", &[], body.as_bytes());
+    let lines = format!("{}\n\n{}\n", ask("cached", "new"), ask("cached", "newer"));
+    assert_eq!(warm(&lines).json(), json!({ "cache": "ch-cache-answers", "warmed": 2 }));
+    assert_eq!(stages(&host.chat(&ask("cached", "newer"))), ["lookup", "log"]);
+    let mistaken = warm(&format!("{}\n{{\n[]", ask("cached", "third")));
+    assert_eq!(mistaken.status, 400);
+    assert!(mistaken.text().contains("line 2: ") && mistaken.text().contains("line 3: "), "{}", mistaken.text());
+    assert_eq!(stages(&host.chat(&ask("cached", "third"))), ["lookup", "model", "log"], "all or nothing");
+    assert_eq!(warm("").status, 400);
     for (name, said) in
         [("ch-cache-anwsers", "did you mean `ch-cache-answers`?"), ("ch-cache-gpu", "there is no cache `ch-cache-gpu`")]
     {
