@@ -38,7 +38,7 @@ impl Begun {
 struct Attempt {
     ask: Ask,
     begun: Begun,
-    api: SocketAddr,
+    socket: TcpStream,
     request: Vec<u8>,
     deadline: Option<Nanos>,
 }
@@ -46,10 +46,10 @@ struct Attempt {
 impl Attempt {
     /// Sends it and reads what comes, until the end or the deadline.
     fn make(&self) -> (Seen, Answer) {
-        let mut socket = client::open(self.api);
+        let mut socket = &self.socket;
         socket.write_all(&self.request).expect("the request is taken");
         if let Some(deadline) = self.deadline {
-            hang_up(&socket, self.begun, deadline);
+            hang_up(socket, self.begun, deadline);
         }
         let (mut bytes, mut buffer, mut first_token) = (Vec::new(), [0; 16 * 1024], None);
         // A reset is a way to end, too; what came before it counts.
@@ -149,13 +149,17 @@ pub(super) fn live(host: &TestHost, workload: &Workload, seed: u64, name: &str) 
 
 fn drive(api: SocketAddr, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
     let mut traffic = Traffic::begin(workload, seed).expect("a workload");
+    // Connections are there before anybody asks, as those of a client's pool are.
+    let requests = workload.requests.unwrap_or(0) as usize;
+    let mut sockets: Vec<TcpStream> = (0..2 * requests).map(|_| client::open(api)).collect();
     let begun = Begun(Instant::now());
     let (sender, receiver) = channel();
     let (mut seen, mut under_way) = (Vec::new(), 0);
     loop {
         while let Some(ask) = traffic.next(begun.now()) {
             under_way += 1;
-            depart(api, begun, &traffic, ask, name, &sender);
+            let socket = sockets.pop().unwrap_or_else(|| client::open(api));
+            depart(socket, begun, &traffic, ask, name, &sender);
         }
         let came = match traffic.next_at() {
             Some(at) => receiver.recv_timeout(begun.until(at)).ok(),
@@ -170,7 +174,7 @@ fn drive(api: SocketAddr, workload: &Workload, seed: u64, name: &str) -> Vec<See
     seen
 }
 
-fn depart(api: SocketAddr, begun: Begun, traffic: &Traffic, ask: Ask, name: &str, sender: &Sender<(Ask, Seen, Answer)>) {
+fn depart(socket: TcpStream, begun: Begun, traffic: &Traffic, ask: Ask, name: &str, sender: &Sender<(Ask, Seen, Answer)>) {
     let class = &traffic.spec().classes[ask.class as usize];
     let Prompt::Text { text, .. } = &class.prompt else { panic!("the prompts of this test are literal") };
     let body = json!({"model": class.model, "messages": [{"role": "user", "content": &**text}], "stream": class.stream});
@@ -185,7 +189,7 @@ fn depart(api: SocketAddr, begun: Begun, traffic: &Traffic, ask: Ask, name: &str
     let deadline = traffic.deadline(&ask);
     let sender = sender.clone();
     std::thread::spawn(move || {
-        let attempt = Attempt { ask, begun, api, request, deadline };
+        let attempt = Attempt { ask, begun, socket, request, deadline };
         let (seen, answer) = attempt.make();
         // Nobody listens any more if the test has failed.
         let _ = sender.send((attempt.ask, seen, answer));
