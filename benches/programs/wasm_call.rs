@@ -10,7 +10,7 @@ use std::sync::Arc;
 use simwright::behavior::call::Call;
 use simwright::behavior::catalog::{Catalog, Setting};
 use simwright::clock::real::monotonic_ns;
-use simwright::types::request::{Format, Operation, Request, ToolChoice};
+use simwright::types::request::{Operation, Request};
 use simwright::wasm::{Compiler, LoadSpec, Meter, PluginHost, PluginHostConfig};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     let path = std::env::args().nth(1).ok_or_else(|| anyhow::anyhow!("name the component; see the head of this file"))?;
     let bytes = std::fs::read(&path)?;
     let (mut store, raw) = raw_instance(&bytes)?;
-    let request = Arc::new(request());
+    let request = Arc::new(Request::chat("model", Vec::new()));
     let host =
         PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Cpu, compiler: Compiler::InProcess })?;
     let plugin = host.load(LoadSpec::new("adversary", &bytes))?;
@@ -146,24 +146,5 @@ fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
         waiting: 0,
         request,
         draws: None,
-    }
-}
-
-fn request() -> Request {
-    Request {
-        operation: Operation::Chat,
-        model: "model".into(),
-        messages: Vec::new(),
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        parallel_tool_calls: true,
-        format: Format::Text,
-        choices: 1,
-        max_output_tokens: None,
-        stop: Vec::new(),
-        logprobs: None,
-        stream: None,
-        body: Default::default(),
-        headers: Default::default(),
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::token_counts::input_tokens;
 use crate::random::Key;
 use crate::scenario::Scenario;
 use crate::station::replica;
-use crate::types::request::{Format, Message, Operation, Request, Role, StreamOptions, ToolChoice};
+use crate::types::request::{Message, Request, Role, StreamOptions};
 use crate::workload::{Ask, Class, Prefix, Prompt, Workload};
 
 /// The header that names a tenant where the scenario names none of its own.
@@ -148,22 +148,9 @@ impl Template {
             Prompt::Text { text, .. } => &**text,
             Prompt::Length(_) => "",
         };
-        let request = Request {
-            operation: Operation::Chat,
-            model: class.model.as_str().into(),
-            messages: vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
-            parallel_tool_calls: true,
-            format: Format::Text,
-            choices: 1,
-            max_output_tokens: None,
-            stop: Vec::new(),
-            logprobs: None,
-            stream: class.stream.then(StreamOptions::default),
-            body: bytes::Bytes::new(),
-            headers,
-        };
+        let message = Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+        let stream = class.stream.then(StreamOptions::default);
+        let request = Request { stream, headers, ..Request::chat(&class.model, vec![message]) };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let is_literal = matches!(class.prompt, Prompt::Text { .. });
         let content = if is_literal { content_of(&request) } else { content };

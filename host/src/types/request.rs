@@ -146,6 +146,26 @@ pub fn carries_credentials(name: &str) -> bool {
 const SECRETIVE: [&str; 8] = ["auth", "token", "apikey", "api-key", "access-key", "secret", "cookie", "password"];
 
 impl Request {
+    /// A conversation to continue, for whoever has no wire format: nothing is asked for but a whole reply of `model` to `messages`.
+    pub fn chat(model: &str, messages: Vec<Message>) -> Self {
+        Self {
+            operation: Operation::Chat,
+            model: model.into(),
+            messages,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            parallel_tool_calls: true,
+            format: Format::Text,
+            choices: 1,
+            max_output_tokens: None,
+            stop: Vec::new(),
+            logprobs: None,
+            stream: None,
+            body: Bytes::new(),
+            headers: http::HeaderMap::new(),
+        }
+    }
+
     /// The header `name` if the client sent it as text; credentials are never shown.
     pub fn header(&self, name: &str) -> Option<&str> {
         if carries_credentials(name) {
@@ -197,25 +217,10 @@ impl Request {
 pub(crate) mod testing {
     //! A request for tests.
 
-    use super::{Format, Message, Operation, Request, Role, ToolChoice};
+    use super::{Message, Request, Role};
 
     /// A chat request with one user message.
     pub(crate) fn request(text: &str) -> Request {
-        Request {
-            operation: Operation::Chat,
-            model: "test".into(),
-            messages: vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::Auto,
-            parallel_tool_calls: true,
-            format: Format::Text,
-            choices: 1,
-            max_output_tokens: None,
-            stop: Vec::new(),
-            logprobs: None,
-            stream: None,
-            body: bytes::Bytes::new(),
-            headers: http::HeaderMap::new(),
-        }
+        Request::chat("test", vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }])
     }
 }

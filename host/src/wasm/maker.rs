@@ -18,7 +18,7 @@ use crate::behavior::responder::Responder;
 use crate::clock::real::thread_cpu_ns;
 use crate::types::limits;
 use crate::types::problem::{Problem, did_you_mean};
-use crate::types::request::{Format, Operation, Request, ToolChoice};
+use crate::types::request::{Operation, Request};
 use crate::wasm::Plugin;
 use crate::wasm::adapter::{PluginFault, PluginLatency, PluginResponder, record};
 use crate::wasm::error::{Cause, PluginError};
@@ -151,7 +151,7 @@ pub(super) fn schema(text: &str) -> Result<(Option<Validator>, Vec<String>), Str
 /// Measures each kind that the plugin decides. A failure here is left for the first request to report: an empty request may be more
 /// than a plugin is prepared for. It costs its own kind the measurement, and the others nothing.
 fn rehearse(pool: &Pool) {
-    let request = Arc::new(empty_request());
+    let request = Arc::new(Request::chat("", Vec::new()));
     let mut ready = None;
     for kind in pool.kinds() {
         let mut instance = match ready.take().map_or_else(|| pool.fresh(), Ok) {
@@ -209,24 +209,5 @@ fn rehearsal(number: u64, request: &Arc<Request>) -> Call<'_> {
         waiting: 0,
         request,
         draws: None,
-    }
-}
-
-fn empty_request() -> Request {
-    Request {
-        operation: Operation::Chat,
-        model: "".into(),
-        messages: Vec::new(),
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        parallel_tool_calls: true,
-        format: Format::Text,
-        choices: 1,
-        max_output_tokens: None,
-        stop: Vec::new(),
-        logprobs: None,
-        stream: None,
-        body: bytes::Bytes::new(),
-        headers: http::HeaderMap::new(),
     }
 }

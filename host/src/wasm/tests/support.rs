@@ -13,7 +13,7 @@ use crate::behavior::catalog::{Catalog, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
-use crate::types::request::{Format, Message, Operation, Request, Role, ToolChoice};
+use crate::types::request::{Message, Operation, Request, Role};
 use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
@@ -124,20 +124,8 @@ pub(in crate::wasm) fn request() -> Arc<Request> {
     let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
     let mut headers = http::HeaderMap::new();
     headers.insert("x-color", http::HeaderValue::from_static("blue"));
-    Arc::new(Request {
-        operation: Operation::Chat,
-        model: "large-2".into(),
-        messages: vec![message(Role::User, "first"), message(Role::Assistant, "yes"), message(Role::User, "where is my parcel?")],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::Auto,
-        parallel_tool_calls: true,
-        format: Format::Text,
-        choices: 1,
-        max_output_tokens: None,
-        stop: Vec::new(),
-        logprobs: None,
-        stream: None,
-        body: bytes::Bytes::from_static(&[b'x'; 1_000]),
-        headers,
-    })
+    let messages =
+        vec![message(Role::User, "first"), message(Role::Assistant, "yes"), message(Role::User, "where is my parcel?")];
+    let body = bytes::Bytes::from_static(&[b'x'; 1_000]);
+    Arc::new(Request { body, headers, ..Request::chat("large-2", messages) })
 }
