@@ -1,4 +1,4 @@
-//! `simwright plugin`: work with plugins.
+//! `simwright plugin inspect`: what a component is.
 
 use std::path::PathBuf;
 
@@ -7,26 +7,15 @@ use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::wasm::Plugin;
 
-/// Arguments of `plugin`.
+/// Arguments of `plugin inspect`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Say what a component is, what it decides and which options it takes.
-    Inspect {
-        /// The component, a `.wasm` file.
-        file: PathBuf,
-    },
+    /// The component, a `.wasm` file.
+    file: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    match &args.command {
-        Command::Inspect { file } => output::data(&describe(&*inspect(file)?)),
-    }
+    output::data(&describe(&*inspect(&args.file)?));
     Ok(())
 }
 
