@@ -48,6 +48,10 @@ impl Failure {
         Self { kind: Kind::Usage, text: error.to_string().trim_end().to_owned() }
     }
 
+    pub(super) fn of(kind: Kind, error: &dyn fmt::Display) -> Self {
+        Self { kind, text: format!("error: {error}") }
+    }
+
     /// A failure that has already been told.
     pub(super) fn told(kind: Kind) -> Self {
         Self { kind, text: String::new() }

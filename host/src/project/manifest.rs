@@ -1,7 +1,7 @@
 //! `plugin.toml`: what a project says of its plugin. Read whole, so that every mistake is told at once, each with its line.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
@@ -54,7 +54,7 @@ impl Manifest {
     /// The manifest in `text`; `file` is its name in messages. Gives every mistake.
     pub fn parse(file: &str, text: &str) -> Result<Self, Refusal> {
         let refused = |problems: Vec<Problem>| {
-            let files = vec![SourceFile { name: file.to_owned(), text: text.to_owned() }];
+            let files = vec![SourceFile { name: file.to_owned(), text: text.to_owned(), folder: PathBuf::new() }];
             Refusal { file: file.to_owned(), files, problems }
         };
         if text.len() as u64 > PLUGIN_PROJECT_TOML_BYTES_MAX {
@@ -220,11 +220,6 @@ fn is_semantic(version: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.');
     numbers.split('.').count() == 3 && numbers.split('.').all(number) && rest.len() > 1 && rest.chars().all(allowed)
-}
-
-/// The manifest's file in `folder`.
-pub(super) fn file_in(folder: &Path) -> std::path::PathBuf {
-    folder.join(FILE)
 }
 
 #[cfg(test)]
