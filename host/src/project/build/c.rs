@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER};
 use wit_bindgen_core::Files;
-use wit_component::{ComponentEncoder, StringEncoding};
+use wit_component::ComponentEncoder;
 use wit_parser::{Resolve, WorldId};
 
 use crate::project::build::{BuildError, Toolchain};
 use crate::project::tool::Tool;
-use crate::project::vendor::put;
 
 /// What Debian and its relatives call the parts.
 const PACKAGES: &str = "apt-get install clang lld wasi-libc libclang-rt-dev-wasm32";
@@ -23,12 +22,10 @@ pub(super) fn build(toolchain: &mut Toolchain<'_>) -> Result<Vec<u8>, BuildError
     let (package, _) = resolve.push_dir(toolchain.wit()).map_err(|error| failed(&error))?;
     let world = resolve.select_world(&[package], Some("component")).map_err(|error| failed(&error))?;
     let bindings = toolchain.made("bindings");
-    write_bindings(&mut resolve.clone(), world, &bindings)?;
+    write_bindings(&mut resolve, world, &bindings)?;
     let module = toolchain.made("module.wasm");
     compile(toolchain, &bindings, &module)?;
-    let mut bytes = toolchain.read(&module)?;
-    // What a component of it is to be is written into the module, instead of linking an object that says so.
-    wit_component::embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).map_err(|error| failed(&error))?;
+    let bytes = toolchain.read(&module)?;
     let adapter = (WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true).module(&bytes).map_err(|error| failed(&error))?;
@@ -36,14 +33,15 @@ pub(super) fn build(toolchain: &mut Toolchain<'_>) -> Result<Vec<u8>, BuildError
     encoder.encode().map_err(|error| failed(&error))
 }
 
-/// Writes `component.h` and `component.c` of `world`.
+/// Writes `component.h` and `component.c` of `world`, and an object that says what a component of them is to be.
 fn write_bindings(resolve: &mut Resolve, world: WorldId, folder: &Path) -> Result<(), BuildError> {
     let mut files = Files::default();
-    let options = wit_bindgen_c::Opts { no_object_file: true, ..Default::default() };
-    let made = options.build().generate(resolve, world, &mut files);
+    let made = wit_bindgen_c::Opts::default().build().generate(resolve, world, &mut files);
     made.map_err(|error| BuildError::Component(format!("{error:#}")))?;
-    for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".h") || name.ends_with(".c")) {
-        put(&folder.join(name), &String::from_utf8_lossy(bytes))?;
+    for (name, bytes) in files.iter() {
+        let path = folder.join(name);
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes));
+        written.map_err(|error| BuildError::Unwritable { path, error })?;
     }
     Ok(())
 }
@@ -60,8 +58,8 @@ fn compile(toolchain: &mut Toolchain<'_>, bindings: &Path, module: &Path) -> Res
     }
     let define = |kind: &&str| format!("-DSIMWRIGHT_{}", kind.to_uppercase());
     clang = clang.with(toolchain.project.manifest().kinds.iter().map(define));
-    let generated = bindings.join("component.c");
-    clang = clang.with(sources(&toolchain.folder)?).with([generated.as_os_str(), "-o".as_ref(), module.as_os_str()]);
+    let generated = ["component.c", "component_component_type.o"].map(|name| bindings.join(name));
+    clang = clang.with(sources(&toolchain.folder)?).with(generated).with(["-o".as_ref(), module.as_os_str()]);
     let get = format!("on Debian and Ubuntu `{PACKAGES}`; elsewhere unpack the WASI SDK and set `WASI_SDK_PATH`");
     toolchain.run("clang", &clang, &get, |words| missing(words, &get)).map(drop)
 }
