@@ -4,11 +4,17 @@
 //! digest of the config is the digest of the pack ([`Artifact::digest`]): whoever knows it knows every byte. A [`store::Store`] keeps
 //! artifacts on this machine by digest; a built folder and a registry are the other two places where they lie. There is no archive
 //! format, and the title of a layer is a label that is never used as a path.
+//!
+//! [`recipe`] is what an author writes, `pack.toml`; [`manifest`] what a build makes of it.
 
 use serde::{Deserialize, Serialize};
 
 pub mod digest;
+pub mod interface;
+pub mod manifest;
+pub mod recipe;
 pub mod store;
+pub mod title;
 
 use digest::Digest;
 

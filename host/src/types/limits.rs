@@ -182,6 +182,21 @@ pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;
 
+/// Bytes of all files of one pack: some Python or JavaScript components with their tests.
+pub const PACK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Size of a pack's manifest, in bytes, before and after the build: as much as registries take for one.
+pub const PACK_MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Files of one pack, and its plugins and scenarios: more than anybody keeps an overview of.
+pub const PACK_LAYERS_MAX: usize = 256;
+/// Names of packs and of what is in them, and titles of their files, in bytes: they stand in URLs, paths and lines of a table.
+pub const PACK_NAME_BYTES_MAX: usize = 128;
+/// Packs that one scenario may name.
+pub const SCENARIO_PACKS_MAX: usize = 32;
+/// Size of one signature, in bytes: four lines, of which minisign bounds the longest to 8 KiB.
+pub const PACK_SIGNATURE_BYTES_MAX: usize = 16 * 1024;
+/// Signatures of one pack: one a publisher, and some while keys change.
+pub const PACK_SIGNATURES_MAX: usize = 16;
+
 /// Time from accept to a complete request head, in seconds.
 pub const HEADER_READ_S: u64 = 10;
 /// Idle time of a kept-alive connection, in seconds.
