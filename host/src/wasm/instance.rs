@@ -25,7 +25,7 @@ use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "1.0.0-rc.1";
+pub const CONTRACT: &str = "1.0.0-rc.1";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
