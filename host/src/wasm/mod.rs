@@ -2,8 +2,9 @@
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
-//! nobody else anything; `error` says what it did, `reach` what it imports. `host_services` with `state` and `wasi` are all that a guest can reach.
-//! `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! nobody else anything; `error` says what it did, `reach` what it imports. `host_services` with `state` and `wasi` are all that a guest can
+//! reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`, `code` and
+//! `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
 mod adapter;
+pub mod apart;
 mod bindings;
 mod breaker;
 mod code;
@@ -28,6 +30,7 @@ mod error;
 mod guest;
 mod host_services;
 mod instance;
+mod journal;
 mod judge;
 mod limits;
 mod maker;
@@ -39,7 +42,7 @@ mod ticker;
 mod wasi;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
