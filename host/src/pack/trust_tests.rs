@@ -189,7 +189,8 @@ fn the_tool_minisign_and_this_program_say_the_same() {
         let pair = minisign::KeyPair::generate_encrypted_keypair(Some("secret".to_owned())).expect("a key");
         (pair.pk.to_box().expect("a box").into_string(), pair.sk.to_box(None).expect("a box").into_string())
     };
-    let sign_with = |password: Option<&str>| sign(&pack.manifest, &pack.artifact.config, &encrypted, password.map(str::to_owned), None);
+    let sign_with =
+        |password: Option<&str>| sign(&pack.manifest, &pack.artifact.config, &encrypted, password.map(str::to_owned), None);
     assert!(sign_with(None).expect_err("closed").contains("SIMWRIGHT_KEY_PASSWORD"));
     assert!(sign_with(Some("guess")).expect_err("closed").contains("Wrong password"));
     let key = Key::parse(&public).expect("a key");
