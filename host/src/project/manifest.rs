@@ -74,7 +74,9 @@ impl Manifest {
                 let at = if problem.at_key { spot.key } else { spot.value };
                 Problem { place: Some(place(file, text, at)), ..problem }
             };
-            refused(problems.into_iter().map(located).collect())
+            let mut problems: Vec<Problem> = problems.into_iter().map(located).collect();
+            problems.sort_by(|one, other| one.place.cmp(&other.place));
+            refused(problems)
         })
     }
 
@@ -261,7 +263,20 @@ time = "20ms"
             .replace("\"fault\"", "\"faults\"")
             .replace("python", "cobol")
             .replace("memory", "memroy");
-        insta::assert_snapshot!(Manifest::parse(FILE, &text).expect_err("five mistakes"), @"");
+        let refusal = Manifest::parse(FILE, &text).expect_err("five mistakes");
+        let place = |problem: &Problem| problem.place.as_ref().map(|place| (place.line, place.column)).expect("a place");
+        let told: Vec<_> = refusal.problems.iter().map(|problem| (place(problem), problem.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ((2, 8), "`Brown Out` is not made of lower-case words with dashes between them"),
+                ((3, 11), "`1` is no semantic version"),
+                ((4, 21), "`faults` is no kind of plugin"),
+                ((7, 8), "`cobol` is no value of `lang`"),
+                ((9, 1), "unknown field `memroy`"),
+            ]
+        );
+        assert!(refusal.to_string().contains("hint: did you mean `fault`?"), "{refusal}");
     }
 
     #[test]

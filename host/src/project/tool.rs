@@ -67,7 +67,9 @@ impl Tool {
     pub(super) fn run(&self, say: &mut dyn FnMut(&str)) -> Result<Ended, Trouble> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.hidden.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in self.hidden {
+            command.env_remove(name);
+        }
         // A group of its own, so that all it started can be ended with it.
         let child = command.process_group(0).spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Trouble::Missing,

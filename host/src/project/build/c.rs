@@ -67,7 +67,7 @@ fn compile(toolchain: &mut Toolchain<'_>, bindings: &Path, module: &Path) -> Res
 /// What clang's words say is missing.
 fn missing(words: &str, get: &str) -> Option<BuildError> {
     let parts = [
-        ("wasm-ld", "the linker `wasm-ld` (package lld)"),
+        ("\"wasm-ld\"", "the linker `wasm-ld` (package lld)"),
         ("No available targets are compatible", "clang for WebAssembly"),
         ("libclang_rt.builtins", "clang's own library for WebAssembly (libclang-rt-dev-wasm32)"),
         ("'stdint.h' file not found", "wasi-libc"),
