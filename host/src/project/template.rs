@@ -91,7 +91,8 @@ impl Template<'_> {
             .iter()
             .filter_map(|(path, text)| Some((own(path)?, *text)))
             .filter(|(path, _)| vectors || !path.starts_with("tests/"))
-            .map(|(path, text)| (path.to_owned(), self.fill(text)))
+            // What tools would take for theirs has an ending that they do not know.
+            .map(|(path, text)| (path.trim_end_matches(".template").to_owned(), self.fill(text)))
             .collect()
     }
 

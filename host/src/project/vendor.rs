@@ -30,7 +30,7 @@ pub(super) fn files(lang: Lang) -> Vec<(String, String)> {
 
 /// The SDK's own `Cargo.toml`, standing alone.
 fn sdk_manifest() -> String {
-    let template = embedded::TEMPLATES.iter().find(|(path, _)| *path == "sdk/Cargo.toml").map_or("", |(_, text)| text);
+    let template = embedded::TEMPLATES.iter().find(|(path, _)| *path == "sdk/Cargo.toml.template").map_or("", |(_, text)| text);
     template.replace("{{release}}", env!("CARGO_PKG_VERSION"))
 }
 
