@@ -150,7 +150,7 @@ stations:
         "8:17 the field `failures` is missing",
         "8:27 this says of which requests",
         "9:78 `lest-busy` is no rule of this program",
-        "9:99 there are 2 weights for 1 replicas",
+        "9:100 there are 2 weights for 1 replicas",
         "10:59 unknown field `random`",
         "10:82 a replica of weight 0 gets no work",
         "11:37 expected a whole number from 1 to 100000000",

@@ -336,4 +336,6 @@ impl Site {
 }
 
 #[cfg(test)]
+mod scaling_tests;
+#[cfg(test)]
 mod tests;
