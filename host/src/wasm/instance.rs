@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::Gauge;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -24,7 +25,7 @@ use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "1.0.0-rc.1";
+pub const CONTRACT: &str = "1.0.0-rc.1";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub(super) struct Mould {
     pub(super) meter: Meter,
     pub(super) time_us: u64,
     memory_bytes: usize,
+    /// Instructions of the latest call of a behaviour, where they are counted.
+    pub(super) fuel_used: AtomicU64,
     pre: InstancePre<Guest>,
     home: Arc<Home>,
     lifecycle: lifecycle::GuestIndices,
@@ -130,9 +133,20 @@ impl Mould {
             meter,
             time_us,
             memory_bytes,
+            fuel_used: AtomicU64::new(0),
             pre,
             home,
         })
+    }
+
+    /// The same component linked again, with another home.
+    pub(super) fn linked_to(&self, home: Arc<Home>) -> Result<Self, PluginError> {
+        Self::link(self.pre.component(), home, self.meter, self.memory_bytes, self.time_us)
+    }
+
+    /// What its instances share.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// What the plugin decides.
@@ -290,7 +304,13 @@ impl Instance {
         let time_us = if kind.holds_others_up() { mould.time_us.min(limits::CHOOSER_TIME_US) } else { mould.time_us };
         self.store.data_mut().begin(moment, time_us);
         give_time(&mut self.store, mould.meter, time_us);
-        self.enter(mould, kind.function(), ask)
+        let result = self.enter(mould, kind.function(), ask);
+        if mould.meter == Meter::Fuel {
+            let left = self.store.get_fuel().unwrap_or(0);
+            let given = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
+            mould.fuel_used.store(given.saturating_sub(left), Ordering::Relaxed);
+        }
+        result
     }
 
     #[inline]

@@ -7,4 +7,4 @@ mod answers;
 mod choosers;
 mod conduct;
 mod loading;
-pub(super) mod support;
+pub(crate) mod support;
