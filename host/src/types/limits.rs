@@ -373,6 +373,10 @@ pub const TRACE_HELD_HASHES: usize = 20_000_000;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
+/// Points of one line of a picture of a run: one for every five pixels.
+pub const PICTURE_SLICES_MAX: usize = 128;
+/// Models, classes or tenants that a picture tells apart, some 2 MiB each while a run is played; more become one line.
+pub const PICTURE_LINES_MAX: usize = 12;
 
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;
