@@ -84,7 +84,8 @@ fn differences(manifest: &Manifest, plugin: &Plugin) -> Vec<Problem> {
     ];
     let differs = |(field, said, found): (&str, String, String)| {
         let hint = format!("change one of them: `{field}` there, or {} says", manifest.lang.source());
-        (said != found).then(|| Problem::new("", format!("`{field}` is `{said}` there, and `{found}` in the component")).hint(hint))
+        (said != found)
+            .then(|| Problem::new("", format!("`{field}` is `{said}` there, and `{found}` in the component")).hint(hint))
     };
     pairs.into_iter().filter_map(differs).collect()
 }

@@ -23,8 +23,30 @@ pub const KINDS: [&str; 5] = ["fault", "responder", "latency", "balancer", "auto
 
 /// Names that cargo refuses for a package, or that a project's own folders have.
 const RESERVED: [&str; 24] = [
-    "abstract", "alloc", "async", "build", "const", "core", "crate", "deps", "dyn", "else", "enum", "examples", "fn", "impl",
-    "incremental", "match", "proc-macro", "self", "simwright", "simwright-sdk", "std", "super", "test", "vendor",
+    "abstract",
+    "alloc",
+    "async",
+    "build",
+    "const",
+    "core",
+    "crate",
+    "deps",
+    "dyn",
+    "else",
+    "enum",
+    "examples",
+    "fn",
+    "impl",
+    "incremental",
+    "match",
+    "proc-macro",
+    "self",
+    "simwright",
+    "simwright-sdk",
+    "std",
+    "super",
+    "test",
+    "vendor",
 ];
 
 /// What a plugin is.
@@ -204,7 +226,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
         let near: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let near = near.trim_matches(|c: char| c == '-' || c.is_ascii_digit());
         let words: Vec<&str> = near.split('-').filter(|word| !word.is_empty()).collect();
-        let hint = if words.is_empty() { "for example `brown-out`".to_owned() } else { format!("for example `{}`", words.join("-")) };
+        let hint =
+            if words.is_empty() { "for example `brown-out`".to_owned() } else { format!("for example `{}`", words.join("-")) };
         return refused(format!("`{name}` is not made of lower-case words with dashes between them"), &hint);
     }
     if RESERVED.contains(&name) {
@@ -219,7 +242,9 @@ fn is_semantic(version: &str) -> bool {
         Some(at) => version.split_at(at),
         None => (version, "-0"),
     };
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let number = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+    };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.');
     numbers.split('.').count() == 3 && numbers.split('.').all(number) && rest.len() > 1 && rest.chars().all(allowed)
 }

@@ -99,7 +99,9 @@ mod tests {
         let project = template.write(&folder.path().join("slow-lane")).expect("written");
         let is_source = |path: &str| project.is_source(&project.folder().join(path));
         assert!(["src/lib.rs", "plugin.toml", "vendor/wit/types.wit", "deep/er.c"].into_iter().all(is_source));
-        assert!(!["build/slow_lane.wasm", "target/x", ".git/index", "tests/a.yaml", "src/.lib.rs.swp"].into_iter().any(is_source));
+        assert!(
+            !["build/slow_lane.wasm", "target/x", ".git/index", "tests/a.yaml", "src/.lib.rs.swp"].into_iter().any(is_source)
+        );
         assert!(!project.is_source(Path::new("/elsewhere/src/lib.rs")));
     }
 }

@@ -125,11 +125,7 @@ impl Template<'_> {
             parts.copied().collect::<Vec<&str>>().join(", ")
         };
         let python = [("fault", &["Verdict"][..]), ("responder", &["Answer", "Item"]), ("latency", &["Schedule"])];
-        let javascript = [
-            ("fault", &["Verdict", "isRetry"][..]),
-            ("responder", &["Answer", "Item"]),
-            ("latency", &["Schedule"]),
-        ];
+        let javascript = [("fault", &["Verdict", "isRetry"][..]), ("responder", &["Answer", "Item"]), ("latency", &["Schedule"])];
         let memory = if matches!(self.lang, Lang::Python | Lang::JavaScript) { ", memory: 64MiB" } else { "" };
         let quoted: Vec<String> = self.kinds.iter().map(|kind| format!("\"{kind}\"")).collect();
         vec![
@@ -175,7 +171,8 @@ mod tests {
             for kinds in [vec!["fault"], vec!["responder"], vec!["latency"], KINDS[..3].to_vec()] {
                 let folder = tempfile::tempdir().expect("a folder");
                 let template = Template { name: "slow-lane", kinds: kinds.clone(), lang };
-                let project = template.write(&folder.path().join("p")).unwrap_or_else(|error| panic!("{lang} {kinds:?}: {error}"));
+                let project =
+                    template.write(&folder.path().join("p")).unwrap_or_else(|error| panic!("{lang} {kinds:?}: {error}"));
                 assert_eq!((&project.manifest().kinds, project.manifest().lang), (&kinds, lang));
                 for (path, text) in template.files() {
                     assert!(!text.contains("{{") && !text.contains("%%"), "{lang} {kinds:?} {path}:\n{text}");

@@ -66,7 +66,12 @@ impl Tool {
     /// Runs it; each of its lines goes to `say` as it comes.
     pub(super) fn run(&self, say: &mut dyn FnMut(&str)) -> Result<Ended, Trouble> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&self.arguments)
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         for name in self.hidden {
             command.env_remove(name);
         }
@@ -113,7 +118,11 @@ impl Tool {
     }
 }
 
-fn read_lines(pipe: impl Read + Send + 'static, to: Sender<Said>, make: impl Fn(String) -> Said + Send + 'static) -> io::Result<()> {
+fn read_lines(
+    pipe: impl Read + Send + 'static,
+    to: Sender<Said>,
+    make: impl Fn(String) -> Said + Send + 'static,
+) -> io::Result<()> {
     let read = move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();

@@ -65,7 +65,8 @@ mod tests {
         let table = |text: &str| -> toml::Table { text.parse().expect("TOML") };
         let (copied, real) = (table(&sdk_manifest()), table(include_str!("../../../guest-sdk/Cargo.toml")));
         let workspace = table(include_str!("../../../Cargo.toml"));
-        let names = |manifest: &toml::Table| manifest["dependencies"].as_table().expect("a table").keys().cloned().collect::<Vec<_>>();
+        let names =
+            |manifest: &toml::Table| manifest["dependencies"].as_table().expect("a table").keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&copied), names(&real));
         assert_eq!(copied["dependencies"]["serde_json"], real["dependencies"]["serde_json"]);
         let bindgen = &copied["dependencies"]["wit-bindgen"];

@@ -39,8 +39,12 @@ impl Scene {
         let mut catalog = Catalog::default();
         plugin.register(&mut catalog);
         let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
-        let setting =
-            Setting { models: names(["small", "large"]), tenants: names(["gold", ""]), epoch_unix_s: EPOCH, ..Setting::default() };
+        let setting = Setting {
+            models: names(["small", "large"]),
+            tenants: names(["gold", ""]),
+            epoch_unix_s: EPOCH,
+            ..Setting::default()
+        };
         Self {
             fault: catalog.fault["conformance"].make(options, &setting).expect("a fault"),
             responder: catalog.responder["conformance"].make(options, &setting).expect("a responder"),
@@ -95,7 +99,13 @@ fn call(number: u64, request: &Arc<Request>) -> Call<'_> {
 fn orders() -> Vec<String> {
     let words = ["scalars", "now", "options", "draws", "state", "request", "log", "print", "clock", "hello", "größe"];
     let numbered = |word: &'static str, most: u32| (0..=most).map(move |number| format!("{word} {number}"));
-    words.map(str::to_owned).into_iter().chain(numbered("verdict", 25)).chain(numbered("answer", 10)).chain(numbered("delay", 7)).collect()
+    words
+        .map(str::to_owned)
+        .into_iter()
+        .chain(numbered("verdict", 25))
+        .chain(numbered("answer", 10))
+        .chain(numbered("delay", 7))
+        .collect()
 }
 
 #[test]
@@ -166,7 +176,8 @@ fn every_language_describes_the_same_options_and_refuses_the_same_mistakes() {
         ];
         let refused = mistakes.map(|options| {
             let problems = catalog.fault["conformance"].make(&options, &Setting::default()).err().expect("a mistake");
-            let mut said: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
+            let mut said: Vec<String> =
+                problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect();
             said.sort();
             said.join("; ")
         });
@@ -213,7 +224,19 @@ fn every_language_answers_alike_over_sockets() {
     for build in builds() {
         let server = TestHost::start(&scenario(build, ""));
         let mut seen = Vec::new();
-        for order in ["hello", "größe", "draws", "options", "request", "answer 2", "answer 6", "verdict 2", "verdict 21", "delay 5", "state"] {
+        for order in [
+            "hello",
+            "größe",
+            "draws",
+            "options",
+            "request",
+            "answer 2",
+            "answer 6",
+            "verdict 2",
+            "verdict 21",
+            "delay 5",
+            "state",
+        ] {
             for request in [ask("m", order), ask_streamed("m", order)] {
                 let reply = server.chat_with(&request, &[("x-color", "red"), ("x-simwright-identity", "one")]);
                 let wait = reply.header("retry-after-ms").unwrap_or_default().to_owned();
@@ -256,7 +279,8 @@ workload:
         let file = folder.path().join("scenario.yaml");
         std::fs::write(&file, scenario(build, workload)).expect("written");
         let (seed, limits) = (Some(5), Limits::default());
-        let options = SimulateOptions { scenario: file, seed, until: None, requests: None, trace: None, limits, compiler: compiler() };
+        let options =
+            SimulateOptions { scenario: file, seed, until: None, requests: None, trace: None, limits, compiler: compiler() };
         let simulation = Simulation::prepare(options).unwrap_or_else(|error| panic!("{}: {error}", build.lang));
         let mut report = simulation.play(&mut ()).unwrap_or_else(|error| panic!("{}: {error}", build.lang)).json();
         report["wall_s"] = Value::Null;

@@ -37,6 +37,8 @@ mod pictures;
 mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
+/// New plugin projects, built by the tools of their languages.
+mod projects;
 /// Tiers and limits, as their tenants meet them.
 mod quotas;
 /// What the READMEs promise.

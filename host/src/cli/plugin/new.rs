@@ -42,7 +42,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         kind => KINDS.into_iter().filter(|known| *known == kind).collect(),
     };
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&args.name));
-    let project = Template { name: &args.name, kinds, lang }.write(&folder).map_err(|error| Failure::usage(&format!("error: {error}")))?;
+    let project =
+        Template { name: &args.name, kinds, lang }.write(&folder).map_err(|error| Failure::usage(&format!("error: {error}")))?;
     let shown = project.folder().display();
     let install = if lang == Lang::JavaScript { format!("\n       (cd {shown} && npm install)") } else { String::new() };
     output::data(&format!(

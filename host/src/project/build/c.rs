@@ -51,7 +51,16 @@ fn compile(toolchain: &mut Toolchain<'_>, bindings: &Path, module: &Path) -> Res
     let program = wasi_sdk.as_ref().map_or_else(|| PathBuf::from("clang"), |sdk| sdk.join("bin/clang"));
     let mut clang = Tool::new(program, &toolchain.folder)
         // Older clangs know the target by this name only, newer ones still do.
-        .with(["--target=wasm32-wasi", "-mexec-model=reactor", "-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-Wno-overriding-t-option"])
+        .with([
+            "--target=wasm32-wasi",
+            "-mexec-model=reactor",
+            "-std=c11",
+            "-O2",
+            "-g0",
+            "-Wall",
+            "-Wextra",
+            "-Wno-overriding-t-option",
+        ])
         .with(["-Ivendor", "-Ibuild/bindings", "-Wl,--strip-all", "-Wl,--stack-first", "-z", "stack-size=131072"]);
     if let Some(sdk) = wasi_sdk {
         clang = clang.with([format!("--sysroot={}", sdk.join("share/wasi-sysroot").display())]);
@@ -90,7 +99,11 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
         found.extend(names.filter(|name| name.extension().is_some_and(|extension| extension == "c")));
     }
     found.sort();
-    if found.is_empty() { Err(BuildError::Component("there is no `.c` file in the project or its `src`".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(BuildError::Component("there is no `.c` file in the project or its `src`".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]

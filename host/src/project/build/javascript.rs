@@ -24,7 +24,8 @@ pub(super) fn build(toolchain: &mut Toolchain<'_>) -> Result<Vec<u8>, BuildError
     let (script, out) = (toolchain.made("componentize.mjs"), toolchain.made("component.wasm"));
     put(&script, SCRIPT)?;
     // The source by a name that is relative to the project, because it is what errors are told with.
-    let tool = Tool::new("node", &toolchain.folder).with([script.as_os_str(), "plugin.js".as_ref()]).with([&toolchain.wit(), &out]);
+    let tool =
+        Tool::new("node", &toolchain.folder).with([script.as_os_str(), "plugin.js".as_ref()]).with([&toolchain.wit(), &out]);
     let folder = toolchain.project.folder().display().to_string();
     toolchain.run("node", &tool, "install Node 20 or later, https://nodejs.org", |words| {
         let no_library = words.contains("ERR_MODULE_NOT_FOUND") && words.contains("componentize-js");

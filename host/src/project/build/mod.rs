@@ -6,11 +6,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::project::Project;
 use crate::project::embedded::{contract_files, interface, version};
 use crate::project::lang::Lang;
 use crate::project::tool::{Tool, Trouble};
 use crate::project::vendor::{self, put};
-use crate::project::Project;
 use crate::types::limits::PLUGIN_BUILD_S;
 
 mod c;
