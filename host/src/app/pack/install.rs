@@ -111,8 +111,7 @@ impl Installer {
                 moved.push(Moved { name, before: Some(locked.clone()), locked, changes: Vec::new(), voucher: None });
                 continue;
             }
-            let folder = &scenario.source.files.first().map_or(PathBuf::new(), |file| file.folder.clone());
-            let installed = self.bring(&intake, &used.from, folder)?;
+            let installed = self.bring(&intake, &used.from, scenario.source.folder_of(&used.pointer))?;
             if let Some(locked) = before.as_ref().filter(|locked| locked.digest != installed.record.digest) {
                 return Err(other_bytes(path, used, locked, &installed.record.digest));
             }
@@ -134,8 +133,7 @@ impl Installer {
         let mut packs = Vec::new();
         for used in scenario.packs.iter().filter(|used| names.is_empty() || names.contains(&used.name)) {
             let before = lock.find(&used.name).cloned();
-            let folder = scenario.source.files.first().map_or(PathBuf::new(), |file| file.folder.clone());
-            let installed = self.bring(&intake, &used.from, &folder)?;
+            let installed = self.bring(&intake, &used.from, scenario.source.folder_of(&used.pointer))?;
             let version = &installed.record.version;
             let is_exact = used.version.as_ref().is_some_and(|range| range.to_string() == format!("={version}"));
             // Whoever controls the way to a registry may offer an old version whose mistakes are known, with a good signature.

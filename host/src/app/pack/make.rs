@@ -114,9 +114,9 @@ impl Making<'_> {
         let words: Vec<String> = reached.iter().map(|capability| format!("\"{}\"", capability.word())).collect();
         let hint = format!("write `capabilities = [{}]`", words.join(", "));
         let (lacking, idle) = (reached.without(entry.reach.capabilities), entry.reach.capabilities.without(reached));
-        for capability in lacking.iter() {
-            let message =
-                format!("its component imports `{}` ({}) and does not ask for it", capability.word(), capability.meaning());
+        if !lacking.is_empty() {
+            let each: Vec<String> = lacking.iter().map(|lacks| format!("`{}` ({})", lacks.word(), lacks.meaning())).collect();
+            let message = format!("its component imports {}, and it does not ask for that", each.join(" and "));
             self.problems.push(Problem::new(format!("{}/capabilities", entry.pointer), message).hint(&*hint));
         }
         if !idle.is_empty() {

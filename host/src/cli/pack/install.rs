@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut installer = Installer::of_user(args.insecure)?;
     if [".yaml", ".yml"].iter().any(|ending| args.what.ends_with(ending)) {
         for moved in installer.install_for(Path::new(&args.what))? {
-            output::data(&line(&moved));
+            output::data(&line(&moved, true));
         }
     } else {
         let installed = installer.install(&args.what)?;
@@ -35,12 +35,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// What became of one pack, on one line.
-pub(super) fn line(moved: &Moved) -> String {
+pub(super) fn line(moved: &Moved, written: bool) -> String {
     let Moved { name, locked, before, voucher, .. } = moved;
     let what = match before {
         None => "locked",
         Some(before) if before.digest == locked.digest => "as locked",
-        Some(_) => "moved",
+        Some(_) if written => "moved",
+        Some(_) => "would be moved",
     };
     let who = voucher.as_ref().map(|voucher| format!(", {}", shown::voucher(voucher))).unwrap_or_default();
     format!("{name} {} ({}): {what}{who}", locked.version, locked.digest.short())

@@ -25,7 +25,7 @@ Examples:
   simwright pack check acme                     every mistake in it, with its place
   simwright pack build acme                     what others install: acme/build/acme-0.1.0
   simwright pack install scenario.yaml          what the scenario's `packs:` need, by its lock
-  simwright pack update scenario.yaml           newer versions, with what they reach beyond the old ones";
+  simwright pack update scenario.yaml           newer versions, and what they reach beyond the old";
 
 /// Arguments of `pack`.
 #[derive(Debug, clap::Args)]

@@ -28,7 +28,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let updated = Installer::of_user(args.insecure)?.update_for(&args.scenario, &args.packs, args.yes)?;
     for moved in &updated.packs {
-        output::data(&line(moved));
+        output::data(&line(moved, updated.written));
         for change in shown::changes(&moved.changes) {
             output::data(&format!("  {change}"));
         }
@@ -36,6 +36,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if updated.written {
         return Ok(());
     }
-    output::talk("nothing was changed: say `--yes` if the new versions may have what is marked with `!`, or have other bytes");
+    output::talk(
+        "nothing was changed: add `--yes` if the new versions may have what is marked with `!`, or other bytes under an old number",
+    );
     Err(Failure::told(Kind::Other))
 }
