@@ -48,8 +48,9 @@ impl Failure {
         Self { kind: Kind::Usage, text: error.to_string().trim_end().to_owned() }
     }
 
-    pub(super) fn of(kind: Kind, error: &dyn fmt::Display) -> Self {
-        Self { kind, text: format!("error: {error}") }
+    /// A failure of `kind` that `text` tells.
+    pub(super) fn new(kind: Kind, text: String) -> Self {
+        Self { kind, text }
     }
 
     /// A failure that has already been told.

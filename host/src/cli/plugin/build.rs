@@ -58,9 +58,8 @@ impl From<BuildFailure> for Failure {
         match failure {
             BuildFailure::Project(crate::project::ProjectError::Manifest(refusal)) => (&refusal).into(),
             BuildFailure::Host(error) => error.into(),
-            BuildFailure::Refused(error) => Self::of(Kind::Scenario, &error),
-            BuildFailure::Differs(_) => Self::of(Kind::Scenario, &failure),
-            other => Self::of(Kind::Other, &other),
+            BuildFailure::Refused(_) | BuildFailure::Differs(_) => Self::new(Kind::Scenario, format!("error: {failure}")),
+            other => Self::new(Kind::Other, format!("error: {other}")),
         }
     }
 }

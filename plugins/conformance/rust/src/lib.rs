@@ -165,7 +165,7 @@ fn request(call: &Call) -> String {
     let found = [call.header("x-color"), call.header("authorization"), call.attribute("model"), call.attribute("no-such")];
     let found: Vec<String> = found.into_iter().map(or_none).collect();
     let (system, tools) = (call.system_text(), call.tool_names().join("+"));
-    format!("{} {sum} {} {} [{tools}] {}", body.len(), found.join(" "), or_none(system), or_none(call.tool_result()))
+    format!("{} {sum} {} [{tools}] {} {}", body.len(), found.join(" "), or_none(system), or_none(call.tool_result()))
 }
 
 impl Responder for Conformance {
