@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod digest;
+pub mod registry;
 pub mod store;
 
 use digest::Digest;

@@ -31,6 +31,8 @@ mod measured_runs;
 mod order;
 /// Faults that plugins ask for.
 mod plugin_faults;
+/// Packs, and the registries that they come from.
+mod packs;
 /// Plugins behind the real server.
 mod plugins;
 /// Tiers and limits, as their tenants meet them.
