@@ -171,11 +171,11 @@ pub fn manifest_of(artifact: &Artifact, config: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&document).expect("texts and digests are JSON")
 }
 
-const PUSH_HINT: &str = "packs come from `simwright pack push`";
+pub(super) const PUSH_HINT: &str = "packs come from `simwright pack push`";
 const ONE_HINT: &str = "name the one that is meant by its digest: `@sha256:…`";
 const PLAIN_HINT: &str = "make a pack of it: `simwright pack init` writes a manifest to begin with";
 
-fn no_pack(reference: &str, problem: String, hint: &'static str) -> RegistryError {
+pub(super) fn no_pack(reference: &str, problem: String, hint: &'static str) -> RegistryError {
     RegistryError::NoPack { reference: reference.to_owned(), problem: printable(&problem), hint }
 }
 
@@ -232,8 +232,8 @@ fn check_sizes(reference: &str, config: &Descriptor, layers: &[Descriptor]) -> R
     if config.size > limits::PACK_MANIFEST_BYTES_MAX {
         return too_large("the config", show_bytes(limits::PACK_MANIFEST_BYTES_MAX));
     }
-    if layers.iter().any(|layer| layer.size > limits::PACK_LAYER_BYTES_MAX) {
-        return too_large("a file", show_bytes(limits::PACK_LAYER_BYTES_MAX));
+    if layers.iter().any(|layer| layer.size > limits::COMPONENT_BYTES_MAX) {
+        return too_large("a file", show_bytes(limits::COMPONENT_BYTES_MAX));
     }
     // Each is bounded, so the sum cannot overflow.
     if layers.iter().map(|layer| layer.size).sum::<u64>() > limits::PACK_BYTES_MAX {

@@ -8,10 +8,11 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method};
 
 use crate::pack::digest::{Checker, Digest, Mismatch};
+use crate::pack::manifest::Manifest;
 use crate::pack::registry::Registry;
 use crate::pack::registry::bounds::Tries;
 use crate::pack::registry::error::RegistryError;
-use crate::pack::registry::manifest::{self, ACCEPTED, Descriptor};
+use crate::pack::registry::manifest::{self, ACCEPTED, Descriptor, PUSH_HINT};
 use crate::pack::registry::reference::Reference;
 use crate::pack::registry::session::{Action, Ask, Session};
 use crate::pack::registry::wire::{Answer, within};
@@ -27,8 +28,10 @@ const SAID_DIGEST: &str = "docker-content-digest";
 pub struct Offer {
     /// The place, pinned to the digest of the manifest.
     pub reference: Reference,
-    /// The pack, as it says it is.
+    /// The pack, as it is signed and sent.
     pub artifact: Artifact,
+    /// What it says it is: its files are those of the artifact, no more and no fewer.
+    pub manifest: Manifest,
 }
 
 /// What was done to have the files of an offer here.
@@ -81,7 +84,8 @@ impl Registry {
         let config = session.config(&manifest.config).await?;
         let config = manifest::inner_config(&pinned.to_string(), &manifest.config.media_type, config)?;
         let artifact = Artifact { config, layers: manifest.layers, signatures: manifest.signatures };
-        Ok(Offer { reference: pinned, artifact })
+        let manifest = Manifest::of(&artifact).map_err(|problem| manifest::no_pack(&pinned.to_string(), problem, PUSH_HINT))?;
+        Ok(Offer { reference: pinned, artifact, manifest })
     }
 
     /// Brings the files of an offer into the store: all of them, or none.
