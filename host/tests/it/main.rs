@@ -29,10 +29,10 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
-/// Faults that plugins ask for.
-mod plugin_faults;
 /// Packs, and the registries that they come from.
 mod packs;
+/// Faults that plugins ask for.
+mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
 /// Tiers and limits, as their tenants meet them.

@@ -121,7 +121,17 @@ mod tests {
 
     #[test]
     fn what_is_no_challenge_is_none() {
-        for text in ["", ",,", "Bearer", "Bearer realm=\"https://r.io", "Digest realm=\"x\"", "=", "\"", "Bearer service=\"x\"", "Be\u{e9}"] {
+        for text in [
+            "",
+            ",,",
+            "Bearer",
+            "Bearer realm=\"https://r.io",
+            "Digest realm=\"x\"",
+            "=",
+            "\"",
+            "Bearer service=\"x\"",
+            "Be\u{e9}",
+        ] {
             assert_eq!(of(&[text]), None, "{text}");
         }
     }

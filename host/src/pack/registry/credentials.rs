@@ -120,7 +120,8 @@ impl fmt::Debug for Entry {
 }
 
 fn read(path: &Path) -> Result<DockerConfig, RegistryError> {
-    let wrong = |reason: String| RegistryError::Credentials(format!("cannot read credentials from `{}`: {reason}", path.display()));
+    let wrong =
+        |reason: String| RegistryError::Credentials(format!("cannot read credentials from `{}`: {reason}", path.display()));
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
     let count = file.take(limits::CREDENTIALS_BYTES_MAX + 1).read_to_end(&mut bytes);
@@ -216,7 +217,8 @@ mod tests {
         };
         assert!(why(AUTHS, "token.io").contains("identity token"));
         assert!(why(AUTHS, "bad.io").contains("cannot be read"));
-        let helpers = r#"{"credHelpers":{"gcr.io":"gcloud"},"credsStore":"desktop","auths":{"a.io":{"auth":"dXNlcjpwYXNz"},"b.io":{}}}"#;
+        let helpers =
+            r#"{"credHelpers":{"gcr.io":"gcloud"},"credsStore":"desktop","auths":{"a.io":{"auth":"dXNlcjpwYXNz"},"b.io":{}}}"#;
         assert!(why(helpers, "gcr.io").ends_with("`docker-credential-gcloud`, which is not run"));
         assert!(why(helpers, "b.io").contains("docker-credential-desktop"));
         assert!(why(helpers, "c.io").contains("docker-credential-desktop"));

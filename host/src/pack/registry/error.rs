@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_failure_that_was_tried_again_keeps_its_word() {
-        let slow = RegistryError::TimedOut { what: "the head of the answer", place: "r.io".to_owned(), limit: Duration::from_secs(10) };
+        let slow =
+            RegistryError::TimedOut { what: "the head of the answer", place: "r.io".to_owned(), limit: Duration::from_secs(10) };
         let gave_up = RegistryError::GaveUp { tries: 4, error: Box::new(slow) };
         assert_eq!(gave_up.code(), "timed_out");
         assert_eq!(gave_up.to_string(), "the head of the answer of `r.io` did not come within 10s; tried 4 times");

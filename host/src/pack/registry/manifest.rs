@@ -130,7 +130,8 @@ fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
 
 /// The registry's config for a pack whose components have these worlds together.
 pub fn config_of(artifact: &Artifact, world: World) -> Result<Vec<u8>, RegistryError> {
-    let inner = String::from_utf8(artifact.config.clone()).map_err(|_| no_pack("", "its config is no text".to_owned(), PUSH_HINT))?;
+    let inner =
+        String::from_utf8(artifact.config.clone()).map_err(|_| no_pack("", "its config is no text".to_owned(), PUSH_HINT))?;
     let config = WasmConfig {
         // When it was made is no part of what it is: equal packs are equal bytes.
         created: "1970-01-01T00:00:00Z".to_owned(),
@@ -220,7 +221,8 @@ pub fn read(reference: &str, content_type: Option<&str>, bytes: &[u8]) -> Result
         other => return refuse(format!("its config is `{other}`"), PUSH_HINT),
     }
     check_sizes(reference, &config, &layers)?;
-    let layers = layers.into_iter().enumerate().map(|(index, layer)| titled(reference, index, layer)).collect::<Result<_, _>>()?;
+    let layers =
+        layers.into_iter().enumerate().map(|(index, layer)| titled(reference, index, layer)).collect::<Result<_, _>>()?;
     Ok(Manifest { config, layers, signatures: signatures(reference, &document.annotations)? })
 }
 
@@ -248,7 +250,8 @@ fn titled(reference: &str, index: usize, mut layer: Descriptor) -> Result<Layer,
         return Err(no_pack(reference, format!("layer {number} is to be fetched from elsewhere"), PUSH_HINT));
     }
     let kind = layer.media_type.to_ascii_lowercase();
-    if ["tar", "gzip", "zip", "zstd", "bzip2", "xz"].iter().any(|word| kind.split(['.', '+', '/', '-']).any(|part| part == *word)) {
+    if ["tar", "gzip", "zip", "zstd", "bzip2", "xz"].iter().any(|word| kind.split(['.', '+', '/', '-']).any(|part| part == *word))
+    {
         return Err(no_pack(reference, format!("layer {number} is an archive (`{kind}`), and packs have none"), PUSH_HINT));
     }
     let title = layer.annotations.remove(TITLE).unwrap_or_default();

@@ -75,7 +75,8 @@ impl Registry {
             .await?;
         let found = Digest::of(&bytes);
         let place = session.home.place();
-        let expected = reference.digest().map(|digest| digest.to_string()).into_iter().chain(said.filter(|said| !said.is_empty()));
+        let expected =
+            reference.digest().map(|digest| digest.to_string()).into_iter().chain(said.filter(|said| !said.is_empty()));
         if let Some(said) = expected.into_iter().find(|expected| *expected != found.to_string()) {
             return Err(RegistryError::Contradiction { what: "the manifest".to_owned(), place, said, found });
         }
@@ -163,7 +164,8 @@ impl Session<'_> {
             ask = ask.with(RANGE, range);
         }
         let mut answer = self.ask(&ask, &[200, 206, 416]).await?;
-        let is_rest = answer.status == 206 && *have > 0 && answer.header(CONTENT_RANGE.as_str()) == Some(&range_of(*have, layer.size));
+        let is_rest =
+            answer.status == 206 && *have > 0 && answer.header(CONTENT_RANGE.as_str()) == Some(&range_of(*have, layer.size));
         if !is_rest {
             *stage = intake.stage(layer.digest, layer.size)?;
             *have = 0;
@@ -187,7 +189,9 @@ impl Session<'_> {
             return Err(RegistryError::Contradiction { what: what.to_owned(), place, said: said.to_owned(), found: digest });
         }
         match answer.header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok()) {
-            Some(length) if length < size => Err(self.mismatch(what, Mismatch::Shorter { expected: digest, size, found: length })),
+            Some(length) if length < size => {
+                Err(self.mismatch(what, Mismatch::Shorter { expected: digest, size, found: length }))
+            }
             Some(length) if length > size => Err(self.mismatch(what, Mismatch::Longer { expected: digest, size })),
             _ => Ok(()),
         }

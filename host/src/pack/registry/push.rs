@@ -43,7 +43,12 @@ impl Registry {
         read(&reference.to_string(), Some(MANIFEST_TYPE), &manifest)?;
         if let Some(said) = reference.digest().filter(|said| *said != digest) {
             let said = said.to_string();
-            return Err(RegistryError::Contradiction { what: "the manifest".to_owned(), place: "here".to_owned(), said, found: digest });
+            return Err(RegistryError::Contradiction {
+                what: "the manifest".to_owned(),
+                place: "here".to_owned(),
+                said,
+                found: digest,
+            });
         }
         let mut session = Session::new(self, reference, Action::Push)?;
         let mut pushed = Pushed { reference: reference.pinned(digest), sent: 0, kept: 0 };
@@ -84,7 +89,8 @@ impl Session<'_> {
             if place.origin != session.home {
                 return Err(session.elsewhere(&location, "files are sent to nobody else"));
             }
-            let put = Ask { method: Method::PUT, body: bytes.clone(), ..Ask::get(place.with_pair("digest", &digest.to_string())) };
+            let put =
+                Ask { method: Method::PUT, body: bytes.clone(), ..Ask::get(place.with_pair("digest", &digest.to_string())) };
             let put = put.with(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
             let mut answer = session.ask(&put, &[201]).await?;
             session.words(&mut answer).await;

@@ -94,6 +94,14 @@ impl Reference {
         self.digest.map_or_else(|| self.tag().unwrap_or(DEFAULT_TAG).to_owned(), |digest| digest.to_string())
     }
 
+    /// The same place with `tag`, if neither tag nor digest is written.
+    pub fn or_tag(self, tag: &str) -> Result<Self, ReferenceError> {
+        if self.tag.is_some() || self.digest.is_some() {
+            return Ok(self);
+        }
+        format!("{}/{}:{tag}", self.registry(), self.repository).parse()
+    }
+
     /// The same place, pinned to what `digest` is.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
@@ -152,8 +160,10 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        read(text).map_err(|(problem, hint)| {
-            ReferenceError { text: printable(text), problem: printable(&problem), hint: printable(&hint) }
+        read(text).map_err(|(problem, hint)| ReferenceError {
+            text: printable(text),
+            problem: printable(&problem),
+            hint: printable(&hint),
         })
     }
 }
@@ -209,9 +219,7 @@ fn check_repository(name: &str) -> Result<(), (String, String)> {
     let part = |part: &str| {
         let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let is_joint = |joint: &str| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|byte| byte == b'-');
-        part.starts_with(is_alphanumeric)
-            && part.ends_with(is_alphanumeric)
-            && part.split(is_alphanumeric).all(is_joint)
+        part.starts_with(is_alphanumeric) && part.ends_with(is_alphanumeric) && part.split(is_alphanumeric).all(is_joint)
     };
     if name.is_empty() || !name.split('/').all(part) {
         return Err((format!("`{name}` is no name of a repository"), hint.to_owned()));
@@ -254,6 +262,10 @@ mod tests {
         let both = read(&format!("oci://127.0.0.1:5000/p:1@sha256:{HEX}"));
         assert_eq!((both.tag(), both.asked()), (Some("1"), format!("sha256:{HEX}")));
         assert_eq!(both.to_string(), format!("127.0.0.1:5000/p:1@sha256:{HEX}"));
+
+        assert_eq!(both.clone().or_tag("2"), Ok(both));
+        assert_eq!(read("r.io/p").or_tag("1.2.0-rc.1"), Ok(read("r.io/p:1.2.0-rc.1")));
+        assert!(read("r.io/p").or_tag("1+2").is_err());
 
         let neither = read("[::1]:5000/a__b/c.d");
         assert_eq!((neither.tag(), neither.to_string().as_str()), (Some("latest"), "[::1]:5000/a__b/c.d:latest"));

@@ -277,7 +277,9 @@ fn forbidden(place: &str, address: IpAddr, is_home: bool) -> RegistryError {
         (None, _) => ("a registry", "no registry has such an address"),
         (Some(Zone::Private), true) => ("a public name", "if the registry is in your own network, say so: `--private-network`"),
         (Some(_), true) => ("this name", "write the address itself if it is meant"),
-        (Some(_), false) => ("a registry that is farther away", "the registry, or who stands between, sends its clients into your network"),
+        (Some(_), false) => {
+            ("a registry that is farther away", "the registry, or who stands between, sends its clients into your network")
+        }
     };
     RegistryError::Address { place: place.to_owned(), address, asker, hint }
 }

@@ -66,7 +66,8 @@ impl Session<'_> {
         }
         let bytes = answer.whole("a token", limits::REGISTRY_WORDS_BYTES_MAX, &self.registry.bounds).await?;
         // What stands there is a secret, so no part of it is told.
-        let strange = || RegistryError::Stranger { place: place.clone(), reason: "it was asked for a token and gave none".to_owned() };
+        let strange =
+            || RegistryError::Stranger { place: place.clone(), reason: "it was asked for a token and gave none".to_owned() };
         let granted: Granted = serde_json::from_slice(&bytes).map_err(|_| strange())?;
         let token = granted.token.or(granted.access_token).filter(|token| !token.is_empty()).ok_or_else(strange)?;
         let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| strange())?;
@@ -91,9 +92,13 @@ impl Session<'_> {
             (Found::Unusable(reason), _) => ("anonymous clients", format!("{reason}; {give}")),
             (Found::Credentials(_), Some(place)) => (
                 "anonymous clients",
-                format!("its tokens come from `{place}`, and credentials are shown to no other host than theirs; `--token-host {place}` allows it"),
+                format!(
+                    "its tokens come from `{place}`, and credentials are shown to no other host than theirs; `--token-host {place}` allows it"
+                ),
             ),
-            (Found::Credentials(_), None) => ("these credentials", "see that name and password are right, and what they may do".to_owned()),
+            (Found::Credentials(_), None) => {
+                ("these credentials", "see that name and password are right, and what they may do".to_owned())
+            }
         };
         let action = match self.action {
             Action::Pull => "read",

@@ -51,7 +51,9 @@ impl Url {
         if text.len() > limits::REGISTRY_URL_BYTES_MAX {
             return Err("it is too long");
         }
-        let scheme = |scheme: &str| text.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme)).map(|_| &text[scheme.len()..]);
+        let scheme = |scheme: &str| {
+            text.get(..scheme.len()).filter(|head| head.eq_ignore_ascii_case(scheme)).map(|_| &text[scheme.len()..])
+        };
         let (tls, rest) = match (scheme("https://"), scheme("http://")) {
             (Some(rest), _) => (true, rest),
             (_, Some(rest)) => (false, rest),
@@ -117,9 +119,22 @@ mod tests {
         assert_eq!(shown("HTTPS://r.io:443?a").as_deref(), Ok("https://r.io/?a"));
         assert_eq!(shown("http://[::1]:80/").as_deref(), Ok("http://[::1]/"));
         let wrong = [
-            "file:///etc/passwd", "ftp://r.io/", "//r.io/", "http:/r.io", "https://user@r.io/", "https://r.io@evil.io/", "https://r.io\\@evil.io/",
-            "https://", "https:///x", "https://r.io:0/", "https://127.1/", "https://0x7f000001/", "https://r.io/a b", "https://r.io/\u{7f}",
-            "https://r.io/\r\nx: y", "https://r\u{e9}.io/",
+            "file:///etc/passwd",
+            "ftp://r.io/",
+            "//r.io/",
+            "http:/r.io",
+            "https://user@r.io/",
+            "https://r.io@evil.io/",
+            "https://r.io\\@evil.io/",
+            "https://",
+            "https:///x",
+            "https://r.io:0/",
+            "https://127.1/",
+            "https://0x7f000001/",
+            "https://r.io/a b",
+            "https://r.io/\u{7f}",
+            "https://r.io/\r\nx: y",
+            "https://r\u{e9}.io/",
         ];
         for text in wrong {
             assert!(Url::parse(text).is_err(), "{text:?}");
@@ -139,7 +154,10 @@ mod tests {
 
     #[test]
     fn values_of_queries_are_escaped() {
-        let url = Url::parse("https://r.io/token").expect("a url").with_pair("service", "a b&c").with_pair("scope", "repository:p:pull");
+        let url = Url::parse("https://r.io/token")
+            .expect("a url")
+            .with_pair("service", "a b&c")
+            .with_pair("scope", "repository:p:pull");
         assert_eq!(url.path, "/token?service=a%20b%26c&scope=repository%3Ap%3Apull");
     }
 }

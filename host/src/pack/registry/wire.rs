@@ -105,11 +105,18 @@ impl Connection {
     }
 
     /// Sends a request whose body has `sent` bytes, and waits for the head of its answer.
-    pub(super) async fn ask(&mut self, request: Request<Full<Bytes>>, sent: u64, url: Url, bounds: &Bounds) -> Result<Answer, RegistryError> {
+    pub(super) async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        sent: u64,
+        url: Url,
+        bounds: &Bounds,
+    ) -> Result<Answer, RegistryError> {
         let limit = if sent == 0 { bounds.head } else { bounds.head + bounds.whole(sent) };
         let place = self.place.clone();
         let answer = timeout(limit, self.sender.send_request(request)).await;
-        let answer = answer.map_err(|_| RegistryError::TimedOut { what: "the head of the answer", place: place.clone(), limit })?;
+        let answer =
+            answer.map_err(|_| RegistryError::TimedOut { what: "the head of the answer", place: place.clone(), limit })?;
         let answer = answer.map_err(|error| broken(&error, "the head of its answer", &place))?;
         let (head, body) = answer.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, url, body })
@@ -120,7 +127,11 @@ impl Connection {
 fn broken(error: &hyper::Error, what: &'static str, place: &str) -> RegistryError {
     let place = place.to_owned();
     if error.is_parse_too_large() {
-        return RegistryError::TooLarge { what: "the head of the answer", place, limit: show_bytes(limits::REGISTRY_HEAD_BYTES_MAX as u64) };
+        return RegistryError::TooLarge {
+            what: "the head of the answer",
+            place,
+            limit: show_bytes(limits::REGISTRY_HEAD_BYTES_MAX as u64),
+        };
     }
     let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     if error.is_parse() { RegistryError::Stranger { place, reason } } else { RegistryError::Cut { what, place, reason } }

@@ -2,5 +2,7 @@
 
 /// A registry that lies, stalls and leads astray.
 mod lying_registry;
-/// A real registry.
+/// A registry as people have it.
+mod real_registry;
+/// Packs in that one.
 mod registry;

@@ -1,9 +1,5 @@
 //! Debian's `docker-registry` (distribution 2.8), which is old and strict and knows no referrers.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-
 use simwright::pack::digest::Digest;
 use simwright::pack::registry::credentials::{Credentials, Source};
 use simwright::pack::registry::error::RegistryError;
@@ -13,6 +9,7 @@ use simwright::pack::registry::{Access, Registry};
 use simwright::pack::{Artifact, COMPONENT_TYPE, Layer, TEXT_TYPE, YAML_TYPE};
 
 use super::lying_registry::{files_in, pull, run, store};
+use super::real_registry::{RealRegistry, WITH_PASSWORDS};
 use crate::support::guests;
 
 /// The config of a pack with these files; every component is a plugin.
@@ -74,63 +71,6 @@ fn component() -> Vec<u8> {
     std::fs::read(guests::adversary()).expect("a component")
 }
 
-/// A real registry on a port of its own, with its files in a folder that goes when it is dropped.
-struct RealRegistry {
-    address: SocketAddr,
-    process: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for RealRegistry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl RealRegistry {
-    /// Starts it; nothing where it is not installed, which is a failure where everything must be.
-    fn start(auth: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = folder.path().join("config.yml");
-        let root = folder.path().join("data");
-        let text = format!(
-            "version: 0.1\nlog: {{ formatter: text }}\nstorage: {{ filesystem: {{ rootdirectory: {} }} }}\nhttp: {{ addr: '127.0.0.1:0' }}\n{}",
-            root.display(),
-            auth.replace("FOLDER", &folder.path().display().to_string()),
-        );
-        std::fs::write(&config, text).expect("written");
-        // `htpasswd -nbBC5 alice hunter2`
-        let user = "alice:$2b$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.\n";
-        std::fs::write(folder.path().join("htpasswd"), user).expect("written");
-        let started = Command::new("docker-registry").arg("serve").arg(&config).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
-        let Ok(mut process) = started else {
-            let must = ["CI", "SIMWRIGHT_FULL"].iter().any(|name| std::env::var_os(name).is_some());
-            assert!(!must, "`docker-registry` is not installed: `apt-get install docker-registry`");
-            eprintln!("skipped: `docker-registry` is not installed");
-            return None;
-        };
-        let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let rest = line.split_once("listening on ")?.1;
-            rest.split(['"', ' ', ',']).next()?.parse().ok()
-        });
-        // Somebody must read on, or it waits for that.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Some(Self { address: address.expect("an address in its log"), process, _folder: folder })
-    }
-
-    fn open() -> Option<Self> {
-        Self::start("")
-    }
-
-    fn place(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.address)
-    }
-}
-
-const WITH_PASSWORDS: &str = "auth: { htpasswd: { realm: basic-realm, path: FOLDER/htpasswd } }\n";
-
 fn client() -> Registry {
     Registry::new(Access::default())
 }
@@ -161,7 +101,10 @@ fn a_pack_comes_back_from_a_real_registry_as_it_went_with_its_signatures() {
     assert_eq!((again.sent, again.kept), (0, 4));
     assert_ne!(again.reference.digest(), pushed.reference.digest());
     // And the same is the same, byte for byte.
-    assert_eq!(bundle.push(&client(), &registry.place("acme/team/one:1.0.2")).expect("pushed").reference.digest(), again.reference.digest());
+    assert_eq!(
+        bundle.push(&client(), &registry.place("acme/team/one:1.0.2")).expect("pushed").reference.digest(),
+        again.reference.digest()
+    );
 }
 
 #[test]
@@ -185,7 +128,9 @@ fn who_asks_is_told_by_password_or_by_dockers_file() {
     let config = format!(r#"{{"auths":{{"{}":{{"auth":"YWxpY2U6aHVudGVyMg=="}}}}}}"#, registry.address);
     std::fs::write(&file, config).expect("written");
 
-    for (credentials, hint) in [(Source::Anonymous, "give `--username`"), (given("hunter3"), "see that name and password are right")] {
+    for (credentials, hint) in
+        [(Source::Anonymous, "give `--username`"), (given("hunter3"), "see that name and password are right")]
+    {
         let error = bundle.push(&with(credentials), &reference).expect_err("a stranger");
         assert!(error.code() == "denied" && error.to_string().contains(hint) && !error.to_string().contains("hunter"), "{error}");
     }

@@ -57,11 +57,17 @@ impl Canary {
 
 #[test]
 fn a_public_name_that_leads_inwards_is_never_connected_to() {
-    let inwards = ["127.0.0.2", "169.254.169.254", "10.0.0.1", "192.168.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "fe80::1", "fd00::1"];
+    let inwards =
+        ["127.0.0.2", "169.254.169.254", "10.0.0.1", "192.168.1.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "fe80::1", "fd00::1"];
     for address in inwards {
-        let (registry, paper) = abroad(Source::Anonymous, Paper { names: names(&[("evil.example", address)]), ..Paper::default() });
+        let (registry, paper) =
+            abroad(Source::Anonymous, Paper { names: names(&[("evil.example", address)]), ..Paper::default() });
         let error = error_of(&registry, "evil.example/acme/one:1");
-        assert_eq!((error.code(), paper.connected.lock().expect("no panic").len()), ("forbidden_address", 0), "{address}: {error}");
+        assert_eq!(
+            (error.code(), paper.connected.lock().expect("no panic").len()),
+            ("forbidden_address", 0),
+            "{address}: {error}"
+        );
     }
     // Addresses that nobody should write either.
     for host in ["169.254.169.254", "[fe80::1]", "0.0.0.0"] {
@@ -83,7 +89,11 @@ fn the_address_that_was_judged_is_the_one_that_is_connected_to() {
     let error = error_of(&registry, "rebind.example/acme/one:1");
     assert_eq!(error.code(), "forbidden_address", "{error}");
     let connected = paper.connected.lock().expect("no panic").clone();
-    assert_eq!(paper.asked.lock().expect("no panic").len(), connected.len() + 1, "once a connection, and once for what was refused");
+    assert_eq!(
+        paper.asked.lock().expect("no panic").len(),
+        connected.len() + 1,
+        "once a connection, and once for what was refused"
+    );
     assert!(connected.iter().all(|address| address.ip() == ip(PUBLIC)), "{connected:?}");
 }
 
@@ -160,7 +170,10 @@ fn a_realm_elsewhere_sees_no_password_unless_it_is_named() {
     let error = error_of(&registry, &place(&server, ":1"));
     assert_eq!(error.code(), "denied");
     let said = error.to_string();
-    assert!(said.contains("members only") && said.contains(&format!("--token-host {}", realm.address)) && !said.contains("hunter2"), "{said}");
+    assert!(
+        said.contains("members only") && said.contains(&format!("--token-host {}", realm.address)) && !said.contains("hunter2"),
+        "{said}"
+    );
     assert!(realm.seen().iter().all(|seen| seen.header("authorization").is_none()));
     assert_eq!(realm.seen()[0].path, "/token?service=s%20x&scope=repository%3Aacme%2Fone%3Apull");
 

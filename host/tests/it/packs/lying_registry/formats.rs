@@ -28,14 +28,25 @@ const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjw
 
 #[test]
 fn every_manifest_has_the_result_that_is_documented() {
-    let taken = [("one-component", 1), ("several-files", 3), ("oci-1.0", 1), ("oci-1.1", 1), ("unknown-annotations", 1), ("oras-built-folder", 2)];
+    let taken = [
+        ("one-component", 1),
+        ("several-files", 3),
+        ("oci-1.0", 1),
+        ("oci-1.1", 1),
+        ("unknown-annotations", 1),
+        ("oras-built-folder", 2),
+    ];
     let refused = [
         ("oras-no-config", MANIFEST_TYPE, "its config is `application/vnd.oci.empty.v1+json`"),
         ("docker-image", DOCKER, "it is in Docker's format, not in OCI's"),
         ("docker-list", LIST, "it is an index of 2 manifests"),
         ("index", INDEX, "it is an index of 1 manifests"),
         ("container-image", MANIFEST_TYPE, "it is an image for containers"),
-        ("archive-layer", MANIFEST_TYPE, "layer 2 is an archive (`application/vnd.oci.image.layer.v1.tar+gzip`), and packs have none"),
+        (
+            "archive-layer",
+            MANIFEST_TYPE,
+            "layer 2 is an archive (`application/vnd.oci.image.layer.v1.tar+gzip`), and packs have none",
+        ),
         ("helm-chart", MANIFEST_TYPE, "its config is `application/vnd.cncf.helm.config.v1+json`"),
         ("schema-1", SCHEMA_1, "its manifest has the schema 1, not 2"),
         ("manifest-and-index", MANIFEST_TYPE, "it is a manifest and an index at once"),
@@ -45,7 +56,8 @@ fn every_manifest_has_the_result_that_is_documented() {
         ("other-digest", MANIFEST_TYPE, "its manifest cannot be read: expected a digest"),
         ("no-layers", MANIFEST_TYPE, "its manifest has no config or no layers"),
     ];
-    let documented = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/registry.md")).expect("documentation");
+    let documented =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/registry.md")).expect("documentation");
     for (name, files) in taken {
         for content_type in [Some(MANIFEST_TYPE), Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8"), None] {
             assert_eq!(result(name, content_type), Ok(files), "{name}");
@@ -55,7 +67,10 @@ fn every_manifest_has_the_result_that_is_documented() {
     for (name, content_type, said) in refused {
         let found = result(name, Some(content_type)).expect_err(name);
         assert!(found.starts_with(said), "{name}: {found}");
-        assert!(documented.lines().any(|line| line.contains(&format!("| `{name}` |")) && line.contains(said)), "{name}: docs/registry.md says something else");
+        assert!(
+            documented.lines().any(|line| line.contains(&format!("| `{name}` |")) && line.contains(said)),
+            "{name}: docs/registry.md says something else"
+        );
     }
     let fixtures = std::fs::read_dir(folder()).expect("a folder").count();
     assert_eq!(fixtures, taken.len() + refused.len(), "every fixture has its result");

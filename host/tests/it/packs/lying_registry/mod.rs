@@ -10,6 +10,8 @@ mod digests;
 mod formats;
 /// The registry.
 mod server;
+/// Certificates.
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -53,12 +55,18 @@ impl Shelf {
             size: bytes.len() as u64,
         };
         let layers: Vec<Layer> = files.iter().map(layer).collect();
-        let artifact = Artifact { config: super::registry::manifest_for(&layers), layers, signatures: Vec::new() };
-        let config = config_of(&artifact, World::default()).expect("a config");
-        let manifest = manifest_of(&artifact, &config);
-        let mut blobs: BTreeMap<Digest, Vec<u8>> = files.iter().map(|(_, _, bytes)| (Digest::of(bytes), bytes.clone())).collect();
-        blobs.insert(Digest::of(&config), config.clone());
-        Self { artifact, config, manifest, blobs }
+        let blobs = files.iter().map(|(_, _, bytes)| (Digest::of(bytes), bytes.clone())).collect();
+        let artifact = Artifact { config: Vec::new(), layers, signatures: Vec::new() };
+        Self { artifact, config: Vec::new(), manifest: Vec::new(), blobs }.again()
+    }
+
+    /// The same files with manifests that say what the layers are now.
+    pub fn again(mut self) -> Self {
+        self.artifact.config = super::registry::manifest_for(&self.artifact.layers);
+        self.config = config_of(&self.artifact, World::default()).expect("a config");
+        self.manifest = manifest_of(&self.artifact, &self.config);
+        self.blobs.insert(Digest::of(&self.config), self.config.clone());
+        self
     }
 
     /// The digest of the component.

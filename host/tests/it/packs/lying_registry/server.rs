@@ -15,7 +15,6 @@ pub struct Seen {
     pub headers: BTreeMap<String, String>,
     /// How many requests with this method and path came before.
     pub before: usize,
-    pub body: Vec<u8>,
 }
 
 impl Seen {
@@ -141,7 +140,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let length: usize = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Seen { method, path, headers, before: 0, body })
+    Some(Seen { method, path, headers, before: 0 })
 }
 
 /// Sends a reply; nothing if the connection cannot be used again.
