@@ -31,6 +31,8 @@ mod measured_runs;
 mod order;
 /// Packs, and the registries that they come from.
 mod packs;
+/// Pictures of what plugins do.
+mod pictures;
 /// Faults that plugins ask for.
 mod plugin_faults;
 /// Plugins behind the real server.
