@@ -107,7 +107,7 @@ mod tests {
         let bounds = Bounds::default();
         assert_eq!(Tries::new().after(status(429, Some(7)), &bounds).expect("another try"), Duration::from_secs(7));
         let error = Tries::new().after(status(429, Some(600)), &bounds).expect_err("too long");
-        assert_eq!(error.to_string(), "`r.io` answers 429; it asks to come back in 10m");
+        assert_eq!(error.to_string(), "`r.io` answers 429; it asks to come back in 600 s");
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub enum RegistryError {
         hint: String,
     },
     /// The registry refuses for now.
-    #[error("`{place}` answers {status}{said}{}", retry_after.map_or(String::new(), |wait| format!("; it asks to come back in {}", shown(wait))))]
+    #[error("`{place}` answers {status}{said}{}", retry_after.map_or(String::new(), |wait| format!("; it asks to come back in {} s", wait.as_secs())))]
     Status {
         /// Host and port.
         place: String,

@@ -124,8 +124,8 @@ fn redirects_end() {
 fn a_registry_that_is_down_is_asked_a_few_times_and_then_named() {
     let cases: [(Reply, &str, usize, &str); 6] = [
         (Reply::new(500, ""), "status", 2, "answers 500; tried 2 times"),
-        (Reply::new(429, "").with("retry-after", "0"), "status", 2, "answers 429; it asks to come back in 0s; tried 2 times"),
-        (Reply::new(429, "").with("retry-after", "86400"), "status", 1, "it asks to come back in 1d"),
+        (Reply::new(429, "").with("retry-after", "0"), "status", 2, "answers 429; it asks to come back in 0 s; tried 2 times"),
+        (Reply::new(429, "").with("retry-after", "86400"), "status", 1, "it asks to come back in 86400 s"),
         (
             Reply::new(401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"who\u001b are you"}]}"#),
             "denied",
