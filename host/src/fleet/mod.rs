@@ -3,7 +3,8 @@
 //! [`Fleet`] is one run. Its loop (`player`) takes whatever comes first: a request of the [`Traffic`](crate::workload::Traffic), a
 //! change at the [`Site`](crate::station::pipeline::Site), or an end that it has noted itself. A request becomes facts and a plan as in
 //! real time (`template`), and is then in [`flight`](self::flight) until its client has its answer. [`measure`] counts, [`audit`] checks
-//! what must hold in every run, [`cost`] adds up prices, [`report`] says it all for people and programs.
+//! what must hold in every run, [`cost`] adds up prices, [`report`] says it all for people and programs, with `groups` for those of
+//! replicas.
 //!
 //! An *event* is one change of state that was taken from a queue: a request that comes, a service, wait or patience that ends, a batch
 //! that changes. Times are nanoseconds since the run began. Nothing here reads a clock or draws a number that is not keyed.
@@ -22,6 +23,7 @@ mod any_tests;
 pub mod audit;
 pub mod cost;
 pub mod flight;
+mod groups;
 pub mod measure;
 mod player;
 mod quotas;
