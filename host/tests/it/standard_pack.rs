@@ -9,8 +9,8 @@ use simwright::wasm::{LoadSpec, Meter, PluginHost, PluginHostConfig, STANDARD_PA
 use super::support::guests::workspace;
 use super::support::host::compiler;
 
-/// Instructions of one call: a few microseconds.
-const FUEL_MAX: u64 = 40_000;
+/// Instructions of one call at most: some ten microseconds, for a call that reads a whole body.
+const FUEL_MAX: u64 = 100_000;
 
 fn host() -> PluginHost {
     let config = PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Fuel, compiler: compiler() };
