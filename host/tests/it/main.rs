@@ -9,6 +9,8 @@ mod support;
 mod admin;
 /// Components are compiled in a process with limits.
 mod compiler;
+/// One plugin in four languages.
+mod conformance;
 /// Runs judged by their criteria, and clients by their conduct.
 mod criteria;
 /// The decision log, and what is planned again from it.
@@ -31,12 +33,16 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
+/// Packs from a folder to a scenario that uses them.
+mod packs;
 /// Pictures of what plugins do.
 mod pictures;
 /// Faults that plugins ask for.
 mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
+/// New plugin projects, built by the tools of their languages.
+mod projects;
 /// Tiers and limits, as their tenants meet them.
 mod quotas;
 /// What the READMEs promise.
