@@ -1,6 +1,6 @@
 //! Packs at work. [`make`] makes one of a recipe, [`examine`] tries one out, [`install`] brings packs into the store and keeps locks,
-//! [`remote`] visits registries,
-//! [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a pack.
+//! [`remote`] visits registries, [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a
+//! pack, [`mod@scenario`] gives one of its scenarios away.
 
 use std::fmt;
 
@@ -18,6 +18,7 @@ pub mod install;
 pub mod make;
 pub mod remote;
 pub mod resolve;
+pub mod scenario;
 
 /// Why something was not done with a pack.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ mod list;
 mod pull;
 mod push;
 mod remove;
+mod scenario;
 mod shown;
 mod sign;
 mod test;
@@ -67,6 +68,8 @@ enum Command {
     Install(install::Args),
     /// List installed packs.
     List(list::Args),
+    /// Print a scenario of an installed pack, for a file of your own.
+    Scenario(scenario::Args),
     /// Move a scenario's lock to newer versions.
     Update(update::Args),
     /// Remove an installed pack that nobody needs.
@@ -90,6 +93,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Pull(args) => pull::run(args),
         Command::Install(args) => install::run(args),
         Command::List(args) => list::run(args),
+        Command::Scenario(args) => scenario::run(args),
         Command::Update(args) => update::run(args),
         Command::Remove(args) => remove::run(args),
         Command::Gc(args) => gc::run(args),
