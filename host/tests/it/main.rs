@@ -25,6 +25,8 @@ mod fault_table;
 mod faults;
 /// Scenarios with random mistakes.
 mod fuzz;
+/// Groups of replicas with plugins: who takes a request, and how many there are.
+mod groups;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.
