@@ -21,6 +21,8 @@ mod fault_table;
 mod faults;
 /// Scenarios with random mistakes.
 mod fuzz;
+/// Plugins that mean harm, behind the real server.
+mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.

@@ -1,9 +1,12 @@
 //! The plugin host against good guests and bad ones. The adversary (plugins/test-guests) does what `call.identity` says.
 //!
 //! [`support`] builds it once and sets scenes; [`conduct`] is about bad calls, [`answers`] about bad values and what guests may
-//! see, [`loading`] about files, options and reloads.
+//! see, [`loading`] about files, options and reloads. [`hostile`] is about guests that mean harm, which [`forge`] makes where no
+//! compiler would.
 
 mod answers;
 mod conduct;
+mod forge;
+mod hostile;
 mod loading;
 pub(super) mod support;
