@@ -171,6 +171,12 @@ pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
 pub const PLUGIN_SPARES: usize = 2;
 /// Calls after which an instance is replaced at the earliest; at the latest after twice as many.
 pub const PLUGIN_RECYCLE_CALLS: u32 = 100_000;
+/// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
+pub const TRIAL_LINES_MAX: usize = 1_000;
+/// Cases in one file of test vectors: all of them are run whenever the plugin is loaded anew.
+pub const VECTOR_CASES_MAX: usize = 1_000;
+/// Requests that one case asks to see how many of them fail: enough to tell 1 % from 1.1 %.
+pub const VECTOR_REQUESTS_MAX: u64 = 100_000;
 /// Names of counters that one plugin may keep.
 pub const PLUGIN_COUNTERS_MAX: usize = 64;
 /// Bytes of a key in the host's state, and of a name that a plugin gives (a counter, a style, a tool, an open case).

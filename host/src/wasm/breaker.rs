@@ -32,6 +32,8 @@ pub(super) struct Breaker {
     calls: Box<[CachePadded<AtomicU64>]>,
     /// How many breakers of this plugin's name are open: 1, unless an older generation has one, too.
     open: Gauge,
+    /// It never opens.
+    stays_closed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +82,14 @@ impl Breaker {
             faults: Mutex::default(),
             calls: (0..=workers).map(|_| CachePadded::default()).collect(),
             open: names::gauge(names::PLUGIN_BREAKERS_OPEN, &[("plugin", name)]),
+            stays_closed: false,
         }
+    }
+
+    /// One that never opens: for trying a plugin out, where each failure is to be seen.
+    pub(super) fn closed() -> Self {
+        let calls = [CachePadded::default()].into();
+        Self { open_until: AtomicU64::new(0), faults: Mutex::default(), calls, open: Gauge::noop(), stays_closed: true }
     }
 
     /// May `worker` make a call at `now`? `None` means no.
@@ -119,6 +128,9 @@ impl Breaker {
 
     /// A call failed at `now`. Says whether this opened the breaker.
     pub(super) fn fault(&self, now: Nanos, pass: Pass) -> bool {
+        if self.stays_closed {
+            return false;
+        }
         let calls: u64 = self.calls.iter().map(|calls| calls.load(Ordering::Relaxed)).sum();
         let mut faults = self.faults();
         faults.retain(|fault| fault.at <= now && now - fault.at < WINDOW_NS);

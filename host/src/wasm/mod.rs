@@ -3,7 +3,7 @@
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
 //! nobody else anything; `error` says what it did. `host_services` with `state` and `wasi` are all that a guest can reach.
-//! `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use crate::clock::Nanos;
 use crate::types::limits as bounds;
 
 mod adapter;
+pub mod apart;
 mod bindings;
 mod breaker;
 mod code;
@@ -28,6 +29,7 @@ mod error;
 mod guest;
 mod host_services;
 mod instance;
+mod journal;
 mod judge;
 mod limits;
 mod maker;
@@ -38,7 +40,7 @@ mod ticker;
 mod wasi;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use breaker::BreakerState;
 pub use compile_cache::default_folder;

@@ -9,4 +9,4 @@ mod conduct;
 mod forge;
 mod hostile;
 mod loading;
-pub(super) mod support;
+pub(crate) mod support;
