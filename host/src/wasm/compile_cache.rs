@@ -301,7 +301,10 @@ mod tests {
         let second = path.join(file_name(&engine, other));
         assert!(cache.component(&engine, COMPONENT).is_some() && cache.component(&engine, other).is_some());
         let aside = path.join("aside");
-        fs::rename(&first, &aside).and_then(|()| fs::rename(&second, &first)).and_then(|()| fs::rename(&aside, &second)).expect("renamed");
+        fs::rename(&first, &aside)
+            .and_then(|()| fs::rename(&second, &first))
+            .and_then(|()| fs::rename(&aside, &second))
+            .expect("renamed");
         assert!(cache.component(&engine, COMPONENT).is_none() && cache.component(&engine, other).is_none());
     }
 

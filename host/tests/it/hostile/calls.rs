@@ -35,11 +35,16 @@ fn loops_on_every_worker_leave_the_workers_to_the_others() {
     let host = serve(&["live-loops"]);
     let loops = if full() { 200 } else { 16 };
     let took = beside_a_bystander(&host, || {
-        share(16, loops, |connection, _| {
-            let body = ask("live-loops", "x").to_string();
-            let reply = connection.send("POST", "/v1/chat/completions", &[("x-adversary", "3")], body.as_bytes());
-            assert_eq!(reply.status, 500, "{}", reply.text());
-        }, &host);
+        share(
+            16,
+            loops,
+            |connection, _| {
+                let body = ask("live-loops", "x").to_string();
+                let reply = connection.send("POST", "/v1/chat/completions", &[("x-adversary", "3")], body.as_bytes());
+                assert_eq!(reply.status, 500, "{}", reply.text());
+            },
+            &host,
+        );
     });
     if full() {
         let p99 = p99(took);
@@ -54,13 +59,18 @@ fn one_call_in_a_hundred_traps_and_all_others_are_answered() {
     let host = serve(&["live-traps"]);
     let requests = if full() { 100_000 } else { 2_500 };
     beside_a_bystander(&host, || {
-        share(4, requests, |connection, number| {
-            let traps = number % 100 == 99;
-            let body = ask("live-traps", &number.to_string()).to_string();
-            let deed = if traps { "6" } else { "0" };
-            let reply = connection.send("POST", "/v1/chat/completions", &[("x-adversary", deed)], body.as_bytes());
-            assert_eq!(reply.status, if traps { 500 } else { 200 }, "request {number}: {}", reply.text());
-        }, &host);
+        share(
+            4,
+            requests,
+            |connection, number| {
+                let traps = number % 100 == 99;
+                let body = ask("live-traps", &number.to_string()).to_string();
+                let deed = if traps { "6" } else { "0" };
+                let reply = connection.send("POST", "/v1/chat/completions", &[("x-adversary", deed)], body.as_bytes());
+                assert_eq!(reply.status, if traps { 500 } else { 200 }, "request {number}: {}", reply.text());
+            },
+            &host,
+        );
     });
     let failures = |cause: &str| host.metric("simwright_plugin_failures_total", &["plugin=\"live-traps\"", cause]);
     assert_eq!((failures("cause=\"trap\""), failures("cause=\"breaker\"")), (requests as f64 / 100.0, 0.0));
@@ -81,7 +91,9 @@ fn clients_that_leave_within_a_call_leave_nothing_behind() {
                         let mut socket = client::open(host.api);
                         let body = ask("live-left", "x").to_string();
                         let headers = [("x-adversary", "14")];
-                        socket.write_all(&client::request("POST", "/v1/chat/completions", &headers, body.as_bytes())).expect("taken");
+                        socket
+                            .write_all(&client::request("POST", "/v1/chat/completions", &headers, body.as_bytes()))
+                            .expect("taken");
                         // Spread over the 20 ms that a call may take, by a step that meets every moment.
                         std::thread::sleep(Duration::from_micros((number * 7_919 + client * 2_503) % 20_000));
                         socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).expect("reset at the end");
@@ -114,7 +126,8 @@ impl Server {
         command.arg("serve").arg(scenario).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let ready = stdout.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("ready api=http://")?.to_owned()));
+        let ready =
+            stdout.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("ready api=http://")?.to_owned()));
         let api = ready.as_deref().and_then(|line| line.split(' ').next()?.parse().ok()).expect("an address");
         Self { child, api }
     }
@@ -153,7 +166,8 @@ fn calls_that_eat_memory_never_fill_the_machine() {
                 for number in 0..calls / 32 {
                     let body = ask("live-eats", &format!("{client} {number}")).to_string();
                     let deed = if number % 4 == 3 { "12" } else { "4" };
-                    let reply = client::send(server.api, "POST", "/v1/chat/completions", &[("x-adversary", deed)], body.as_bytes());
+                    let reply =
+                        client::send(server.api, "POST", "/v1/chat/completions", &[("x-adversary", deed)], body.as_bytes());
                     // The breaker refuses most of them, as it should; then nothing is eaten.
                     assert!([200, 500].contains(&reply.status), "{}", reply.text());
                 }

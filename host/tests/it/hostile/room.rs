@@ -12,7 +12,7 @@ use super::serve;
 fn insist(host: &TestHost, model: &str, tenant: &str, stop: &AtomicBool, answers: &AtomicU64) {
     let mut connection = Connection::open(host.api);
     while !stop.load(Ordering::Acquire) {
-        let headers = [("x-adversary", "14"), ("authorization", tenant)];
+        let headers = [("x-adversary", "14"), ("x-simwright-tenant", tenant)];
         let reply = connection.send("POST", "/v1/chat/completions", &headers, ask(model, "x").to_string().as_bytes());
         assert_eq!(reply.status, 200, "{}", reply.text());
         answers.fetch_add(1, Ordering::Relaxed);
@@ -33,10 +33,10 @@ fn two_tenants_of_unequal_demand_share_slow_plugins_equally() {
     beside_a_bystander(&host, || {
         std::thread::scope(|scope| {
             for _ in 0..60 {
-                scope.spawn(|| insist(&host, "live-shared", "Bearer sk-many", &stop, &many));
+                scope.spawn(|| insist(&host, "live-shared", "many", &stop, &many));
             }
             for _ in 0..6 {
-                scope.spawn(|| insist(&host, "live-shared", "Bearer sk-few", &stop, &few));
+                scope.spawn(|| insist(&host, "live-shared", "few", &stop, &few));
             }
             // Counted once both wait.
             eventually("both are served", || few.load(Ordering::Relaxed) > 6);
@@ -136,7 +136,7 @@ fn sleeping_streams_hold_no_instance() {
             host.api,
             "POST",
             "/v1/chat/completions",
-            &[("x-adversary", "129")],
+            &[("x-adversary", "0")],
             ask("live-sleeps", "x").to_string().as_bytes(),
         );
         assert_eq!(awake.status, 200, "{}", awake.text());

@@ -20,7 +20,10 @@ fn a_plugin_that_fails_again_and_again_is_not_asked_until_a_mended_one_is_loaded
     let reply = host.chat_with(&ask("live-fails", "x"), &[("x-adversary", "0")]);
     let message = reply.json()["error"]["message"].to_string();
     assert_eq!(reply.status, 500);
-    assert!(message.contains("it is not asked, because it failed 20 times") && message.contains("see its earlier failures"), "{message}");
+    assert!(
+        message.contains("it is not asked, because it failed 20 times") && message.contains("see its earlier failures"),
+        "{message}"
+    );
     assert_eq!(refused(), 1.0);
     assert_eq!(status(&host, "live-works", "0"), 200, "another plugin from the same file has a breaker of its own");
 

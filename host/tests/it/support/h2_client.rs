@@ -54,11 +54,7 @@ impl H2Client {
     }
 
     /// Sends a chat request with headers.
-    pub async fn begin_with(
-        &mut self,
-        body: &Value,
-        headers: &[(&str, &str)],
-    ) -> Result<h2::client::ResponseFuture, h2::Error> {
+    pub async fn begin_with(&mut self, body: &Value, headers: &[(&str, &str)]) -> Result<h2::client::ResponseFuture, h2::Error> {
         std::future::poll_fn(|context| self.sender.poll_ready(context)).await?;
         let request = Request::post("http://localhost/v1/chat/completions").header("content-type", "application/json");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));

@@ -46,17 +46,16 @@ const LOOKS: &str = "
         (local.set $at (i32.add (local.get $at) (i32.const 8)))
         (br_if $on (i32.lt_u (local.get $at) (i32.const 4194304))))";
 
-/// The same guest with data of its own at the start, which the engine maps instead of copying.
-fn with_data(fields: &str) -> String {
-    format!(r#"{fields} (data (i32.const 6000) "something of its own")"#)
-}
+/// Memory with something in it at the start, which the engine maps instead of copying.
+const WITH_DATA: &str = r#"(memory (export "memory") 1) (data (i32.const 6000) "something of its own")"#;
 
 /// A new instance of `plugin` answers one call and is gone.
 fn once(plugin: &Plugin) {
     let request = request();
     let mut instance = plugin.mould.start(0).expect("room for one");
     let call = call(0, &request);
-    let verdict = instance.call(&plugin.mould, Kind::Fault, &call, |instance| instance.decide(crate::wasm::adapter::record(&call)));
+    let verdict =
+        instance.call(&plugin.mould, Kind::Fault, &call, |instance| instance.decide(crate::wasm::adapter::record(&call)));
     assert!(verdict.is_ok(), "{:?}", verdict.err());
 }
 
@@ -66,14 +65,14 @@ fn nothing_that_a_guest_leaves_is_there_for_the_next_in_its_place() {
         let engine = engine_in(Meter::Cpu, Room { instances: 1, keep_resident }).expect("an engine");
         let config = PluginHostConfig { cache_dir: None, workers: 0, meter: Meter::Cpu, compiler: Compiler::InProcess };
         let host = PluginHost::with_engine(config, engine).expect("a host");
-        let data = with_data(PLACES);
-        let guest = |name: &str, fields: &str, decide: &str| {
-            let forged = Forged { fields, decide, ..Forged::default() }.component();
+        let plain = Forged::default().memory;
+        let guest = |name: &str, memory: &str, decide: &str| {
+            let forged = Forged { memory, fields: PLACES, decide, ..Forged::default() }.component();
             // What is tested here takes its time on machines where fresh memory is slow.
             host.load(LoadSpec { time_us: 500_000, ..LoadSpec::new(name, &forged) }).expect("a good plugin")
         };
-        let leaves = [guest("leaves", PLACES, LEAVES), guest("leaves-more", &data, LEAVES)];
-        let looks = [guest("looks", PLACES, LOOKS), guest("looks-with-data", &data, LOOKS)];
+        let leaves = [guest("leaves", plain, LEAVES), guest("leaves-more", WITH_DATA, LEAVES)];
+        let looks = [guest("looks", plain, LOOKS), guest("looks-with-data", WITH_DATA, LOOKS)];
         for round in 0..size(25, 25_000) {
             once(&leaves[round % 2]);
             once(&looks[round / 2 % 2]);

@@ -2,10 +2,9 @@
 
 use std::sync::OnceLock;
 
-use super::mangler::{cut_short, patched, turned};
+use super::mangler::{cut_short, disordered, patched, turned};
 use super::size;
 use crate::behavior::catalog::{Catalog, Setting};
-use crate::random::Key;
 use crate::types::limits;
 use crate::wasm::instance::CONTRACT;
 use crate::wasm::tests::forge::Forged;
@@ -79,7 +78,10 @@ fn another_version_is_refused_with_the_version_that_was_found_and_the_one_that_i
     let (bytes, _) = changed("simwright:plugin", "simwrong:plugin0");
     let error = refused(&bytes);
     assert_eq!(error.cause, Cause::Version, "{error}");
-    assert!(error.to_string().contains("it exports nothing of `simwright:plugin`") && error.to_string().contains(CONTRACT), "{error}");
+    assert!(
+        error.to_string().contains("it exports nothing of `simwright:plugin`") && error.to_string().contains(CONTRACT),
+        "{error}"
+    );
 }
 
 // P16: no bytes, zeros, too many bytes, text, a core module.
@@ -151,19 +153,23 @@ fn a_plugin_without_imports_has_none() {
     assert_eq!(component.component_type().imports(&engine).count(), 0);
 }
 
-// P15: what a machine makes up.
+// P15, P16: sound parts in disorder, doubled exports among them.
 #[test]
-fn components_made_at_random_are_refused_by_name_or_loaded() {
-    use rand::Rng;
-    let mut made = 0;
-    for number in 0..size(60, 1_000) {
-        let mut noise = vec![0; 4_096];
-        Key::of_seed(15).with(number).stream().fill_bytes(&mut noise);
-        let mut noise = arbitrary::Unstructured::new(&noise);
-        let Ok(component) = wasm_smith::Component::new(wasm_smith::Config::default(), &mut noise) else { continue };
-        made += 1;
-        let error = refused(&component.to_bytes());
-        assert!([Cause::File, Cause::Version, Cause::Import, Cause::Size].contains(&error.cause), "{number}: {error}");
+fn components_of_sound_parts_in_disorder_are_refused_by_name_or_answer() {
+    let good = Forged::default().component();
+    let (mut loaded, mut refused) = (0, 0);
+    for seed in 0..size(300, 10_000) {
+        let bytes = disordered(&good, seed);
+        match host().load(LoadSpec::new("disordered", &bytes)) {
+            Ok(_) => {
+                assert!(tried(&bytes));
+                loaded += 1;
+            }
+            Err(error) => {
+                assert!([Cause::File, Cause::Version, Cause::Import, Cause::Size].contains(&error.cause), "{seed}: {error}");
+                refused += 1;
+            }
+        }
     }
-    assert!(made > 10, "only {made} were made");
+    assert!(loaded > 0 && refused > 0, "{loaded} loaded, {refused} refused");
 }

@@ -1,6 +1,8 @@
 //! P2 and P3: guests that want more memory, more parts and more stack than there is.
 
-use wasm_encoder::{Alias, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection, ComponentInstanceSection};
+use wasm_encoder::{
+    Alias, Component, ComponentAliasSection, ComponentExportKind, ComponentExportSection, ComponentInstanceSection,
+};
 use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, ModuleSection, RawSection};
 
 use super::size;
@@ -35,7 +37,9 @@ fn memory_and_tables_that_do_not_fit_do_not_grow() {
 #[test]
 fn a_plugin_that_starts_larger_than_its_limit_is_refused() {
     let pages = limits::GUEST_MEMORY_BYTES / 65_536 + 1;
-    for (name, pages, cause) in [("large", pages, Cause::Memory), ("larger", 5_000, Cause::Size), ("largest", 65_536, Cause::Size)] {
+    for (name, pages, cause) in
+        [("large", pages, Cause::Memory), ("larger", 5_000, Cause::Size), ("largest", 65_536, Cause::Size)]
+    {
         let memory = format!(r#"(memory (export "memory") {pages})"#);
         refused(name, &Forged { memory: &memory, ..Forged::default() }.component(), cause, "memory");
     }
@@ -92,7 +96,9 @@ fn around(inner: &[u8], modules: u32) -> Vec<u8> {
 fn a_plugin_of_many_instances_is_refused() {
     let good = Forged::default().component();
     host().load(LoadSpec::new("nested", &around(&good, 10))).expect("a few are fine");
-    refused("many-instances", &around(&good, 1_000), Cause::Size, "instances");
+    refused("many-instances", &around(&good, 900), Cause::Size, "instances");
+    // More than the format itself allows.
+    refused("more-instances", &around(&good, 1_000), Cause::File, "instances");
 }
 
 // P15: components within components.

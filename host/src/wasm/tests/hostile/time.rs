@@ -2,7 +2,7 @@
 
 use crate::behavior::fault::Verdict;
 use crate::wasm::Cause;
-use crate::wasm::tests::forge::{Forged, LOOP, ask};
+use crate::wasm::tests::forge::{Forged, LOOP, Service, ask};
 
 /// Each call of the plugin fails for `cause`, twice, so that what the first left is no better and no worse.
 #[track_caller]
@@ -61,20 +61,54 @@ fn a_loop_where_the_host_asks_for_room_is_a_mistake_of_the_options() {
     assert!(problems[0].message.contains("`configure` used up its 2000 ms of time"), "{problems:?}");
 }
 
-const LOG: &str = r#"(import "simwright:plugin/log@VERSION" "write" (func $call (param i32 i32 i32)))"#;
-const COUNT: &str = r#"(import "simwright:plugin/log@VERSION" "count" (func $call (param i32 i32 i64)))"#;
-const ADD: &str =
-    r#"(import "simwright:plugin/state@VERSION" "add" (func $call (param i32 i32 i64 i32 i32) (result i64)))"#;
-const SET: &str = r#"(import "simwright:plugin/state@VERSION" "set" (func $call (param i32 i32 i32 i32 i32 i32)))"#;
-const GET: &str = r#"(import "simwright:plugin/state@VERSION" "get" (func $call (param i32 i32 i32)))"#;
-const HEADER: &str = r#"(import "simwright:plugin/request@VERSION" "header" (func $call (param i32 i32 i32)))"#;
+const LOG: Service = Service {
+    interface: "log",
+    name: "write",
+    types: r#"(type $level' (enum "debug" "info" "warn" "error")) (export "level" (type $level (eq $level')))"#,
+    ty: r#"(param "level" $level) (param "message" string)"#,
+    core: "(param i32 i32 i32)",
+};
+const COUNT: Service = Service {
+    interface: "log",
+    name: "count",
+    types: "",
+    ty: r#"(param "metric" string) (param "by" u64)"#,
+    core: "(param i32 i32 i64)",
+};
+const ADD: Service = Service {
+    interface: "state",
+    name: "add",
+    types: "",
+    ty: r#"(param "key" string) (param "delta" s64) (param "ttl-ms" (option u32)) (result s64)"#,
+    core: "(param i32 i32 i64 i32 i32) (result i64)",
+};
+const SET: Service = Service {
+    interface: "state",
+    name: "set",
+    types: "",
+    ty: r#"(param "key" string) (param "value" (list u8)) (param "ttl-ms" (option u32))"#,
+    core: "(param i32 i32 i32 i32 i32 i32)",
+};
+const GET: Service = Service {
+    interface: "state",
+    name: "get",
+    types: "",
+    ty: r#"(param "key" string) (result (option (list u8)))"#,
+    core: "(param i32 i32 i32)",
+};
+const HEADER: Service = Service {
+    interface: "request",
+    name: "header",
+    types: "",
+    ty: r#"(param "name" string) (result (option string))"#,
+    core: "(param i32 i32 i32)",
+};
 
-/// Calls what `import` brings for ever; `arguments` are in WebAssembly text, and what comes back is `dropped`.
+/// Calls `service` for ever; `arguments` are in WebAssembly text, and what comes back is `dropped`.
 #[track_caller]
-fn floods(name: &str, import: &str, arguments: &str, dropped: &str, cause: &str) {
-    let fields = import.replace("VERSION", crate::wasm::instance::CONTRACT);
-    let decide = format!("(loop $for_ever (call $call {arguments}) {dropped} (br $for_ever))");
-    fails(name, &Forged { fields: &fields, decide: &decide, ..Forged::default() }, cause);
+fn floods(name: &str, service: Service, arguments: &str, dropped: &str, cause: &str) {
+    let decide = format!("(loop $for_ever (call $service {arguments}) {dropped} (br $for_ever))");
+    fails(name, &Forged { service: Some(service), decide: &decide, ..Forged::default() }, cause);
 }
 
 // P10: no host function waits for anything, and none does more than its arguments are long. So a flood of small calls ends by time.
@@ -101,8 +135,7 @@ fn a_flood_of_large_host_calls_ends_when_they_have_moved_too_much() {
 // P10: keys that differ fill the plugin's own state, and nothing else.
 #[test]
 fn a_flood_of_keys_ends_when_the_plugins_state_is_full() {
-    let fields = ADD.replace("VERSION", crate::wasm::instance::CONTRACT);
-    let fields = format!("{fields} (global $key (mut i64) (i64.const 0))");
+    let fields = "(global $key (mut i64) (i64.const 0))";
     // The key is the number itself, in the range where its bytes are text: seven bits in each of four.
     let next = r#"
         (global.set $key (i64.add (global.get $key) (i64.const 1)))
@@ -110,12 +143,14 @@ fn a_flood_of_keys_ends_when_the_plugins_state_is_full() {
         (i32.store8 (i32.const 513) (i32.wrap_i64 (i64.and (i64.shr_u (global.get $key) (i64.const 7)) (i64.const 127))))
         (i32.store8 (i32.const 514) (i32.wrap_i64 (i64.and (i64.shr_u (global.get $key) (i64.const 14)) (i64.const 127))))
         (i32.store8 (i32.const 515) (i32.wrap_i64 (i64.and (i64.shr_u (global.get $key) (i64.const 21)) (i64.const 127))))"#;
+    // Each instance begins where none of the others has been.
     let decide = format!(
-        "(loop $for_ever {next}
-            (drop (call $call (i32.const 512) (i32.const 4) (i64.const 1) (i32.const 0) (i32.const 0)))
+        "(global.set $key (i64.shl (local.get 0) (i64.const 14)))
+         (loop $for_ever {next}
+            (drop (call $service (i32.const 512) (i32.const 4) (i64.const 1) (i32.const 0) (i32.const 0)))
             (br $for_ever))"
     );
-    let plugin = Forged { fields: &fields, decide: &decide, ..Forged::default() };
+    let plugin = Forged { service: Some(ADD), fields, decide: &decide, ..Forged::default() };
     // A hundred thousand keys take longer than a call has, so it may take several, each in a new instance.
     let fault = plugin.fault("fills");
     let causes: Vec<_> = (1..200).map(|number| ask(&*fault, number).expect_err("it never ends").cause).collect();

@@ -7,9 +7,8 @@ use crate::behavior::catalog::Setting;
 use crate::behavior::fault::{Fault, Verdict};
 use crate::random::Key;
 use crate::wasm::adapter::PluginFault;
-use crate::wasm::instance::CONTRACT;
 use crate::wasm::maker::PluginMaker;
-use crate::wasm::tests::forge::{Forged, ask};
+use crate::wasm::tests::forge::{Forged, Service, ask};
 use crate::wasm::tests::support::{call, load, request};
 
 /// Traps if the call's seed says so, in one of three ways; else counts the calls that this instance has answered, and traps in a
@@ -26,7 +25,8 @@ const TRAPS: &str = "
 fn calls_between_traps_all_succeed_and_no_instance_outlives_a_trap() {
     crate::worker::enter(0);
     let forged = Forged { fields: "(global $spoilt (mut i32) (i32.const 0))", decide: TRAPS, ..Forged::default() };
-    for (name, percent, calls) in [("one", 1, size(20_000, 100_000)), ("half", 50, size(2_000, 100_000)), ("all", 100, size(500, 100_000))]
+    for (name, percent, calls) in
+        [("one", 1, size(20_000, 100_000)), ("half", 50, size(2_000, 100_000)), ("all", 100, size(500, 100_000))]
     {
         let fault = forged.fault(&format!("traps-{name}"));
         let request = request();
@@ -67,15 +67,20 @@ fn a_share_of_one_percent_opens_no_breaker() {
 fn a_panic_of_the_host_is_caught_at_the_call() {
     crate::worker::enter(0);
     let name = "a panic in the host";
-    let fields = format!(
-        r#"(import "simwright:plugin/request@{CONTRACT}" "attribute" (func $attribute (param i32 i32 i32)))
-           (data (i32.const 512) "{name}")"#
-    );
+    let attribute = Service {
+        interface: "request",
+        name: "attribute",
+        types: "",
+        ty: r#"(param "name" string) (result (option string))"#,
+        core: "(param i32 i32 i32)",
+    };
+    let fields = format!(r#"(data (i32.const 512) "{name}")"#);
     let decide = format!(
-        "(if (i64.eq (local.get 3) (i64.const 1)) (then (call $attribute (i32.const 512) (i32.const {}) (i32.const 2048))))",
+        "(if (i64.eq (local.get 3) (i64.const 1)) (then (call $service (i32.const 512) (i32.const {}) (i32.const 2048))))",
         name.len()
     );
-    let fault = Forged { fields: &fields, decide: &decide, ..Forged::default() }.fault("host-panics");
+    let forged = Forged { service: Some(attribute), fields: &fields, decide: &decide, ..Forged::default() };
+    let fault = forged.fault("host-panics");
     let request = request();
     for number in 0..1_000 {
         let mut call = call(number, &request);
