@@ -31,6 +31,8 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
+/// Packs from a folder to a scenario that uses them.
+mod packs;
 /// Pictures of what plugins do.
 mod pictures;
 /// Faults that plugins ask for.
