@@ -54,8 +54,8 @@ fn once(plugin: &Plugin) {
     let request = request();
     let mut instance = plugin.mould.start(0).expect("room for one");
     let call = call(0, &request);
-    let verdict =
-        instance.call(&plugin.mould, Kind::Fault, &call, |instance| instance.decide(crate::wasm::adapter::record(&call)));
+    let verdict = instance
+        .call(&plugin.mould, Kind::Fault, (&call).into(), |instance| instance.decide(crate::wasm::adapter::record(&call)));
     assert!(verdict.is_ok(), "{:?}", verdict.err());
 }
 
