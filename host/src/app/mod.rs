@@ -31,6 +31,7 @@ use crate::wasm::Compiler;
 pub mod explain;
 pub mod inspect;
 pub mod pack;
+pub mod plugin_project;
 pub mod replay;
 pub mod schema;
 pub mod signals;
