@@ -25,10 +25,10 @@ mod fault_table;
 mod faults;
 /// Scenarios with random mistakes.
 mod fuzz;
-/// Plugins that mean harm, behind the real server.
-mod hostile;
 /// Groups of replicas with plugins: who takes a request, and how many there are.
 mod groups;
+/// Plugins that mean harm, behind the real server.
+mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.
