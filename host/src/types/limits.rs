@@ -147,8 +147,10 @@ pub const COMPILE_OUTPUT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const COMPILE_WORDS_BYTES: u64 = 2 * 1024;
 /// Compiled code that is kept on disk, in bytes; what was not used for longest goes first.
 pub const COMPILE_CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Faults of one plugin within ten seconds that open its breaker.
+/// Faults of one plugin within ten seconds that open its breaker, if they are a large enough share of its calls.
 pub const PLUGIN_BREAKER_FAULTS: u32 = 20;
+/// That share, in percent: a plugin that fails one call in a hundred goes on answering the others.
+pub const PLUGIN_BREAKER_PERCENT: u64 = 10;
 /// The time within which those faults count, in milliseconds.
 pub const PLUGIN_BREAKER_WINDOW_MS: u64 = 10_000;
 /// How long an open breaker refuses calls, in milliseconds.
@@ -197,6 +199,8 @@ pub const PLUGIN_ITEMS_MAX: usize = 10_000;
 pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;
+/// When to come again after that, in milliseconds: the queue has moved on by then if its plugins are slow and not hung.
+pub const SLOW_LANE_RETRY_AFTER_MS: u32 = 1_000;
 
 /// Bytes of all files of one pack: some Python or JavaScript components with their tests.
 pub const PACK_BYTES_MAX: u64 = 256 * 1024 * 1024;
