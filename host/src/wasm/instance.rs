@@ -26,7 +26,7 @@ use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "1.0.0-rc.1";
+pub(super) const CONTRACT: &str = "1.0.0-rc.1";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,11 @@ impl Mould {
     /// The same component linked again, with another home.
     pub(super) fn linked_to(&self, home: Arc<Home>) -> Result<Self, PluginError> {
         Self::link(self.pre.component(), home, self.meter, self.memory_bytes, self.time_us)
+    }
+
+    /// The component that it is made of.
+    pub(super) fn component(&self) -> &Component {
+        self.pre.component()
     }
 
     /// What its instances share.
@@ -337,6 +342,11 @@ impl Instance {
     /// Did the last call use more CPU time than a worker should give?
     pub(super) fn was_slow(&self) -> bool {
         self.store.data().watch.was_slow()
+    }
+
+    /// Its linear memory in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().space.used_bytes()
     }
 
     /// Has its memory grown so much that a new instance is better?
