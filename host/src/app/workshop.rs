@@ -156,6 +156,7 @@ impl Workshop {
             memory_bytes: source.memory_bytes,
             time_us: source.time_us,
             fresh_per_call: source.fresh_per_call,
+            granted: source.granted,
         };
         self.plugins.load(spec).map_err(|error| unreadable(error.message.clone()).hint(error.hint()))
     }

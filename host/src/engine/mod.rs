@@ -151,7 +151,10 @@ impl Engine {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
         let drive = match &before.drive {
-            Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
+            Some(drive) if generation.has_site_of(&before.generation) => {
+                drive.adopt(&generation);
+                Some(Arc::clone(drive))
+            }
             _ => self.sites.drive(&generation),
         };
         let limits = self.quotas.of(&generation, self.clock.now());
@@ -254,13 +257,14 @@ impl Running {
     }
 
     /// Whose `request` is, as the stations of its entry see it.
-    fn caller(&self, model: usize, request: &Request, facts: &Facts) -> Caller {
+    fn caller(&self, model: usize, request: &Arc<Request>, facts: &Facts) -> Caller {
         if self.drive_of(model).is_none() {
             return Caller::default();
         }
         let tenant = request.tenant_key(self.generation.scenario.tenant_header.as_ref());
         let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
-        Caller { tenant, priority, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
+        let prefix = prefix_of(&self.generation, model, request, facts.identity.content);
+        Caller { tenant, priority, prefix, tier: facts.tier, request: Some(Arc::clone(request)) }
     }
 
     /// Requests that the entry `model` is answering, and those that wait for it.

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use http::HeaderName;
 use serde_json::Value;
 
+use crate::pack::digest::Digest;
 use crate::scenario::when::When;
 use crate::station::quota;
 use crate::types::allowance::Window;
+use crate::types::capability::Capabilities;
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
@@ -109,9 +111,11 @@ impl Scenario {
         });
         let pipelines = self.models.iter().filter_map(|model| model.pipeline.as_ref());
         let of_stages = pipelines.flat_map(|pipeline| pipeline.takes.iter().flatten());
+        let of_stations = self.stations.iter().flat_map(|station| station.chooser.iter().chain(&station.scaler));
         of_models
             .chain(of_incidents)
             .chain(of_stages)
+            .chain(of_stations)
             .flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
     }
 }
@@ -148,6 +152,10 @@ pub struct PluginSource {
     pub time_us: u64,
     /// A fresh instance for every call?
     pub fresh_per_call: bool,
+    /// What it may reach.
+    pub granted: Capabilities,
+    /// What its bytes must be, where a lock says so.
+    pub digest: Option<Digest>,
     /// JSON pointer of the entry, for mistakes found when it is loaded.
     pub pointer: String,
 }

@@ -69,6 +69,7 @@ impl Plugin {
             name: self.name.clone(),
             about: self.about.clone(),
             mould: Arc::new(mould),
+            capabilities: self.capabilities,
             schema,
             properties,
             fresh_per_call,

@@ -34,10 +34,14 @@ pub enum Cause {
     BadAnswer,
     /// It failed so often that it is not asked for a while.
     Breaker,
+    /// It is too slow for others to wait for it.
+    Slow,
     /// It was built against another version of the contract.
     Version,
     /// It imports what the host does not give.
     Import,
+    /// It reaches what it was not granted.
+    NotGranted,
     /// Its file is no component, or too large.
     File,
     /// It is too much for the compiler.
@@ -63,8 +67,10 @@ impl Cause {
             Self::State => "state",
             Self::BadAnswer => "bad-answer",
             Self::Breaker => "breaker",
+            Self::Slow => "slow",
             Self::Version => "version",
             Self::Import => "import",
+            Self::NotGranted => "not-granted",
             Self::File => "file",
             Self::Compile => "compile",
             Self::Setup => "setup",
@@ -84,8 +90,10 @@ impl Cause {
             Self::State => "give keys a lifetime, use fewer of them, or store less under each",
             Self::BadAnswer => "correct what the plugin returns",
             Self::Breaker => "see its earlier failures; it is tried again after a few seconds",
+            Self::Slow => "make it quicker, or leave the choice to a rule of the station",
             Self::Version => "build the plugin again with the SDK of this release",
             Self::Import => "remove what needs it: plugins have no files, no network and no other host than this one",
+            Self::NotGranted => "add it to `capabilities` in the pack's `pack.toml`, and let the scenario grant it",
             Self::File => "build the plugin for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`",
             Self::Compile => "build it for release and for size, and split what is generated into smaller functions",
             Self::Setup => "correct the options or the plugin",

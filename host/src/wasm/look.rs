@@ -2,15 +2,12 @@
 
 use wit_component::{OutputToString, WitPrinter, decode};
 
+use crate::types::capability::Capability;
 use crate::wasm::Plugin;
 use crate::wasm::instance::CONTRACT;
 
-/// What a guest gets that imports an interface; the longest beginning counts. Words of types give nothing.
-const MEANINGS: [(&str, &str); 13] = [
-    ("simwright:plugin/types", ""),
-    ("simwright:plugin/request", "the request in hand: body, headers without credentials, texts"),
-    ("simwright:plugin/state", "counters and values that the host keeps for all its instances"),
-    ("simwright:plugin/log", "lines in the program's log and counters in its metrics"),
+/// What a guest gets that imports an interface of WASI, by how its name begins.
+const MEANINGS: [(&str, &str); 9] = [
     ("wasi:cli/environment", "an empty environment, no arguments"),
     ("wasi:cli/exit", "an end of its call as a failure"),
     ("wasi:cli/std", "an empty input; output goes to its log"),
@@ -44,14 +41,21 @@ impl Plugin {
         let mut imports: Vec<Import> = ty
             .imports(component.engine())
             .map(|(name, _)| {
-                let known = MEANINGS.iter().filter(|(beginning, _)| name.starts_with(beginning));
-                let meaning = known.max_by_key(|(beginning, _)| beginning.len()).map_or("", |(_, meaning)| meaning);
-                Import { name: name.to_owned(), meaning }
+                Import { name: name.to_owned(), meaning: meaning(name) }
             })
             .collect();
         imports.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         imports
     }
+}
+
+/// What whoever imports `name` gets. Interfaces that are mere words of types give nothing.
+fn meaning(name: &str) -> &'static str {
+    let own = name.strip_prefix("simwright:plugin/").and_then(|rest| rest.split('@').next());
+    if let Some(capability) = Capability::ALL.into_iter().find(|capability| Some(capability.word()) == own) {
+        return capability.meaning();
+    }
+    MEANINGS.iter().find(|(beginning, _)| name.starts_with(beginning)).map_or("", |(_, meaning)| meaning)
 }
 
 /// The interfaces of the component `bytes` as WIT. The error says why they cannot be told.
@@ -73,7 +77,7 @@ mod tests {
     fn every_import_of_a_plugin_has_a_meaning_and_its_interfaces_are_told() {
         let imports = load("looked-at").imports();
         let meaning = |name: &str| imports.iter().find(|import| import.name.starts_with(name)).map(|import| import.meaning);
-        assert_eq!(meaning("simwright:plugin/state@"), Some("counters and values that the host keeps for all its instances"));
+        assert_eq!(meaning("simwright:plugin/state@"), Some(Capability::State.meaning()));
         assert_eq!(meaning("wasi:cli/stderr@"), Some("an empty input; output goes to its log"));
         let silent: Vec<_> = imports.iter().filter(|import| import.meaning.is_empty()).map(|import| &import.name).collect();
         assert!(silent.iter().all(|name| name.starts_with("simwright:plugin/types@")), "{silent:?}");

@@ -1,9 +1,10 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
-//! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
-//! nobody else anything; `error` says what it did. `host_services` with `state` and `wasi` are all that a guest can reach.
-//! [`apart`] tries a plugin out, [`look`] says what one is, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
+//! that a bad plugin costs nobody else anything; `error` says what it did, `reach` what it imports. `host_services` with `state` and `wasi`
+//! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::path::PathBuf;
@@ -14,12 +15,14 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
+use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
 mod adapter;
 pub mod apart;
 mod bindings;
 mod breaker;
+mod chooser;
 mod code;
 mod compile_cache;
 mod compiler;
@@ -34,6 +37,7 @@ mod limits;
 pub mod look;
 mod maker;
 mod pool;
+mod reach;
 mod standard_pack;
 mod state;
 mod ticker;
@@ -47,7 +51,7 @@ pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
-pub use instance::Kind;
+pub use instance::{CONTRACT, Kind};
 pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;
@@ -100,12 +104,16 @@ pub struct LoadSpec<'a> {
     pub time_us: u64,
     /// A fresh instance for every call?
     pub fresh_per_call: bool,
+    /// What it may reach; one that imports more is refused.
+    pub granted: Capabilities,
 }
 
 impl<'a> LoadSpec<'a> {
-    /// The plugin `name` with the default limits.
+    /// The plugin `name` with the default limits, for which every import is fine.
     pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
-        Self { name, bytes, memory_bytes: bounds::GUEST_MEMORY_BYTES, time_us: bounds::GUEST_TIME_US, fresh_per_call: false }
+        let Reach { memory_bytes, time_us, .. } = Reach::default();
+        let memory_bytes = memory_bytes as usize;
+        Self { name, bytes, memory_bytes, time_us, fresh_per_call: false, granted: Capabilities::all() }
     }
 }
 
@@ -137,6 +145,8 @@ impl PluginHost {
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
         check_file(&spec)?;
         let component = self.component(spec.name, spec.bytes)?;
+        let capabilities = reach::reached(&component);
+        reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
         let mould = Mould::link(&component, home, self.config.meter, spec.memory_bytes, spec.time_us)?;
         let about = mould.start(0)?.describe(&mould)?;
@@ -151,6 +161,7 @@ impl PluginHost {
                 options_schema: about.options_schema,
             },
             mould: Arc::new(mould),
+            capabilities,
             schema,
             properties,
             fresh_per_call: spec.fresh_per_call,
@@ -208,6 +219,7 @@ pub struct Plugin {
     name: String,
     about: About,
     mould: Arc<Mould>,
+    capabilities: Capabilities,
     schema: Option<Validator>,
     properties: Vec<String>,
     fresh_per_call: bool,
@@ -228,6 +240,11 @@ impl Plugin {
         &self.name
     }
 
+    /// What it reaches, by its imports.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
     /// What it decides.
     pub fn kinds(&self) -> Vec<Kind> {
         self.mould.kinds()
@@ -241,6 +258,8 @@ impl Plugin {
                 Kind::Fault => drop(catalog.fault.insert(self.name.clone(), maker.clone())),
                 Kind::Responder => drop(catalog.responder.insert(self.name.clone(), maker.clone())),
                 Kind::Latency => drop(catalog.latency.insert(self.name.clone(), maker.clone())),
+                Kind::Balancer => drop(catalog.balancer.insert(self.name.clone(), maker.clone())),
+                Kind::Autoscaler => drop(catalog.autoscaler.insert(self.name.clone(), maker.clone())),
             }
         }
     }

@@ -152,6 +152,7 @@ fn idle(native: &Catalog, kind: Kind) -> Result<Option<Behaviour>, TrialError> {
         Kind::Fault => Some(Behaviour::Fault(make(&native.fault, "none", &nothing, &setting)?)),
         Kind::Responder => Some(Behaviour::Responder(make(&native.responder, "fixed", &json!({ "text": "x" }), &setting)?)),
         Kind::Latency => Some(Behaviour::Latency(make(&native.latency, "constant", &json!({ "first": "1ms" }), &setting)?)),
+        Kind::Balancer | Kind::Autoscaler => None,
     })
 }
 
@@ -163,7 +164,7 @@ fn made(plugin: &Arc<Plugin>, kind: Kind, options: &Value) -> Result<Behaviour, 
     Ok(match kind {
         Kind::Fault => Behaviour::Fault(make(&catalog.fault, name, options, &setting)?),
         Kind::Responder => Behaviour::Responder(make(&catalog.responder, name, options, &setting)?),
-        Kind::Latency => Behaviour::Latency(make(&catalog.latency, name, options, &setting)?),
+        _ => Behaviour::Latency(make(&catalog.latency, name, options, &setting)?),
     })
 }
 
