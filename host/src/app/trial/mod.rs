@@ -21,6 +21,8 @@ use crate::wasm::{Compiler, LoadSpec, Plugin, PluginError, STANDARD_PACK};
 pub mod bench;
 pub mod picture;
 pub mod run;
+#[cfg(test)]
+mod tests;
 
 /// A plugin to try out.
 #[derive(Debug, Clone)]
