@@ -88,10 +88,14 @@ impl Inspection {
                 continue;
             }
             let bare = name.split_once('@').map_or(name.as_str(), |(bare, _)| bare);
-            let package = if bare.starts_with("simwright:") { bare } else { bare.split('/').next().unwrap_or(bare) };
-            match gets.iter().any(|(known, said)| known == package && *said == meaning) {
-                true => {}
-                false => gets.push((package.to_owned(), meaning)),
+            let package = if bare.starts_with("simwright:") || bare.starts_with("wasi:cli/") {
+                bare
+            } else {
+                bare.split('/').next().unwrap_or(bare)
+            };
+            // Of a package, or of interfaces that mean the same, one line is enough.
+            if !gets.iter().any(|(known, said)| known == package || *said == meaning) {
+                gets.push((package.to_owned(), meaning));
             }
         }
         gets

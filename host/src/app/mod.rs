@@ -30,6 +30,8 @@ use crate::wasm::Compiler;
 
 pub mod explain;
 pub mod inspect;
+pub mod pack;
+pub mod plugin_project;
 pub mod replay;
 pub mod schema;
 pub mod signals;
@@ -256,6 +258,7 @@ impl Shared {
         if let Some(watcher) = self.watcher.get() {
             let source = &draft.scenario.source;
             watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
+            watcher.watch_also(pack::resolve::lock_of(&draft.scenario));
             watcher.watch_also(
                 draft.scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer))),
             );

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::app::StartError;
+use crate::app::pack::resolve::{Resolved, Shelf};
 use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
@@ -25,6 +27,7 @@ pub struct Workshop {
     clock: RealClock,
     fixed_seed: Option<u64>,
     fresh_seed: u64,
+    shelf: Shelf,
 }
 
 impl Workshop {
@@ -56,7 +59,19 @@ impl Workshop {
         builtin::register(&mut catalog);
         let config = PluginHostConfig { cache_dir: default_folder(), workers, meter, compiler };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
-        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
+        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed(), shelf: Shelf::of_user() })
+    }
+
+    /// The same with packs from elsewhere.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: Shelf) -> Self {
+        self.shelf = shelf;
+        self
+    }
+
+    /// Lets every scenario use `plugin` by its name.
+    pub fn offer(&mut self, plugin: &Arc<Plugin>) {
+        plugin.register(&mut self.catalog);
     }
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
@@ -74,7 +89,11 @@ impl Workshop {
     fn build_bringing(&self, mut draft: Draft, number: u64, brought: Option<&Arc<Plugin>>) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
+        let Resolved { plugins, known, unresolved, problems } = self.shelf.resolve(&draft.scenario);
+        draft.scenario.plugins.extend(plugins);
+        draft.problems.extend(problems);
         let mut unloaded = self.load_plugins(&mut draft, &mut catalog);
+        unloaded.extend(unresolved);
         if let Some(plugin) = brought {
             let declared = format!("/plugins/{}", escape(plugin.name()));
             draft.problems.retain(|problem| !problem.pointer.starts_with(&declared));
@@ -83,7 +102,7 @@ impl Workshop {
         }
         let ingredients = Ingredients {
             catalog: &catalog,
-            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).collect(),
+            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(known.iter().map(String::as_str)).collect(),
             unloaded: unloaded.iter().map(String::as_str).collect(),
             number,
             seed: self.fixed_seed.or(draft.scenario.seed).unwrap_or(self.fresh_seed),
@@ -140,7 +159,8 @@ impl Workshop {
 
     fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, Problem> {
         let file = source.file.display();
-        let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
+        let field = if source.digest.is_some() { "" } else { "/file" };
+        let unreadable = |message: String| Problem::new(format!("{}{field}", source.pointer), message);
         if !source.file.is_file() {
             let problem = unreadable(format!("there is no file `{file}`"));
             return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
@@ -150,6 +170,13 @@ impl Workshop {
             return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
         }
         let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
+        if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
+            let problem =
+                Problem::new(source.pointer.clone(), format!("the bytes of `{}` are not those of `{digest}`", source.name));
+            return Err(
+                problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
+            );
+        }
         let spec = LoadSpec {
             name: &source.name,
             bytes: &bytes,

@@ -38,12 +38,8 @@ impl Plugin {
     pub fn imports(&self) -> Vec<Import> {
         let component = self.mould.component();
         let ty = component.component_type();
-        let mut imports: Vec<Import> = ty
-            .imports(component.engine())
-            .map(|(name, _)| {
-                Import { name: name.to_owned(), meaning: meaning(name) }
-            })
-            .collect();
+        let mut imports: Vec<Import> =
+            ty.imports(component.engine()).map(|(name, _)| Import { name: name.to_owned(), meaning: meaning(name) }).collect();
         imports.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         imports
     }

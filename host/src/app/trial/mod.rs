@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::StartError;
+use crate::app::plugin_project::build;
 use crate::app::simulate::EPOCH_UNIX_S;
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
+use crate::project::Project;
 use crate::scenario::pattern::matches;
 use crate::scenario::refusal::Refusal;
 use crate::types::limits::{COMPONENT_BYTES_MAX, GUEST_MEMORY_BYTES, GUEST_TIME_US};
-use crate::types::quantity::{parse_bytes, parse_duration_us};
 use crate::vectors::{self, Report};
 use crate::wasm::{Compiler, LoadSpec, Plugin, PluginError, STANDARD_PACK};
 
@@ -83,29 +84,20 @@ impl Subject {
         }
     }
 
+    /// The plugin of a project, built first where its component is missing or older than a source.
     fn of_project(folder: &Path) -> Result<Self, TrialError> {
-        let shown = folder.join("plugin.toml");
-        let failed = |message: String| TrialError::Unfound(format!("{}: {message}", shown.display()));
-        let text = std::fs::read_to_string(&shown).map_err(|error| {
-            failed(format!("{error}\n  hint: name a plugin's project, the folder with `plugin.toml`, or a `.wasm` file"))
-        })?;
-        let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.message().to_owned()))?;
-        let name =
-            manifest.get("name").and_then(toml::Value::as_str).ok_or_else(|| failed("the field `name` is missing".to_owned()))?;
-        let file = folder.join("build").join(format!("{}.wasm", name.replace('-', "_")));
-        if !file.is_file() {
-            let message =
-                format!("its component `{}` is not there\n  hint: build it with `simwright plugin build`", file.display());
-            return Err(TrialError::Unfound(message));
+        let failed = |error: &dyn std::fmt::Display| TrialError::Unfound(error.to_string());
+        let project = Project::open(folder).map_err(|error| failed(&error))?;
+        if is_stale(&project) {
+            let mut said: Vec<String> = Vec::new();
+            let built = build(folder, false, &mut |line| said.push(line.to_owned()));
+            built.map_err(|error| TrialError::Unfound(format!("{}\n{error}", said.join("\n"))))?;
         }
-        let mut subject = Self::of_file(name.to_owned(), &file, Some(folder.to_owned()))?;
-        let limit = |field: &str| manifest.get("limits").and_then(|limits| limits.get(field)).and_then(toml::Value::as_str);
-        if let Some(memory) = limit("memory") {
-            subject.memory_bytes = usize::try_from(parse_bytes(memory).map_err(failed)?).unwrap_or(usize::MAX);
-        }
-        if let Some(time) = limit("time") {
-            subject.time_us = parse_duration_us(time).map_err(failed)?;
-        }
+        let manifest = project.manifest();
+        let mut subject = Self::of_file(manifest.name.clone(), &project.component(), Some(folder.to_owned()))?;
+        let memory = manifest.memory_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        subject.memory_bytes = memory.unwrap_or(subject.memory_bytes);
+        subject.time_us = manifest.time_us.unwrap_or(subject.time_us);
         Ok(subject)
     }
 
@@ -152,6 +144,25 @@ impl Subject {
         }
         Ok(files)
     }
+}
+
+/// Is a source of `project` younger than its component, or is there no component?
+fn is_stale(project: &Project) -> bool {
+    let Some(built) = std::fs::metadata(project.component()).and_then(|meta| meta.modified()).ok() else { return true };
+    let mut left = vec![project.folder().to_owned()];
+    while let Some(folder) = left.pop() {
+        for path in std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            // Toolchains write their lock files as they build.
+            let is_lock = path.extension().is_some_and(|ending| ending == "lock") || path.ends_with("package-lock.json");
+            match std::fs::symlink_metadata(&path) {
+                _ if is_lock || !project.is_source(&path) => {}
+                Ok(meta) if meta.is_dir() => left.push(path),
+                Ok(meta) if meta.is_file() && meta.modified().is_ok_and(|saved| saved > built) => return true,
+                _ => {}
+            }
+        }
+    }
+    false
 }
 
 /// The folder of the project that a component belongs to: above `build/`, or where the component lies, if there are vectors.

@@ -1,7 +1,5 @@
 //! Pictures made of characters: histograms, a line over time, the tokens of one stream. Of Unicode's blocks, or of ASCII alone.
 
-use crate::types::quantity::show_duration_us;
-
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pen {
@@ -150,7 +148,8 @@ pub fn time(ns: u64) -> String {
         us if us < 999.5 => digits(us, "us"),
         us if us < 999_500.0 => digits(us / 1e3, "ms"),
         us if us < 599.5e6 => digits(us / 1e6, "s"),
-        us => show_duration_us((us / 1e6).round() as u64 * 1_000_000),
+        us if us < 3_600e6 => digits(us / 60e6, "m"),
+        us => digits(us / 3_600e6, "h"),
     }
 }
 

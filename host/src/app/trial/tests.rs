@@ -17,6 +17,14 @@ fn options(options: serde_json::Value, seed: u64) -> RunOptions {
     RunOptions { options, scenario: None, requests: 60, over: Duration::from_secs(60), seed }
 }
 
+fn manifest(name: &str) -> String {
+    let interface = crate::project::interface();
+    format!(
+        "name = \"{name}\"\nversion = \"0.1.0\"\nkinds = [\"latency\"]\ninterface = \"{interface}\"\nsummary = \"Slow.\"\nlang = \"rust\"\n\
+         [limits]\nmemory = \"32 MiB\"\ntime = \"5ms\"\n"
+    )
+}
+
 /// A project with one vector, whose component is a plugin of the standard pack.
 fn project(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -25,8 +33,8 @@ fn project(name: &str) -> tempfile::TempDir {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         std::fs::write(file, bytes).expect("written");
     };
+    write("plugin.toml", manifest(name).as_bytes());
     let (_, component) = STANDARD_PACK.iter().find(|(known, _)| *known == "brown-out").expect("in the pack");
-    write("plugin.toml", format!("name = \"{name}\"\n[limits]\nmemory = \"32 MiB\"\ntime = \"5ms\"\n").as_bytes());
     write(&format!("build/{}.wasm", name.replace('-', "_")), component);
     write("tests/a.yaml", b"[{ name: worst, options: { first: 100ms, spread: 1 }, expect: { latency: { first: 200ms } } }]");
     write("tests/b.yml", b"[{ name: well, options: { first: 100ms, spread: 1 }, call: { now: 30m }, expect: { ttft: 100ms } }]");
@@ -56,7 +64,7 @@ fn what_is_no_plugin_is_told_what_would_be_one() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(said(&folder.path().display().to_string()).contains("plugin.toml"));
     std::fs::write(folder.path().join("plugin.toml"), "name = \"x\"\n").expect("written");
-    assert!(said(&folder.path().display().to_string()).contains("simwright plugin build"));
+    assert!(said(&folder.path().display().to_string()).contains("`version` is missing"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use crate::cli::error::Failure;
 
 mod bench;
+mod build;
 mod inspect;
+mod new;
 mod run;
 mod test;
 
@@ -16,6 +18,10 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Write a project to begin with: it builds and passes its own tests at once.
+    New(new::Args),
+    /// Build a project's component and check it as a server would.
+    Build(build::Args),
     /// Say what a component is, what it decides and which options it takes.
     Inspect(inspect::Args),
     /// Run a plugin's test vectors.
@@ -28,6 +34,8 @@ enum Command {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Run(args) => run::run(args),
