@@ -199,8 +199,10 @@ fn refusal(explained: &Explanation) -> Option<String> {
     }
 }
 
-/// Slices of the run that are compared.
+/// Slices of the run that are compared, at most.
 const SLICES: usize = 60;
+/// Columns beside them.
+const BESIDE: usize = 32;
 
 impl Played {
     fn first_tokens(&self) -> Vec<Nanos> {
@@ -227,11 +229,11 @@ impl Played {
     }
 
     /// By slice of the run: the median time to the first token, and the share of attempts that failed.
-    fn over_time(&self) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+    fn over_time(&self, count: usize) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
         let end = self.ended.iter().map(|ended| ended.arrival).max().unwrap_or(0).max(1);
-        let mut slices: Vec<(Vec<Nanos>, usize, usize)> = vec![Default::default(); SLICES];
+        let mut slices: Vec<(Vec<Nanos>, usize, usize)> = vec![Default::default(); count];
         for ended in &self.ended {
-            let index = ((ended.arrival as u128 * SLICES as u128 / (end as u128 + 1)) as usize).min(SLICES - 1);
+            let index = ((ended.arrival as u128 * count as u128 / (end as u128 + 1)) as usize).min(count - 1);
             let (first_tokens, all, failed) = &mut slices[index];
             first_tokens.extend(ended.first_token.map(|at| at.saturating_sub(ended.arrival)));
             *all += 1;
@@ -272,7 +274,7 @@ impl Played {
 
     /// How it went over the run, where it did not go the same all the time.
     fn course(&self, pen: Pen) -> Vec<String> {
-        let (first_tokens, failed) = self.over_time();
+        let (first_tokens, failed) = self.over_time(pen.width.saturating_sub(BESIDE).clamp(8, SLICES));
         let mut lines = Vec::new();
         let changes = |values: &[Option<f64>]| {
             let known: Vec<f64> = values.iter().flatten().copied().collect();
