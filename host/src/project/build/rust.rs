@@ -39,9 +39,9 @@ fn component(messages: &str, name: &str) -> Option<String> {
         (message["reason"] == "compiler-artifact").then_some(())?;
         let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
         let of_name = |file: &&str| file.rsplit('/').next() == Some(&format!("{name}.wasm"));
-        files.filter(of_name).last().map(str::to_owned)
+        files.filter(of_name).next_back().map(str::to_owned)
     };
-    messages.lines().filter_map(file).last()
+    messages.lines().filter_map(file).next_back()
 }
 
 #[cfg(test)]
