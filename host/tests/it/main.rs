@@ -15,6 +15,8 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
+/// The packs in `examples/packs`, made as their authors would.
+mod example_packs;
 /// Every folder in `examples/` checks and answers.
 mod examples;
 /// Every native fault over HTTP/1.1 and HTTP/2, against the table that is kept of them.
@@ -61,6 +63,8 @@ mod scenario_language;
 mod schema;
 /// Scenarios in virtual time, with plugins.
 mod simulate;
+/// The plugins that every copy of the program carries.
+mod standard_pack;
 /// Pipelines and stations: waiting, batches, refusals, reloads.
 mod stations;
 /// Streams: pacing, cuts, clients that leave, draining.

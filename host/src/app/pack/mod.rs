@@ -1,5 +1,6 @@
 //! Packs at work. [`make`] makes one of a recipe, [`examine`] tries one out, [`install`] brings packs into the store and keeps locks,
-//! [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a pack.
+//! [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a pack, [`mod@scenario`] gives one of its
+//! scenarios away.
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub mod init;
 pub mod install;
 pub mod make;
 pub mod resolve;
+pub mod scenario;
 
 /// Why something was not done with a pack.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ mod install;
 mod keygen;
 mod list;
 mod remove;
+mod scenario;
 mod shown;
 mod sign;
 mod test;
@@ -59,6 +60,8 @@ enum Command {
     Install(install::Args),
     /// List installed packs.
     List(list::Args),
+    /// Print a scenario of an installed pack, for a file of your own.
+    Scenario(scenario::Args),
     /// Move a scenario's lock to newer versions.
     Update(update::Args),
     /// Remove an installed pack that nobody needs.
@@ -80,6 +83,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args),
         Command::Install(args) => install::run(args),
         Command::List(args) => list::run(args),
+        Command::Scenario(args) => scenario::run(args),
         Command::Update(args) => update::run(args),
         Command::Remove(args) => remove::run(args),
         Command::Gc(args) => gc::run(args),
