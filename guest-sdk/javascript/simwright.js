@@ -209,25 +209,10 @@ export const toolNames = () => (attribute("tools") ?? "").split(",").map((name) 
 
 const lifetimeMs = (lifetime) => (lifetime === undefined ? undefined : Math.max(1, wholeMs(lifetime)));
 
-// The engine's bindings refuse negative numbers of 64 bits as arguments (componentize-js 0.23). As unsigned ones they are taken and mean
-// the same, so their conversion is made one for the length of the call.
-function addBelowZero(name, delta, ttlMs) {
-  const { asIntN } = BigInt;
-  BigInt.asIntN = BigInt.asUintN;
-  try {
-    return asIntN(64, states.add(name, BigInt(delta), ttlMs));
-  } finally {
-    BigInt.asIntN = asIntN;
-  }
-}
-
 /** State that lives in the host: shared by all instances, kept across reloads, the same on both clocks. Without a lifetime it has no end. */
 export const state = {
-  /** Adds to a counter that begins at 0; gives its new value as a number. */
-  add(name, delta, lifetime) {
-    const ttlMs = lifetimeMs(lifetime);
-    return Number(delta < 0 ? addBelowZero(name, delta, ttlMs) : states.add(name, BigInt(delta), ttlMs));
-  },
+  /** Adds to a counter that begins at 0; gives its new value as a number. Traps with componentize-js 0.23 where numbers are negative. */
+  add: (name, delta, lifetime) => Number(states.add(name, BigInt(delta), lifetimeMs(lifetime))),
   /** The bytes kept under `name`, or `undefined`. Counters have keys of their own. */
   get: (name) => states.get(name),
   /** Keeps bytes, a `Uint8Array`. */
