@@ -15,8 +15,8 @@ use std::time::Duration;
 use crate::admin::Admin;
 use crate::app::workshop::Workshop;
 use crate::behavior::catalog::files_of;
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::engine::Engine;
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
@@ -165,6 +165,11 @@ impl App {
     /// Where operators connect.
     pub fn admin(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// Time since the run began, on the server's clock.
+    pub fn now(&self) -> Nanos {
+        self.engine.clock().now()
     }
 
     /// Seed of all draws.

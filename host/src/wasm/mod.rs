@@ -15,6 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
+use crate::clock::Nanos;
 use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
@@ -45,6 +46,7 @@ mod wasi;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use breaker::BreakerState;
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
 pub use engine_config::Meter;
@@ -120,6 +122,10 @@ impl PluginHost {
     /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
         let engine = engine_config::engine(config.meter)?;
+        Self::with_engine(config, engine)
+    }
+
+    fn with_engine(config: PluginHostConfig, engine: Engine) -> anyhow::Result<Self> {
         let ticker = match config.meter {
             Meter::Cpu => Some(Ticker::start(&engine)?),
             Meter::Fuel => None,
@@ -165,7 +171,7 @@ impl PluginHost {
             fresh_per_call: spec.fresh_per_call,
             workers: self.config.workers,
             pools: Mutex::default(),
-            breaker: Arc::default(),
+            breaker: Arc::new(Breaker::new(spec.name, self.config.workers)),
             threads: Arc::clone(&self.threads),
         }))
     }
@@ -181,9 +187,7 @@ impl PluginHost {
             return Ok(component);
         }
         let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
-        let component = code
-            .component(&self.engine)
-            .map_err(|error| PluginError::new(plugin, Cause::Host, format!("its compiled code cannot be loaded: {error:#}")))?;
+        let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(component)
     }
@@ -241,6 +245,11 @@ impl Plugin {
     /// What it decides.
     pub fn kinds(&self) -> Vec<Kind> {
         self.mould.kinds()
+    }
+
+    /// Is it asked at `now`, in plan time, or did it fail so often that it is not?
+    pub fn breaker(&self, now: Nanos) -> BreakerState {
+        self.breaker.state(now)
     }
 
     /// Enters its behaviours in the catalog, under its name in the scenario. An entry of the same name is replaced.
