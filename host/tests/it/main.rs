@@ -37,7 +37,7 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
-/// Packs from a folder to a scenario that uses them.
+/// Packs from a folder or a registry to a scenario that uses them.
 mod packs;
 /// Pictures of what plugins do.
 mod pictures;

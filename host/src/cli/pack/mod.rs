@@ -3,6 +3,7 @@
 use crate::app::pack::Failure as PackFailure;
 use crate::cli::error::{Failure, Kind};
 
+mod access;
 mod build;
 mod check;
 mod diff;
@@ -12,6 +13,8 @@ mod inspect;
 mod install;
 mod keygen;
 mod list;
+mod pull;
+mod push;
 mod remove;
 mod scenario;
 mod shown;
@@ -25,6 +28,7 @@ Examples:
   simwright pack init acme                      a pack to begin with
   simwright pack check acme                     every mistake in it, with its place
   simwright pack build acme                     what others install: acme/build/acme-0.1.0
+  simwright pack push acme ghcr.io/acme/acme    what others then install from there
   simwright pack install scenario.yaml          what the scenario's `packs:` need, by its lock
   simwright pack update scenario.yaml           newer versions, and what they reach beyond the old";
 
@@ -56,6 +60,10 @@ enum Command {
     Sign(sign::Args),
     /// Check every byte of packs, and who vouches for them.
     Verify(verify::Args),
+    /// Send a pack to a registry.
+    Push(push::Args),
+    /// Fetch a pack from a registry into a folder, to look at it.
+    Pull(pull::Args),
     /// Install a pack, or all packs of a scenario as its lock says.
     Install(install::Args),
     /// List installed packs.
@@ -81,6 +89,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Push(args) => push::run(args),
+        Command::Pull(args) => pull::run(args),
         Command::Install(args) => install::run(args),
         Command::List(args) => list::run(args),
         Command::Scenario(args) => scenario::run(args),
@@ -97,6 +107,7 @@ impl From<PackFailure> for Failure {
                 let count = crate::cli::output::count(flaws.count(), "mistake");
                 Self::new(Kind::Scenario, format!("{flaws}\n\nerror: {count}"))
             }
+            PackFailure::Registry(error) => Self::new(Kind::Other, format!("error[{}]: {error}", error.code())),
             PackFailure::Start(error) => error.into(),
             other => Self::new(Kind::Other, format!("error: {other}")),
         }
