@@ -3,7 +3,7 @@
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
 //! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
 //! is. [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
-//! [`simulate`] plays in virtual time, [`verdict`] asks a running server.
+//! [`trial`] tries a plugin out. [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
 
 use std::io;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use crate::admin::Admin;
 use crate::app::workshop::Workshop;
 use crate::behavior::catalog::files_of;
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::engine::Engine;
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
@@ -37,6 +37,7 @@ pub mod schema;
 pub mod signals;
 pub mod simulate;
 pub mod starter;
+pub mod trial;
 pub mod verdict;
 mod way;
 pub mod workshop;
@@ -165,6 +166,11 @@ impl App {
     /// Where operators connect.
     pub fn admin(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// Time since the run began, on the server's clock.
+    pub fn now(&self) -> Nanos {
+        self.engine.clock().now()
     }
 
     /// Seed of all draws.

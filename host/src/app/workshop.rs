@@ -76,7 +76,17 @@ impl Workshop {
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
     /// reading found, those of plugins, and those of behaviours.
-    pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+    pub fn build(&self, draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        self.build_bringing(draft, number, None)
+    }
+
+    /// The first generation of a run with `seed`, in which `plugin` takes the place of any of its name.
+    pub fn build_with(&self, mut draft: Draft, seed: u64, plugin: &Arc<Plugin>) -> Result<Generation, Refusal> {
+        draft.scenario.seed = Some(seed);
+        self.build_bringing(draft, 1, Some(plugin))
+    }
+
+    fn build_bringing(&self, mut draft: Draft, number: u64, brought: Option<&Arc<Plugin>>) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
         let Resolved { plugins, known, unresolved, problems } = self.shelf.resolve(&draft.scenario);
@@ -84,6 +94,12 @@ impl Workshop {
         draft.problems.extend(problems);
         let mut unloaded = self.load_plugins(&mut draft, &mut catalog);
         unloaded.extend(unresolved);
+        if let Some(plugin) = brought {
+            let declared = format!("/plugins/{}", escape(plugin.name()));
+            draft.problems.retain(|problem| !problem.pointer.starts_with(&declared));
+            unloaded.retain(|name| name != plugin.name());
+            plugin.register(&mut catalog);
+        }
         let ingredients = Ingredients {
             catalog: &catalog,
             loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(known.iter().map(String::as_str)).collect(),

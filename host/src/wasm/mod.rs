@@ -3,7 +3,7 @@
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
 //! that a bad plugin costs nobody else anything; `error` says what it did, `reach` what it imports. `host_services` with `state` and `wasi`
-//! are all that a guest can reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
@@ -15,6 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
+use crate::clock::Nanos;
 use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
@@ -34,6 +35,7 @@ mod instance;
 mod journal;
 mod judge;
 mod limits;
+pub mod look;
 mod maker;
 mod pool;
 mod reach;
@@ -45,6 +47,8 @@ mod wasi;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use apart::Room;
+pub use breaker::BreakerState;
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
 pub use engine_config::Meter;
@@ -120,6 +124,10 @@ impl PluginHost {
     /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
         let engine = engine_config::engine(config.meter)?;
+        Self::with_engine(config, engine)
+    }
+
+    fn with_engine(config: PluginHostConfig, engine: Engine) -> anyhow::Result<Self> {
         let ticker = match config.meter {
             Meter::Cpu => Some(Ticker::start(&engine)?),
             Meter::Fuel => None,
@@ -165,7 +173,7 @@ impl PluginHost {
             fresh_per_call: spec.fresh_per_call,
             workers: self.config.workers,
             pools: Mutex::default(),
-            breaker: Arc::default(),
+            breaker: Arc::new(Breaker::new(spec.name, self.config.workers)),
             threads: Arc::clone(&self.threads),
         }))
     }
@@ -181,11 +189,14 @@ impl PluginHost {
             return Ok(component);
         }
         let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
-        let component = code
-            .component(&self.engine)
-            .map_err(|error| PluginError::new(plugin, Cause::Host, format!("its compiled code cannot be loaded: {error:#}")))?;
+        let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(component)
+    }
+
+    /// Is the compiled code of `bytes` in the cache?
+    pub fn is_compiled(&self, bytes: &[u8]) -> bool {
+        self.cache.component(&self.engine, bytes).is_some()
     }
 
     /// Forgets the state of all plugins: for the start of another run in virtual time.
@@ -241,6 +252,11 @@ impl Plugin {
     /// What it decides.
     pub fn kinds(&self) -> Vec<Kind> {
         self.mould.kinds()
+    }
+
+    /// Is it asked at `now`, in plan time, or did it fail so often that it is not?
+    pub fn breaker(&self, now: Nanos) -> BreakerState {
+        self.breaker.state(now)
     }
 
     /// Enters its behaviours in the catalog, under its name in the scenario. An entry of the same name is replaced.

@@ -15,6 +15,8 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
+/// The packs in `examples/packs`, made as their authors would.
+mod example_packs;
 /// Every folder in `examples/` checks and answers.
 mod examples;
 /// Every native fault over HTTP/1.1 and HTTP/2, against the table that is kept of them.
@@ -23,6 +25,10 @@ mod fault_table;
 mod faults;
 /// Scenarios with random mistakes.
 mod fuzz;
+/// Groups of replicas with plugins: who takes a request, and how many there are.
+mod groups;
+/// Plugins that mean harm, behind the real server.
+mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.
@@ -31,7 +37,7 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
-/// Packs from a folder to a scenario that uses them.
+/// Packs from a folder or a registry to a scenario that uses them.
 mod packs;
 /// Pictures of what plugins do.
 mod pictures;
@@ -61,6 +67,8 @@ mod scenario_language;
 mod schema;
 /// Scenarios in virtual time, with plugins.
 mod simulate;
+/// The plugins that every copy of the program carries.
+mod standard_pack;
 /// Pipelines and stations: waiting, batches, refusals, reloads.
 mod stations;
 /// Streams: pacing, cuts, clients that leave, draining.
