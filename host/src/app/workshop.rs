@@ -1,6 +1,10 @@
 //! Turns scenarios into generations: the catalog, the plugin host, and what the run fixes once.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::app::StartError;
 use crate::behavior::catalog::Catalog;
@@ -11,12 +15,14 @@ use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{Draft, PluginSource, Scenario};
+use crate::scenario::{Draft, PluginSource};
 use crate::telemetry::metrics;
 use crate::types::fields::escape;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
-use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
+use crate::wasm::{
+    Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
+};
 
 /// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
 pub struct Workshop {
@@ -60,15 +66,64 @@ impl Workshop {
     }
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
-    /// reading found, those of plugins, and those of behaviours.
+    /// reading found, those of plugins, and those of behaviours. Slow when a plugin must be compiled.
     pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        let needs = self.needs(&mut draft, &Sent::default());
+        let loaded = needs.iter().map(|need| (need, self.load(need))).collect::<Vec<_>>();
+        self.assemble(draft, number, &loaded)
+    }
+
+    /// The plugins that `draft` needs: its own, and those of the standard pack that it uses. What was `sent` goes before the files.
+    /// Those whose files cannot be read are left out; why goes to the draft.
+    pub fn needs(&self, draft: &mut Draft, sent: &Sent) -> Vec<Need> {
+        let Draft { scenario, problems } = draft;
+        let mut needs = Vec::new();
+        for source in &scenario.plugins {
+            let (component, origin) = match sent.get(&source.name) {
+                Some(component) => (Ok(component.clone()), Origin::Sent),
+                None => (read(source).map(Bytes::from), Origin::File),
+            };
+            match component {
+                Ok(component) => needs.push(Need::of(source, component, origin)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
+        for (name, bytes) in STANDARD_PACK {
+            if !brought(name) && scenario.behaviours().any(|used| used.name == *name) {
+                needs.push(Need::standard(name, bytes));
+            }
+        }
+        needs
+    }
+
+    /// Loads a plugin. Slow when it must be compiled: never on a worker.
+    pub fn load(&self, need: &Need) -> Result<Arc<Plugin>, Problem> {
+        self.plugins.load(need.spec()).map_err(|error| need.problem(&error))
+    }
+
+    /// The same; `None` if nobody wants it any more when the compiler is free.
+    pub fn load_while(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Problem> {
+        self.plugins.load_while(need.spec(), is_wanted).map_err(|error| need.problem(&error))
+    }
+
+    /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
+    pub fn assemble(&self, mut draft: Draft, number: u64, loaded: &[(&Need, Loaded)]) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
-        let unloaded = self.load_plugins(&mut draft, &mut catalog);
+        for (_, plugin) in loaded {
+            match plugin {
+                Ok(plugin) => plugin.register(&mut catalog),
+                Err(problem) => draft.problems.push(problem.clone()),
+            }
+        }
+        let is_loaded = |name: &str| loaded.iter().any(|(need, plugin)| plugin.is_ok() && need.name == name);
+        let written = source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
+        let failed = loaded.iter().map(|(need, _)| &*need.name);
         let ingredients = Ingredients {
             catalog: &catalog,
             loadable: STANDARD_PACK.iter().map(|(name, _)| *name).collect(),
-            unloaded: unloaded.iter().map(String::as_str).collect(),
+            unloaded: written.chain(failed).filter(|name| !is_loaded(name)).collect(),
             number,
             seed: self.fixed_seed.or(draft.scenario.seed).unwrap_or(self.fresh_seed),
             epoch_unix_s: self.clock.epoch_unix_s(),
@@ -91,62 +146,95 @@ impl Workshop {
     pub fn plugins(&self) -> &PluginHost {
         &self.plugins
     }
+}
 
-    /// Loads the scenario's own plugins, and those of the standard pack that it uses, into `catalog`. Mistakes go to the draft; gives
-    /// the names of the plugins that could not be loaded.
-    fn load_plugins(&self, draft: &mut Draft, catalog: &mut Catalog) -> Vec<String> {
-        let Draft { scenario, problems } = draft;
-        let mut unloaded = unreadable_plugins(scenario);
-        for source in &scenario.plugins {
-            match self.load(source) {
-                Ok(plugin) => plugin.register(catalog),
-                Err(problem) => {
-                    problems.push(problem);
-                    unloaded.push(source.name.clone());
-                }
-            }
-        }
-        let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
-        for (name, bytes) in STANDARD_PACK {
-            if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
-                continue;
-            }
-            match self.plugins.load(LoadSpec::new(name, bytes)) {
-                Ok(plugin) => plugin.register(catalog),
-                Err(error) => {
-                    problems.push(Problem::new("", error.to_string()));
-                    unloaded.push((*name).to_owned());
-                }
-            }
-        }
-        unloaded
+/// Components that take the place of the files which the scenario names, by the plugins' names.
+pub type Sent = BTreeMap<String, Bytes>;
+
+/// A plugin, or why there is none.
+pub type Loaded = Result<Arc<Plugin>, Problem>;
+
+/// Where a component comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The file that the scenario names.
+    File,
+    /// Somebody sent it in place of that file.
+    Sent,
+    /// The standard pack.
+    Standard,
+}
+
+/// A plugin that a scenario needs.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The file that the scenario names; none for the standard pack.
+    pub file: Option<PathBuf>,
+    /// Where its component comes from.
+    pub origin: Origin,
+    /// What it is known by once it is loaded.
+    pub key: PluginKey,
+    component: Bytes,
+    limits: (usize, u64, bool),
+    /// Where mistakes about it belong.
+    pointer: String,
+}
+
+impl Need {
+    fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
+        let limits = (source.memory_bytes, source.time_us, source.fresh_per_call);
+        let pointer = format!("{}/file", source.pointer);
+        Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
     }
 
-    fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, Problem> {
-        let file = source.file.display();
-        let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
-        if !source.file.is_file() {
-            let problem = unreadable(format!("there is no file `{file}`"));
-            return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+    fn standard(name: &str, bytes: &'static [u8]) -> Self {
+        let LoadSpec { memory_bytes, time_us, fresh_per_call, .. } = LoadSpec::new(name, bytes);
+        let limits = (memory_bytes, time_us, fresh_per_call);
+        Self::with(name, None, Origin::Standard, Bytes::from_static(bytes), limits, String::new())
+    }
+
+    fn with(
+        name: &str,
+        file: Option<PathBuf>,
+        origin: Origin,
+        component: Bytes,
+        limits: (usize, u64, bool),
+        pointer: String,
+    ) -> Self {
+        let name = name.to_owned();
+        let key = PluginKey::of(&spec_of(&name, &component, limits));
+        Self { name, file, origin, key, component, limits, pointer }
+    }
+
+    fn spec(&self) -> LoadSpec<'_> {
+        spec_of(&self.name, &self.component, self.limits)
+    }
+
+    fn problem(&self, error: &PluginError) -> Problem {
+        if self.origin == Origin::Standard {
+            return Problem::new("", error.to_string());
         }
-        let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
-        if size > COMPONENT_BYTES_MAX {
-            return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
-        }
-        let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
-        let spec = LoadSpec {
-            name: &source.name,
-            bytes: &bytes,
-            memory_bytes: source.memory_bytes,
-            time_us: source.time_us,
-            fresh_per_call: source.fresh_per_call,
-        };
-        self.plugins.load(spec).map_err(|error| unreadable(error.message.clone()).hint(error.hint()))
+        Problem::new(&self.pointer, error.message.clone()).hint(error.hint())
     }
 }
 
-/// Names under `plugins:` whose entries could not be read.
-fn unreadable_plugins(scenario: &Scenario) -> Vec<String> {
-    let written = scenario.source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys());
-    written.filter(|name| scenario.plugins.iter().all(|plugin| plugin.name != **name)).cloned().collect()
+fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per_call): (usize, u64, bool)) -> LoadSpec<'a> {
+    LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call }
+}
+
+/// The component in the file of `source`.
+fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
+    let file = source.file.display();
+    let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
+    if !source.file.is_file() {
+        let problem = unreadable(format!("there is no file `{file}`"));
+        return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+    }
+    let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
+    if size > COMPONENT_BYTES_MAX {
+        return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
+    }
+    std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))
 }

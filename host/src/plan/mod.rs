@@ -114,6 +114,18 @@ impl Plan {
         self.outcome.fault_kind().filter(|_| self.struck.is_some() && is_own)
     }
 
+    /// What went wrong that the scenario did not ask for: a behaviour gave no answer, and the request failed or a fallback took over.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Refuse(error) if error.code.as_deref() == Some(planner::BEHAVIOUR_FAILED) => Some(&error.message),
+            _ => self.fallbacks.first().map(|kind| match *kind {
+                "fault" => "a fault gave no answer, and its fallback took over",
+                "latency" => "a latency model gave no answer, and its fallback took over",
+                _ => "a responder gave no answer, and its fallback took over",
+            }),
+        }
+    }
+
     /// The name of the responder that was asked.
     pub fn responder(&self) -> Option<&str> {
         let SlotAt { incident, index } = self.asked.0?;

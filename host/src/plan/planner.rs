@@ -468,6 +468,9 @@ fn ask<B: ?Sized, T>(
     }
 }
 
+/// The code of an answer to a request whose behaviour failed.
+pub(super) const BEHAVIOUR_FAILED: &str = "behaviour_failed";
+
 /// A behaviour failed and nothing took its place: our own 500, so that nobody takes it for a fault that was asked for.
 fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
     let message = match name {
@@ -475,7 +478,7 @@ fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
         _ if message.contains(name) => format!("simwright: {message}"),
         _ => format!("simwright: {kind} `{name}`: {message}"),
     };
-    let code = Some(Cow::Borrowed("behaviour_failed"));
+    let code = Some(Cow::Borrowed(BEHAVIOUR_FAILED));
     Box::new(ApiError { kind: ErrorKind::Server, code, ..ApiError::of_status(500, message) })
 }
 

@@ -46,6 +46,15 @@ impl Breaker {
         self.open_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| Pass::Probe)
     }
 
+    /// A word for what it does at `now`.
+    pub(super) fn state(&self, now: Nanos) -> &'static str {
+        match self.open_until.load(Ordering::Relaxed) {
+            0 => "closed",
+            until if now < until && until - now <= OPEN_NS => "open",
+            _ => "half-open",
+        }
+    }
+
     /// A probe succeeded.
     pub(super) fn recover(&self) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -82,9 +91,11 @@ mod tests {
     fn many_faults_open_it_and_a_good_probe_closes_it() {
         let breaker = opened();
         assert_eq!(breaker.admit(SECOND + OPEN_NS - 1), None);
+        assert_eq!((breaker.state(SECOND), breaker.state(SECOND + OPEN_NS)), ("open", "half-open"));
         assert_eq!(breaker.admit(SECOND + OPEN_NS), Some(Pass::Probe));
         assert_eq!(breaker.admit(SECOND + OPEN_NS), None, "only one probes");
         breaker.recover();
+        assert_eq!(breaker.state(SECOND + OPEN_NS), "closed");
         assert_eq!(breaker.admit(SECOND + OPEN_NS), Some(Pass::Normal));
     }
 

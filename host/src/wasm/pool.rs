@@ -25,6 +25,7 @@ use crate::wasm::breaker::{Breaker, Pass};
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::instance::{Instance, Kind, Mould, SetupError};
 use crate::wasm::judge::BadAnswer;
+use crate::wasm::usage::Usage;
 
 /// One call in so many is timed.
 const TIMED_ONE_IN: u32 = 16;
@@ -43,6 +44,7 @@ pub(super) struct Pool {
     spares: ArrayQueue<Box<Instance>>,
     retired: ArrayQueue<Box<Instance>>,
     breaker: Arc<Breaker>,
+    usage: Arc<Usage>,
     gauges: [KindGauge; 3],
     ready: Gauge,
     made_total: Counter,
@@ -88,7 +90,7 @@ impl Pool {
         setting: Setting,
         fresh_per_call: bool,
         workers: usize,
-        breaker: Arc<Breaker>,
+        (breaker, usage): (Arc<Breaker>, Arc<Usage>),
         threads: &Arc<Threads>,
     ) -> Result<Arc<Self>, SetupError> {
         let plugin = [("plugin", mould.name.as_str())];
@@ -104,6 +106,7 @@ impl Pool {
             spares: ArrayQueue::new(limits::PLUGIN_SPARES + workers),
             retired: ArrayQueue::new(64),
             breaker,
+            usage,
             threads: Arc::clone(threads),
             mould,
         });
@@ -131,6 +134,7 @@ impl Pool {
     ) -> Result<R, BehaviorError> {
         let Some(pass) = self.breaker.admit(call.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
+        self.usage.called();
         // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
         // costs a schedule as much as all other bookkeeping together.
         let mut given = None;
@@ -341,6 +345,7 @@ impl Pool {
     fn count_failure(&self, kind: Kind, cause: Cause) {
         let labels = [("plugin", self.mould.name.as_str()), ("behaviour", kind.word()), ("cause", cause.word())];
         names::counter(names::PLUGIN_FAILURES, &labels).increment(1);
+        self.usage.failed();
     }
 }
 

@@ -39,6 +39,8 @@ mod quotas;
 mod readme;
 /// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
+/// Changes by the admin door: scenarios, components, rollbacks, trials.
+mod reload_admin;
 /// Bad scenarios between good ones.
 mod reload_bad;
 /// The ways in which files change on real machines.

@@ -1,7 +1,7 @@
 //! Bad scenarios between good ones: each is refused with its places, `check` says the same, and what runs stays.
 
 use simwright::app;
-use simwright::scenario::refusal::Refusal;
+use simwright::engine::change::Declined;
 
 use super::support::host::{TestHost, ask, full};
 
@@ -45,7 +45,8 @@ fn bad(number: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn assert_placed(number: usize, refusal: &Refusal) {
+fn assert_placed(number: usize, declined: &Declined) {
+    let Declined::Refused(refusal) = declined else { panic!("scenario {number}: {declined}") };
     assert!(!refusal.problems.is_empty());
     for problem in &refusal.problems {
         let place = problem.place.as_ref().unwrap_or_else(|| panic!("scenario {number}: no place: {problem}"));

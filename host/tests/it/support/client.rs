@@ -105,7 +105,10 @@ fn request_that(method: &str, path: &str, connection: &str, headers: &[(&str, &s
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     if !body.is_empty() {
-        bytes.extend_from_slice(format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()).as_bytes());
+        if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("content-type")) {
+            bytes.extend_from_slice(b"content-type: application/json\r\n");
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body);
