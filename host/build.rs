@@ -10,7 +10,18 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The plugins of the standard pack: folders below `plugins/`, which are also the packages' names.
-const STANDARD_PACK: &[&str] = &["brown-out", "retry-storm", "support-desk"];
+const STANDARD_PACK: &[&str] = &[
+    "brown-out",
+    "cache-warm",
+    "cold-start",
+    "flaky-tools",
+    "noisy-neighbour",
+    "regional-incident",
+    "retry-storm",
+    "slow-drip",
+    "support-desk",
+    "token-exhaustion",
+];
 
 const TARGET: &str = "wasm32-wasip2";
 

@@ -65,3 +65,27 @@ pub mod latency {
         export_macro_name: "export_latency",
     });
 }
+
+pub mod balancer {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package simwright:sdk; world balancer { export simwright:plugin/balancer@1.0.0-rc.1; }",
+        world: "balancer",
+        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        export_macro_name: "export_balancer",
+    });
+}
+
+pub mod autoscaler {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package simwright:sdk; world autoscaler { export simwright:plugin/autoscaler@1.0.0-rc.1; }",
+        world: "autoscaler",
+        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        export_macro_name: "export_autoscaler",
+    });
+}

@@ -12,6 +12,8 @@ use crate::plugin::{About, Plugin, Problem, Setting};
 
 #[doc(hidden)]
 pub use crate::bindings::{
+    autoscaler::exports::simwright::plugin::autoscaler::Guest as AutoscalerGuest,
+    balancer::exports::simwright::plugin::balancer::Guest as BalancerGuest,
     fault::exports::simwright::plugin::fault::Guest as FaultGuest,
     latency::exports::simwright::plugin::latency::Guest as LatencyGuest,
     lifecycle::exports::simwright::plugin::lifecycle::Guest as LifecycleGuest,
@@ -46,7 +48,8 @@ pub fn with<T, R>(slot: &'static Slot<T>, call: impl FnOnce(&T) -> R) -> R {
     slot.with(|slot| call(slot.get().expect("the host configures an instance before it calls it")))
 }
 
-/// Exports a type as a component with the kinds that it names: any of `fault`, `responder` and `latency`.
+/// Exports a type as a component with the kinds that it names: any of `fault`, `responder`, `latency`,
+/// `balancer` and `autoscaler`.
 ///
 /// Name, version and summary come from the crate's `Cargo.toml` (`description` is the summary).
 ///
@@ -127,6 +130,22 @@ macro_rules! __export_kind {
         }
         $crate::bindings::latency::export_latency!($component with_types_in $crate::bindings::latency);
     };
+    (balancer, $component:ident) => {
+        impl $crate::export::BalancerGuest for $component {
+            fn pick(ask: $crate::balancer::Ask, backends: ::std::vec::Vec<$crate::balancer::Backend>) -> $crate::balancer::Choice {
+                $crate::export::with(&PLUGIN, |plugin| $crate::balancer::Balancer::pick(plugin, &ask, &backends))
+            }
+        }
+        $crate::bindings::balancer::export_balancer!($component with_types_in $crate::bindings::balancer);
+    };
+    (autoscaler, $component:ident) => {
+        impl $crate::export::AutoscalerGuest for $component {
+            fn decide(group: $crate::autoscaler::Group) -> $crate::autoscaler::Decision {
+                $crate::export::with(&PLUGIN, |plugin| $crate::autoscaler::Autoscaler::decide(plugin, &group))
+            }
+        }
+        $crate::bindings::autoscaler::export_autoscaler!($component with_types_in $crate::bindings::autoscaler);
+    };
     // `__check_kind` has the words for it.
     ($other:ident, $component:ident) => {};
 }
@@ -143,11 +162,17 @@ macro_rules! __check_kind {
     (latency, $plugin:ty) => {
         const _: () = $crate::export::is_latency::<$plugin>();
     };
+    (balancer, $plugin:ty) => {
+        const _: () = $crate::export::is_balancer::<$plugin>();
+    };
+    (autoscaler, $plugin:ty) => {
+        const _: () = $crate::export::is_autoscaler::<$plugin>();
+    };
     ($other:ident, $plugin:ty) => {
         ::core::compile_error!(::core::concat!(
             "unknown kind `",
             ::core::stringify!($other),
-            "`; use fault, responder or latency"
+            "`; use fault, responder, latency, balancer or autoscaler"
         ));
     };
 }
@@ -158,3 +183,7 @@ pub const fn is_fault<T: crate::fault::Fault>() {}
 pub const fn is_responder<T: crate::responder::Responder>() {}
 #[doc(hidden)]
 pub const fn is_latency<T: crate::latency::Latency>() {}
+#[doc(hidden)]
+pub const fn is_balancer<T: crate::balancer::Balancer>() {}
+#[doc(hidden)]
+pub const fn is_autoscaler<T: crate::autoscaler::Autoscaler>() {}

@@ -61,6 +61,11 @@ impl Delay {
         Self::LogNormal(LogNormal { p50_us: us_of(p50), p99_us: us_of(p99), cap_us: 0 })
     }
 
+    /// Log-normal by its median and how many times that the slowest hundredth takes; at a `spread` of 1 or less always the median.
+    pub fn around(median: Duration, spread: f64) -> Self {
+        if spread > 1.0 { Self::log_normal(median, median.mul_f64(spread)) } else { median.into() }
+    }
+
     /// One duration after the other; the last one repeats.
     pub fn each(durations: impl IntoIterator<Item = Duration>) -> Self {
         Self::EachUs(durations.into_iter().map(us_of).collect())
@@ -139,6 +144,12 @@ mod tests {
         assert_eq!(slow, Delay::LogNormal(LogNormal { p50_us: 20_000, p99_us: 60_000, cap_us: 200_000 }));
         assert_eq!(Delay::uniform(ms(1), ms(9)).at_most(ms(5)), Delay::Uniform(Uniform { min_us: 1_000, max_us: 5_000 }));
         assert_eq!(Delay::each([ms(1), ms(2)]).times(0.5), Delay::EachUs(vec![500, 1_000]));
+    }
+
+    #[test]
+    fn a_spread_is_a_share_of_the_median_and_one_is_none() {
+        assert_eq!(Delay::around(ms(10), 3.0), Delay::log_normal(ms(10), ms(30)));
+        assert_eq!(Delay::around(ms(10), 1.0), Delay::Us(10_000));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Write Simwright plugins in Rust: behaviours that a simulated LLM service asks once a request.
 //!
 //! Reading order: [`plugin`] is how a plugin is set up, [`options`] how a scenario configures it. [`fault`], [`responder`] and
-//! [`latency`] are the three kinds of behaviour, each a trait with the values that it answers; [`call`] is the request in hand.
+//! [`latency`] are the kinds of behaviour that a request asks, each a trait with the values that it answers; [`call`] is the request
+//! in hand. [`balancer`] and [`autoscaler`] belong to a group of replicas: which of them takes a request, and how many there shall be.
 //! [`random`] draws, [`state`] and [`log`](mod@log) talk to the host. [`export!`] makes a component of a type, [`testing`] calls
 //! it without one, [`prelude`] brings what almost every plugin names. Everything compiles for the machine you work on, so a
 //! plugin's tests are plain `cargo test`.
@@ -9,6 +10,8 @@
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod autoscaler;
+pub mod balancer;
 pub mod call;
 pub mod export;
 pub mod fault;
@@ -49,6 +52,8 @@ pub use serde_json as json;
 pub mod prelude {
     pub use std::time::Duration;
 
+    pub use crate::autoscaler::{Autoscaler, Decision, Group, Wish};
+    pub use crate::balancer::{Ask, Backend, Balancer, Choice};
     pub use crate::call::Call;
     pub use crate::fault::{Cut, Damage, Fault, HttpError, Position, Verdict};
     pub use crate::latency::{Delay, Latency, Schedule, ms, us};

@@ -61,6 +61,18 @@ impl Setting {
     }
 }
 
+/// What happens at a moment of the run: a call, a choice between backends, a decision about a group.
+pub trait Moment {
+    /// Time since the run began, on whichever clock runs.
+    fn now(&self) -> Duration;
+}
+
+impl Moment for Call {
+    fn now(&self) -> Duration {
+        self.now()
+    }
+}
+
 /// Turns a call's time into times of day, in real and in virtual time alike. Copy it out of the [`Setting`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
@@ -74,17 +86,17 @@ impl Clock {
     }
 
     /// The moment of `call` since 1970-01-01T00:00:00Z.
-    pub fn unix_time(self, call: &Call) -> Duration {
+    pub fn unix_time(self, call: &impl Moment) -> Duration {
         self.epoch().saturating_add(call.now())
     }
 
     /// The hour of the day in UTC as a fraction: 13.5 is half past one. From 0, below 24.
-    pub fn hour_of_day(self, call: &Call) -> f64 {
+    pub fn hour_of_day(self, call: &impl Moment) -> f64 {
         self.hour_of_day_at(call, 0.0)
     }
 
     /// The hour of the day where clocks are `utc_offset_hours` ahead of UTC. From 0, below 24.
-    pub fn hour_of_day_at(self, call: &Call, utc_offset_hours: f64) -> f64 {
+    pub fn hour_of_day_at(self, call: &impl Moment, utc_offset_hours: f64) -> f64 {
         let time = self.unix_time(call);
         // The day is split off in whole seconds, so that the fraction keeps its precision decades after 1970.
         let hour = ((time.as_secs() % 86_400) as f64 + f64::from(time.subsec_nanos()) / 1e9) / 3600.0;
@@ -92,7 +104,7 @@ impl Clock {
     }
 
     /// The day of the week in UTC: 0 is Monday, 6 is Sunday.
-    pub fn weekday(self, call: &Call) -> u32 {
+    pub fn weekday(self, call: &impl Moment) -> u32 {
         // 1970-01-01 was a Thursday.
         ((self.unix_time(call).as_secs() / 86_400 + 3) % 7) as u32
     }

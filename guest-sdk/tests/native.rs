@@ -119,3 +119,58 @@ fn a_responder_calls_a_tool() {
     let call = testing::call().traits(Traits::TOOLS).build();
     assert_eq!(parrot.answer(&call), Answer::tool_call("look_up", None));
 }
+
+options! {
+    /// Keeps a session on its backend while that is open.
+    pub struct Sticky {
+        /// The header that names the session.
+        pub header: String = "x-session".to_owned();
+    }
+}
+
+impl Balancer for Sticky {
+    fn pick(&self, ask: &Ask, backends: &[Backend]) -> Choice {
+        let Some(session) = ask.header(&self.header) else { return Choice::Any };
+        let place = state::add(&session, 0) as u32;
+        match backends.get(place as usize) {
+            Some(backend) if backend.open => Choice::Backend(place),
+            _ => Choice::cheapest(backends, |backend| backend.busy() as f64),
+        }
+    }
+}
+
+export!(Sticky: balancer);
+
+#[test]
+fn a_balancer_reads_the_request_and_what_it_has_kept() {
+    let _host = FakeHost::new().header("x-session", "s1");
+    let sticky: Sticky = testing::plugin("{}").unwrap();
+    let [open, closed] = [true, false].map(|open| testing::backend().open(open).build());
+    assert_eq!(sticky.pick(&testing::ask().build(), &[open, open]), Choice::Backend(0));
+    assert_eq!(sticky.pick(&testing::ask().build(), &[closed, open]), Choice::Backend(1));
+    let _host = FakeHost::new();
+    assert_eq!(sticky.pick(&testing::ask().build(), &[open]), Choice::Any);
+}
+
+options! {
+    /// So many requests for each replica.
+    pub struct PerReplica {
+        /// Requests.
+        pub requests: u32 = 10, in 1..=1_000;
+    }
+}
+
+impl Autoscaler for PerReplica {
+    fn decide(&self, group: &Group) -> Decision {
+        group.wish((group.requests() as f64 / f64::from(self.requests)).ceil()).because(format!("{} requests", group.requests()))
+    }
+}
+
+export!(PerReplica: autoscaler);
+
+#[test]
+fn an_autoscaler_sees_the_group_and_says_why() {
+    let scaler: PerReplica = testing::plugin("{}").unwrap();
+    let decision = scaler.decide(&testing::group().load(30, 5).build());
+    assert_eq!(decision, Decision::replicas(4).because("35 requests"));
+}

@@ -1,11 +1,13 @@
 //! Calls a plugin without a component: a call and a setting are built, the host is a fake that the test can look into.
 //!
-//! [`plugin`] makes an instance from options as a scenario would. [`call`] builds a call, [`setting`] what the instance is told.
+//! [`plugin`] makes an instance from options as a scenario would. [`call`] builds a call, [`ask`] with
+//! [`backend`] and [`group`] what balancers and autoscalers are asked with, [`setting`] what the instance is told.
 //! [`FakeHost`] answers what the plugin asks for (body, headers, state) and keeps what it says (logs, counters). It belongs to
 //! the test's thread, and tests run on threads of their own, so they do not disturb each other.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod fake;
+mod stations;
 
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::plugin::{Names, Plugin, Problem, Setting};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use fake::FakeHost;
+pub use stations::{AskBuilder, BackendBuilder, GroupBuilder, ask, backend, group};
 
 /// An instance made from options as JSON text, in the default [`setting`].
 ///

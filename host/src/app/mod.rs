@@ -182,8 +182,8 @@ impl App {
 
     /// The same, and judges the run.
     pub fn finish(self, limit: Duration) -> Stopped {
-        self.admin.set_ready(false);
         self.reloader.stop();
+        self.admin.set_ready(false);
         let finished = self.server.drain(limit);
         if let Some(decisions) = self.engine.decisions() {
             decisions.close();
@@ -202,7 +202,7 @@ fn waits_for(reloader: &Weak<Reloader>) -> String {
 /// Checks a scenario as starting would: reads it, loads its plugins, makes its behaviours. Without a file, the built-in one.
 pub fn check(scenario: Option<&Path>) -> Result<Arc<Scenario>, StartError> {
     let draft = read(scenario)?;
-    let generation = Workshop::open(RealClock::start(), None, 1)?.build(draft, 1)?;
+    let generation = Workshop::open(RealClock::start(), None, 1)?.build_tested(draft, 1)?;
     Ok(generation.scenario)
 }
 

@@ -1,7 +1,7 @@
 //! Turns scenarios into generations: the catalog, the plugin host, and what the run fixes once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,9 +17,11 @@ use crate::random;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::{Draft, PluginSource};
 use crate::telemetry::metrics;
+use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
+use crate::vectors;
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -69,7 +71,16 @@ impl Workshop {
     /// reading found, those of plugins, and those of behaviours. Slow when a plugin must be compiled.
     pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let loaded = needs.iter().map(|need| (need, self.load(need))).collect::<Vec<_>>();
+        let load = |need| self.plugins.load(Need::spec(need)).map_err(|error| vec![need.problem(&error)]);
+        let loaded = needs.iter().map(|need| (need, load(need))).collect::<Vec<_>>();
+        self.assemble(draft, number, &loaded)
+    }
+
+    /// The same; plugins pass their own vectors first, as they must before they take over in a server.
+    pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        let needs = self.needs(&mut draft, &Sent::default());
+        let load = |need| Some((need, self.load(need, &|| true).transpose()?));
+        let loaded = needs.iter().filter_map(load).collect::<Vec<_>>();
         self.assemble(draft, number, &loaded)
     }
 
@@ -97,14 +108,14 @@ impl Workshop {
         needs
     }
 
-    /// Loads a plugin. Slow when it must be compiled: never on a worker.
-    pub fn load(&self, need: &Need) -> Result<Arc<Plugin>, Problem> {
-        self.plugins.load(need.spec()).map_err(|error| need.problem(&error))
-    }
-
-    /// The same; `None` if nobody wants it any more when the compiler is free.
-    pub fn load_while(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Problem> {
-        self.plugins.load_while(need.spec(), is_wanted).map_err(|error| need.problem(&error))
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
+    /// when the compiler is free.
+    pub fn load(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), is_wanted).map_err(|error| vec![need.problem(&error)])?;
+        if let Some(plugin) = &plugin {
+            need.try_vectors(plugin)?;
+        }
+        Ok(plugin)
     }
 
     /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
@@ -114,7 +125,7 @@ impl Workshop {
         for (_, plugin) in loaded {
             match plugin {
                 Ok(plugin) => plugin.register(&mut catalog),
-                Err(problem) => draft.problems.push(problem.clone()),
+                Err(found) => draft.problems.extend(found.iter().cloned()),
             }
         }
         let is_loaded = |name: &str| loaded.iter().any(|(need, plugin)| plugin.is_ok() && need.name == name);
@@ -152,7 +163,7 @@ impl Workshop {
 pub type Sent = BTreeMap<String, Bytes>;
 
 /// A plugin, or why there is none.
-pub type Loaded = Result<Arc<Plugin>, Problem>;
+pub type Loaded = Result<Arc<Plugin>, Vec<Problem>>;
 
 /// Where a component comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,32 +188,25 @@ pub struct Need {
     /// What it is known by once it is loaded.
     pub key: PluginKey,
     component: Bytes,
-    limits: (usize, u64, bool),
+    limits: Limits,
     /// Where mistakes about it belong.
     pointer: String,
 }
 
 impl Need {
     fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
-        let limits = (source.memory_bytes, source.time_us, source.fresh_per_call);
+        let limits = (source.memory_bytes, source.time_us, source.fresh_per_call, source.granted);
         let pointer = format!("{}/file", source.pointer);
         Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
     }
 
     fn standard(name: &str, bytes: &'static [u8]) -> Self {
-        let LoadSpec { memory_bytes, time_us, fresh_per_call, .. } = LoadSpec::new(name, bytes);
-        let limits = (memory_bytes, time_us, fresh_per_call);
+        let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, bytes);
+        let limits = (memory_bytes, time_us, fresh_per_call, granted);
         Self::with(name, None, Origin::Standard, Bytes::from_static(bytes), limits, String::new())
     }
 
-    fn with(
-        name: &str,
-        file: Option<PathBuf>,
-        origin: Origin,
-        component: Bytes,
-        limits: (usize, u64, bool),
-        pointer: String,
-    ) -> Self {
+    fn with(name: &str, file: Option<PathBuf>, origin: Origin, component: Bytes, limits: Limits, pointer: String) -> Self {
         let name = name.to_owned();
         let key = PluginKey::of(&spec_of(&name, &component, limits));
         Self { name, file, origin, key, component, limits, pointer }
@@ -210,6 +214,18 @@ impl Need {
 
     fn spec(&self) -> LoadSpec<'_> {
         spec_of(&self.name, &self.component, self.limits)
+    }
+
+    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it.
+    fn try_vectors(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
+        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(()) };
+        let files = vectors::read::files_of(project);
+        if files.is_empty() {
+            return Ok(());
+        }
+        let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
+        let report = vectors::check(plugin, &suite).map_err(|error| vec![self.problem(&error)])?;
+        if report.is_good() { Ok(()) } else { Err(report.problems()) }
     }
 
     fn problem(&self, error: &PluginError) -> Problem {
@@ -220,8 +236,17 @@ impl Need {
     }
 }
 
-fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per_call): (usize, u64, bool)) -> LoadSpec<'a> {
-    LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call }
+/// Memory and time of a plugin, a fresh instance for every call or not, and what it may reach.
+type Limits = (usize, u64, bool, Capabilities);
+
+fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per_call, granted): Limits) -> LoadSpec<'a> {
+    LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call, granted }
+}
+
+/// The project whose component `file` is: it is built to `build/NAME.wasm`.
+fn project_of(file: &Path) -> Option<&Path> {
+    let build = file.parent().filter(|folder| folder.ends_with("build"))?;
+    build.parent().filter(|project| project.join("plugin.toml").is_file())
 }
 
 /// The component in the file of `source`.

@@ -4,11 +4,24 @@
 //! digest of the config is the digest of the pack ([`Artifact::digest`]): whoever knows it knows every byte. A [`store::Store`] keeps
 //! artifacts on this machine by digest; a built folder and a registry are the other two places where they lie. There is no archive
 //! format, and the title of a layer is a label that is never used as a path.
+//!
+//! [`recipe`] is what an author writes, `pack.toml`; [`manifest`] what a build makes of it; [`whole`] a pack with its bytes. [`installed`]
+//! says what is in the store and who needs it, [`mod@lock`] which bytes a scenario uses, [`signature`] and [`trust`] from whom they
+//! may come.
 
 use serde::{Deserialize, Serialize};
 
 pub mod digest;
+pub mod installed;
+pub mod interface;
+pub mod lock;
+pub mod manifest;
+pub mod recipe;
+pub mod signature;
 pub mod store;
+pub mod title;
+pub mod trust;
+pub mod whole;
 
 use digest::Digest;
 
@@ -54,3 +67,6 @@ impl Artifact {
         Digest::of(&self.config)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod samples;

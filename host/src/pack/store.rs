@@ -36,11 +36,31 @@ pub enum StoreError {
     /// It is not there.
     #[error("`{0}` is not in the store")]
     Missing(Digest),
+    /// A file that only this program writes cannot be understood.
+    #[error("`{}` is damaged: {message}", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
 }
 
 impl StoreError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |error| Self::Io { path: path.to_owned(), error }
+    }
+
+    pub(super) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Self {
+        Self::Damaged { path: path.to_owned(), message: error.to_string() }
+    }
+
+    /// What went wrong while the bytes of `path` were read: also that they are others.
+    pub(super) fn of_bytes(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |error| match error.downcast::<Mismatch>() {
+            Ok(mismatch) => mismatch.into(),
+            Err(error) => Self::Io { path: path.to_owned(), error },
+        }
     }
 }
 
@@ -88,21 +108,13 @@ impl Store {
     /// All bytes of `digest`, checked.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let mut bytes = Vec::new();
-        self.open(digest)?.read_to_end(&mut bytes).map_err(|error| match error.downcast::<Mismatch>() {
-            Ok(mismatch) => mismatch.into(),
-            Err(error) => StoreError::Io { path: self.blob(digest), error },
-        })?;
+        self.open(digest)?.read_to_end(&mut bytes).map_err(StoreError::of_bytes(&self.blob(digest)))?;
         Ok(bytes)
     }
 
     /// Begins to bring something in; makes the store if it is not there. Until the intake is dropped, nothing is thrown out.
     pub fn intake(&self) -> Result<Intake, StoreError> {
-        for folder in [self.root.clone(), self.root.join(BLOBS), self.root.join(STAGING)] {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(StoreError::io(&folder))?;
-        }
-        let path = self.root.join(LOCK);
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.map_err(StoreError::io(&path))?;
+        let (lock, path) = self.lock()?;
         // Nobody else is at work, so whatever is half-written belongs to nobody.
         if lock.try_lock().is_ok() {
             self.sweep()?;
@@ -111,8 +123,25 @@ impl Store {
         Ok(Intake { store: self.clone(), _lock: lock })
     }
 
+    /// Waits until nobody brings something in, and keeps it so until the file is dropped.
+    pub(super) fn alone(&self) -> Result<File, StoreError> {
+        let (lock, path) = self.lock()?;
+        lock.lock().map_err(StoreError::io(&path))?;
+        Ok(lock)
+    }
+
+    /// The file whose lock says who is at work. Makes the folders.
+    fn lock(&self) -> Result<(File, PathBuf), StoreError> {
+        for folder in [self.root.clone(), self.root.join(BLOBS), self.root.join(STAGING)] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(StoreError::io(&folder))?;
+        }
+        let path = self.root.join(LOCK);
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        Ok((lock.map_err(StoreError::io(&path))?, path))
+    }
+
     /// Removes what processes left half-written when they died. Only for who holds the lock alone.
-    fn sweep(&self) -> Result<(), StoreError> {
+    pub(super) fn sweep(&self) -> Result<(), StoreError> {
         let folder = self.root.join(STAGING);
         for entry in fs::read_dir(&folder).map_err(StoreError::io(&folder))? {
             let path = entry.map_err(StoreError::io(&folder))?.path();
@@ -121,8 +150,23 @@ impl Store {
         Ok(())
     }
 
-    fn blob(&self, digest: &Digest) -> PathBuf {
+    /// Where the bytes of `digest` are, if they are here. Who reads them there checks them.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
         self.root.join(BLOBS).join(digest.hex())
+    }
+
+    /// Every digest that is here, with its file.
+    pub(super) fn blobs(&self) -> Result<Vec<(Digest, PathBuf)>, StoreError> {
+        let folder = self.root.join(BLOBS);
+        let mut blobs = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(StoreError::io(&folder))? {
+            let path = entry.map_err(StoreError::io(&folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            if let Ok(digest) = format!("sha256:{name}").parse() {
+                blobs.push((digest, path));
+            }
+        }
+        Ok(blobs)
     }
 }
 
@@ -141,8 +185,12 @@ impl Intake {
 
     /// Begins to write the `size` bytes of `digest`. They are there once [`Stage::commit`] has said so, and not before.
     pub fn stage(&self, digest: Digest, size: u64) -> Result<Stage, StoreError> {
-        let draft = Draft::begin(&self.store.root.join(STAGING))?;
+        let draft = self.draft()?;
         Ok(Stage { draft, checker: Checker::new(digest, size), target: self.store.blob(&digest) })
+    }
+
+    pub(super) fn draft(&self) -> Result<Draft, StoreError> {
+        Draft::begin(&self.store.root.join(STAGING))
     }
 }
 
@@ -168,32 +216,40 @@ impl Stage {
     }
 }
 
+/// Writes `bytes` to `path`, in place of what is there: all of them or none.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft = Draft::begin(folder)?;
+    draft.write(bytes)?;
+    draft.commit(path)
+}
+
 /// A file that is not there yet: it gets its name when it is whole. Dropped before, it is removed.
 #[derive(Debug)]
-struct Draft {
+pub(super) struct Draft {
     path: PathBuf,
     file: File,
 }
 
 impl Draft {
     /// A new file with a name of its own in `folder`.
-    fn begin(folder: &Path) -> Result<Self, StoreError> {
+    pub(super) fn begin(folder: &Path) -> Result<Self, StoreError> {
         // Process numbers are not enough: containers that share a folder have the same ones.
         let secret = crate::random::secret().map_err(StoreError::io(folder))?;
-        let path = folder.join(&Digest::of(&secret).hex()[..16]);
+        let path = folder.join(format!(".{}", &Digest::of(&secret).hex()[..16]));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(StoreError::io(&path))?;
         Ok(Self { path, file })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write_all(bytes).map_err(StoreError::io(&self.path))
     }
 
     /// Gives the file its name, in place of what had it before. When this returns, it survives a loss of power.
-    fn commit(self, target: &Path) -> Result<(), StoreError> {
+    pub(super) fn commit(self, target: &Path) -> Result<(), StoreError> {
         self.file.sync_all().map_err(StoreError::io(&self.path))?;
         fs::rename(&self.path, target).map_err(StoreError::io(target))?;
-        let folder = target.parent().unwrap_or(Path::new("/"));
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder))
     }
 }

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use http::HeaderName;
 use serde_json::Value;
 
+use crate::pack::digest::Digest;
 use crate::scenario::when::When;
 use crate::station::quota;
 use crate::types::allowance::Window;
+use crate::types::capability::Capabilities;
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
@@ -151,6 +153,10 @@ pub struct PluginSource {
     pub time_us: u64,
     /// A fresh instance for every call?
     pub fresh_per_call: bool,
+    /// What it may reach.
+    pub granted: Capabilities,
+    /// What its bytes must be, where a lock says so.
+    pub digest: Option<Digest>,
     /// JSON pointer of the entry, for mistakes found when it is loaded.
     pub pointer: String,
 }

@@ -171,6 +171,12 @@ pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
 pub const PLUGIN_SPARES: usize = 2;
 /// Calls after which an instance is replaced at the earliest; at the latest after twice as many.
 pub const PLUGIN_RECYCLE_CALLS: u32 = 100_000;
+/// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
+pub const TRIAL_LINES_MAX: usize = 1_000;
+/// Cases in one file of test vectors: all of them are run whenever the plugin is loaded anew.
+pub const VECTOR_CASES_MAX: usize = 1_000;
+/// Requests that one case asks to see how many of them fail: enough to tell 1 % from 1.1 %.
+pub const VECTOR_REQUESTS_MAX: u64 = 100_000;
 /// Names of counters that one plugin may keep.
 pub const PLUGIN_COUNTERS_MAX: usize = 64;
 /// Bytes of a key in the host's state, and of a name that a plugin gives (a counter, a style, a tool, an open case).
@@ -183,6 +189,21 @@ pub const PLUGIN_ITEMS_MAX: usize = 10_000;
 pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;
+
+/// Bytes of all files of one pack: some Python or JavaScript components with their tests.
+pub const PACK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Size of a pack's manifest, in bytes, before and after the build: as much as registries take for one.
+pub const PACK_MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Files of one pack, and its plugins and scenarios: more than anybody keeps an overview of.
+pub const PACK_LAYERS_MAX: usize = 256;
+/// Names of packs and of what is in them, and titles of their files, in bytes: they stand in URLs, paths and lines of a table.
+pub const PACK_NAME_BYTES_MAX: usize = 128;
+/// Packs that one scenario may name.
+pub const SCENARIO_PACKS_MAX: usize = 32;
+/// Size of one signature, in bytes: four lines, of which minisign bounds the longest to 8 KiB.
+pub const PACK_SIGNATURE_BYTES_MAX: usize = 16 * 1024;
+/// Signatures of one pack: one a publisher, and some while keys change.
+pub const PACK_SIGNATURES_MAX: usize = 16;
 
 /// Time from accept to a complete request head, in seconds.
 pub const HEADER_READ_S: u64 = 10;

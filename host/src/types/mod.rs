@@ -2,11 +2,13 @@
 //!
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
 //! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives;
-//! [`criterion`] is the grammar of promises.
+//! [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach.
 
 pub mod allowance;
 pub mod api_error;
+pub mod capability;
 pub mod criterion;
+pub mod excerpt;
 pub mod fields;
 pub mod limits;
 pub mod problem;

@@ -19,6 +19,8 @@ pub(super) struct Breaker {
     open_until: AtomicU64,
     /// Times of the latest faults, oldest first.
     faults: Mutex<VecDeque<Nanos>>,
+    /// It never opens.
+    stays_closed: bool,
 }
 
 /// How a call was let through.
@@ -31,6 +33,11 @@ pub(super) enum Pass {
 }
 
 impl Breaker {
+    /// One that never opens: for trying a plugin out, where each failure is to be seen.
+    pub(super) fn closed() -> Self {
+        Self { stays_closed: true, ..Self::default() }
+    }
+
     /// May a call be made at `now`? `None` means no.
     pub(super) fn admit(&self, now: Nanos) -> Option<Pass> {
         let until = self.open_until.load(Ordering::Relaxed);
@@ -63,6 +70,9 @@ impl Breaker {
 
     /// A call failed at `now`. Says whether this opened the breaker.
     pub(super) fn fault(&self, now: Nanos, pass: Pass) -> bool {
+        if self.stays_closed {
+            return false;
+        }
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.retain(|at| *at <= now && now - *at < WINDOW_NS);
         faults.push_back(now);

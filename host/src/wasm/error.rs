@@ -38,6 +38,8 @@ pub enum Cause {
     Version,
     /// It imports what the host does not give.
     Import,
+    /// It reaches what it was not granted.
+    NotGranted,
     /// Its file is no component, or too large.
     File,
     /// It is too much for the compiler.
@@ -65,6 +67,7 @@ impl Cause {
             Self::Breaker => "breaker",
             Self::Version => "version",
             Self::Import => "import",
+            Self::NotGranted => "not-granted",
             Self::File => "file",
             Self::Compile => "compile",
             Self::Setup => "setup",
@@ -86,6 +89,7 @@ impl Cause {
             Self::Breaker => "see its earlier failures; it is tried again after a few seconds",
             Self::Version => "build the plugin again with the SDK of this release",
             Self::Import => "remove what needs it: plugins have no files, no network and no other host than this one",
+            Self::NotGranted => "add it to `capabilities` in the pack's `pack.toml`, and let the scenario grant it",
             Self::File => "build the plugin for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`",
             Self::Compile => "build it for release and for size, and split what is generated into smaller functions",
             Self::Setup => "correct the options or the plugin",

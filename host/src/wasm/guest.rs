@@ -10,6 +10,7 @@ use crate::clock::Nanos;
 use crate::random::{Key, Stream};
 use crate::types::limits;
 use crate::types::request::Request;
+use crate::wasm::bindings::simwright::plugin::log::Level;
 use crate::wasm::error::{Cause, Refusal};
 use crate::wasm::host_services::Home;
 use crate::wasm::limits::{Space, Watch, overtime};
@@ -94,6 +95,15 @@ impl Guest {
         self.words.clear();
     }
 
+    /// The guest looks at a clock of WASI's.
+    pub(super) fn looks_at_clock(&self) {
+        if let Some(journal) = &self.home.journal
+            && self.request.is_some()
+        {
+            journal.clock();
+        }
+    }
+
     /// The random numbers of this call.
     pub(super) fn draws(&mut self) -> &mut Stream {
         let seed = self.seed;
@@ -160,10 +170,8 @@ impl Guest {
         if self.may_log() {
             let text = String::from_utf8_lossy(&self.lines[output as usize]);
             let line = crate::wasm::host_services::printable(text.trim_end());
-            match output {
-                Output::Out => tracing::info!(plugin = %self.home.name, "{line}"),
-                Output::Error => tracing::warn!(plugin = %self.home.name, "{line}"),
-            }
+            let level = if output == Output::Out { Level::Info } else { Level::Warn };
+            self.home.say(level, &line);
         }
         self.lines[output as usize].clear();
     }

@@ -15,6 +15,7 @@ use crate::types::limits;
 use crate::wasm::bindings::simwright::plugin::{log, request, state, types};
 use crate::wasm::error::{Cause, Refusal};
 use crate::wasm::guest::Guest;
+use crate::wasm::journal::Journal;
 use crate::wasm::state::State;
 
 /// What all instances of one plugin share.
@@ -22,19 +23,43 @@ use crate::wasm::state::State;
 pub(super) struct Home {
     /// The plugin's name in the scenario.
     pub(super) name: String,
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
     counters: Mutex<HashMap<String, Counter>>,
+    /// What the plugin says, if somebody keeps it; else it goes to the program's log and metrics.
+    pub(super) journal: Option<Journal>,
 }
 
 impl Home {
     /// The home of plugin `name` with its `state`.
     pub(super) fn new(name: &str, state: Arc<State>) -> Self {
-        Self { name: name.to_owned(), state, counters: Mutex::default() }
+        Self { name: name.to_owned(), state, counters: Mutex::default(), journal: None }
+    }
+
+    /// A home apart from the world: with an empty state, and what the plugin says stays there.
+    pub(super) fn apart(name: &str) -> Self {
+        Self { journal: Some(Journal::default()), ..Self::new(name, Arc::default()) }
+    }
+
+    /// Says a line of the plugin's, without control characters.
+    pub(super) fn say(&self, level: log::Level, line: &str) {
+        let plugin = &self.name;
+        if let Some(journal) = &self.journal {
+            return journal.say(level_word(level), line);
+        }
+        match level {
+            log::Level::Debug => tracing::debug!(plugin, "{line}"),
+            log::Level::Info => tracing::info!(plugin, "{line}"),
+            log::Level::Warn => tracing::warn!(plugin, "{line}"),
+            log::Level::Error => tracing::error!(plugin, "{line}"),
+        }
     }
 
     /// Adds to a counter of the plugin's own. Names beyond [`limits::PLUGIN_COUNTERS_MAX`] are not counted: each would be a
     /// series.
     fn count(&self, name: &str, by: u64) {
+        if let Some(journal) = &self.journal {
+            return journal.count(&printable(name), by);
+        }
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = counters.get(name) {
             counter.increment(by);
@@ -151,13 +176,7 @@ impl log::Host for Guest {
         }
         let end = message.floor_char_boundary(limits::GUEST_LOG_LINE_BYTES);
         let line = printable(&message[..end]);
-        let plugin = &self.home.name;
-        match level {
-            log::Level::Debug => tracing::debug!(plugin, "{line}"),
-            log::Level::Info => tracing::info!(plugin, "{line}"),
-            log::Level::Warn => tracing::warn!(plugin, "{line}"),
-            log::Level::Error => tracing::error!(plugin, "{line}"),
-        }
+        self.home.say(level, &line);
         Ok(())
     }
 
@@ -166,6 +185,16 @@ impl log::Host for Guest {
             self.home.count(&metric, by);
         }
         Ok(())
+    }
+}
+
+/// The contract's word for `level`.
+fn level_word(level: log::Level) -> &'static str {
+    match level {
+        log::Level::Debug => "debug",
+        log::Level::Info => "info",
+        log::Level::Warn => "warn",
+        log::Level::Error => "error",
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::Gauge;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -25,7 +26,7 @@ use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "1.0.0-rc.1";
+pub const CONTRACT: &str = "1.0.0-rc.1";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub(super) struct Mould {
     pub(super) meter: Meter,
     pub(super) time_us: u64,
     memory_bytes: usize,
+    /// Instructions of the latest call of a behaviour, where they are counted.
+    pub(super) fuel_used: AtomicU64,
     pre: InstancePre<Guest>,
     home: Arc<Home>,
     lifecycle: lifecycle::GuestIndices,
@@ -114,9 +117,20 @@ impl Mould {
             meter,
             time_us,
             memory_bytes,
+            fuel_used: AtomicU64::new(0),
             pre,
             home,
         })
+    }
+
+    /// The same component linked again, with another home.
+    pub(super) fn linked_to(&self, home: Arc<Home>) -> Result<Self, PluginError> {
+        Self::link(self.pre.component(), home, self.meter, self.memory_bytes, self.time_us)
+    }
+
+    /// What its instances share.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// What the plugin decides.
@@ -269,7 +283,13 @@ impl Instance {
     ) -> Result<R, PluginError> {
         self.store.data_mut().begin(call, mould.time_us);
         give_time(&mut self.store, mould.meter, mould.time_us);
-        self.enter(mould, kind.function(), ask)
+        let result = self.enter(mould, kind.function(), ask);
+        if mould.meter == Meter::Fuel {
+            let left = self.store.get_fuel().unwrap_or(0);
+            let given = mould.time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
+            mould.fuel_used.store(given.saturating_sub(left), Ordering::Relaxed);
+        }
+        result
     }
 
     #[inline]

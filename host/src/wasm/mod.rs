@@ -2,8 +2,9 @@
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
-//! nobody else anything; `error` says what it did, `usage` counts. `host_services` with `state` and `wasi` are all that a guest can reach.
-//! `engine_config`, `compiler`, `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! nobody else anything; `error` says what it did, `usage` counts, `reach` says what it imports. `host_services` with `state` and `wasi` are
+//! all that a guest can reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`, `code` and
+//! `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::collections::HashMap;
@@ -17,9 +18,11 @@ use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
 use crate::clock::Nanos;
+use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
 mod adapter;
+pub mod apart;
 mod bindings;
 mod breaker;
 mod code;
@@ -30,10 +33,12 @@ mod error;
 mod guest;
 mod host_services;
 mod instance;
+mod journal;
 mod judge;
 mod limits;
 mod maker;
 mod pool;
+mod reach;
 mod standard_pack;
 mod state;
 mod ticker;
@@ -41,13 +46,13 @@ mod usage;
 mod wasi;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
-pub use instance::Kind;
+pub use instance::{CONTRACT, Kind};
 pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;
@@ -105,6 +110,8 @@ pub struct LoadSpec<'a> {
     pub time_us: u64,
     /// A fresh instance for every call?
     pub fresh_per_call: bool,
+    /// What it may reach; one that imports more is refused.
+    pub granted: Capabilities,
 }
 
 /// What a loaded plugin is known by: equal keys are one plugin.
@@ -115,13 +122,15 @@ pub struct PluginKey {
     memory_bytes: usize,
     time_us: u64,
     fresh_per_call: bool,
+    granted: Capabilities,
 }
 
 impl PluginKey {
     /// The key of what `spec` asks for.
     pub fn of(spec: &LoadSpec<'_>) -> Self {
-        let LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call } = *spec;
-        Self { name: name.to_owned(), digest: Sha256::digest(bytes).into(), memory_bytes, time_us, fresh_per_call }
+        let LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call, granted } = *spec;
+        let digest = Sha256::digest(bytes).into();
+        Self { name: name.to_owned(), digest, memory_bytes, time_us, fresh_per_call, granted }
     }
 
     /// SHA-256 of the component, in hexadecimal.
@@ -131,9 +140,11 @@ impl PluginKey {
 }
 
 impl<'a> LoadSpec<'a> {
-    /// The plugin `name` with the default limits.
+    /// The plugin `name` with the default limits, for which every import is fine.
     pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
-        Self { name, bytes, memory_bytes: bounds::GUEST_MEMORY_BYTES, time_us: bounds::GUEST_TIME_US, fresh_per_call: false }
+        let Reach { memory_bytes, time_us, .. } = Reach::default();
+        let memory_bytes = memory_bytes as usize;
+        Self { name, bytes, memory_bytes, time_us, fresh_per_call: false, granted: Capabilities::all() }
     }
 }
 
@@ -177,6 +188,8 @@ impl PluginHost {
             return Ok(Some(plugin));
         }
         let Some(component) = self.component(spec.name, spec.bytes, is_wanted)? else { return Ok(None) };
+        let capabilities = reach::reached(&component);
+        reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
         let mould = Mould::link(&component, home, self.config.meter, spec.memory_bytes, spec.time_us)?;
         let about = mould.start(0)?.describe(&mould)?;
@@ -192,6 +205,7 @@ impl PluginHost {
                 options_schema: about.options_schema,
             },
             mould: Arc::new(mould),
+            capabilities,
             schema,
             properties,
             fresh_per_call: spec.fresh_per_call,
@@ -265,6 +279,7 @@ pub struct Plugin {
     key: PluginKey,
     about: About,
     mould: Arc<Mould>,
+    capabilities: Capabilities,
     schema: Option<Validator>,
     properties: Vec<String>,
     fresh_per_call: bool,
@@ -299,6 +314,11 @@ impl Plugin {
     /// What its breaker does at `now`: `closed`, `open`, or `half-open` when the next call is a trial.
     pub fn breaker(&self, now: Nanos) -> &'static str {
         self.breaker.state(now)
+    }
+
+    /// What it reaches, by its imports.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// What it decides.

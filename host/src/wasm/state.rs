@@ -94,7 +94,22 @@ impl State {
         Ok(())
     }
 
-    fn forget(&self) {
+    /// Everything that is alive at `now`, by key: counters and values, values as text where they are.
+    pub(super) fn list(&self, now: Nanos) -> Vec<(String, String)> {
+        let mut list = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let counters = shard.counters.iter().filter(|(_, entry)| entry.expires > now);
+            list.extend(counters.map(|(key, entry)| (key.to_string(), entry.value.to_string())));
+            let values = shard.values.iter().filter(|(_, entry)| entry.expires > now);
+            list.extend(values.map(|(key, entry)| (key.to_string(), shown(&entry.value))));
+        }
+        list.sort_unstable();
+        list
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&self) {
         for shard in &self.shards {
             *shard.lock().unwrap_or_else(PoisonError::into_inner) = Shard::default();
         }
@@ -127,6 +142,14 @@ impl Shard {
 
     fn len(&self) -> usize {
         self.counters.len() + self.values.len()
+    }
+}
+
+/// `bytes` as text if they are, else how many there are.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(char::is_control) => format!("{text:?}"),
+        _ => format!("{} bytes", bytes.len()),
     }
 }
 

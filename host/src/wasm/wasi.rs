@@ -237,13 +237,17 @@ fn define_input_and_poll(to: &mut LinkerInstance<'_, Guest>, function: &str) -> 
 
 fn define_clock(to: &mut LinkerInstance<'_, Guest>, interface: &str, function: &str) -> wasmtime::Result<bool> {
     match (interface, function) {
-        ("wasi:clocks/monotonic-clock", "now") => to.func_wrap(function, |store, ()| Ok((store.data().now,)))?,
+        ("wasi:clocks/monotonic-clock", "now") => to.func_wrap(function, |store, ()| {
+            store.data().looks_at_clock();
+            Ok((store.data().now,))
+        })?,
         ("wasi:clocks/monotonic-clock", "resolution") => to.func_wrap(function, |_, ()| Ok((1_u64,)))?,
         ("wasi:clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
             to.func_wrap(function, |_, (_,): (u64,)| Ok((ResourceDynamic::new_own(0, POLLABLE),)))?;
         }
         ("wasi:clocks/wall-clock", "now") => to.func_wrap(function, |store, ()| {
             let (guest, second) = (store.data(), 1_000_000_000);
+            guest.looks_at_clock();
             let seconds = guest.epoch_unix_s.saturating_add(guest.now / second);
             Ok((Datetime { seconds, nanoseconds: (guest.now % second) as u32 },))
         })?,

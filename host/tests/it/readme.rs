@@ -187,6 +187,20 @@ fn what_the_readme_plans_is_what_a_person_sees() {
 }
 
 #[test]
+fn what_the_document_about_reloads_shows_is_what_a_person_sees() {
+    let document = std::fs::read_to_string(workspace().join("docs/reload.md")).expect("a document");
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = first_block(&document, "yaml");
+    std::fs::write(folder.path().join("scenario.yaml"), &scenario).expect("written");
+    put_components(&scenario, folder.path());
+    let mut shell = Shell::in_copy_of(folder.path());
+    let played: Vec<_> = blocks(&document).into_iter().filter(|block| block.language == "console").collect();
+    assert!(played.len() >= 4);
+    let differences: Vec<String> = played.iter().flat_map(|block| shell.play(block)).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
 fn the_tables_of_behaviours_have_every_native_one_with_all_its_options() {
     let tables = std::fs::read_to_string(workspace().join("docs/behaviours.md")).expect("a document");
     let mut catalog = Catalog::default();

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["scenario"],
     &["builtin", "wasm", "dialect", "report", "connection"],
     &["plan"],
-    &["engine", "fleet", "loadgen"],
+    &["engine", "fleet", "loadgen", "vectors"],
     &["http", "admin"],
     &["app"],
     &["cli"],

@@ -51,8 +51,8 @@ impl Plugin for BrownOut {
             depth: options.depth,
             period_ns: period_ns as u64,
             offset_ns: offset_ns as u64,
-            first: delay(options.first, options.spread),
-            between: delay(options.between, options.spread),
+            first: Delay::around(options.first, options.spread),
+            between: Delay::around(options.between, options.spread),
             is_immediate: options.first.is_zero() && options.between.is_zero(),
         })
     }
@@ -77,10 +77,6 @@ impl BrownOut {
         // A polynomial instead of a cosine: the same bits on every machine, and cheaper.
         1.0 - distance * distance * (3.0 - 2.0 * distance)
     }
-}
-
-fn delay(median: Duration, spread: f64) -> Delay {
-    if spread > 1.0 { Delay::log_normal(median, median.mul_f64(spread)) } else { median.into() }
 }
 
 export!(BrownOut: latency);

@@ -29,6 +29,8 @@ thread_local! {
     static MODELS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// Every fault panics, and every schedule takes long.
     static CLUMSY: Cell<bool> = const { Cell::new(false) };
+    /// How often this instance was asked for it: what no plugin may decide by.
+    static ASKED: Cell<u32> = const { Cell::new(0) };
 }
 
 impl lifecycle::Guest for Adversary {
@@ -105,6 +107,10 @@ impl fault::Guest for Adversary {
                 log::write(log::Level::Info, "line one\nline two \u{1b}[31m");
                 log::count("oddities", 2);
                 Verdict::Pass
+            }
+            214 => {
+                ASKED.set(ASKED.get() + 1);
+                tell(&ASKED.get().to_string())
             }
             // Faults that a good plugin may want.
             301 => Verdict::Damage((Damage::DuplicateChunk, Position::Token(2))),

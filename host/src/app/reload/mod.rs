@@ -223,10 +223,10 @@ impl Reloader {
     /// Loads `needs`, one after the other; `false` if nobody wants them any more.
     fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: &dyn Fn() -> bool) -> bool {
         for need in needs {
-            match self.workshop.load_while(&need, is_wanted) {
+            match self.workshop.load(&need, is_wanted) {
                 Ok(Some(plugin)) => drop(loads.insert(need.key, Ok(plugin))),
                 Ok(None) => return false,
-                Err(problem) => drop(loads.insert(need.key, Err(problem))),
+                Err(problems) => drop(loads.insert(need.key, Err(problems))),
             }
         }
         true

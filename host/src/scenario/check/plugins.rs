@@ -8,6 +8,7 @@ use crate::scenario::PluginSource;
 use crate::scenario::check::behaviors::WORDS;
 use crate::scenario::check::{fault_of_name, unknown_word};
 use crate::scenario::source::Source;
+use crate::types::capability::Capabilities;
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{GUEST_MEMORY_BYTES, GUEST_MEMORY_CEILING_BYTES, GUEST_TIME_US, GUEST_WALL_US, SCENARIO_PLUGINS_MAX};
 use crate::types::problem::Problem;
@@ -73,6 +74,8 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         memory_bytes: memory_bytes as usize,
         time_us,
         fresh_per_call,
+        granted: Capabilities::all(),
+        digest: None,
         pointer: pointer.to_owned(),
     });
     let problems = fields.finish();

@@ -6,4 +6,4 @@
 mod answers;
 mod conduct;
 mod loading;
-pub(super) mod support;
+pub(crate) mod support;

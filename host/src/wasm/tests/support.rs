@@ -17,7 +17,7 @@ use crate::types::request::{Message, Operation, Request, Role};
 use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
-pub(in crate::wasm) fn adversary() -> &'static [u8] {
+pub(crate) fn adversary() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
         let target = target_dir().join("guests");
@@ -48,7 +48,7 @@ pub(in crate::wasm) fn host() -> &'static PluginHost {
 }
 
 /// A host of its own.
-pub(in crate::wasm) fn new_host(meter: Meter) -> PluginHost {
+pub(crate) fn new_host(meter: Meter) -> PluginHost {
     // Compiled code is kept beside the guests, so that a second run of the tests does not compile them again.
     let cache_dir = Some(target_dir().join("guests-compiled"));
     PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter, compiler: Compiler::InProcess }).expect("a host")

@@ -1,0 +1,72 @@
+//! A plugin apart from the world, to try it out: what it keeps, says and counts is seen by who tries it and by nobody else.
+//!
+//! `plugin test`, `plugin run` and the vectors that a reload runs use it, so that a trial beside a live plugin of the same name
+//! leaves no trace in that one's state, log, metrics or breaker.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+pub use crate::wasm::journal::Said;
+
+use crate::clock::Nanos;
+use crate::wasm::breaker::Breaker;
+use crate::wasm::engine_config::Meter;
+use crate::wasm::error::{Cause, PluginError};
+use crate::wasm::host_services::Home;
+use crate::wasm::usage::Usage;
+use crate::wasm::{Plugin, maker};
+
+impl Plugin {
+    /// The same plugin to try it out, for one thread: with an empty state of its own, and asked however often it has failed. It shares
+    /// the compiled code, so this is quick. `fresh_per_call` gives each call an instance of its own.
+    pub fn apart(&self, fresh_per_call: bool) -> Result<Arc<Self>, PluginError> {
+        let mould = self.mould.linked_to(Arc::new(Home::apart(&self.name)))?;
+        let (schema, properties) =
+            maker::schema(&self.about.options_schema).map_err(|message| PluginError::new(&self.name, Cause::Setup, message))?;
+        Ok(Arc::new(Self {
+            name: self.name.clone(),
+            key: self.key.clone(),
+            about: self.about.clone(),
+            mould: Arc::new(mould),
+            capabilities: self.capabilities,
+            schema,
+            properties,
+            fresh_per_call,
+            workers: 1,
+            pools: Mutex::default(),
+            breaker: Arc::new(Breaker::closed()),
+            usage: Arc::new(Usage::of(1)),
+            threads: Arc::clone(&self.threads),
+        }))
+    }
+
+    /// The options that it knows.
+    pub fn options(&self) -> &[String] {
+        &self.properties
+    }
+
+    /// Instructions of its latest call, where these are counted and not time ([`Meter::Fuel`]).
+    pub fn fuel_used(&self) -> Option<u64> {
+        (self.mould.meter == Meter::Fuel).then(|| self.mould.fuel_used.load(Ordering::Relaxed))
+    }
+
+    /// Forgets its state.
+    pub fn forget_state(&self) {
+        self.mould.home().state.forget();
+    }
+
+    /// Its state at `now`: keys with what is kept under them, in order.
+    pub fn state(&self, now: Nanos) -> Vec<(String, String)> {
+        self.mould.home().state.list(now)
+    }
+
+    /// What it has said since this was asked last; of a plugin that is not [`Plugin::apart`], nothing.
+    pub fn take_said(&self) -> Said {
+        self.mould.home().journal.as_ref().map(|journal| journal.take()).unwrap_or_default()
+    }
+
+    /// Has it looked at a clock of WASI's while it decided? Of a plugin that is not [`Plugin::apart`], nobody knows.
+    pub fn looked_at_clock(&self) -> bool {
+        self.mould.home().journal.as_ref().is_some_and(|journal| journal.looked_at_clock())
+    }
+}
