@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::workshop::Workshop;
 use crate::app::{StartError, read};
 use crate::clock::real::{RealClock, monotonic_ns};
-use crate::fleet::{Limits, Report, Watch, run};
+use crate::fleet::{Chronicle, Limits, LinesBy, Report, Watch, run};
 use crate::plan::generation::Generation;
 use crate::scenario::refusal::Refusal;
 use crate::types::problem::Problem;
@@ -72,6 +72,11 @@ impl Simulation {
         workload.requests = options.requests.or(workload.requests);
         workload.until = options.until.map(|until| until.as_nanos() as u64).or(workload.until);
         Ok(Self { generation, workload, limits: options.limits, workshop })
+    }
+
+    /// An empty chronicle, to watch a run with.
+    pub fn chronicle(&self, by: LinesBy) -> Chronicle {
+        Chronicle::of(&self.generation.scenario, &self.workload, by)
     }
 
     /// Plays it to its end or its limit; again, it is the same run.

@@ -11,6 +11,8 @@ use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::behavior::tokenizer::Tokenizer;
 use crate::behavior::writer::{JsonWriter, TextWriter};
+use crate::station::autoscaler::Scaler;
+use crate::station::balancer::chooser::Chooser;
 use crate::types::problem::Problem;
 
 /// What every behaviour of a generation is told when it is made.
@@ -66,6 +68,10 @@ pub struct Catalog {
     pub fault: Makers<dyn Fault>,
     /// Responders.
     pub responder: Makers<dyn Responder>,
+    /// What chooses between replicas, besides the rules of stations.
+    pub balancer: Makers<dyn Chooser>,
+    /// What says how many replicas there shall be, besides the rules of stations.
+    pub autoscaler: Makers<dyn Scaler>,
     /// Styles of text; the empty name is the default.
     pub styles: BTreeMap<String, Arc<dyn TextWriter>>,
     /// Tokenizers: `estimate`, `exact`.

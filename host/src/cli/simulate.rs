@@ -11,7 +11,8 @@ use crate::cli::{duration, output};
 use crate::clock::Nanos;
 use crate::clock::real::monotonic_ns;
 use crate::fleet::report::Stop;
-use crate::fleet::{Limits, Report, Watch};
+use crate::fleet::{Chronicle, Limits, LinesBy, Report, Watch};
+use crate::report::picture::{self, Panel};
 use crate::types::limits::SIMULATED_EVENTS_MAX;
 use crate::wasm::Compiler;
 use crate::workload::Workload;
@@ -47,35 +48,71 @@ pub(super) struct Args {
     /// Write the report to this file, as JSON; `-` prints it in place of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw what happened over time to this file, as SVG.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// What the picture shows: requests, failures, ttft, duration, tokens; without it all that tells something.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "svg")]
+    panels: Vec<Panel>,
+    /// What each line of the picture is: the requests of one `model`, `class` or `tenant`.
+    #[arg(long, value_name = "WORD", value_parser = lines_by, default_value = "model", requires = "svg")]
+    lines: LinesBy,
     /// Stop after so many events, whatever is still to come.
     #[arg(long, value_name = "N", default_value_t = SIMULATED_EVENTS_MAX, value_parser = clap::value_parser!(u64).range(1..))]
     events_max: u64,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let Args { scenario, seed, until, requests, trace, json, events_max } = args;
+    let Args { scenario, seed, until, requests, trace, json, svg, panels, lines, events_max } = args;
     let limits = Limits { events_max };
     let options = SimulateOptions { scenario, seed, until, requests, trace, limits, compiler: Compiler::offered() };
     let simulation = Simulation::prepare(options)?;
     let is_printed = json.as_deref() == Some(Path::new("-"));
-    let file = json
-        .as_deref()
-        .filter(|_| !is_printed)
-        .map(|path| File::create(path).map_err(|error| unwritable(path, &error)))
-        .transpose()?;
-    let report = if std::io::stderr().is_terminal() {
-        let mut bar = Bar::of(&simulation.workload, limits);
-        let report = simulation.play(&mut bar)?;
-        bar.clear();
-        report
-    } else {
-        simulation.play(&mut ())?
-    };
+    // Before the run: whoever cannot be written to should not have waited for it.
+    let json = json.filter(|_| !is_printed).map(Written::open).transpose()?;
+    let svg = svg.map(Written::open).transpose()?;
+    let bar = std::io::stderr().is_terminal().then(|| Bar::of(&simulation.workload, limits));
+    let chronicle = svg.is_some().then(|| simulation.chronicle(lines));
+    let mut watch = (bar, chronicle);
+    let report = simulation.play(&mut watch)?;
+    let (bar, chronicle) = watch;
+    bar.iter().for_each(Bar::clear);
     output::data(&if is_printed { format!("{:#}", report.json()) } else { report.text() });
-    if let (Some(mut file), Some(path)) = (file, &json) {
-        writeln!(file, "{:#}", report.json()).map_err(|error| unwritable(path, &error))?;
+    if let Some(json) = json {
+        json.write(&format!("{:#}\n", report.json()))?;
+    }
+    if let (Some(svg), Some(Chronicle { mut timeline, .. })) = (svg, chronicle) {
+        timeline.settle();
+        let panels = if panels.is_empty() { picture::telling(&timeline) } else { panels };
+        svg.write(&picture::draw(&timeline, &panels, &report.scenario))?;
     }
     judge(&report, is_printed)
+}
+
+/// A file that is written at the end.
+struct Written {
+    path: PathBuf,
+    file: File,
+}
+
+impl Written {
+    fn open(path: PathBuf) -> Result<Self, Failure> {
+        let file = File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), Failure> {
+        self.file.write_all(text.as_bytes()).map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+fn lines_by(text: &str) -> Result<LinesBy, String> {
+    match text {
+        "model" => Ok(LinesBy::Model),
+        "class" => Ok(LinesBy::Class),
+        "tenant" => Ok(LinesBy::Tenant),
+        other => Err(format!("a line is no `{other}`; it is a model, a class or a tenant")),
+    }
 }
 
 /// A duration of more than nothing.
@@ -112,7 +149,7 @@ fn judge(report: &Report, is_printed: bool) -> Result<(), Failure> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    anyhow::anyhow!("cannot write the report `{}`: {error}", path.display()).into()
+    anyhow::anyhow!("cannot write `{}`: {error}", path.display()).into()
 }
 
 /// Events a second for people.

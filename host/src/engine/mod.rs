@@ -193,8 +193,12 @@ impl Engine {
     /// Lets the generation on trial answer no request that begins from now on.
     pub fn withdraw(&self) {
         self.trial.store(None);
-        // Quotas that both have go back to what the running one allows.
-        drop(self.quotas.of(&self.running.load().generation, self.clock.now()));
+        // Quotas and stations that both have go back to what the running one says.
+        let running = self.running.load();
+        drop(self.quotas.of(&running.generation, self.clock.now()));
+        if let Some(drive) = &running.drive {
+            drive.adopt(&running.generation);
+        }
     }
 
     /// What plays `generation` after what runs now.
@@ -202,7 +206,10 @@ impl Engine {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
         let drive = match &before.drive {
-            Some(drive) if generation.has_site_of(&before.generation) => Some(Arc::clone(drive)),
+            Some(drive) if generation.has_site_of(&before.generation) => {
+                drive.adopt(&generation);
+                Some(Arc::clone(drive))
+            }
             _ => self.sites.drive(&generation),
         };
         let limits = self.quotas.of(&generation, self.clock.now());
@@ -322,13 +329,14 @@ impl Running {
     }
 
     /// Whose `request` is, as the stations of its entry see it.
-    fn caller(&self, model: usize, request: &Request, facts: &Facts) -> Caller {
+    fn caller(&self, model: usize, request: &Arc<Request>, facts: &Facts) -> Caller {
         if self.drive_of(model).is_none() {
             return Caller::default();
         }
         let tenant = request.tenant_key(self.generation.scenario.tenant_header.as_ref());
         let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
-        Caller { tenant, priority, prefix: prefix_of(&self.generation, model, request, facts.identity.content) }
+        let prefix = prefix_of(&self.generation, model, request, facts.identity.content);
+        Caller { tenant, priority, prefix, tier: facts.tier, request: Some(Arc::clone(request)) }
     }
 
     /// Requests that the entry `model` is answering, and those that wait for it.

@@ -5,11 +5,12 @@
 //!   sum of their stays, to the nanosecond; and the same for those who wait.
 //! * Quotas: what is reserved less what is settled is nothing once nobody is left.
 //! * Stations: once nobody is left, and the steps of replicas under way are over, none serves anybody, lets anybody wait or holds a block.
+//! * Groups that change: the replicas that are there are those that began, with what started and without what is gone; within the bounds.
 //! * Causality: nothing ends before its arrival; a whole reply on a plain row of stages not before the service that it needs.
 
 use crate::clock::Nanos;
 use crate::fleet::Fleet;
-use crate::station::pipeline::Load;
+use crate::station::pipeline::{Load, Settings, Sizes};
 
 /// By then a replica's step that was under way is over: a day.
 const STEP_OVER_NS: Nanos = 86_400_000_000_000;
@@ -54,7 +55,18 @@ pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
     }
     // Who leaves a replica counts at the next end of a step.
     let later = now.saturating_add(STEP_OVER_NS);
+    // Groups stay as they are until then.
+    site.rest();
     for (station, entry) in fleet.generation.scenario.stations.iter().enumerate() {
+        if let (Some(sizes), Settings::Replicas(group)) = (site.sizes(now, station), &entry.settings) {
+            let Sizes { started, stopped, wanted, .. } = *sizes;
+            let there = u64::from(group.count) + started - stopped;
+            let is_allowed = group.autoscale.as_ref().is_some_and(|scale| (scale.least..=scale.most).contains(&wanted));
+            if there != u64::from(sizes.now.all()) || sizes.now.all() > group.most() || sizes.now.ready == 0 || !is_allowed {
+                let Sizes { now, .. } = sizes;
+                broken.push(format!("station `{}`: {there} replicas should be there, {wanted} are wanted: {now:?}", entry.name));
+            }
+        }
         let kv_used: u32 = site.replica_loads(later, station, &mut Vec::new()).iter().map(|load| load.kv_used).sum();
         let Load { running, waiting } = site.load(station);
         if (running, waiting, kv_used) != (0, 0, 0) {

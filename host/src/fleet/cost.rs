@@ -3,14 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::clock::Nanos;
+use crate::fleet::groups;
 use crate::fleet::measure::Measure;
+use crate::fleet::report::Station;
 use crate::scenario::Scenario;
 use crate::station::pipeline::Settings;
 
 /// What a run costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// Servers for as long as the run was, idle ones too.
+    /// Servers for as long as the run was, or as they were there; idle ones too.
     pub servers: f64,
     /// Tokens of models that have a price: of prompts that were not refused, and of replies as far as they left.
     pub tokens: f64,
@@ -22,10 +24,12 @@ pub struct Cost {
 
 impl Cost {
     /// The cost of what was `measured` in `virtual_ns`; `None` if the scenario says no price.
-    pub(super) fn of(scenario: &Scenario, measured: &Measure, virtual_ns: Nanos) -> Option<Self> {
-        let rents = scenario.stations.iter().filter_map(|station| {
+    pub(super) fn of(scenario: &Scenario, measured: &Measure, stations: &[Station], virtual_ns: Nanos) -> Option<Self> {
+        let hours = virtual_ns as f64 / 3.6e12;
+        let rents = scenario.stations.iter().enumerate().filter_map(|(index, station)| {
             let count = if let Settings::Replicas(group) = &station.settings { f64::from(group.count) } else { 1.0 };
-            Some(station.cost_per_hour? * count)
+            let sizes = stations.get(index).and_then(|station| station.sizes.as_ref());
+            Some(station.cost_per_hour? * sizes.map_or(count * hours, groups::hours))
         });
         let prices = scenario.models.iter().zip(&measured.models).filter_map(|(model, measured)| {
             let (input, output) = (measured.charged_input_tokens as f64, measured.figures.output_tokens as f64);
@@ -35,10 +39,9 @@ impl Cost {
         if rents.is_empty() && prices.is_empty() {
             return None;
         }
-        let hours = virtual_ns as f64 / 3.6e12;
         // A sum of nothing would be -0.0.
         let sum = |of: &[f64]| of.iter().fold(0.0, |sum, one| sum + one);
-        let (servers, tokens) = (sum(&rents) * hours, sum(&prices));
+        let (servers, tokens) = (sum(&rents), sum(&prices));
         let written: u64 = measured.models.iter().map(|model| model.figures.output_tokens).sum();
         Some(Self {
             servers,

@@ -56,6 +56,10 @@ pub struct Ended {
     pub attempt: u32,
     /// The model entry that answered, by its index; `None` if there is none of that name.
     pub model: Option<u32>,
+    /// The class of the workload, by its index.
+    pub class: u32,
+    /// The tenant, by its index in the workload.
+    pub tenant: u32,
     /// When it came.
     pub arrival: Nanos,
     /// When it ended.

@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 use crate::clock::Nanos;
 use crate::fleet::cost::Cost;
 use crate::fleet::measure::Attempts;
-use crate::fleet::{Fleet, audit};
+use crate::fleet::{Fleet, audit, groups};
 use crate::report::{ModelFigures, Verdict, judge, time, times_json};
 use crate::scenario::Scenario;
 use crate::station::Cause;
 use crate::station::cache::Counts;
 use crate::station::pipeline::flow::Flow;
 use crate::station::pipeline::route::Step;
-use crate::station::pipeline::{Settings, Site};
+use crate::station::pipeline::{Choices, Settings, Site, Sizes};
 use crate::station::replica::Load;
 use crate::stats::histogram::Snapshot;
 
@@ -102,6 +102,10 @@ pub struct Station {
     pub cache: Option<Counts>,
     /// How often it opened, if it is a breaker.
     pub opened: Option<u64>,
+    /// How many replicas it had, if that changes.
+    pub sizes: Option<Sizes>,
+    /// How often plugins chose between its replicas.
+    pub choices: Choices,
 }
 
 impl Report {
@@ -133,7 +137,7 @@ impl Report {
             attempts: measure.attempts,
             in_flight,
             tokens: (measure.models.iter().map(|model| model.input_tokens).sum(), total.output_tokens),
-            cost: Cost::of(&fleet.generation.scenario, measure, fleet.now),
+            cost: Cost::of(&fleet.generation.scenario, measure, &stations, fleet.now),
             total,
             waited,
             answered: measure.answered.clone(),
@@ -163,25 +167,28 @@ impl Report {
         stages
     }
 
-    pub(super) fn stations(scenario: &Scenario, site: &Site, stages: &[Stage], now: Nanos) -> Vec<Station> {
+    pub(super) fn stations(scenario: &Scenario, site: &mut Site, stages: &[Stage], now: Nanos) -> Vec<Station> {
         let entries = scenario.stations.iter().enumerate();
         entries
             .map(|(index, entry)| {
                 let mut utilisation = None;
                 let mut replicas = None;
+                let sizes = site.sizes(now, index).cloned();
                 if let Settings::Pool(pool) = &entry.settings {
                     let through = stages.iter().filter(|stage| stage.station == Some(index));
                     let held: u128 = through.map(|stage| stage.flow.inside_area - stage.flow.waiting_area).sum();
                     utilisation = share(held, u128::from(now) * u128::from(pool.size));
                 }
                 if let Settings::Replicas(_) = &entry.settings {
-                    let sum = site.replicas(index).fold(Load::default(), |sum, replica| add(sum, replica.load()));
-                    let count = site.replicas(index).count() as u128;
-                    utilisation = share(u128::from(sum.busy_ns), u128::from(now) * count);
+                    let sum = site.replicas(index).fold(Load::default(), Load::and);
+                    let all = || u128::from(now) * site.replicas(index).count() as u128;
+                    let there = sizes.as_ref().map_or_else(all, |sizes| sizes.areas[0] + sizes.areas[2]);
+                    utilisation = share(u128::from(sum.busy_ns), there);
                     replicas = Some(sum);
                 }
                 let (cache, opened) = (site.cache(index).map(|cache| cache.counts().clone()), site.opened(index));
-                Station { name: entry.name.clone(), utilisation, replicas, cache, opened }
+                let choices = site.choices(index);
+                Station { name: entry.name.clone(), utilisation, replicas, cache, opened, sizes, choices }
             })
             .collect()
     }
@@ -222,6 +229,8 @@ impl Report {
             json!({
                 "station": station.name, "utilisation": station.utilisation, "replicas": replicas, "cache": cache,
                 "opened": station.opened,
+                "sizes": station.sizes.as_ref().map(|sizes| groups::sizes_json(sizes, self.virtual_ns)),
+                "chosen": groups::choices_json(station.choices),
             })
         };
         json!({
@@ -286,6 +295,7 @@ impl Report {
         lines.extend(self.times_table());
         lines.extend(self.stages_table());
         lines.extend(self.stations_table());
+        lines.extend(groups::table(&self.stations, self.virtual_ns));
         lines.extend(self.caches_table());
         let breakers = self.stations.iter().filter_map(|station| Some((&station.name, station.opened?)));
         let breakers: Vec<_> = breakers.map(|(name, opened)| format!("opened     {name:<16}{opened:>10}")).collect();
@@ -396,21 +406,4 @@ fn mean_s(sum_ns: u128, count: u64) -> Option<f64> {
 /// A long time for people.
 fn duration(ns: u64) -> String {
     if ns >= 100_000_000_000 { format!("{:.0}s", ns as f64 * 1e-9) } else { time(ns as f64) }
-}
-
-fn add(sum: Load, one: Load) -> Load {
-    Load {
-        running: sum.running + one.running,
-        waiting: sum.waiting + one.waiting,
-        kv_used: sum.kv_used + one.kv_used,
-        kv_blocks: sum.kv_blocks + one.kv_blocks,
-        prefix_asked: sum.prefix_asked + one.prefix_asked,
-        prefix_hit: sum.prefix_hit + one.prefix_hit,
-        preemptions: sum.preemptions + one.preemptions,
-        steps: sum.steps + one.steps,
-        busy_ns: sum.busy_ns + one.busy_ns,
-        prefill_tokens: sum.prefill_tokens + one.prefill_tokens,
-        output_tokens: sum.output_tokens + one.output_tokens,
-        finished: sum.finished + one.finished,
-    }
 }

@@ -256,7 +256,7 @@ fn replica(base_ms: u64, sequence_us: u64, sequences_max: u32) -> replica::Setti
 fn a_batching_server_shares_its_time_as_theory_says_and_its_steps_add_half_of_one() {
     let (a, b, m) = (0.010, 0.000_2, 200.0);
     for rate in [4.0, 8.0, 12.0] {
-        let one = Replicas { count: 1, replica: replica(10, 200, 4_096), balancer: Rule::LeastBusy, weights: Vec::new() };
+        let one = Replicas::of(1, replica(10, 200, 4_096), Rule::LeastBusy);
         let arrivals = format!("poisson: {{ rate: {rate} }}");
         let (_, seen) = play(&exponential(1_000), &arrivals, visitors(6_000), replicas(one, m));
         let w = m * (a + b) / (1.0 - rate * m * b);
@@ -279,7 +279,7 @@ fn beyond_its_capacity_a_server_answers_no_more_and_every_request_waits_longer_t
     const TOKENS: f64 = 50.0;
     let capacity = 16.0 / (TOKENS * (0.010 + 0.000_2 * 16.0 * (TOKENS - 1.0) / TOKENS));
     let run = |share: f64| {
-        let one = Replicas { count: 1, replica: replica(10, 200, 16), balancer: Rule::LeastBusy, weights: Vec::new() };
+        let one = Replicas::of(1, replica(10, 200, 16), Rule::LeastBusy);
         let change = |scenario: &mut Scenario| {
             replicas(one, TOKENS)(scenario);
             Arc::make_mut(scenario.workload.as_mut().expect("a workload")).classes[0].output = Some(Law::constant(TOKENS));
@@ -309,7 +309,7 @@ fn four_servers_behind_a_balancer_keep_as_long_as_theory_says() {
     for (rule, exact) in
         [(Rule::Random, 5.0), (Rule::RoundRobin, 3.267_384), (Rule::TwoChoices, 2.330_158), (Rule::LeastBusy, 1.953_134)]
     {
-        let four = Replicas { count: 4, replica: replica(1, 0, 1), balancer: rule, weights: Vec::new() };
+        let four = Replicas::of(4, replica(1, 0, 1), rule);
         let (_, seen) = play(&exponential(1_000), "poisson: { rate: 3.2 }", visitors(25_000), replicas(four, 1_000.0));
         seen.stays(&format!("{rule:?}"), exact);
     }

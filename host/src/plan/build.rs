@@ -11,8 +11,12 @@ use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
 use crate::random::Key;
+use crate::scenario::check::{balancer_rules, scaling_rules};
 use crate::scenario::source::Source;
+use crate::scenario::stations::StationEntry;
 use crate::scenario::{BehaviorUse, Draft, Scenario};
+use crate::station::autoscaler::Scaler;
+use crate::station::balancer::chooser::{Chooser, Choosers};
 use crate::station::pipeline::route::{Route, Step};
 use crate::types::fields::escape;
 use crate::types::problem::{Problem, did_you_mean};
@@ -63,7 +67,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         let takes = pipeline.map_or(&[][..], |pipeline| &pipeline.takes);
         let stages = takes.iter().map(|takes| builder.slots(&[], &[], takes, &mut made).2).collect();
         let number = |name: &String| builder.setting.stages.iter().position(|stage| stage == name).unwrap_or(0) as u32;
-        let stage_numbers = pipeline.map_or(Vec::new(), |pipeline| pipeline.route.stages.iter().map(number).collect());
+        let stage_numbers = pipeline.into_iter().flat_map(|pipeline| &pipeline.route.stages).map(number).collect();
         let retried = pipeline.map_or(Vec::new(), |pipeline| retried(&pipeline.route));
         let texts = pipeline.map(|pipeline| pipeline.texts.clone()).unwrap_or_default();
         let incidents = entry.incidents;
@@ -74,6 +78,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         let (faults, reply, latency) = builder.slots(&incident.faults, &incident.reply, &incident.latency, &mut made);
         changes.push(Change { name_bits: Key::of_seed(0).named(&incident.name).bits(), faults, reply, latency });
     }
+    let (choosers, scalers) = builder.of_stations(&scenario.stations);
     let tokenizer = catalog.tokenizers.get(scenario.tokens.name()).cloned();
     if tokenizer.is_none() {
         builder.problems.push(Problem::new("/tokens", format!("no tokenizer `{}` in this build", scenario.tokens.name())));
@@ -97,6 +102,8 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         scenario: Arc::new(scenario),
         models,
         changes,
+        choosers,
+        scalers,
         styles,
         style_names,
         tokenizer,
@@ -161,13 +168,30 @@ impl Builder<'_> {
         Some(Slot { name: used.name.clone(), when: used.when.clone(), primary: primary?, fallback })
     }
 
+    /// The plugins that choose between replicas, if there are any, and those that say how many there shall be, by station.
+    fn of_stations(&mut self, stations: &[StationEntry]) -> (Option<Choosers>, Vec<Option<Arc<dyn Scaler>>>) {
+        let catalog = self.catalog;
+        let (mut choosers, mut scalers) = (Made::<dyn Chooser>::default(), Made::<dyn Scaler>::default());
+        let chosen: Vec<_> = stations
+            .iter()
+            .map(|station| self.behaviour("balancer", &catalog.balancer, station.chooser.as_ref()?, &mut choosers))
+            .collect();
+        let scaled = stations
+            .iter()
+            .map(|station| self.behaviour("autoscaler", &catalog.autoscaler, station.scaler.as_ref()?, &mut scalers))
+            .collect();
+        (chosen.iter().any(Option::is_some).then(|| chosen.into()), scaled)
+    }
+
     /// The field of a scenario under which `name` would be known.
     fn section_of(&self, name: &str) -> Option<&'static str> {
-        let Catalog { fault, responder, latency, .. } = self.catalog;
+        let Catalog { fault, responder, latency, balancer, autoscaler, .. } = self.catalog;
         let known = [
             ("faults", fault.contains_key(name)),
             ("reply", responder.contains_key(name)),
             ("latency", latency.contains_key(name)),
+            ("balancer", balancer.contains_key(name)),
+            ("autoscale", autoscaler.contains_key(name)),
         ];
         known.into_iter().find_map(|(section, is_known)| is_known.then_some(section))
     }
@@ -182,11 +206,17 @@ impl Builder<'_> {
             if self.unloaded.contains(&used.name.as_str()) {
                 return None;
             }
-            let known = makers.keys().map(String::as_str).chain(self.loadable.iter().copied());
-            let hint = match (self.section_of(&used.name), did_you_mean(&used.name, known)) {
+            let own = match kind {
+                "balancer" => balancer_rules(),
+                "autoscaler" => scaling_rules(),
+                _ => &[],
+            };
+            let known = || makers.keys().map(String::as_str).chain(own.iter().copied());
+            let loadable = self.loadable.iter().copied();
+            let hint = match (self.section_of(&used.name), did_you_mean(&used.name, known().chain(loadable))) {
                 (Some(section), _) => format!("`{}` stands under `{section}`", used.name),
                 (None, Some(near)) => format!("did you mean `{near}`?"),
-                (None, None) => format!("known: {}", makers.keys().cloned().collect::<Vec<_>>().join(", ")),
+                (None, None) => format!("known: {}", known().collect::<Vec<_>>().join(", ")),
             };
             let problem = Problem::new(&used.pointer, format!("unknown {kind} `{}`", used.name)).hint(hint);
             // With options the name is a key, without any it is the value.

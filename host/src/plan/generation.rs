@@ -9,8 +9,11 @@ use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::behavior::tokenizer::Tokenizer;
 use crate::behavior::writer::{JsonWriter, TextWriter};
+use crate::random::Key;
 use crate::scenario::when::When;
 use crate::scenario::{IncidentSet, ModelEntry, Scenario};
+use crate::station::autoscaler::{Asked, Scaler};
+use crate::station::balancer::chooser::Choosers;
 use crate::station::pipeline::Site;
 
 /// One immutable set of scenario and behaviours. Requests hold the one they began with.
@@ -25,6 +28,10 @@ pub struct Generation {
     pub models: Vec<Model>,
     /// One an incident, in the scenario's order.
     pub changes: Vec<Change>,
+    /// What chooses between replicas, by station; `None` if no station has such a plugin.
+    pub choosers: Option<Choosers>,
+    /// Plugins that say how many replicas there shall be, by station.
+    pub scalers: Vec<Option<Arc<dyn Scaler>>>,
     /// Styles of text, by the index that segments carry.
     pub styles: Vec<Arc<dyn TextWriter>>,
     /// The styles' names, by the same index; the first is the default.
@@ -50,7 +57,7 @@ pub struct Model {
     /// The stages that are tried again, in the order of their steps, and how often; each time takes its own time.
     pub retried: Vec<(usize, u8)>,
     /// The number by which plugins know each stage: index in the names that they are told.
-    pub stage_numbers: Vec<u32>,
+    pub stage_numbers: Arc<[u32]>,
     /// Texts that stages answer with, and where their tokens end.
     pub texts: Vec<(Arc<str>, Arc<[u32]>)>,
     /// The incidents that concern it.
@@ -107,6 +114,8 @@ impl Generation {
             scenario: Arc::clone(&self.scenario),
             models: self.models.clone(),
             changes: self.changes.clone(),
+            choosers: self.choosers.clone(),
+            scalers: self.scalers.clone(),
             styles: self.styles.clone(),
             style_names: self.style_names.clone(),
             tokenizer: Arc::clone(&self.tokenizer),
@@ -140,8 +149,19 @@ impl Generation {
         models.iter().any(|model| model.pipeline.is_some()).then(|| {
             let route = |model: &ModelEntry| model.pipeline.as_ref().map(|pipeline| pipeline.route.clone()).unwrap_or_default();
             let stations: Vec<_> = self.scenario.stations.iter().map(|station| station.settings.clone()).collect();
-            Site::new(&stations, models.iter().map(route).collect(), keeps_marks)
+            let mut site = Site::new(&stations, models.iter().map(route).collect(), keeps_marks);
+            self.hand_scalers(&mut site);
+            site
         })
+    }
+
+    /// Lets the scalers of this generation decide at `site`, which is that of its stations.
+    pub fn hand_scalers(&self, site: &mut Site) {
+        for (index, (station, scaler)) in self.scenario.stations.iter().zip(&self.scalers).enumerate() {
+            let draws = Key::of_seed(self.seed).named("autoscaler").named(&station.name);
+            let asked = |scaler| Asked { scaler, station: station.name.as_str().into(), draws };
+            site.ask_scaler(index, scaler.clone().map(asked));
+        }
     }
 
     /// Would [`Generation::site`] make the same site for this generation as for `other`, so that both can share one?

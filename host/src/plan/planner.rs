@@ -20,6 +20,7 @@ use crate::plan::timing::Timing;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan, step_time};
 use crate::random::{Draws, Key};
+use crate::scenario::ModelEntry;
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
@@ -177,7 +178,8 @@ fn decide(
     draws: Option<&Draws>,
 ) -> Result<(), Box<ApiError>> {
     let entry = &generation.scenario.models[plan.model];
-    let limit = output_limit(request, entry.context_window, entry.max_output_tokens, facts.input_tokens)?;
+    check_window(entry.context_window, facts.input_tokens)?;
+    let limit = output_limit(request, entry, facts.input_tokens);
     let mut call = Call {
         identity: facts.identity.identity,
         attempt: facts.identity.attempt,
@@ -468,9 +470,6 @@ fn ask<B: ?Sized, T>(
     }
 }
 
-/// The code of an answer to a request whose behaviour failed.
-pub(super) const BEHAVIOUR_FAILED: &str = "behaviour_failed";
-
 /// A behaviour failed and nothing took its place: our own 500, so that nobody takes it for a fault that was asked for.
 fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
     let message = match name {
@@ -478,13 +477,18 @@ fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
         _ if message.contains(name) => format!("simwright: {message}"),
         _ => format!("simwright: {kind} `{name}`: {message}"),
     };
-    let code = Some(Cow::Borrowed(BEHAVIOUR_FAILED));
+    let code = Some(Cow::Borrowed(super::BEHAVIOUR_FAILED));
     Box::new(ApiError { kind: ErrorKind::Server, code, ..ApiError::of_status(500, message) })
 }
 
-/// The most tokens that a reply may have, or the vendor's refusal of a prompt that is too long.
-fn output_limit(request: &Request, context_window: u32, model_limit: u32, input_tokens: u32) -> Result<u32, Box<ApiError>> {
-    let asked = request.max_output_tokens.unwrap_or(model_limit).min(model_limit);
+/// The most tokens that a reply to `request` may have, whose prompt has `input_tokens`.
+pub fn output_limit(request: &Request, entry: &ModelEntry, input_tokens: u32) -> u32 {
+    let asked = request.max_output_tokens.unwrap_or(entry.max_output_tokens).min(entry.max_output_tokens);
+    asked.min(entry.context_window.saturating_sub(input_tokens))
+}
+
+/// The vendor's refusal of a prompt that is too long, if it is.
+fn check_window(context_window: u32, input_tokens: u32) -> Result<(), Box<ApiError>> {
     if input_tokens >= context_window {
         let message = format!(
             "This model's maximum context length is {context_window} tokens. However, your messages resulted in {input_tokens} \
@@ -492,5 +496,5 @@ fn output_limit(request: &Request, context_window: u32, model_limit: u32, input_
         );
         return Err(Box::new(ApiError::invalid("messages", message).with_code("context_length_exceeded")));
     }
-    Ok(asked.min(context_window - input_tokens))
+    Ok(())
 }

@@ -1,11 +1,16 @@
 //! What a planned request brings to the stations of its model's pipeline.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::plan::Plan;
+use crate::plan::planner::output_limit;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
+use crate::station::balancer::chooser::Asker;
 use crate::station::pipeline::Work;
 use crate::station::replica::Prefix;
+use crate::types::request::Request;
 
 /// Bytes of one token on a link, prompt and reply alike: English has about four.
 pub const TOKEN_BYTES: u32 = 4;
@@ -19,6 +24,10 @@ pub struct Caller {
     pub priority: u8,
     /// What of the prompt others share.
     pub prefix: Prefix,
+    /// Its tier.
+    pub tier: Option<usize>,
+    /// The request, where choosers may want to look into it.
+    pub request: Option<Arc<Request>>,
 }
 
 /// Does the request that `plan` answers go to the stations of its model's pipeline? Not if the model has none, nor if nothing of it is
@@ -58,5 +67,22 @@ pub fn work_of(plan: &Plan, caller: Caller) -> Work {
         choices: SmallVec::from_slice(&plan.choices),
         is_cut,
         draws: plan.events.named("station"),
+        asker: caller.request.and_then(|request| asker(plan, caller.tier, request)),
     }
+}
+
+/// What the request tells choosers of itself; nothing if its generation has none.
+fn asker(plan: &Plan, tier: Option<usize>, request: Arc<Request>) -> Option<Box<Asker>> {
+    let choosers = Arc::clone(plan.generation.choosers.as_ref()?);
+    let scenario = &plan.generation.scenario;
+    Some(Box::new(Asker {
+        choosers,
+        model: plan.model as u32,
+        tenant: tier.unwrap_or(scenario.tiers.len()) as u32,
+        attempt: plan.identity.attempt,
+        occurrence: plan.identity.occurrence,
+        max_output_tokens: output_limit(&request, &scenario.models[plan.model], plan.usage.input),
+        stages: Arc::clone(&plan.generation.models[plan.model].stage_numbers),
+        request,
+    }))
 }

@@ -2,6 +2,8 @@
 //!
 //! A criterion about a time or a share of which nothing was measured is broken: a promise that nobody tried is not kept. So a job whose
 //! client never ran fails. Quantiles come from histograms of fixed memory and are at most 3.2 % above the truth.
+//!
+//! [`timeline`] is what happened when, [`picture`] draws it.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +12,10 @@ use serde_json::{Value, json};
 use crate::stats::histogram::Snapshot;
 use crate::types::criterion::{Bound, Counted, Criterion, Flow, Metric, Stat, Time};
 
+pub mod picture;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 
 /// What was measured of a run.
 #[derive(Debug, Clone, Default)]

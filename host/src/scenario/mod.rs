@@ -114,9 +114,11 @@ impl Scenario {
         });
         let pipelines = self.models.iter().filter_map(|model| model.pipeline.as_ref());
         let of_stages = pipelines.flat_map(|pipeline| pipeline.takes.iter().flatten());
+        let of_stations = self.stations.iter().flat_map(|station| station.chooser.iter().chain(&station.scaler));
         of_models
             .chain(of_incidents)
             .chain(of_stages)
+            .chain(of_stations)
             .flat_map(|used| std::iter::successors(Some(used), |used| used.fallback.as_deref()))
     }
 }

@@ -16,6 +16,10 @@ pub struct StationEntry {
     pub settings: Settings,
     /// What it costs an hour, of replicas each of them; in any currency.
     pub cost_per_hour: Option<f64>,
+    /// The plugin that chooses between its replicas, before the rule of the settings.
+    pub chooser: Option<BehaviorUse>,
+    /// The plugin that says how many replicas there shall be, before the rule of the settings.
+    pub scaler: Option<BehaviorUse>,
 }
 
 impl StationEntry {

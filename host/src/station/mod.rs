@@ -7,12 +7,13 @@
 //! served, still waited or broke off. Time never goes backwards: a `now` before the newest counts as the newest.
 //!
 //! Decided at once: [`quota`] (requests, tokens, concurrency), [`breaker`], [`retry`] budgets, [`cache`]s, [`balancer`]s. Waited for:
-//! [`admission`] queues, [`pool`]s, [`batcher`]s, [`link`]s and the [`replica`], a model server with continuous batching. A
-//! [`pipeline`] is a way through several of them.
+//! [`admission`] queues, [`pool`]s, [`batcher`]s, [`link`]s and the [`replica`], a model server with continuous batching, of which an
+//! [`autoscaler`] may say how many there shall be. A [`pipeline`] is a way through several of them.
 
 use crate::clock::Nanos;
 
 pub mod admission;
+pub mod autoscaler;
 pub mod balancer;
 pub mod batcher;
 pub mod breaker;

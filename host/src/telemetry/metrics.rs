@@ -36,6 +36,10 @@ pub const PLUGIN_READY: &str = "simwright_plugin_instances_ready";
 pub const PLUGIN_INSTANCES: &str = "simwright_plugin_instances_total";
 /// Counters that plugins keep themselves, by `plugin` and `name`.
 pub const PLUGIN_COUNTS: &str = "simwright_plugin_counts_total";
+/// Replicas of a group that changes its size, by `station` and `state` (`ready`, `starting`, `draining`, `wanted`).
+pub const REPLICAS: &str = "simwright_replicas";
+/// Decisions that more or fewer replicas are wanted, by `station` and `direction`.
+pub const SCALINGS: &str = "simwright_scaling_decisions_total";
 /// Fallbacks used, by `model` and `behaviour`.
 pub const FALLBACKS: &str = "simwright_fallbacks_total";
 /// Generations alive: the running one and those that streams still hold.
@@ -185,6 +189,8 @@ fn describe_stations() {
     describe_counter!(STATION_REFUSALS, "Requests that a station turned away.");
     describe_histogram!(STAGE_TIME, Unit::Seconds, "Time from coming to a stage to leaving it.");
     describe_histogram!(STAGE_WAIT, Unit::Seconds, "Time of waiting in a stage.");
+    describe_gauge!(REPLICAS, "Replicas of a group that changes its size.");
+    describe_counter!(SCALINGS, "Decisions that more or fewer replicas are wanted.");
     describe_gauge!(REPLICA_RUNNING, "Sequences in the batch of a replica.");
     describe_gauge!(REPLICA_WAITING, "Jobs in the queue of a replica.");
     describe_gauge!(REPLICA_KV, "Share of the KV cache that is in use, 0 to 1.");

@@ -248,6 +248,18 @@ pub const SCENARIO_PHASES_MAX: usize = 1_000;
 pub const STATIONS_MAX: usize = 1_000;
 /// Replicas of one station: each is a machine of its own, with its own queue and clock.
 pub const STATION_MEMBERS_MAX: u32 = 10_000;
+/// Replicas between which a plugin may choose: it is shown each of them, some 40 bytes, for every choice.
+pub const CHOOSER_BACKENDS_MAX: u32 = 1_024;
+/// CPU time of one choice or one scaling decision of a plugin, in microseconds: all requests of the scenario wait for it.
+pub const CHOOSER_TIME_US: u64 = 5_000;
+/// Time from one scaling decision to the next, in milliseconds: real ones take seconds, and each looks at every replica.
+pub const SCALING_EVERY_MS_MIN: u64 = 100;
+/// The longest that a wish for more or fewer replicas may have to hold, in seconds: a day of wishes is remembered.
+pub const SCALING_AFTER_S_MAX: u64 = 86_400;
+/// Steps of one schedule of replicas: one for each quarter of an hour of a week.
+pub const SCALING_STEPS_MAX: usize = 672;
+/// Changes of one group's size that a report lists: one in ten seconds for a day.
+pub const SCALING_CHANGES_MAX: usize = 8_640;
 /// Tokens of one block of a KV cache: four thousand times vLLM's default.
 pub const BLOCK_TOKENS_MAX: u32 = 65_536;
 /// Points of one replica on the ring of `consistent-hash`: with a hundred, loads differ by a tenth already, and with this by a hundredth.
@@ -377,6 +389,10 @@ pub const TRACE_HELD_HASHES: usize = 20_000_000;
 /// Events of one run in virtual time unless it is asked for more: some minutes, and more than the customers of any textbook. A run
 /// without an end stops here.
 pub const SIMULATED_EVENTS_MAX: u64 = 100_000_000;
+/// Points of one line of a picture of a run: one for every five pixels.
+pub const PICTURE_SLICES_MAX: usize = 128;
+/// Models, classes or tenants that a picture tells apart, some 2 MiB each while a run is played; more become one line.
+pub const PICTURE_LINES_MAX: usize = 12;
 
 /// Criteria of one scenario: more than anybody reads in a table.
 pub const CRITERIA_MAX: usize = 200;

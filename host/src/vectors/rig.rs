@@ -285,6 +285,8 @@ pub(super) fn word_of(kind: Kind) -> &'static str {
         Kind::Fault => "fault",
         Kind::Responder => "reply",
         Kind::Latency => "latency",
+        Kind::Balancer => "balancer",
+        Kind::Autoscaler => "autoscaler",
     }
 }
 

@@ -8,8 +8,8 @@ use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::{Latency, Schedule};
 use crate::behavior::responder::{Answer, Responder};
-use crate::types::request::{Format, ToolChoice};
-use crate::wasm::bindings::simwright::plugin::types::{self, Traits};
+use crate::wasm::bindings::simwright::plugin::types;
+use crate::wasm::chooser::traits;
 use crate::wasm::instance::Kind;
 use crate::wasm::judge;
 use crate::wasm::pool::Pool;
@@ -60,16 +60,6 @@ pub(super) fn record(call: &Call<'_>) -> types::Call {
     if let Some(draws) = call.draws {
         draws.note_seed("seed", call.seed, "a plugin draws from it");
     }
-    let mut traits = Traits::empty();
-    let mut note = |is_true: bool, flag: Traits| {
-        if is_true {
-            traits |= flag;
-        }
-    };
-    note(request.stream.is_some(), Traits::STREAMING);
-    note(!request.tools.is_empty() && request.tool_choice != ToolChoice::None, Traits::TOOLS);
-    note(!matches!(request.format, Format::Text), Traits::JSON);
-    note(call.attempt > 0, Traits::RETRY);
     types::Call {
         identity: call.identity,
         attempt: call.attempt,
@@ -84,6 +74,6 @@ pub(super) fn record(call: &Call<'_>) -> types::Call {
         max_output_tokens: call.max_output_tokens,
         running: call.running,
         waiting: call.waiting,
-        traits,
+        traits: traits(request, call.attempt),
     }
 }

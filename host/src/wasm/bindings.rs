@@ -5,6 +5,11 @@
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "full-plugin",
+    inline: "package simwright:host; world every-plugin {
+        include simwright:plugin/full-plugin@1.0.0-rc.1;
+        export simwright:plugin/balancer@1.0.0-rc.1;
+        export simwright:plugin/autoscaler@1.0.0-rc.1;
+    }",
+    world: "every-plugin",
     imports: { default: trappable },
 });

@@ -34,6 +34,8 @@ pub enum Cause {
     BadAnswer,
     /// It failed so often that it is not asked for a while.
     Breaker,
+    /// It is too slow for others to wait for it.
+    Slow,
     /// It was built against another version of the contract.
     Version,
     /// It imports what the host does not give.
@@ -65,6 +67,7 @@ impl Cause {
             Self::State => "state",
             Self::BadAnswer => "bad-answer",
             Self::Breaker => "breaker",
+            Self::Slow => "slow",
             Self::Version => "version",
             Self::Import => "import",
             Self::NotGranted => "not-granted",
@@ -87,6 +90,7 @@ impl Cause {
             Self::State => "give keys a lifetime, use fewer of them, or store less under each",
             Self::BadAnswer => "correct what the plugin returns",
             Self::Breaker => "see its earlier failures; it is tried again after a few seconds",
+            Self::Slow => "make it quicker, or leave the choice to a rule of the station",
             Self::Version => "build the plugin again with the SDK of this release",
             Self::Import => "remove what needs it: plugins have no files, no network and no other host than this one",
             Self::NotGranted => "add it to `capabilities` in the pack's `pack.toml`, and let the scenario grant it",

@@ -41,6 +41,23 @@ pub(super) struct Guest {
     words: Vec<u8>,
 }
 
+/// What a guest may see of a call besides its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// Plan time.
+    pub(super) now: Nanos,
+    /// Seed of WASI's random numbers.
+    pub(super) seed: u64,
+    /// The request in hand; nobody's where an autoscaler is asked.
+    pub(super) request: Option<&'a Arc<Request>>,
+}
+
+impl<'a> From<&Call<'a>> for Moment<'a> {
+    fn from(call: &Call<'a>) -> Self {
+        Self { now: call.now, seed: call.seed, request: Some(call.request) }
+    }
+}
+
 /// Where a guest writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
@@ -78,11 +95,11 @@ impl Guest {
 
     /// A behaviour's call begins, with `time_us` of CPU time.
     #[inline]
-    pub(super) fn begin(&mut self, call: &Call<'_>, time_us: u64) {
+    pub(super) fn begin(&mut self, moment: Moment<'_>, time_us: u64) {
         self.renew(time_us);
-        self.request = Some(Arc::clone(call.request));
-        self.now = call.now;
-        self.seed = call.seed;
+        self.request = moment.request.map(Arc::clone);
+        self.now = moment.now;
+        self.seed = moment.seed;
     }
 
     #[inline]

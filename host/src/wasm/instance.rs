@@ -12,15 +12,14 @@ use metrics::Gauge;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use crate::behavior::call::Call;
 use crate::behavior::catalog::Setting;
 use crate::types::limits;
 use crate::types::problem::Problem;
-use crate::wasm::bindings::exports::simwright::plugin::{fault, latency, lifecycle, responder};
+use crate::wasm::bindings::exports::simwright::plugin::{autoscaler, balancer, fault, latency, lifecycle, responder};
 use crate::wasm::bindings::simwright::plugin::types;
 use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError, diagnose};
-use crate::wasm::guest::Guest;
+use crate::wasm::guest::{Guest, Moment};
 use crate::wasm::host_services::{self, Home};
 use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
@@ -37,11 +36,15 @@ pub enum Kind {
     Responder,
     /// Decides when tokens leave.
     Latency,
+    /// Chooses between replicas.
+    Balancer,
+    /// Says how many replicas there shall be.
+    Autoscaler,
 }
 
 impl Kind {
-    /// All kinds, in the order in which a request asks them.
-    pub const ALL: [Self; 3] = [Self::Fault, Self::Responder, Self::Latency];
+    /// All kinds, in the order in which a request asks them; at last those that belong to groups of replicas.
+    pub const ALL: [Self; 5] = [Self::Fault, Self::Responder, Self::Latency, Self::Balancer, Self::Autoscaler];
 
     /// The word in metrics and messages.
     pub fn word(self) -> &'static str {
@@ -49,6 +52,8 @@ impl Kind {
             Self::Fault => "fault",
             Self::Responder => "responder",
             Self::Latency => "latency",
+            Self::Balancer => "balancer",
+            Self::Autoscaler => "autoscaler",
         }
     }
 
@@ -58,7 +63,14 @@ impl Kind {
             Self::Fault => "fault.decide",
             Self::Responder => "responder.respond",
             Self::Latency => "latency.plan",
+            Self::Balancer => "balancer.pick",
+            Self::Autoscaler => "autoscaler.decide",
         }
+    }
+
+    /// Do others wait while it is asked, so that it must be quick?
+    pub(super) fn holds_others_up(self) -> bool {
+        matches!(self, Self::Balancer | Self::Autoscaler)
     }
 }
 
@@ -76,6 +88,8 @@ pub(super) struct Mould {
     fault: Option<fault::GuestIndices>,
     responder: Option<responder::GuestIndices>,
     latency: Option<latency::GuestIndices>,
+    balancer: Option<balancer::GuestIndices>,
+    autoscaler: Option<autoscaler::GuestIndices>,
 }
 
 /// Why an instance could not be set up.
@@ -113,6 +127,8 @@ impl Mould {
             fault: exports("fault").then(|| fault::GuestIndices::new(&pre)).transpose().map_err(version)?,
             responder: exports("responder").then(|| responder::GuestIndices::new(&pre)).transpose().map_err(version)?,
             latency: exports("latency").then(|| latency::GuestIndices::new(&pre)).transpose().map_err(version)?,
+            balancer: exports("balancer").then(|| balancer::GuestIndices::new(&pre)).transpose().map_err(version)?,
+            autoscaler: exports("autoscaler").then(|| autoscaler::GuestIndices::new(&pre)).transpose().map_err(version)?,
             name: name.clone(),
             meter,
             time_us,
@@ -139,6 +155,8 @@ impl Mould {
             Kind::Fault => self.fault.is_some(),
             Kind::Responder => self.responder.is_some(),
             Kind::Latency => self.latency.is_some(),
+            Kind::Balancer => self.balancer.is_some(),
+            Kind::Autoscaler => self.autoscaler.is_some(),
         };
         Kind::ALL.into_iter().filter(has).collect()
     }
@@ -158,19 +176,13 @@ impl Mould {
             let fault = self.fault.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
             let responder = self.responder.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
             let latency = self.latency.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            Ok((self.lifecycle.load(&mut store, &instance)?, fault, responder, latency))
+            let balancer = self.balancer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let autoscaler = self.autoscaler.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let lifecycle = self.lifecycle.load(&mut store, &instance)?;
+            Ok(Exports { lifecycle, fault, responder, latency, balancer, autoscaler })
         });
         match exports {
-            Ok((lifecycle, fault, responder, latency)) => Ok(Instance {
-                store,
-                lifecycle,
-                fault,
-                responder,
-                latency,
-                calls_left: u32::MAX,
-                memory_mark: usize::MAX,
-                alive: None,
-            }),
+            Ok(exports) => Ok(Instance { store, exports, calls_left: u32::MAX, memory_mark: usize::MAX, alive: None }),
             Err(error) => Err(diagnose(&self.name, "start", &error, store.data())),
         }
     }
@@ -193,7 +205,7 @@ fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result
         return Err(PluginError::new(plugin, Cause::Version, "it does not export `lifecycle`, which every plugin has"));
     }
     if !Kind::ALL.iter().any(|kind| of_this_version(kind.word())) {
-        let message = "it exports no behaviour: neither `fault` nor `responder` nor `latency`";
+        let message = "it exports no behaviour: none of `fault`, `responder`, `latency`, `balancer` and `autoscaler`";
         return Err(PluginError::new(plugin, Cause::Version, message));
     }
     Ok(())
@@ -212,13 +224,20 @@ fn give_time(store: &mut Store<Guest>, meter: Meter, time_us: u64) {
     }
 }
 
-/// One running instance.
-pub(super) struct Instance {
-    store: Store<Guest>,
+/// What an instance exports.
+struct Exports {
     lifecycle: lifecycle::Guest,
     fault: Option<fault::Guest>,
     responder: Option<responder::Guest>,
     latency: Option<latency::Guest>,
+    balancer: Option<balancer::Guest>,
+    autoscaler: Option<autoscaler::Guest>,
+}
+
+/// One running instance.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    exports: Exports,
     /// Calls until it is replaced.
     pub(super) calls_left: u32,
     /// Memory in bytes at which it is replaced.
@@ -230,7 +249,7 @@ pub(super) struct Instance {
 impl Instance {
     /// Asks what the plugin is.
     pub(super) fn describe(&mut self, mould: &Mould) -> Result<lifecycle::About, PluginError> {
-        self.set_up(mould, "describe", |instance| instance.lifecycle.call_describe(&mut instance.store))
+        self.set_up(mould, "describe", |instance| instance.exports.lifecycle.call_describe(&mut instance.store))
     }
 
     /// Configures the instance, after which it is ready; it is counted by `alive` from now on and replaced after `calls`.
@@ -245,8 +264,9 @@ impl Instance {
         let names =
             lifecycle::Names { models: setting.models.clone(), tenants: setting.tenants.clone(), stages: setting.stages.clone() };
         let setting = lifecycle::Setting { names, epoch_unix_s: setting.epoch_unix_s };
-        let configured =
-            self.set_up(mould, "configure", |instance| instance.lifecycle.call_configure(&mut instance.store, options, &setting));
+        let configured = self.set_up(mould, "configure", |instance| {
+            instance.exports.lifecycle.call_configure(&mut instance.store, options, &setting)
+        });
         match configured {
             Ok(Ok(())) => {}
             Ok(Err(problems)) => return Err(SetupError::Options(problems.into_iter().map(problem).collect())),
@@ -278,15 +298,16 @@ impl Instance {
         &mut self,
         mould: &Mould,
         kind: Kind,
-        call: &Call<'_>,
+        moment: Moment<'_>,
         ask: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
-        self.store.data_mut().begin(call, mould.time_us);
-        give_time(&mut self.store, mould.meter, mould.time_us);
+        let time_us = if kind.holds_others_up() { mould.time_us.min(limits::CHOOSER_TIME_US) } else { mould.time_us };
+        self.store.data_mut().begin(moment, time_us);
+        give_time(&mut self.store, mould.meter, time_us);
         let result = self.enter(mould, kind.function(), ask);
         if mould.meter == Meter::Fuel {
             let left = self.store.get_fuel().unwrap_or(0);
-            let given = mould.time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
+            let given = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
             mould.fuel_used.store(given.saturating_sub(left), Ordering::Relaxed);
         }
         result
@@ -318,20 +339,32 @@ impl Instance {
 
     /// Asks the fault.
     pub(super) fn decide(&mut self, call: types::Call) -> wasmtime::Result<fault::Verdict> {
-        let exported = self.fault.as_ref().ok_or_else(|| not_exported(Kind::Fault))?;
+        let exported = self.exports.fault.as_ref().ok_or_else(|| not_exported(Kind::Fault))?;
         exported.call_decide(&mut self.store, call)
     }
 
     /// Asks the responder.
     pub(super) fn respond(&mut self, call: types::Call, choices: u32) -> wasmtime::Result<Vec<responder::Answer>> {
-        let exported = self.responder.as_ref().ok_or_else(|| not_exported(Kind::Responder))?;
+        let exported = self.exports.responder.as_ref().ok_or_else(|| not_exported(Kind::Responder))?;
         exported.call_respond(&mut self.store, call, choices)
     }
 
     /// Asks the latency model.
     pub(super) fn plan(&mut self, call: types::Call, output_tokens: u32) -> wasmtime::Result<latency::Schedule> {
-        let exported = self.latency.as_ref().ok_or_else(|| not_exported(Kind::Latency))?;
+        let exported = self.exports.latency.as_ref().ok_or_else(|| not_exported(Kind::Latency))?;
         exported.call_plan(&mut self.store, call, output_tokens)
+    }
+
+    /// Asks the balancer.
+    pub(super) fn pick(&mut self, ask: balancer::Ask, backends: &[balancer::Backend]) -> wasmtime::Result<balancer::Choice> {
+        let exported = self.exports.balancer.as_ref().ok_or_else(|| not_exported(Kind::Balancer))?;
+        exported.call_pick(&mut self.store, ask, backends)
+    }
+
+    /// Asks the autoscaler.
+    pub(super) fn scale(&mut self, group: &autoscaler::Group) -> wasmtime::Result<autoscaler::Decision> {
+        let exported = self.exports.autoscaler.as_ref().ok_or_else(|| not_exported(Kind::Autoscaler))?;
+        exported.call_decide(&mut self.store, group)
     }
 
     /// Did the last call use more CPU time than a worker should give?

@@ -8,10 +8,12 @@
 use crate::behavior::fault::{Cut, Damage, EarlyFinish, HttpError, Named, Position, REFUSAL, Verdict};
 use crate::behavior::latency::{Delay, LogNormal, Pause, Schedule};
 use crate::behavior::responder::{Answer, Generate, Item};
+use crate::station::autoscaler::{self, Wish};
+use crate::station::balancer::chooser::{Choice, Sight};
 use crate::types::fields::Fields;
 use crate::types::limits;
 use crate::types::reply::Finish;
-use crate::wasm::bindings::exports::simwright::plugin::{fault, latency, responder};
+use crate::wasm::bindings::exports::simwright::plugin::{autoscaler as scaling, balancer, fault, latency, responder};
 use crate::wasm::bindings::simwright::plugin::types;
 
 /// Why an answer is refused: the field, its value and what it should be.
@@ -243,6 +245,45 @@ fn generate(field: &'static str, given: responder::Generate) -> Result<Generate,
         return bad(field, format!("{} tokens", given.tokens), format!("{} is the most", limits::OUTPUT_TOKENS_MAX));
     }
     Ok(Generate { tokens: given.tokens, style: clean("style", given.style, limits::PLUGIN_NAME_BYTES)? })
+}
+
+/// Judges a balancer's choice between `backends`.
+#[inline]
+pub(super) fn choice(given: balancer::Choice, backends: &[Sight]) -> Result<Choice, BadAnswer> {
+    Ok(match given {
+        balancer::Choice::Backend(place) => match backends.get(place as usize) {
+            Some(backend) if backend.open => Choice::Backend(place),
+            Some(_) => return bad("backend", place, "that one is not open"),
+            None => return bad("backend", place, format!("there are {} of them, counted from 0", backends.len())),
+        },
+        balancer::Choice::Any => Choice::Any,
+        balancer::Choice::Refuse(away) => match away.retry_after_ms {
+            Some(ms) if ms > limits::RETRY_AFTER_MS_MAX => {
+                return bad("refuse.retry-after-ms", ms, format!("a day ({}) is the most", limits::RETRY_AFTER_MS_MAX));
+            }
+            ms => Choice::Refuse(u64::from(ms.unwrap_or(0)) * 1_000_000),
+        },
+        balancer::Choice::Other(value) => return unknown(named(value)?),
+    })
+}
+
+/// Judges what an autoscaler wishes for a group, and why it does.
+pub(super) fn decision(given: scaling::Decision, settings: &autoscaler::Settings) -> Result<(Wish, String), BadAnswer> {
+    let reason = clean("reason", given.reason, limits::PLUGIN_MESSAGE_BYTES)?;
+    let wish = match given.wish {
+        scaling::Wish::Keep => Wish::Keep,
+        scaling::Wish::Replicas(wish) if !(settings.least..=settings.most).contains(&wish) => {
+            return bad("replicas", wish, format!("the scenario allows {} to {}", settings.least, settings.most));
+        }
+        scaling::Wish::Replicas(wish) => Wish::Replicas(wish),
+        scaling::Wish::Other(value) => return unknown(named(value)?),
+    };
+    Ok((wish, reason))
+}
+
+/// A kind that this release has no case for.
+fn unknown<T>(value: Named) -> Result<T, BadAnswer> {
+    bad("other.kind", format!("`{}`", value.kind), "this release knows no such kind")
 }
 
 fn named(given: types::Named) -> Result<Named, BadAnswer> {

@@ -16,12 +16,16 @@ use crate::behavior::fault::Fault;
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::clock::real::thread_cpu_ns;
+use crate::station::autoscaler::Scaler;
+use crate::station::balancer::chooser::Chooser;
 use crate::types::limits;
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::request::{Operation, Request};
 use crate::wasm::Plugin;
 use crate::wasm::adapter::{PluginFault, PluginLatency, PluginResponder, record};
+use crate::wasm::chooser::{PluginChooser, PluginScaler, rehearsed_choice, rehearsed_decision};
 use crate::wasm::error::{Cause, PluginError};
+use crate::wasm::guest::Moment;
 use crate::wasm::instance::{Instance, Kind, SetupError};
 use crate::wasm::pool::Pool;
 
@@ -73,7 +77,47 @@ impl Maker<dyn Latency> for PluginMaker {
     }
 }
 
+impl Maker<dyn Chooser> for PluginMaker {
+    fn summary(&self) -> &str {
+        &self.0.about.summary
+    }
+
+    fn schema(&self) -> Value {
+        self.options_schema()
+    }
+
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Chooser>, Vec<Problem>> {
+        Ok(Arc::new(PluginChooser(self.quick_pool(Kind::Balancer, options, setting)?)))
+    }
+}
+
+impl Maker<dyn Scaler> for PluginMaker {
+    fn summary(&self) -> &str {
+        &self.0.about.summary
+    }
+
+    fn schema(&self) -> Value {
+        self.options_schema()
+    }
+
+    fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Scaler>, Vec<Problem>> {
+        Ok(Arc::new(PluginScaler(self.quick_pool(Kind::Autoscaler, options, setting)?)))
+    }
+}
+
 impl PluginMaker {
+    /// The pool for these options, if others can wait for `kind`.
+    fn quick_pool(&self, kind: Kind, options: &Value, setting: &Setting) -> Result<Arc<Pool>, Vec<Problem>> {
+        let pool = self.pool(options, setting)?;
+        if !pool.holds_up(kind) {
+            return Ok(pool);
+        }
+        let (name, most) = (&self.0.name, limits::GUEST_INLINE_US);
+        let message =
+            format!("plugin `{name}` takes more than {most} us for `{}`, and a server's requests wait for it", kind.word());
+        Err(vec![Problem::new("", message).hint("make it quicker; in virtual time (`simwright simulate`) nobody waits")])
+    }
+
     /// The plugin's schema of its options, which has been compiled when it was loaded.
     fn options_schema(&self) -> Value {
         let no_options = || serde_json::json!({ "type": "object", "additionalProperties": false });
@@ -182,10 +226,12 @@ fn quickest_ns(pool: &Pool, instance: &mut Instance, kind: Kind, request: &Arc<R
     for number in 0..REHEARSALS {
         let call = rehearsal(number, request);
         let start = thread_cpu_ns();
-        instance.call(pool.mould(), kind, &call, |instance| match kind {
+        instance.call(pool.mould(), kind, Moment::from(&call), |instance| match kind {
             Kind::Fault => instance.decide(record(&call)).map(drop),
             Kind::Responder => instance.respond(record(&call), 1).map(drop),
             Kind::Latency => instance.plan(record(&call), 100).map(drop),
+            Kind::Balancer => rehearsed_choice(instance, number).map(drop),
+            Kind::Autoscaler => rehearsed_decision(instance, number).map(drop),
         })?;
         quickest_ns = quickest_ns.min(thread_cpu_ns().saturating_sub(start));
     }

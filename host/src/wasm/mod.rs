@@ -1,10 +1,10 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
-//! `instance` from it; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it that a bad plugin costs
-//! nobody else anything; `error` says what it did, `usage` counts, `reach` says what it imports. `host_services` with `state` and `wasi` are
-//! all that a guest can reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`, `code` and
-//! `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
+//! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
+//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services`
+//! with `state` and `wasi` are all that a guest can reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
 use std::collections::HashMap;
@@ -25,6 +25,7 @@ mod adapter;
 pub mod apart;
 mod bindings;
 mod breaker;
+mod chooser;
 mod code;
 mod compile_cache;
 mod compiler;
@@ -334,6 +335,8 @@ impl Plugin {
                 Kind::Fault => drop(catalog.fault.insert(self.name.clone(), maker.clone())),
                 Kind::Responder => drop(catalog.responder.insert(self.name.clone(), maker.clone())),
                 Kind::Latency => drop(catalog.latency.insert(self.name.clone(), maker.clone())),
+                Kind::Balancer => drop(catalog.balancer.insert(self.name.clone(), maker.clone())),
+                Kind::Autoscaler => drop(catalog.autoscaler.insert(self.name.clone(), maker.clone())),
             }
         }
     }

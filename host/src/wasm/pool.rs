@@ -14,15 +14,18 @@ use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::behavior::call::{BehaviorError, Call};
+use crate::behavior::call::BehaviorError;
 use crate::behavior::catalog::Setting;
+use crate::clock::Nanos;
 use crate::clock::real::monotonic_ns;
 use crate::random::Key;
 use crate::telemetry::metrics as names;
 use crate::types::limits;
 use crate::wasm::Threads;
 use crate::wasm::breaker::{Breaker, Pass};
+use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
+use crate::wasm::guest::Moment;
 use crate::wasm::instance::{Instance, Kind, Mould, SetupError};
 use crate::wasm::judge::BadAnswer;
 use crate::wasm::usage::Usage;
@@ -45,7 +48,7 @@ pub(super) struct Pool {
     retired: ArrayQueue<Box<Instance>>,
     breaker: Arc<Breaker>,
     usage: Arc<Usage>,
-    gauges: [KindGauge; 3],
+    gauges: [KindGauge; 5],
     ready: Gauge,
     made_total: Counter,
     made: AtomicU64,
@@ -62,19 +65,21 @@ struct KindGauge {
 }
 
 impl KindGauge {
-    fn new(plugin: &str, kind: Kind) -> Self {
-        let labels = [("plugin", plugin), ("behaviour", kind.word())];
+    fn new(mould: &Mould, kind: Kind) -> Self {
+        let labels = [("plugin", mould.name.as_str()), ("behaviour", kind.word())];
+        // What a plugin never decides is shown nowhere.
+        let is_there = mould.kinds().contains(&kind);
         Self {
-            calls: names::counter(names::PLUGIN_CALLS, &labels),
-            time: names::histogram(names::PLUGIN_TIME, &labels),
+            calls: if is_there { names::counter(names::PLUGIN_CALLS, &labels) } else { Counter::noop() },
+            time: if is_there { names::histogram(names::PLUGIN_TIME, &labels) } else { Histogram::noop() },
             slow: AtomicBool::new(false),
             slow_in_a_row: AtomicU32::new(0),
         }
     }
 
-    fn timed(&self, ns: u64) {
+    fn timed(&self, ns: u64, may_be_slow: bool) {
         self.time.record(ns as f64 / 1e9);
-        if ns < limits::GUEST_INLINE_US * 1_000 {
+        if !may_be_slow || ns < limits::GUEST_INLINE_US * 1_000 {
             self.slow_in_a_row.store(0, Ordering::Relaxed);
         } else if self.slow_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= SLOW_IN_A_ROW {
             self.slow.store(true, Ordering::Relaxed);
@@ -95,7 +100,7 @@ impl Pool {
     ) -> Result<Arc<Self>, SetupError> {
         let plugin = [("plugin", mould.name.as_str())];
         let pool = Arc::new(Self {
-            gauges: Kind::ALL.map(|kind| KindGauge::new(&mould.name, kind)),
+            gauges: Kind::ALL.map(|kind| KindGauge::new(&mould, kind)),
             ready: names::gauge(names::PLUGIN_READY, &plugin),
             made_total: names::counter(names::PLUGIN_INSTANCES, &plugin),
             made: AtomicU64::new(0),
@@ -125,14 +130,15 @@ impl Pool {
 
     /// Asks a behaviour, judges its answer and counts what happened.
     #[inline]
-    pub(super) fn call<G, R>(
+    pub(super) fn call<'r, G, R>(
         &self,
         kind: Kind,
-        call: &Call<'_>,
+        moment: impl Into<Moment<'r>>,
         ask: impl FnOnce(&mut Instance) -> wasmtime::Result<G>,
         judge: impl FnOnce(G) -> Result<R, BadAnswer>,
     ) -> Result<R, BehaviorError> {
-        let Some(pass) = self.breaker.admit(call.now) else { return Err(self.refused(kind)) };
+        let moment = moment.into();
+        let Some(pass) = self.breaker.admit(moment.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
         self.usage.called();
         // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
@@ -143,8 +149,8 @@ impl Pool {
             Ok(())
         };
         let asked = match self.own_slot() {
-            Some(mut slot) => self.call_in_slot(&mut slot, kind, call, ask),
-            None => self.call_spare(kind, call, ask),
+            Some(mut slot) => self.call_in_slot(&mut slot, kind, moment, ask),
+            None => self.call_spare(kind, moment, ask),
         };
         let judged = match (asked, given) {
             (Ok(()), Some(given)) => judge(given)
@@ -159,7 +165,7 @@ impl Pool {
                 }
                 Ok(value)
             }
-            Err(error) => Err(self.failed(kind, call, pass, error)),
+            Err(error) => Err(self.failed(kind, moment.now, pass, error)),
         }
     }
 
@@ -182,14 +188,14 @@ impl Pool {
         &self,
         slot: &mut Option<Box<Instance>>,
         kind: Kind,
-        call: &Call<'_>,
+        moment: Moment<'_>,
         ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
     ) -> Result<(), PluginError> {
         let instance = match slot {
             Some(instance) => instance,
             None => slot.insert(self.spare()?),
         };
-        let result = self.ask(instance, kind, call, ask);
+        let result = self.ask(instance, kind, moment, ask);
         if (result.is_err() || instance.calls_left == 0)
             && let Some(old) = slot.take()
         {
@@ -203,11 +209,11 @@ impl Pool {
     fn call_spare(
         &self,
         kind: Kind,
-        call: &Call<'_>,
+        moment: Moment<'_>,
         ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
     ) -> Result<(), PluginError> {
         let mut instance = self.spare()?;
-        let result = self.ask(&mut instance, kind, call, ask);
+        let result = self.ask(&mut instance, kind, moment, ask);
         if result.is_err() || instance.calls_left == 0 || self.fresh_per_call {
             self.retire(instance);
         } else {
@@ -222,21 +228,22 @@ impl Pool {
         &self,
         instance: &mut Instance,
         kind: Kind,
-        call: &Call<'_>,
+        moment: Moment<'_>,
         ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
     ) -> Result<(), PluginError> {
         instance.calls_left -= 1;
         let gauge = &self.gauges[kind as usize];
         let result = if instance.calls_left.is_multiple_of(TIMED_ONE_IN) {
             let start = monotonic_ns();
-            let result = instance.call(&self.mould, kind, call, ask);
-            gauge.timed(monotonic_ns().saturating_sub(start));
+            let result = instance.call(&self.mould, kind, moment, ask);
+            // How long somebody waited for the processor says nothing about the plugin, and a balancer that counts as slow is out.
+            gauge.timed(monotonic_ns().saturating_sub(start), !kind.holds_others_up());
             if instance.has_grown() {
                 instance.calls_left = 0;
             }
             result
         } else {
-            instance.call(&self.mould, kind, call, ask)
+            instance.call(&self.mould, kind, moment, ask)
         };
         if instance.was_slow() {
             gauge.slow.store(true, Ordering::Relaxed);
@@ -324,6 +331,19 @@ impl Pool {
         }
     }
 
+    /// Is `kind` asked for others who wait, and too slow for that? In virtual time nobody waits.
+    pub(super) fn holds_up(&self, kind: Kind) -> bool {
+        self.mould.meter == Meter::Cpu && self.is_slow(kind)
+    }
+
+    /// Says that `kind` is not asked any more, because it holds others up.
+    pub(super) fn left_out(&self, kind: Kind) -> BehaviorError {
+        self.count_failure(kind, Cause::Slow);
+        let message =
+            format!("it is not asked any more, because others wait for it and it took more than {} us", limits::GUEST_INLINE_US);
+        PluginError::new(&self.mould.name, Cause::Slow, message).in_call(kind.word())
+    }
+
     fn refused(&self, kind: Kind) -> BehaviorError {
         self.count_failure(kind, Cause::Breaker);
         let (faults, window_ms) = (limits::PLUGIN_BREAKER_FAULTS, limits::PLUGIN_BREAKER_WINDOW_MS);
@@ -331,9 +351,9 @@ impl Pool {
         PluginError::new(&self.mould.name, Cause::Breaker, message).in_call(kind.word())
     }
 
-    fn failed(&self, kind: Kind, call: &Call<'_>, pass: Pass, error: PluginError) -> BehaviorError {
+    fn failed(&self, kind: Kind, now: Nanos, pass: Pass, error: PluginError) -> BehaviorError {
         self.count_failure(kind, error.cause);
-        if self.breaker.fault(call.now, pass) {
+        if self.breaker.fault(now, pass) {
             tracing::warn!("{error}; it is not asked for {} ms, since it has failed too often", limits::PLUGIN_BREAKER_OPEN_MS);
         }
         if error.cause == Cause::Timeout {

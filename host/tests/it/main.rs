@@ -29,6 +29,8 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
+/// Pictures of what plugins do.
+mod pictures;
 /// Faults that plugins ask for.
 mod plugin_faults;
 /// Plugins behind the real server.

@@ -78,9 +78,8 @@ fn open(gate: &TempDir) {
 fn a_change_that_waits_for_the_compiler_holds_nobody_up() {
     let (host, gate) = host_that_waits(&scenario("one"));
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
+    let (text, headers) = (with_guest("cold", "cold.wasm"), [("content-type", "text/yaml")]);
     std::thread::scope(|scope| {
-        let text = with_guest("cold", "cold.wasm");
-        let headers = [("content-type", "text/yaml")];
         let cold = scope.spawn(|| client::send_patiently(host.admin, "PUT", "/scenario", &headers, text.as_bytes()));
         eventually("it is compiled", || is_compiling(&host));
         // The old generation answers, the door answers, and a change that needs no compiler passes.

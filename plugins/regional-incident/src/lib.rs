@@ -120,7 +120,8 @@ impl RegionalIncident {
     fn stay(&self, call: &Call, moment: Moment) -> Stay {
         let Options { header, regions, struck, .. } = &self.0;
         let root = Key::of_seed(0);
-        let caller = call.header(header).map_or(root.with(call.identity), |name| root.named(&name));
+        let name = call.header(header).filter(|name| !name.is_empty());
+        let caller = name.map_or(root.with(call.identity), |name| root.named(&name));
         let region = (caller.named("region").unit() * f64::from(*regions)) as u32;
         match region < *struck {
             false => Stay::Home,

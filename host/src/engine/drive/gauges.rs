@@ -14,7 +14,7 @@ use crate::engine::drive::Drive;
 use crate::plan::generation::Generation;
 use crate::station::cache::Counts;
 use crate::station::pipeline::route::Step;
-use crate::station::pipeline::{Load, Mark, Settings};
+use crate::station::pipeline::{Choices, Load, Mark, Settings, Size, Sizes};
 use crate::station::{Cause, breaker, replica};
 use crate::telemetry::metrics;
 
@@ -64,7 +64,7 @@ impl Names {
             let engines = engines.entry(model).or_default();
             let first_engine = *engines;
             if let Settings::Replicas(group) = &station.settings {
-                *engines += group.count;
+                *engines += group.most();
             }
             StationNames { name: station.name.clone(), model: model.to_owned(), first_engine }
         });
@@ -121,6 +121,27 @@ pub(super) struct StationFigures {
     pub(super) opened: u64,
     /// What it does, if it is a breaker.
     pub(super) breaker: Option<breaker::State>,
+    /// How often plugins chose between its replicas.
+    pub(super) choices: Choices,
+    /// How many replicas it has, if that changes.
+    pub(super) sizes: Option<Shown>,
+    /// Which of its replicas are there; all beyond the list are.
+    pub(super) there: Vec<bool>,
+}
+
+/// What is shown of a group whose size changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shown {
+    size: Size,
+    wanted: u32,
+    ups: u64,
+    downs: u64,
+}
+
+impl Shown {
+    pub(super) fn of(sizes: &Sizes) -> Self {
+        Self { size: sizes.now, wanted: sizes.wanted, ups: sizes.ups, downs: sizes.downs }
+    }
 }
 
 /// The gauges that were ever shown: what a reload took away must go down to 0.
@@ -166,7 +187,7 @@ fn add_up(sums: &mut Sums, names: &Names, figures: &Figures) {
         let sum = sums.entry((metric, labels.clone())).or_default();
         (sum.part, sum.whole) = (sum.part + f64::from(part), sum.whole + f64::from(whole));
     };
-    for (station, StationFigures { load, replicas, breaker, .. }) in names.stations.iter().zip(figures) {
+    for (station, StationFigures { load, replicas, breaker, sizes, there, .. }) in names.stations.iter().zip(figures) {
         let own = [station.name.clone(), String::new()];
         add(metrics::STATION_BUSY, &own, load.running, 0);
         add(metrics::STATION_WAITING, &own, load.waiting, 0);
@@ -176,7 +197,15 @@ fn add_up(sums: &mut Sums, names: &Names, figures: &Figures) {
             breaker::State::Open => 2,
         });
         halves.into_iter().for_each(|halves| add(metrics::BREAKER_OPEN, &own, halves, 2));
+        if let Some(Shown { size: Size { ready, starting, draining }, wanted, .. }) = *sizes {
+            for (state, count) in [("ready", ready), ("starting", starting), ("draining", draining), ("wanted", wanted)] {
+                add(metrics::REPLICAS, &[station.name.clone(), state.to_owned()], count, 0);
+            }
+        }
         for (index, load) in (0..).zip(replicas) {
+            if there.get(index as usize) == Some(&false) {
+                continue;
+            }
             let [ours, theirs] = station.labels(index);
             for (labels, running, waiting, kv) in [
                 (ours, metrics::REPLICA_RUNNING, metrics::REPLICA_WAITING, metrics::REPLICA_KV),
@@ -200,6 +229,7 @@ impl StationNames {
 fn gauge_of((metric, [first, second]): &Sample) -> Gauge {
     match *metric {
         metrics::STATION_BUSY | metrics::STATION_WAITING | metrics::BREAKER_OPEN => metrics::gauge(metric, &[("station", first)]),
+        metrics::REPLICAS => metrics::gauge(metric, &[("station", first), ("state", second)]),
         metrics::VLLM_RUNNING | metrics::VLLM_WAITING | metrics::VLLM_KV => {
             metrics::gauge(metric, &[("model_name", first), ("engine", second)])
         }
@@ -212,6 +242,7 @@ pub(super) fn count(names: &Names, figures: &Figures, exported: &mut Figures) {
     exported.resize_with(figures.len(), StationFigures::default);
     for ((station, figures), exported) in names.stations.iter().zip(figures).zip(exported) {
         count_alone(station, figures, exported);
+        count_changes(station, figures, exported);
         exported.replicas.resize_with(figures.replicas.len(), replica::Load::default);
         for (index, (load, before)) in (0..).zip(figures.replicas.iter().zip(&mut exported.replicas)) {
             let [[name, replica], [model, engine]] = station.labels(index);
@@ -250,6 +281,21 @@ fn count_alone(station: &StationNames, figures: &StationFigures, exported: &mut 
     add(metrics::CACHE_EVICTED, None, figures.cache.evicted, exported.cache.evicted);
     add(metrics::BREAKER_OPENED, None, figures.opened, exported.opened);
     (exported.cache, exported.opened) = (figures.cache.clone(), figures.opened);
+}
+
+/// The same of what plugins chose and of how a group changed.
+fn count_changes(station: &StationNames, figures: &StationFigures, exported: &mut StationFigures) {
+    let fell_back = figures.choices.fell_back.saturating_sub(exported.choices.fell_back);
+    if fell_back > 0 {
+        metrics::counter(metrics::FALLBACKS, &[("model", &station.model), ("behaviour", "balancer")]).increment(fell_back);
+    }
+    exported.choices = figures.choices;
+    let Some(sizes) = figures.sizes else { return };
+    let before = exported.sizes.replace(sizes).unwrap_or_default();
+    for (way, now, before) in [("up", sizes.ups, before.ups), ("down", sizes.downs, before.downs)] {
+        let counter = metrics::counter(metrics::SCALINGS, &[("station", &station.name), ("direction", way)]);
+        counter.increment(now.saturating_sub(before));
+    }
 }
 
 fn seconds(ns: Nanos) -> f64 {

@@ -11,11 +11,12 @@ use smallvec::SmallVec;
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
-use crate::engine::drive::gauges::{Figures, Names, StationFigures};
+use crate::engine::drive::gauges::{Figures, Names, Shown, StationFigures};
 use crate::engine::drive::net::Net;
+use crate::plan::generation::Generation;
 use crate::station::pipeline::route::ReplyBy;
 use crate::station::pipeline::{Happened, Mark, Site, What, Work};
-use crate::station::{Refusal, Visitor};
+use crate::station::{Refusal, Visitor, replica};
 
 pub mod gauges;
 pub mod net;
@@ -75,11 +76,19 @@ pub struct News {
 
 impl Drive {
     /// Drives `site`, which `net` looks after, under these names.
-    fn new(site: Site, names: Names, clock: RealClock, net: Arc<Net>) -> Arc<Self> {
+    fn new(mut site: Site, names: Names, clock: RealClock, net: Arc<Net>) -> Arc<Self> {
+        site.start(clock.now());
         let state = State { site, guests: Vec::new(), happened: Vec::new(), exported: Vec::new() };
         let drive = Arc::new(Self { clock, net, names, state: Mutex::new(state) });
         drive.net.add(&drive);
+        // Groups may change before anybody comes.
+        drive.with(|_, _| {});
         drive
+    }
+
+    /// Goes on with the plugins of `generation`, whose stations are the same.
+    pub fn adopt(&self, generation: &Generation) {
+        generation.hand_scalers(&mut self.lock().site);
     }
 
     /// Brings `work`, which arrived at `arrival`.
@@ -128,12 +137,16 @@ impl Drive {
             let State { site, happened, .. } = state;
             let replicas: Vec<_> = (0..self.names.stations()).map(|station| site.replica_loads(now, station, happened)).collect();
             let breakers: Vec<_> = (0..self.names.stations()).map(|station| site.breaker(now, station)).collect();
-            let of = |(station, replicas): (usize, _)| StationFigures {
+            let sizes: Vec<_> = (0..self.names.stations()).map(|station| site.sizes(now, station).map(Shown::of)).collect();
+            let of = |(station, replicas): (usize, Vec<replica::Load>)| StationFigures {
                 load: site.load(station),
-                replicas,
                 cache: site.cache(station).map(|cache| cache.counts().clone()).unwrap_or_default(),
                 opened: site.opened(station).unwrap_or(0),
                 breaker: breakers[station],
+                choices: site.choices(station),
+                sizes: sizes[station].clone(),
+                there: (0..replicas.len() as u32).map(|member| site.is_there(station, member)).collect(),
+                replicas,
             };
             let figures: Figures = replicas.into_iter().enumerate().map(of).collect();
             state.note(woken);

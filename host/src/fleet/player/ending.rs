@@ -95,6 +95,8 @@ impl Fleet {
             number: flight.ask.number,
             attempt: flight.ask.attempt,
             model,
+            class: flight.ask.class,
+            tenant: flight.ask.tenant,
             arrival: flight.ask.at,
             end: now,
             first_token: Some(flight.first_token).filter(|at| *at != Nanos::MAX && output_tokens > 0),

@@ -79,6 +79,12 @@ enum Due {
     Deadline(u32, u32),
 }
 
+/// A site whose time begins.
+fn begun(mut site: Site) -> Site {
+    site.start(0);
+    site
+}
+
 impl Fleet {
     /// A run that has not begun. Literal prompts of `workload` are counted here. The problems are those of the workload.
     pub fn begin(generation: &Arc<Generation>, workload: &Workload) -> Result<Self, Vec<Problem>> {
@@ -93,7 +99,7 @@ impl Fleet {
         }
         let models = scenario.models.len();
         Ok(Self {
-            site: generation.site(false),
+            site: generation.site(false).map(begun),
             traffic: Traffic::begin(&workload, generation.seed)?,
             measure: Measure::of(scenario),
             generation: Arc::clone(generation),
@@ -147,12 +153,15 @@ impl Fleet {
         watch.progress(self.now, self.events(), self.traffic.begun());
     }
 
-    /// When something happens next.
-    fn next_at(&self) -> Option<Nanos> {
+    /// When something happens next. Groups of replicas change no more once nobody is left who could come.
+    fn next_at(&mut self) -> Option<Nanos> {
         let earlier = |one: Option<Nanos>, other: Option<Nanos>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+        if self.flights.is_empty() && self.traffic.next_at().is_none() {
+            self.site.iter_mut().for_each(Site::rest);
+        }
         let site = self.site.as_ref().and_then(Site::next_at);
         earlier(earlier(site, self.agenda.next_at()), self.traffic.next_at())
     }
@@ -180,7 +189,7 @@ impl Fleet {
             self.now = self.site.as_ref().map_or(0, Site::newest_event).max(self.newest_event);
         }
         let stages = self.site.as_mut().map(|site| Report::stages(&self.generation.scenario, site, self.now)).unwrap_or_default();
-        let stations = self.site.as_ref().map(|site| Report::stations(&self.generation.scenario, site, &stages, self.now));
+        let stations = self.site.as_mut().map(|site| Report::stations(&self.generation.scenario, site, &stages, self.now));
         let (events, digest) = (self.events(), self.digest());
         // With nobody left the counts of every stage must add up.
         for (_, flight) in std::mem::take(&mut self.flights) {
@@ -225,6 +234,7 @@ impl Fleet {
         let held = self.quotas.enter(ask.at, (tier, tenant), entry, &template.request, ask.input_tokens);
         facts.refused = held.as_ref().err().copied();
         let planned = plan(generation, model, &template.request, &facts);
+        let request = Arc::clone(&template.request);
         let prefix = template.prefix(generation, &ask, model, way.block_tokens);
         let priority = tier.map_or(0, |tier| scenario.tiers[tier].priority);
         self.running[model] += 1;
@@ -241,7 +251,8 @@ impl Fleet {
                 flights.get(slot as usize).is_some_and(|flight| flight.serial == serial)
             });
         }
-        self.depart(slot, planned, facts.refused, Caller { tenant, priority, prefix }, watch);
+        let caller = Caller { tenant, priority, prefix, tier, request: Some(request) };
+        self.depart(slot, planned, facts.refused, caller, watch);
     }
 
     /// Lets the flight in `slot` begin as it is planned.

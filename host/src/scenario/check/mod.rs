@@ -19,6 +19,7 @@ use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Place, Problem, did_you_mean};
 
+mod autoscale;
 mod behaviors;
 mod criteria;
 mod incidents;
@@ -35,6 +36,7 @@ mod when;
 mod workload;
 
 pub(super) use stations::COSTLY;
+pub use stations::{balancer_rules, scaling_rules};
 
 /// The version of the format that this program reads: the field `simwright`.
 pub const FORMAT: u64 = 1;

@@ -2,14 +2,16 @@
 
 use serde_json::Value;
 
+use super::autoscale::plugin_with_fallback;
 use super::stations::{places, time_ns};
+use crate::scenario::BehaviorUse;
 use crate::station::balancer::Rule;
 use crate::station::pipeline::Settings;
 use crate::station::{admission, batcher, breaker, cache, link, retry};
 use crate::stats::law::Law;
 use crate::types::fields::{Fields, kind_of};
 use crate::types::limits::{CACHE_ENTRIES, CACHE_LEVELS_MAX, RING_BOUND_MAX, RING_POINTS_MAX, STATION_MEMBERS_MAX};
-use crate::types::problem::Problem;
+use crate::types::problem::{Problem, did_you_mean};
 
 pub(super) fn admission(fields: &mut Fields<'_>) -> Settings {
     fields.require("places");
@@ -124,24 +126,15 @@ pub(super) fn retry(fields: &mut Fields<'_>) -> Settings {
     })
 }
 
-/// `balancer:`, a word, or a map of one word to its fields; and `weights:`. `kv_blocks` is what one replica can remember.
-pub(super) fn balancer(fields: &mut Fields<'_>, count: u32, kv_blocks: u32) -> (Rule, Vec<u32>) {
-    let rule = match fields.value("balancer") {
-        None => Rule::LeastBusy,
-        Some(Value::Object(map)) if map.len() == 1 => {
-            let mut outer = Fields::of(fields.value("balancer").unwrap_or(&Value::Null), fields.pointer("balancer"));
-            let rule = with_fields(&mut outer, kv_blocks);
-            fields.extend(outer.finish());
-            rule
-        }
-        Some(Value::String(_)) => fields.word("balancer", &WORDS).map_or(Rule::LeastBusy, |word| plain(word, kv_blocks)),
-        Some(other) => {
-            let message = format!("expected the name of a rule, found {}", kind_of(other));
-            let problem = Problem::new(fields.pointer("balancer"), message).hint(format!("one of: {}", WORDS.join(", ")));
-            fields.extend(vec![problem]);
-            Rule::LeastBusy
-        }
+/// `balancer:`, a rule of ours or a plugin, and `weights:`. `kv_blocks` is what one replica can remember. The use is that of a plugin,
+/// which goes before the rule.
+pub(super) fn balancer(fields: &mut Fields<'_>, count: u32, kv_blocks: u32) -> (Rule, Vec<u32>, Option<BehaviorUse>) {
+    let mut problems = Vec::new();
+    let (rule, used) = match fields.value("balancer") {
+        None => (Rule::LeastBusy, None),
+        Some(value) => whose_rule(value, &fields.pointer("balancer"), kv_blocks, &mut problems),
     };
+    fields.extend(problems);
     let pointer = fields.pointer("weights");
     let mut weights = Vec::new();
     for (index, weight) in fields.list("weights").iter().enumerate() {
@@ -158,10 +151,53 @@ pub(super) fn balancer(fields: &mut Fields<'_>, count: u32, kv_blocks: u32) -> (
     } else if weights.len() == count as usize && weights.iter().all(|weight| *weight == 0) && !weights.is_empty() {
         fields.problem("weights", "a replica of weight 0 gets no work, and here none gets any");
     }
-    (rule, weights)
+    (rule, weights, used)
 }
 
-const WORDS: [&str; 8] =
+/// A rule of ours, or a plugin with its fallback, which is one of ours.
+fn whose_rule(value: &Value, pointer: &str, kv_blocks: u32, problems: &mut Vec<Problem>) -> (Rule, Option<BehaviorUse>) {
+    let named = match value {
+        Value::String(name) => Some(name.as_str()),
+        Value::Object(map) => map.keys().map(String::as_str).find(|key| *key != "fallback"),
+        _ => None,
+    };
+    match named {
+        Some(name) if !WORDS.contains(&name) && !name.is_empty() => {
+            let read = |value: &Value, pointer: &str, problems: &mut Vec<Problem>| own_rule(value, pointer, kv_blocks, problems);
+            plugin_with_fallback(value, pointer, Rule::LeastBusy, problems, read)
+        }
+        _ => (own_rule(value, pointer, kv_blocks, problems), None),
+    }
+}
+
+/// A word, or a map of one word to its fields.
+fn own_rule(value: &Value, pointer: &str, kv_blocks: u32, problems: &mut Vec<Problem>) -> Rule {
+    match value {
+        Value::String(word) if WORDS.contains(&word.as_str()) => plain(word, kv_blocks),
+        Value::String(word) => {
+            let hint = match did_you_mean(word, WORDS) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of: {}", WORDS.join(", ")),
+            };
+            problems.push(Problem::new(pointer, format!("`{word}` is no rule of this program")).hint(hint));
+            Rule::LeastBusy
+        }
+        Value::Object(_) => {
+            let mut outer = Fields::of(value, pointer);
+            let rule = with_fields(&mut outer, kv_blocks);
+            problems.extend(outer.finish());
+            rule
+        }
+        other => {
+            let message = format!("expected the name of a rule, found {}", kind_of(other));
+            problems.push(Problem::new(pointer, message).hint(format!("one of: {}", WORDS.join(", "))));
+            Rule::LeastBusy
+        }
+    }
+}
+
+/// The rules of this program; any other name is a plugin's.
+pub(in crate::scenario) const WORDS: [&str; 8] =
     ["least-busy", "round-robin", "weighted", "two-choices", "consistent-hash", "latency", "prefix-affinity", "random"];
 
 /// The rule called `word`, with what it has if nothing else is said.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::scenario::check::{fault_of_name, station_kinds};
+use crate::scenario::BehaviorUse;
+use crate::scenario::check::{autoscale, fault_of_name, station_kinds};
 use crate::scenario::stations::StationEntry;
 use crate::station::balancer::Rule;
 use crate::station::pipeline::{Replicas, Role, Settings};
@@ -10,8 +11,8 @@ use crate::station::replica::presets;
 use crate::station::{pool, replica};
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::{
-    BLOCK_TOKENS_MAX, COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX, STATION_MEMBERS_MAX,
-    STATION_PLACES_MAX, STATIONS_MAX,
+    BLOCK_TOKENS_MAX, CHOOSER_BACKENDS_MAX, COST_MAX, SCENARIO_BLOCK_TOKENS_MAX, SCENARIO_REPLICAS_MAX, SCENARIO_RING_POINTS_MAX,
+    STATION_MEMBERS_MAX, STATION_PLACES_MAX, STATIONS_MAX,
 };
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::quantity::parse_duration_ps;
@@ -37,6 +38,16 @@ pub(super) struct Known<'a> {
 
 /// A kind of station: its name, and what reads its fields.
 type Kind = (&'static str, fn(&mut Fields<'_>) -> Settings);
+
+/// The names of balancers that are rules of this program.
+pub fn balancer_rules() -> &'static [&'static str] {
+    &station_kinds::WORDS
+}
+
+/// The names of autoscalers that are rules of this program.
+pub fn scaling_rules() -> &'static [&'static str] {
+    &autoscale::RULES
+}
 
 /// The kinds. A new one is a line here, one in `scenario/schema/stations.rs` and one in docs/stations.md.
 const KINDS: [Kind; 8] = [
@@ -109,7 +120,7 @@ struct Sizes {
 impl Sizes {
     /// Adds the `group` at `pointer`, and says what it has become too much of with it.
     fn add(&mut self, group: &Replicas, pointer: &str) -> Vec<Problem> {
-        let count = u64::from(group.count);
+        let count = u64::from(group.most());
         let points = if let Rule::ConsistentHash { points, .. } = group.balancer { u64::from(points) } else { 0 };
         let block_tokens = u64::from(group.replica.block_tokens);
         let mut problems = Vec::new();
@@ -163,10 +174,15 @@ fn station(name: &str, value: &Value, pointer: String) -> (Option<StationEntry>,
         return (None, problems);
     };
     let mut fields = Fields::of(options, pointer);
-    let settings = read(&mut fields);
+    let (mut settings, mut choosers) = (read(&mut fields), (None, None));
+    if let Settings::Replicas(group) = &mut settings {
+        choosers = chosen_and_scaled(&mut fields, group);
+    }
     let cost_per_hour = COSTLY.contains(&kind.as_str()).then(|| fields.number("cost-per-hour", 0.0..=COST_MAX)).flatten();
     problems.extend(fields.finish());
-    (problems.is_empty().then(|| StationEntry { name: name.to_owned(), settings, cost_per_hour }), problems)
+    let (chooser, scaler) = choosers;
+    let entry = || StationEntry { name: name.to_owned(), settings, cost_per_hour, chooser, scaler };
+    (problems.is_empty().then(entry), problems)
 }
 
 /// A whole number from `least` to what any station may have.
@@ -240,9 +256,30 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
         prefix_cache: fields.flag("prefix-cache").unwrap_or(base.prefix_cache),
         ahead: fields.flag("async-scheduling").unwrap_or(base.ahead),
     };
-    let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
-    let (balancer, weights) = station_kinds::balancer(fields, count, replica.kv_blocks);
-    Settings::Replicas(Replicas { count, replica, balancer, weights })
+    Settings::Replicas(Replicas::of(1, replica, Rule::LeastBusy))
+}
+
+/// How many replicas `group` has, what chooses between them, and plugins that do either.
+fn chosen_and_scaled(fields: &mut Fields<'_>, group: &mut Replicas) -> (Option<BehaviorUse>, Option<BehaviorUse>) {
+    let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).map(|count| count as u32);
+    let mut scaler = None;
+    group.count = count.unwrap_or(1);
+    if let Some((autoscale, used)) = autoscale::autoscale(fields) {
+        group.count = count.unwrap_or(autoscale.least);
+        if !(autoscale.least..=autoscale.most).contains(&group.count) {
+            let message = format!("expected {} to {}, as `autoscale` says", autoscale.least, autoscale.most);
+            fields.problem("count", message);
+        }
+        (group.autoscale, scaler) = (Some(Box::new(autoscale)), used);
+    }
+    let (balancer, weights, chooser) = station_kinds::balancer(fields, group.most(), group.replica.kv_blocks);
+    (group.balancer, group.weights, group.has_chooser) = (balancer, weights, chooser.is_some());
+    if chooser.is_some() && group.most() > CHOOSER_BACKENDS_MAX {
+        let message =
+            format!("a plugin chooses between {CHOOSER_BACKENDS_MAX} replicas at most, and there may be {}", group.most());
+        fields.problem("balancer", message);
+    }
+    (chooser, scaler)
 }
 
 /// What a replica has that says nothing else: the defaults of vLLM 0.19. The step and the KV cache must be said.

@@ -137,7 +137,7 @@ stations:
   c: { link: { loss: 100%, bandwidth: 0 } }
   d: { batcher: { size: 8 } }
   e: { breaker: { window: 1s } }
-  f: { replicas: { preset: llama-3.1-8b-h100, balancer: lest-busy, weights: [1, 2] } }
+  f: { replicas: { preset: llama-3.1-8b-h100, balancer: { own: {}, fallback: lest-busy }, weights: [1, 2] } }
   g: { replicas: { preset: llama-3.1-8b-h100, balancer: { random: {} }, weights: [0] } }
   h: { cache: { levels: [{ entries: 0 }, { bytes: 0 }] } }
 ";
@@ -149,8 +149,8 @@ stations:
         "7:17 the field `wait` is missing",
         "8:17 the field `failures` is missing",
         "8:27 this says of which requests",
-        "9:57 `lest-busy` is no value of `balancer`",
-        "9:77 there are 2 weights for 1 replicas",
+        "9:78 `lest-busy` is no rule of this program",
+        "9:100 there are 2 weights for 1 replicas",
         "10:59 unknown field `random`",
         "10:82 a replica of weight 0 gets no work",
         "11:37 expected a whole number from 1 to 100000000",

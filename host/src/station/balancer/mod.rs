@@ -3,10 +3,11 @@
 //! A rule sees how busy the backends are at the moment ([`Backend`]), and it is handed what it may look at in the request: a key (a user,
 //! a session), the hashes of the prompt's blocks, and one draw. Nothing is sent to a backend that is not healthy or has weight 0
 //! (draining). A backend keeps its place for as long as the balancer lives: new ones are added at the end, and one that has gone for good
-//! stays unhealthy. Ties go to each alike, by the draw.
+//! stays unhealthy. Ties go to each alike, by the draw. A [`chooser`] is a rule that is no part of this program.
 
 use crate::clock::Nanos;
 
+pub mod chooser;
 mod consistent_hash;
 mod latency;
 mod least_busy;
@@ -70,7 +71,7 @@ impl Default for Backend {
 }
 
 impl Backend {
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.healthy && self.weight > 0
     }
 

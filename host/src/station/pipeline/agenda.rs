@@ -12,6 +12,8 @@ pub enum Phase {
     End = 0,
     /// Somebody's patience is over.
     Limit = 1,
+    /// It is decided what follows from all that.
+    Decision = 2,
 }
 
 /// Fewer entries are not worth looking through.
@@ -82,6 +84,11 @@ impl<T> Agenda<T> {
         if self.heap.len() > SWEPT_FROM + 4 * live {
             self.heap.retain(|Reverse(entry)| is_live(&entry.item));
         }
+    }
+
+    /// Forgets all entries but those that `is_live` keeps.
+    pub fn retain(&mut self, is_live: impl Fn(&T) -> bool) {
+        self.heap.retain(|Reverse(entry)| is_live(&entry.item));
     }
 
     /// How many entries there are, void ones included.

@@ -31,6 +31,11 @@ impl Site {
         Some(Mark { stage: stage.index, entered: visit.entered, begun, left: self.now, passed: false })
     }
 
+    /// Is the replica `member` of a station there, and not away?
+    pub fn is_there(&self, station: usize, member: u32) -> bool {
+        self.parts[station].group().is_none_or(|group| group.is_there(member))
+    }
+
     /// What a station does at `now`, if it is a breaker.
     pub fn breaker(&mut self, now: Nanos, station: usize) -> Option<breaker::State> {
         self.parts[station].breaker(now)
@@ -45,7 +50,7 @@ impl Site {
             // Steps within a run are told to nobody else.
             self.advance_part(station as u16, member, now, happened);
             self.walk(happened);
-            loads.extend(self.parts[station].replica(member).map(replica::Replica::load));
+            loads.extend(self.parts[station].group().and_then(|group| group.load(member)));
         }
         loads
     }

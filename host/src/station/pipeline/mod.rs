@@ -3,7 +3,8 @@
 //! A [`Site`] holds a scenario's stations and walks each request ([`Work`]) along the [`route`] of its model: through stages, over
 //! forks and joins, to the next of a fallback chain when something fails. It says what [`Happened`]; whoever drives it, the live
 //! server or the fleet, tells it the time and forgets a visit with [`Site::leave`]. The [`agenda`] is what happens next, [`flow`]
-//! counts what passes each stage, `part` is a station among others, `walk` the steps themselves, `look` what can be seen.
+//! counts what passes each stage, `part` is a station among others, `group` one of replicas and `scaling` how many they are, `walk` the
+//! steps themselves, `look` what can be seen.
 
 use std::collections::VecDeque;
 
@@ -17,18 +18,22 @@ use crate::station::pipeline::flow::Flow;
 use crate::station::pipeline::part::Part;
 use crate::station::pipeline::route::{ReplyBy, Route};
 use crate::station::pipeline::visit::{State, Visit};
-use crate::station::replica::{self, Replica};
+use crate::station::replica;
 use crate::station::{Notice, Refusal, Visitor};
 
 pub mod agenda;
 pub mod flow;
+mod group;
 mod look;
 mod part;
 pub mod route;
+mod scaling;
 mod visit;
 mod walk;
 
-pub use part::{Load, Replicas, Role, Settings};
+pub use group::{Choices, Replicas};
+pub use part::{Load, Role, Settings};
+pub use scaling::{Size, Sizes};
 pub use visit::{Mark, Work};
 
 /// The stations of a scenario, and the requests in them.
@@ -51,6 +56,8 @@ pub struct Site {
     newest_event: Nanos,
     digest: Key,
     keeps_marks: bool,
+    /// Do groups stay as they are?
+    is_resting: bool,
     notices: Vec<Notice>,
     steps: Vec<replica::Event>,
 }
@@ -64,6 +71,12 @@ pub enum Item {
     Limit(Visitor, u32),
     /// Something is due at a member of a station.
     Part(u16, u32),
+    /// It is to be decided how many replicas a station shall have.
+    Scale(u16),
+    /// A member of a station has started, unless that was given up.
+    Started(u16, u32),
+    /// The time in which a member of a station may finish what it has is over.
+    Overdue(u16, u32),
 }
 
 /// What became of a visit, or of the replicas.
@@ -124,6 +137,7 @@ impl Site {
             newest_event: 0,
             digest: Key::of_seed(0),
             keeps_marks,
+            is_resting: false,
             notices: Vec::new(),
             steps: Vec::new(),
         }
@@ -167,6 +181,9 @@ impl Site {
                 }
             }
             Item::Part(part, member) => self.advance_part(part, member, at, happened),
+            Item::Scale(part) => self.scale(part, at, happened),
+            Item::Started(part, member) => self.started(part, member, at),
+            Item::Overdue(part, member) => self.overdue(part, member, at, happened),
         }
         self.walk(happened);
     }
@@ -264,10 +281,15 @@ impl Site {
         self.parts[station].opened()
     }
 
-    /// The replicas of the settings' station by its index; none if it has no replicas.
-    pub fn replicas(&self, station: usize) -> impl Iterator<Item = &Replica> {
-        let part = &self.parts[station];
-        (0..).map_while(|member| part.replica(member))
+    /// What the replicas of a station have done, those before them in their places included; nothing if it has none.
+    pub fn replicas(&self, station: usize) -> impl Iterator<Item = replica::Load> {
+        let group = self.parts[station].group();
+        (0..).map_while(move |member| group?.load(member))
+    }
+
+    /// How often choosers were asked at a station.
+    pub fn choices(&self, station: usize) -> Choices {
+        self.parts[station].group().map(|group| group.choices).unwrap_or_default()
     }
 
     /// The visits that are on their way.
@@ -313,5 +335,7 @@ impl Site {
     }
 }
 
+#[cfg(test)]
+mod scaling_tests;
 #[cfg(test)]
 mod tests;

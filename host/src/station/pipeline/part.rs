@@ -2,11 +2,11 @@
 
 use crate::clock::Nanos;
 use crate::station::admission::{self, Admission};
-use crate::station::balancer::{Backend, Balancer, Rule};
 use crate::station::batcher::{self, Batcher};
 use crate::station::breaker::{self, Breaker};
 use crate::station::cache::{self, Cache};
 use crate::station::link::{self, Link, Sent};
+use crate::station::pipeline::group::{Group, Replicas};
 use crate::station::pipeline::route::Stage;
 use crate::station::pipeline::visit::Work;
 use crate::station::pool::{self, Pool};
@@ -90,19 +90,6 @@ impl Settings {
     }
 }
 
-/// Model servers of one kind, and what chooses between them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Replicas {
-    /// How many, at least 1.
-    pub count: u32,
-    /// Each of them.
-    pub replica: replica::Settings,
-    /// Which takes a request.
-    pub balancer: Rule,
-    /// The share of each in the work, for balancers that look at it, by its index; 1 for those beyond the list.
-    pub weights: Vec<u32>,
-}
-
 /// How busy a station is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Load {
@@ -143,15 +130,7 @@ enum Kind {
     Batcher(Batcher),
     Breaker(Breaker),
     Retry(Retry),
-    Replicas(Group),
-}
-
-/// Replicas behind a balancer.
-struct Group {
-    replicas: Vec<Replica>,
-    balancer: Balancer,
-    /// What the balancer looks at; kept, so that choosing allocates nothing.
-    view: Vec<Backend>,
+    Replicas(Box<Group>),
 }
 
 impl Part {
@@ -164,13 +143,9 @@ impl Part {
             Settings::Batcher(settings) => Kind::Batcher(Batcher::new(*settings)),
             Settings::Breaker(settings) => Kind::Breaker(Breaker::new(*settings)),
             Settings::Retry(settings) => Kind::Retry(Retry::new(*settings)),
-            Settings::Replicas(settings) => Kind::Replicas(Group {
-                replicas: (0..settings.count).map(|_| Replica::new(settings.replica.clone())).collect(),
-                balancer: Balancer::new(settings.balancer, settings.count as usize),
-                view: (0..settings.count as usize).map(|index| backend(settings.weights.get(index))).collect(),
-            }),
+            Settings::Replicas(settings) => Kind::Replicas(Box::new(Group::of(settings))),
         };
-        let members = if let Kind::Replicas(group) = &kind { group.replicas.len() } else { 1 };
+        let members = if let Kind::Replicas(group) = &kind { group.members.len() } else { 1 };
         let patience_ns = match settings {
             Settings::Pool(settings) => settings.wait_max_ns,
             Settings::Admission(settings) => settings.wait_max_ns,
@@ -206,7 +181,7 @@ impl Part {
                 Sent::Lost => Entered::Refused(Refusal::of(Cause::Lost)),
             },
             Kind::Batcher(batcher) => entered(batcher.enter(now, visitor, work.prompt_tokens)),
-            Kind::Replicas(group) => group.enter(now, visitor, work, draw("balancer")),
+            Kind::Replicas(group) => group.enter(now, visitor, work, stage, tries),
             // A scenario cannot put these in the way; they are asked beside it.
             Kind::Breaker(_) | Kind::Retry(_) => Entered::In(0),
         }
@@ -218,7 +193,7 @@ impl Part {
             Kind::Pool(pool) => pool.leave(now, visitor),
             Kind::Admission(admission) => admission.leave(now, visitor),
             Kind::Batcher(batcher) => batcher.leave(now, visitor),
-            Kind::Replicas(group) => group.replicas[member as usize].leave(now, visitor),
+            Kind::Replicas(group) => group.leave(now, visitor, member),
             Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
@@ -229,7 +204,7 @@ impl Part {
             Kind::Pool(pool) => pool.advance(now, notices),
             Kind::Admission(admission) => admission.advance(now, notices),
             Kind::Batcher(batcher) => batcher.advance(now, notices),
-            Kind::Replicas(group) => group.replicas[member as usize].advance(now, events),
+            Kind::Replicas(group) => group.members[member as usize].replica.advance(now, events),
             Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => {}
         }
     }
@@ -239,7 +214,7 @@ impl Part {
             Kind::Pool(pool) => pool.next_at(),
             Kind::Admission(admission) => admission.next_at(),
             Kind::Batcher(batcher) => batcher.next_at(),
-            Kind::Replicas(group) => group.replicas[member as usize].next_at(),
+            Kind::Replicas(group) => group.members[member as usize].replica.next_at(),
             Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => None,
         }
     }
@@ -318,13 +293,28 @@ impl Part {
     /// Notes at the balancer that `member` needed so long for a visitor.
     pub(super) fn answered(&mut self, now: Nanos, member: u32, took_ns: u64) {
         if let Kind::Replicas(group) = &mut self.kind {
-            group.balancer.served(now, member as usize, took_ns);
+            group.answered(now, member, took_ns);
         }
     }
 
     /// The replica `member`, if this is a group of them.
     pub(super) fn replica(&self, member: u32) -> Option<&Replica> {
-        if let Kind::Replicas(group) = &self.kind { group.replicas.get(member as usize) } else { None }
+        if let Kind::Replicas(group) = &self.kind { Some(&group.members.get(member as usize)?.replica) } else { None }
+    }
+
+    /// The replicas and who chooses between them, if this is a group of them.
+    pub(super) fn group(&self) -> Option<&Group> {
+        if let Kind::Replicas(group) = &self.kind { Some(group) } else { None }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn group_mut(&mut self) -> Option<&mut Group> {
+        if let Kind::Replicas(group) = &mut self.kind { Some(group) } else { None }
+    }
+
+    /// How many members it has, those that are away included.
+    pub(super) fn members(&self) -> u32 {
+        self.armed.len() as u32
     }
 
     /// The cache, if this is one.
@@ -352,45 +342,13 @@ impl Part {
             Kind::Pool(pool) => Load { running: pool.load().busy, waiting: pool.load().waiting },
             Kind::Admission(admission) => Load { running: admission.load().busy, waiting: admission.load().waiting },
             Kind::Batcher(batcher) => Load { running: 0, waiting: batcher.load().waiting },
-            Kind::Replicas(group) => group.replicas.iter().map(Replica::load).fold(Load::default(), |sum, load| Load {
-                running: sum.running + load.running,
-                waiting: sum.waiting + load.waiting,
-            }),
+            Kind::Replicas(group) => {
+                group.members.iter().map(|member| member.replica.load()).fold(Load::default(), |sum, load| Load {
+                    running: sum.running + load.running,
+                    waiting: sum.waiting + load.waiting,
+                })
+            }
             Kind::Cache(_) | Kind::Link(_) | Kind::Breaker(_) | Kind::Retry(_) => Load::default(),
-        }
-    }
-}
-
-fn backend(weight: Option<&u32>) -> Backend {
-    Backend { weight: weight.copied().unwrap_or(1), ..Backend::default() }
-}
-
-impl Group {
-    fn enter(&mut self, now: Nanos, visitor: Visitor, work: &Work, draw: f64) -> Entered {
-        for (backend, replica) in self.view.iter_mut().zip(&self.replicas) {
-            let load = replica.load();
-            (backend.running, backend.waiting) = (load.running, load.waiting);
-        }
-        let prefix: &[u64] = match &work.prefix {
-            replica::Prefix::None => &[],
-            replica::Prefix::Blocks(hashes) => hashes,
-            replica::Prefix::Group { group, .. } => std::slice::from_ref(group),
-        };
-        let Some(member) = self.balancer.pick(now, &self.view, work.affinity, prefix, draw) else {
-            return Entered::Refused(Refusal::of(Cause::NoReplica));
-        };
-        let job = replica::Job {
-            visitor,
-            prompt_tokens: work.prompt_tokens,
-            output_tokens: work.output_tokens,
-            prefix: work.prefix.clone(),
-        };
-        if let Some(step) = &work.step {
-            self.replicas[member].set_step(now, **step);
-        }
-        match self.replicas[member].enter(now, job) {
-            Entry::Refused(refusal) => Entered::Refused(refusal),
-            Entry::In | Entry::Waits => Entered::Waits(member as u32),
         }
     }
 }

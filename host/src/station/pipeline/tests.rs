@@ -24,6 +24,7 @@ fn work(takes: &[Nanos]) -> Work {
         choices: smallvec![],
         is_cut: false,
         draws: Key::of_seed(7),
+        asker: None,
     }
 }
 
@@ -259,7 +260,7 @@ fn replicas(count: u32) -> Settings {
         prefix_cache: false,
         ahead: false,
     };
-    Settings::Replicas(Replicas { count, replica, balancer: Rule::RoundRobin, weights: Vec::new() })
+    Settings::Replicas(Replicas::of(count, replica, Rule::RoundRobin))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Nanos;
 use crate::random::Key;
+use crate::station::balancer::chooser::Asker;
 use crate::station::pipeline::route::Stage;
 use crate::station::replica::{Prefix, StepTime};
 use crate::station::{Refusal, Visitor};
@@ -41,6 +42,8 @@ pub struct Work {
     pub is_cut: bool,
     /// Below this the stations' draws are made.
     pub draws: Key,
+    /// Who asks, where choosers want to know.
+    pub asker: Option<Box<Asker>>,
 }
 
 impl Work {

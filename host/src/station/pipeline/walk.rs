@@ -146,7 +146,7 @@ impl Site {
         let visits = &self.visits;
         self.agenda.sweep(2 * visits.len() + self.parts.len(), |item| match *item {
             Item::Limit(visit, limit) => visits.get(visit as usize).is_some_and(|visit| visit.limit == limit),
-            Item::Served(..) | Item::Part(..) => true,
+            Item::Served(..) | Item::Part(..) | Item::Scale(_) | Item::Started(..) | Item::Overdue(..) => true,
         });
     }
 
@@ -282,6 +282,7 @@ impl Site {
             self.notices = notices;
         }
         self.plan_again(part, member);
+        self.let_go(part, member);
     }
 
     /// A station says what became of somebody who waited.
@@ -311,6 +312,7 @@ impl Site {
         }
         (self.notices, self.steps) = (notices, events);
         self.plan_again(part, member);
+        self.let_go(part, member);
     }
 
     fn replica_event(&mut self, part: u16, member: u32, event: replica::Event, happened: &mut Vec<Happened>) {
@@ -337,6 +339,13 @@ impl Site {
             }
             What::FirstToken => self.visits[visitor as usize].is_writing = true,
             _ => {}
+        }
+        if let Some(group) = self.parts[usize::from(part)].group_mut() {
+            match what {
+                What::FirstToken => group.first_token(at, visitor),
+                What::Written => group.written(at, visitor),
+                _ => {}
+            }
         }
         self.tell(visitor, what, happened);
         if what == What::Written {

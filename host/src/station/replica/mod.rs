@@ -97,6 +97,15 @@ impl Prefix {
         }
     }
 
+    /// A number for the first block; 0 if nothing is known of it.
+    pub fn first(&self) -> u64 {
+        match self {
+            Self::Blocks(hashes) if hashes.is_empty() => 0,
+            Self::None => 0,
+            Self::Blocks(_) | Self::Group { .. } => self.hash(0),
+        }
+    }
+
     /// The hash of block `index`, which must be below [`blocks`](Self::blocks).
     fn hash(&self, index: u32) -> u64 {
         match self {
@@ -198,6 +207,27 @@ pub struct Load {
     pub output_tokens: u64,
     /// Jobs that have finished.
     pub finished: u64,
+}
+
+impl Load {
+    /// The sums of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            running: self.running + other.running,
+            waiting: self.waiting + other.waiting,
+            kv_used: self.kv_used + other.kv_used,
+            kv_blocks: self.kv_blocks + other.kv_blocks,
+            prefix_asked: self.prefix_asked + other.prefix_asked,
+            prefix_hit: self.prefix_hit + other.prefix_hit,
+            preemptions: self.preemptions + other.preemptions,
+            steps: self.steps + other.steps,
+            busy_ns: self.busy_ns + other.busy_ns,
+            prefill_tokens: self.prefill_tokens + other.prefill_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            finished: self.finished + other.finished,
+        }
+    }
 }
 
 /// The server. See the module for how it works, and `station` for the shape that it shares with its siblings.
@@ -399,6 +429,16 @@ impl Replica {
             busy_ns: nanos(self.busy),
             ..self.done
         }
+    }
+
+    /// Tokens at the beginning of a prompt that the KV cache holds, whole blocks only.
+    pub fn cached_tokens(&self, prefix: &Prefix) -> u32 {
+        if !self.settings.prefix_cache {
+            return 0;
+        }
+        let block_tokens = self.settings.block_tokens;
+        let known = (0..prefix.blocks(block_tokens)).take_while(|block| self.blocks.find(prefix.hash(*block)).is_some());
+        (known.count() as u32).saturating_mul(block_tokens)
     }
 
     fn places_taken(&self) -> u32 {

@@ -1,9 +1,10 @@
 //! The plugin host against good guests and bad ones. The adversary (plugins/test-guests) does what `call.identity` says.
 //!
 //! [`support`] builds it once and sets scenes; [`conduct`] is about bad calls, [`answers`] about bad values and what guests may
-//! see, [`loading`] about files, options and reloads.
+//! see, [`loading`] about files, options and reloads, [`choosers`] about balancers and autoscalers.
 
 mod answers;
+mod choosers;
 mod conduct;
 mod loading;
 pub(crate) mod support;

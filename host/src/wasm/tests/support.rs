@@ -19,22 +19,31 @@ use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfi
 /// The adversary's component.
 pub(crate) fn adversary() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    BYTES.get_or_init(|| {
-        let target = target_dir().join("guests");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "test-guests"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins"))
-            .env("CARGO_TARGET_DIR", &target)
-            // What is set for the host's own build must not reach guests.
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env_remove("RUSTC_WRAPPER")
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "the test guests do not build; is the target there? try `rustup target add wasm32-wasip2`");
-        std::fs::read(target.join("wasm32-wasip2/release/adversary.wasm")).expect("a component")
-    })
+    BYTES.get_or_init(|| component("test-guests", "adversary"))
+}
+
+/// The component of balancers and autoscalers that do what they are told.
+pub(in crate::wasm) fn choosers() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| component("test-choosers", "test_choosers"))
+}
+
+/// The component that cargo makes of `package`.
+fn component(package: &str, file: &str) -> Vec<u8> {
+    let target = target_dir().join("guests");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2", "--package", package])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins"))
+        .env("CARGO_TARGET_DIR", &target)
+        // What is set for the host's own build must not reach guests.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the test guests do not build; is the target there? try `rustup target add wasm32-wasip2`");
+    std::fs::read(target.join("wasm32-wasip2/release").join(file).with_extension("wasm")).expect("a component")
 }
 
 fn target_dir() -> PathBuf {

@@ -34,6 +34,11 @@ impl Shell {
         Self { folder: copy, server: None }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs the commands of `block`; gives every difference between what they print and what the block says.
     pub fn play(&mut self, block: &Block) -> Vec<String> {
         let mut differences = Vec::new();

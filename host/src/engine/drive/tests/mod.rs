@@ -269,7 +269,7 @@ fn streams_say_the_times_of_the_site_alone() {
         affinity: 0,
         prompt_tokens: 100,
         output_tokens: 20,
-        prefix: crate::station::replica::Prefix::None,
+        prefix: replica::Prefix::None,
         step: None,
         bytes: 0,
         reply_ns: 0,
@@ -277,6 +277,7 @@ fn streams_say_the_times_of_the_site_alone() {
         choices: SmallVec::new(),
         is_cut: false,
         draws: crate::random::Key::of_seed(0),
+        asker: None,
     };
     arrivals.iter().for_each(|at| _ = site.enter(*at, job.clone(), &mut happened));
     while let Some(at) = site.next_at() {

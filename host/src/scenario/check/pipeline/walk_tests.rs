@@ -175,12 +175,8 @@ fn every_walk_over_a_random_pipeline_ends_with_one_reply() {
 fn site(route: &Route) -> Site {
     let pool = |size, queue_max| Settings::Pool(pool::Settings { queue_max, ..pool::Settings::of(size) });
     let gpu = replica::presets::find("llama-3.1-8b-h100").expect("a preset").settings.clone();
-    let group = Settings::Replicas(crate::station::pipeline::Replicas {
-        count: 1,
-        replica: gpu,
-        balancer: crate::station::balancer::Rule::LeastBusy,
-        weights: Vec::new(),
-    });
+    let rule = crate::station::balancer::Rule::LeastBusy;
+    let group = Settings::Replicas(crate::station::pipeline::Replicas::of(1, gpu, rule));
     Site::new(&[pool(2, u32::MAX), pool(1, 1), group], vec![route.clone()], false)
 }
 
@@ -212,6 +208,7 @@ fn whoever_is_walked_to_the_end_by_a_site_has_one_reply_and_whoever_is_refused_n
                 choices: made.switches.iter().map(|ways| draws.below(ways.len() as u32) as u8).collect(),
                 is_cut: false,
                 draws: key,
+                asker: None,
             };
             visits.push(site.enter(number * 500_000, work, &mut happened));
         }
