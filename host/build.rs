@@ -4,6 +4,9 @@
 //! `--locked` and without the flags and wrappers that are meant for the host. The components are copied to `OUT_DIR`;
 //! `standard_pack.rs` there is an expression, a slice of `(name, bytes)`, for `include!`. So a fresh clone needs nothing but the
 //! Wasm target, which `rust-toolchain.toml` names.
+//!
+//! The contract, the Rust SDK and the templates of plugin projects are embedded, too: `plugin new` writes them where there is no
+//! copy of this repository. `contract.rs`, `rust_sdk.rs` and `templates.rs` in `OUT_DIR` are slices of `(path, text)`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +33,7 @@ fn main() {
     let out = PathBuf::from(variable("OUT_DIR"));
     println!("cargo::rerun-if-changed=build.rs");
     // Named one by one: a build in `plugins/` itself changes `plugins/target`, and that must not count.
-    for watched in ["guest-sdk", "wit", "plugins/Cargo.toml", "plugins/Cargo.lock"] {
+    for watched in ["guest-sdk", "wit", "host/assets/plugin", "plugins/Cargo.toml", "plugins/Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     for plugin in STANDARD_PACK {
@@ -43,6 +46,31 @@ fn main() {
     let list = out.join("standard_pack.rs");
     fs::write(&list, format!("&[\n{entries}]\n"))
         .unwrap_or_else(|error| fail(&format!("cannot write `{}`: {error}", list.display())));
+    for (list, folder) in [("contract", "wit"), ("rust_sdk", "guest-sdk/src"), ("templates", "host/assets/plugin")] {
+        embed(&root.join(folder), &out.join(format!("{list}.rs")));
+    }
+}
+
+/// Writes the list of all texts below `folder`, with their paths from there, in the order of their paths.
+fn embed(folder: &Path, list: &Path) {
+    let mut files = Vec::new();
+    walk(folder, &mut files);
+    files.sort();
+    let entry = |file: &PathBuf| {
+        let path = file.strip_prefix(folder).unwrap_or(file);
+        format!("    ({:?}, include_str!({:?})),\n", path.display().to_string(), file.display().to_string())
+    };
+    let entries: String = files.iter().map(entry).collect();
+    fs::write(list, format!("&[\n{entries}]\n"))
+        .unwrap_or_else(|error| fail(&format!("cannot write `{}`: {error}", list.display())));
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    let unreadable = |error| fail(&format!("cannot read `{}`: {error}", folder.display()));
+    for entry in fs::read_dir(folder).unwrap_or_else(unreadable).flatten() {
+        let path = entry.path();
+        if path.is_dir() { walk(&path, files) } else { files.push(path) }
+    }
 }
 
 /// Builds all plugins of the pack with one call of cargo.

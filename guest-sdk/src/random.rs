@@ -126,6 +126,13 @@ mod tests {
     }
 
     #[test]
+    fn a_keyed_draw_is_the_one_that_the_contract_writes_down() {
+        // `wit/README.md`, for SDKs in other languages.
+        let draw = Key::of_seed(7).named("rate");
+        assert_eq!((draw.bits(), draw.unit()), (9913772925194695601, 0.5374267071512031));
+    }
+
+    #[test]
     fn the_generator_gives_the_published_sequence() {
         // The first three outputs of SplitMix64 from 1234567, as its reference implementation prints them.
         let mut rng = Rng { state: 1_234_567 };

@@ -29,6 +29,8 @@ use crate::wasm::Compiler;
 
 pub mod explain;
 pub mod inspect;
+pub mod pack;
+pub mod plugin_project;
 mod reload;
 pub mod replay;
 pub mod schema;

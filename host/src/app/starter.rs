@@ -42,6 +42,11 @@ pub const STARTERS: &[Starter] = &[
         scenario: include_str!("../../assets/starters/brown-out-day.yaml"),
     },
     Starter {
+        name: "bad-day",
+        summary: "the standard pack at work: a region fails, a cache cools, the budget runs out",
+        scenario: include_str!("../../assets/starters/bad-day.yaml"),
+    },
+    Starter {
         name: "capacity",
         summary: "model servers behind a pipeline, and a day of traffic to size them by",
         scenario: include_str!("../../assets/starters/capacity.yaml"),

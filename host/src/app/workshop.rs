@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::app::StartError;
+use crate::app::pack::resolve::Shelf;
 use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
@@ -33,6 +35,7 @@ pub struct Workshop {
     clock: RealClock,
     fixed_seed: Option<u64>,
     fresh_seed: u64,
+    shelf: Shelf,
 }
 
 impl Workshop {
@@ -64,7 +67,19 @@ impl Workshop {
         builtin::register(&mut catalog);
         let config = PluginHostConfig { cache_dir: default_folder(), workers, meter, compiler };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
-        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed() })
+        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed(), shelf: Shelf::of_user() })
+    }
+
+    /// The same with packs from elsewhere.
+    #[must_use]
+    pub fn with_shelf(mut self, shelf: Shelf) -> Self {
+        self.shelf = shelf;
+        self
+    }
+
+    /// Lets every scenario use `plugin` by its name.
+    pub fn offer(&mut self, plugin: &Arc<Plugin>) {
+        plugin.register(&mut self.catalog);
     }
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
@@ -72,22 +87,25 @@ impl Workshop {
     pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
         let load = |need| self.plugins.load(Need::spec(need)).map_err(|error| vec![need.problem(&error)]);
-        let loaded = needs.iter().map(|need| (need, load(need))).collect::<Vec<_>>();
-        self.assemble(draft, number, &loaded)
+        let loaded = needs.plugins.iter().map(|need| (need, load(need))).collect::<Vec<_>>();
+        self.assemble(draft, number, &needs, &loaded)
     }
 
     /// The same; plugins pass their own vectors first, as they must before they take over in a server.
     pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
         let load = |need| Some((need, self.load(need, &|| true).transpose()?));
-        let loaded = needs.iter().filter_map(load).collect::<Vec<_>>();
-        self.assemble(draft, number, &loaded)
+        let loaded = needs.plugins.iter().filter_map(load).collect::<Vec<_>>();
+        self.assemble(draft, number, &needs, &loaded)
     }
 
-    /// The plugins that `draft` needs: its own, and those of the standard pack that it uses. What was `sent` goes before the files.
-    /// Those whose files cannot be read are left out; why goes to the draft.
-    pub fn needs(&self, draft: &mut Draft, sent: &Sent) -> Vec<Need> {
+    /// The plugins that `draft` needs: its own, and those of its packs and of the standard pack that it uses. What was `sent` goes before
+    /// the files. Those whose files cannot be read are left out; why goes to the draft.
+    pub fn needs(&self, draft: &mut Draft, sent: &Sent) -> Needs {
         let Draft { scenario, problems } = draft;
+        let resolved = self.shelf.resolve(scenario);
+        scenario.plugins.extend(resolved.plugins);
+        problems.extend(resolved.problems);
         let mut needs = Vec::new();
         for source in &scenario.plugins {
             let (component, origin) = match sent.get(&source.name) {
@@ -105,7 +123,7 @@ impl Workshop {
                 needs.push(Need::standard(name, bytes));
             }
         }
-        needs
+        Needs { plugins: needs, known: resolved.known, unresolved: resolved.unresolved }
     }
 
     /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
@@ -119,7 +137,13 @@ impl Workshop {
     }
 
     /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
-    pub fn assemble(&self, mut draft: Draft, number: u64, loaded: &[(&Need, Loaded)]) -> Result<Generation, Refusal> {
+    pub fn assemble(
+        &self,
+        mut draft: Draft,
+        number: u64,
+        needs: &Needs,
+        loaded: &[(&Need, Loaded)],
+    ) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
         for (_, plugin) in loaded {
@@ -133,8 +157,12 @@ impl Workshop {
         let failed = loaded.iter().map(|(need, _)| &*need.name);
         let ingredients = Ingredients {
             catalog: &catalog,
-            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).collect(),
-            unloaded: written.chain(failed).filter(|name| !is_loaded(name)).collect(),
+            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(needs.known.iter().map(String::as_str)).collect(),
+            unloaded: written
+                .chain(failed)
+                .chain(needs.unresolved.iter().map(String::as_str))
+                .filter(|name| !is_loaded(name))
+                .collect(),
             number,
             seed: self.fixed_seed.or(draft.scenario.seed).unwrap_or(self.fresh_seed),
             epoch_unix_s: self.clock.epoch_unix_s(),
@@ -176,6 +204,17 @@ pub enum Origin {
     Standard,
 }
 
+/// What a scenario needs besides itself.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The plugins.
+    pub plugins: Vec<Need>,
+    /// Names of all plugins in its packs, for suggestions.
+    known: Vec<String>,
+    /// Names that it uses of packs which could not be resolved.
+    unresolved: Vec<String>,
+}
+
 /// A plugin that a scenario needs.
 #[derive(Debug, Clone)]
 pub struct Need {
@@ -196,7 +235,7 @@ pub struct Need {
 impl Need {
     fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
         let limits = (source.memory_bytes, source.time_us, source.fresh_per_call, source.granted);
-        let pointer = format!("{}/file", source.pointer);
+        let pointer = format!("{}{}", source.pointer, field_of(source));
         Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
     }
 
@@ -249,10 +288,15 @@ fn project_of(file: &Path) -> Option<&Path> {
     build.parent().filter(|project| project.join("plugin.toml").is_file())
 }
 
+/// Where in its entry a plugin's file is named: packs name theirs elsewhere.
+fn field_of(source: &PluginSource) -> &'static str {
+    if source.digest.is_some() { "" } else { "/file" }
+}
+
 /// The component in the file of `source`.
 fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
     let file = source.file.display();
-    let unreadable = |message: String| Problem::new(format!("{}/file", source.pointer), message);
+    let unreadable = |message: String| Problem::new(format!("{}{}", source.pointer, field_of(source)), message);
     if !source.file.is_file() {
         let problem = unreadable(format!("there is no file `{file}`"));
         return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
@@ -261,5 +305,12 @@ fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
     if size > COMPONENT_BYTES_MAX {
         return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
     }
-    std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))
+    let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
+    if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
+        let problem = unreadable(format!("the bytes of `{}` are not those of `{digest}`", source.name));
+        return Err(
+            problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
+        );
+    }
+    Ok(bytes)
 }

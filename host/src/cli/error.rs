@@ -48,6 +48,11 @@ impl Failure {
         Self { kind: Kind::Usage, text: error.to_string().trim_end().to_owned() }
     }
 
+    /// A failure of `kind` that `text` tells.
+    pub(super) fn new(kind: Kind, text: String) -> Self {
+        Self { kind, text }
+    }
+
     /// A failure that has already been told.
     pub(super) fn told(kind: Kind) -> Self {
         Self { kind, text: String::new() }

@@ -20,6 +20,7 @@ mod explain;
 mod init;
 mod limits;
 mod output;
+mod pack;
 mod plugin;
 mod replay;
 mod schema;
@@ -75,6 +76,8 @@ enum Command {
     Limits(limits::Args),
     /// Work with plugins.
     Plugin(plugin::Args),
+    /// Make packs of plugins and scenarios, and use those of others.
+    Pack(pack::Args),
     /// Compile one component for the program itself.
     #[command(hide = true, name = compile_plugin::NAME)]
     CompilePlugin(compile_plugin::Args),
@@ -98,6 +101,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(())
         }
         Command::Plugin(args) => plugin::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::CompilePlugin(args) => compile_plugin::run(args),
     });
     match done {

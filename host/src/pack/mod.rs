@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod diff;
 pub mod digest;
 pub mod installed;
 pub mod interface;

@@ -50,6 +50,17 @@ pub enum Voucher {
     Nobody,
 }
 
+/// Why a pack must not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// Nobody who is trusted has signed it. Who takes it all the same knows what they do.
+    #[error("nobody that `trust.toml` trusts has signed it: {0}")]
+    Unknown(String),
+    /// Somebody who is trusted has signed something else, or no longer vouches for it: it is never taken.
+    #[error("{0}")]
+    Bad(String),
+}
+
 impl fmt::Display for Voucher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -124,9 +135,10 @@ impl Policy {
         manifest: &Manifest,
         artifact: &Artifact,
         now_unix_s: Option<u64>,
-    ) -> Result<Voucher, String> {
+    ) -> Result<Voucher, Distrust> {
         if artifact.signatures.len() > PACK_SIGNATURES_MAX {
-            return Err(format!("it has {} signatures, and a pack may have {PACK_SIGNATURES_MAX}", artifact.signatures.len()));
+            let message = format!("it has {} signatures, and a pack may have {PACK_SIGNATURES_MAX}", artifact.signatures.len());
+            return Err(Distrust::Bad(message));
         }
         let digest = artifact.digest();
         let may_publish = |publisher: &&Publisher| publisher.may_publish(origin, &manifest.name, &digest);
@@ -144,7 +156,7 @@ impl Policy {
                 None => reasons.push(format!("key {id} is not in `trust.toml`")),
                 // A signature by a key that is trusted, and that does not fit: somebody has tampered.
                 Some((publisher, key)) => {
-                    let bad = |reason| format!("its signature by {} (key {id}) is bad: {reason}", publisher.name);
+                    let bad = |reason| Distrust::Bad(format!("its signature by {} (key {id}) is bad: {reason}", publisher.name));
                     signature::verify(signature, key, manifest, &artifact.config, now_unix_s).map_err(bad)?;
                     if may_publish(&publisher) {
                         return Ok(Voucher::Publisher { name: publisher.name.clone(), key_id: id });
@@ -160,7 +172,7 @@ impl Policy {
             return Ok(Voucher::Nobody);
         }
         let why = if reasons.is_empty() { "it has no signature".to_owned() } else { reasons.join("; ") };
-        Err(format!("nobody that `trust.toml` trusts has signed it: {why}"))
+        Err(Distrust::Unknown(why))
     }
 
     fn is_required(&self, origin: &Origin) -> bool {

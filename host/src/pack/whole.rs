@@ -127,7 +127,7 @@ impl Pack {
         let blobs = folder.join(BLOBS);
         let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
         if !is_empty && !Self::is_built(folder) {
-            let message = format!("it holds other things, and a build writes to a folder of its own: name another one");
+            let message = "it holds other things, and a build writes to a folder of its own: name another one".to_owned();
             return Err(PackError::Bad { place: folder.display().to_string(), message });
         }
         fs::create_dir_all(&blobs).map_err(StoreError::io(&blobs))?;

@@ -199,7 +199,7 @@ fn join_section(ours: &mut Map<String, Value>, section: &str, theirs: Value, mov
             models.append(&mut more);
         }
         ("models", Some(_), theirs) if !theirs.is_array() => return unfit(&theirs, "a list"),
-        ("incidents" | "plugins" | "stations" | "defaults", Some(Value::Object(map)), Value::Object(more)) => {
+        ("incidents" | "packs" | "plugins" | "stations" | "defaults", Some(Value::Object(map)), Value::Object(more)) => {
             let mut problems = Vec::new();
             for (name, value) in more {
                 let pointer = format!("{pointer}/{}", escape(&name));
@@ -214,7 +214,7 @@ fn join_section(ours: &mut Map<String, Value>, section: &str, theirs: Value, mov
             }
             return problems;
         }
-        ("incidents" | "plugins" | "stations" | "defaults", Some(_), theirs) if !theirs.is_object() => {
+        ("incidents" | "packs" | "plugins" | "stations" | "defaults", Some(_), theirs) if !theirs.is_object() => {
             return unfit(&theirs, "a map");
         }
         (_, Some(_), _) => {}

@@ -12,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderName;
+use semver::VersionReq;
 use serde_json::Value;
 
 use crate::pack::digest::Digest;
 use crate::scenario::when::When;
 use crate::station::quota;
 use crate::types::allowance::Window;
-use crate::types::capability::Capabilities;
+use crate::types::capability::{Capabilities, Reach};
 use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
@@ -59,6 +60,8 @@ pub struct Scenario {
     pub tokens: TokenCounting,
     /// Plugins that the scenario brings itself.
     pub plugins: Vec<PluginSource>,
+    /// Packs that it uses plugins of, as it names them.
+    pub packs: Vec<PackUse>,
     /// Stations that pipelines go through.
     pub stations: Vec<stations::StationEntry>,
     /// Models in the order of the file; the first entry that matches a name, and whose conditions hold, answers for it.
@@ -160,6 +163,21 @@ pub struct PluginSource {
     /// What its bytes must be, where a lock says so.
     pub digest: Option<Digest>,
     /// JSON pointer of the entry, for mistakes found when it is loaded.
+    pub pointer: String,
+}
+
+/// One entry of `packs:`. Which bytes it is says the lock.
+#[derive(Debug, Clone)]
+pub struct PackUse {
+    /// The first part of its behaviours' names here.
+    pub name: String,
+    /// A folder or a reference.
+    pub from: String,
+    /// The versions that will do; any, if none are named.
+    pub version: Option<VersionReq>,
+    /// What its plugins may reach and use.
+    pub granted: Reach,
+    /// JSON pointer of the entry.
     pub pointer: String,
 }
 

@@ -36,6 +36,8 @@ pub const PLUGIN_READY: &str = "simwright_plugin_instances_ready";
 pub const PLUGIN_INSTANCES: &str = "simwright_plugin_instances_total";
 /// Counters that plugins keep themselves, by `plugin` and `name`.
 pub const PLUGIN_COUNTS: &str = "simwright_plugin_counts_total";
+/// Packs of the running scenario that nobody who is trusted has signed, and that were taken with `--insecure`.
+pub const PACKS_INSECURE: &str = "simwright_packs_insecure";
 /// Replicas of a group that changes its size, by `station` and `state` (`ready`, `starting`, `draining`, `wanted`).
 pub const REPLICAS: &str = "simwright_replicas";
 /// Decisions that more or fewer replicas are wanted, by `station` and `direction`.
@@ -166,6 +168,7 @@ fn describe() {
     describe_gauge!(PLUGIN_READY, "Plugin instances that are ready.");
     describe_counter!(PLUGIN_INSTANCES, "Plugin instances made.");
     describe_counter!(PLUGIN_COUNTS, "Counters that plugins keep.");
+    describe_gauge!(PACKS_INSECURE, "Packs in use that nobody who is trusted has signed.");
     describe_counter!(FALLBACKS, "Calls that a fallback answered.");
     describe_gauge!(GENERATIONS, "Generations alive.");
     describe_gauge!(PHASE, "1 for the phase that runs.");

@@ -171,6 +171,16 @@ pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
 pub const PLUGIN_SPARES: usize = 2;
 /// Calls after which an instance is replaced at the earliest; at the latest after twice as many.
 pub const PLUGIN_RECYCLE_CALLS: u32 = 100_000;
+/// Name of a plugin project, in bytes: it becomes a part of file names, identifiers and addresses.
+pub const PLUGIN_PROJECT_NAME_BYTES_MAX: usize = 64;
+/// Size of a `plugin.toml`, in bytes: a hundred times the longest that people write.
+pub const PLUGIN_PROJECT_TOML_BYTES_MAX: u64 = 64 * 1024;
+/// Time in which a toolchain must build a plugin, in seconds: ten times what the slowest takes on a small machine that has all it needs.
+pub const PLUGIN_BUILD_S: u64 = 600;
+/// One line of what a toolchain says, in bytes; a longer one is cut into several.
+pub const PLUGIN_BUILD_LINE_BYTES: u64 = 1024 * 1024;
+/// The last words of a toolchain that are kept, in bytes: enough to tell what is missing.
+pub const PLUGIN_BUILD_WORDS_BYTES: usize = 64 * 1024;
 /// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
 pub const TRIAL_LINES_MAX: usize = 1_000;
 /// Cases in one file of test vectors: all of them are run whenever the plugin is loaded anew.

@@ -9,10 +9,14 @@ mod support;
 mod admin;
 /// Components are compiled in a process with limits.
 mod compiler;
+/// One plugin in four languages.
+mod conformance;
 /// Runs judged by their criteria, and clients by their conduct.
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
+/// The packs in `examples/packs`, made as their authors would.
+mod example_packs;
 /// Every folder in `examples/` checks and answers.
 mod examples;
 /// Every native fault over HTTP/1.1 and HTTP/2, against the table that is kept of them.
@@ -29,12 +33,16 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
+/// Packs from a folder to a scenario that uses them.
+mod packs;
 /// Pictures of what plugins do.
 mod pictures;
 /// Faults that plugins ask for.
 mod plugin_faults;
 /// Plugins behind the real server.
 mod plugins;
+/// New plugin projects, built by the tools of their languages.
+mod projects;
 /// Tiers and limits, as their tenants meet them.
 mod quotas;
 /// What the READMEs promise.
@@ -61,6 +69,8 @@ mod scenario_language;
 mod schema;
 /// Scenarios in virtual time, with plugins.
 mod simulate;
+/// The plugins that every copy of the program carries.
+mod standard_pack;
 /// Pipelines and stations: waiting, batches, refusals, reloads.
 mod stations;
 /// Streams: pacing, cuts, clients that leave, draining.

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["station", "grammar"],
     &["behavior", "workload", "pack", "telemetry"],
     &["scenario"],
-    &["builtin", "wasm", "dialect", "report", "connection"],
+    &["builtin", "wasm", "dialect", "project", "report", "connection"],
     &["plan"],
     &["engine", "fleet", "loadgen", "vectors"],
     &["http", "admin"],

@@ -204,7 +204,7 @@ impl Reloader {
         let host = self.workshop.plugins();
         let found = |need: &Need| loads.get(&need.key).cloned().or_else(|| host.loaded(&need.key).map(Ok));
         let (mut loaded, mut missing) = (Vec::new(), Vec::new());
-        for need in &needs {
+        for need in &needs.plugins {
             match found(need) {
                 Some(plugin) => loaded.push((need, plugin)),
                 None => missing.push(need.clone()),
@@ -213,8 +213,8 @@ impl Reloader {
         if !missing.is_empty() {
             return Ok(Attempt::Missing(missing));
         }
-        let digest = sources::digest(&draft.scenario, &needs);
-        let generation = self.workshop.assemble(draft, number, &loaded)?;
+        let digest = sources::digest(&draft.scenario, &needs.plugins);
+        let generation = self.workshop.assemble(draft, number, &needs, &loaded)?;
         let plugins = loaded.into_iter().filter_map(|(need, plugin)| Some((need.clone(), plugin.ok()?))).collect();
         let copy = generation.renumbered(number, Gauge::noop());
         Ok(Attempt::Built(Box::new(Built { generation, made: Made { number, copy, sources, digest, plugins } })))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::app::pack::resolve::lock_of;
 use crate::app::workshop::{Need, Sent};
 use crate::behavior::catalog::files_of;
 use crate::engine::change::{Change, Declined};
@@ -43,9 +44,11 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Leaves out the components of plugins that `scenario` does not have, or has in another file.
+    /// Leaves out the components of plugins that `scenario` does not have, or has in another file. Those of packs, `PACK/PLUGIN`, are not
+    /// known yet; one that no pack has is needed by nobody.
     pub(super) fn fit(&mut self, scenario: &Scenario) {
-        self.sent.retain(|name, (file, _)| scenario.plugins.iter().any(|plugin| plugin.name == *name && plugin.file == *file));
+        let has = |name: &str, file: &Path| scenario.plugins.iter().any(|plugin| plugin.name == name && plugin.file == file);
+        self.sent.retain(|name, (file, _)| name.contains('/') || has(name, file));
     }
 
     /// The components that are not what the files say.
@@ -110,12 +113,12 @@ fn no_plugin(name: &str, running: &Scenario) -> Declined {
     Declined::NoPlugin { name: name.to_owned(), hint }
 }
 
-/// The files that `scenario` names: plugins', and those of options.
+/// The files that `scenario` names: plugins', those of options, and the lock of its packs.
 fn named(scenario: &Scenario) -> Vec<PathBuf> {
     let source = &scenario.source;
     let plugins = scenario.plugins.iter().map(|plugin| plugin.file.clone());
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
-    plugins.chain(options).collect()
+    plugins.chain(options).chain(lock_of(scenario)).collect()
 }
 
 /// Every file that `scenario` was read from or names, which must be followed while it runs.

@@ -2,7 +2,9 @@
 
 use crate::cli::error::Failure;
 
+mod build;
 mod inspect;
+mod new;
 
 /// Arguments of `plugin`.
 #[derive(Debug, clap::Args)]
@@ -13,12 +15,18 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Write a project to begin with: it builds and passes its own tests at once.
+    New(new::Args),
+    /// Build a project's component and check it as a server would.
+    Build(build::Args),
     /// Say what a component is, what it decides and which options it takes.
     Inspect(inspect::Args),
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match &args.command {
+        Command::New(args) => new::run(args),
+        Command::Build(args) => build::run(args),
         Command::Inspect(args) => inspect::run(args),
     }
 }

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `workload`; `pipeline` for an entry's
+//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `workload`; `pipeline` for an entry's
 //! stages; `behaviors`, `limits` and `when` for what stands in several of them. What a scenario leaves open is what
 //! `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
@@ -25,6 +25,7 @@ mod criteria;
 mod incidents;
 mod limits;
 mod models;
+mod packs;
 mod phases;
 mod pipeline;
 mod plugins;
@@ -50,6 +51,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let seed = fields.integer("seed", 0..=u64::MAX);
     let tokens = check_tokens(&mut fields);
     let plugins = plugins::check(&mut fields, source);
+    let packs = packs::check(&mut fields);
     let defaults = models::check_defaults(&mut fields);
     let (stations, known) = stations::check(&mut fields);
     let mut models = models::check(&mut fields, &defaults, &known);
@@ -70,6 +72,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
         seed,
         tokens,
         plugins,
+        packs,
         stations,
         models,
         incidents,

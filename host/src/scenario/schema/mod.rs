@@ -48,6 +48,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("tenant-header", text("The header that names a caller's tenant.")),
         ("tiers", list("Which callers may ask for how much; the first that fits counts.", tier())),
         ("plugins", named("Components of your own; those of the standard pack need no line here.", plugin())),
+        ("packs", named("Packs of other teams; a behaviour of one is called `pack/plugin`.", pack())),
         ("defaults", described("What an entry of `models` leaves open.", object(behaving()))),
         ("stations", stations::stations()),
         ("incidents", named("Reusable pieces: what is otherwise while one applies.", incident())),
@@ -186,6 +187,17 @@ fn plugin() -> Value {
         ("memory", text("Memory of one instance, such as `16MiB`.")),
         ("time", duration("CPU time of one call.")),
         ("isolation", word("Whether calls share an instance.", &["reused", "per-call"])),
+    ])
+}
+
+fn pack() -> Value {
+    let limits =
+        object([("memory", text("Memory of one instance, such as `64MiB`.")), ("time", duration("CPU time of one call."))]);
+    let granted = json!({ "anyOf": [word("What it may reach.", &["request", "state", "log"]), limits] });
+    object([
+        ("from!", text("A folder such as `./packs/acme`, or a reference such as `ghcr.io/acme/packs`.")),
+        ("version", text("The versions that will do, such as `^1.2`.")),
+        ("grant", list("What its plugins may reach and use beyond the defaults.", granted)),
     ])
 }
 

@@ -84,6 +84,7 @@ impl Shell {
         let path = [program.parent().expect("a folder").to_owned()].into_iter().chain(std::env::split_paths(&usual));
         let mut shell = Command::new("bash");
         shell.args(["-c", &line]).current_dir(self.folder.path()).stdin(Stdio::null());
+        shell.env("SIMWRIGHT_HOME", self.folder.path().join(".simwright"));
         shell.env("PATH", std::env::join_paths(path).expect("a path")).env("COLUMNS", "100").env("SIMWRIGHT_LOG", "off");
         shell.env("SIMWRIGHT_LISTEN", "127.0.0.1:0").env("SIMWRIGHT_ADMIN", "127.0.0.1:0");
         shell

@@ -1,0 +1,107 @@
+//! Plugin projects: a folder with `plugin.toml`, sources in one of four languages, test vectors, and the component that is made of them.
+//!
+//! [`Manifest`] is what `plugin.toml` says, [`Lang`] the languages. [`Template`] writes a new project; what it brings (`vendor`) is
+//! embedded in the program (`embedded`). [`Project::build`] (`build`, a file a language) wraps the language's toolchain, which `tool` runs.
+//! Nothing here loads a component: whoever builds one has it checked by a host as a server would.
+
+use std::path::{Path, PathBuf};
+
+mod build;
+mod embedded;
+mod lang;
+mod manifest;
+mod template;
+mod tool;
+mod vendor;
+
+pub use build::{BuildError, Built, Toolchain};
+pub use embedded::interface;
+pub use lang::Lang;
+pub use manifest::{FILE, KINDS, Manifest};
+pub use template::{NewError, Template};
+
+use crate::scenario::refusal::Refusal;
+
+/// A project on disk.
+#[derive(Debug, Clone)]
+pub struct Project {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+/// Why a folder is no project.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// `plugin.toml` is missing or cannot be read.
+    #[error("cannot read `{}`: {error}{}", .path.display(), if error.kind() == std::io::ErrorKind::NotFound {
+        "\n  hint: a plugin project has a `plugin.toml`; `simwright plugin new NAME` makes one"
+    } else { "" })]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// `plugin.toml` has mistakes.
+    #[error(transparent)]
+    Manifest(Refusal),
+}
+
+impl Project {
+    /// The project in `folder`.
+    pub fn open(folder: &Path) -> Result<Self, ProjectError> {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| ProjectError::Unreadable { path: path.clone(), error })?;
+        let manifest = Manifest::parse(&path.display().to_string(), &text).map_err(ProjectError::Manifest)?;
+        Ok(Self { folder: folder.to_owned(), manifest })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it says of its plugin.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the component is, once it has been built.
+    pub fn component(&self) -> PathBuf {
+        self.folder.join("build").join(format!("{}.wasm", self.manifest.ident()))
+    }
+
+    /// May a change of `path`, a file below the project's folder, change the component? False for what a build writes and for what
+    /// hides behind a dot.
+    pub fn is_source(&self, path: &Path) -> bool {
+        let Ok(below) = path.strip_prefix(&self.folder) else { return false };
+        let made = ["build", "target", "node_modules", "__pycache__", "tests"];
+        let mut steps = below.components().map(|step| step.as_os_str().to_string_lossy());
+        !below.as_os_str().is_empty() && steps.all(|step| !step.starts_with('.') && !made.contains(&&*step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_a_manifest_is_told_how_to_become_a_project() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = Project::open(folder.path()).expect_err("no project").to_string();
+        assert!(error.contains("plugin.toml") && error.contains("hint: "), "{error}");
+    }
+
+    #[test]
+    fn sources_are_what_people_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let template = Template { name: "slow-lane", kinds: vec!["latency"], lang: Lang::Rust };
+        let project = template.write(&folder.path().join("slow-lane")).expect("written");
+        let is_source = |path: &str| project.is_source(&project.folder().join(path));
+        assert!(["src/lib.rs", "plugin.toml", "vendor/wit/types.wit", "deep/er.c"].into_iter().all(is_source));
+        assert!(
+            !["build/slow_lane.wasm", "target/x", ".git/index", "tests/a.yaml", "src/.lib.rs.swp"].into_iter().any(is_source)
+        );
+        assert!(!project.is_source(Path::new("/elsewhere/src/lib.rs")));
+    }
+}
