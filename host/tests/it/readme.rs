@@ -110,7 +110,8 @@ fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_s
     let reply = host.chat(&ask("my-model", "x"));
     assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some(&*generation.to_string())));
 
-    std::fs::write(&component, &whole[..]).expect("written");
+    // The same with an empty section more: another component that does the same.
+    std::fs::write(&component, [&whole[..], &[0, 2, 1, b'x']].concat()).expect("written");
     eventually("the server goes on following", || host.app().generation() > generation);
 }
 
