@@ -14,8 +14,8 @@ use std::time::Duration;
 use crate::admin::Admin;
 use crate::app::reload::Reloader;
 use crate::app::workshop::Workshop;
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms};
 use crate::engine::decisions::Decisions;
@@ -149,6 +149,11 @@ impl App {
     /// Where operators connect.
     pub fn admin(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// Time since the run began, on the server's clock.
+    pub fn now(&self) -> Nanos {
+        self.engine.clock().now()
     }
 
     /// Seed of all draws.

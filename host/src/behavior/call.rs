@@ -64,7 +64,7 @@ impl Call<'_> {
 }
 
 /// Why a behaviour gave no answer. The planner falls back or answers 500, as the scenario says.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{behaviour} `{name}`: {message}")]
 pub struct BehaviorError {
     /// `fault`, `responder` or `latency`.

@@ -282,7 +282,8 @@ impl Engine {
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if facts.refused.is_none() && generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
-            let planned = self.slow_lane.run(move || plan(&generation, model, &request, &facts)).await;
+            let tenant = request.tenant_key(generation.scenario.tenant_header.as_ref());
+            let planned = self.slow_lane.run(tenant, move || plan(&generation, model, &request, &facts)).await;
             // A refusal is counted where it is sent, and its client has not left.
             planned.inspect_err(|error| {
                 active.withdraw();

@@ -107,7 +107,8 @@ impl Lot {
                 "prefix-cache": self.one_in(2),
             });
             let weights: Vec<u32> = (0..count).map(|_| self.from(1, 3)).collect();
-            let optional = vec![("queue", json!(self.from(1, 9))), ("weights", json!(weights))];
+            let autoscale = self.autoscale(count);
+            let optional = vec![("queue", json!(self.from(1, 9))), ("weights", json!(weights)), ("autoscale", autoscale)];
             self.fields(group, optional)
         };
         let (gpu, other) = (group(), group());
@@ -116,6 +117,24 @@ impl Lot {
             "near": { "cache": { "levels": [{ "entries": 3 }], "flush-every": "700ms" } }, "wan": { "link": wan }, "gather": { "batcher": gather },
             "guard": { "breaker": guard }, "spare": { "retry": spare }, "gpu": { "replicas": gpu }, "gpu-other": { "replicas": other },
         })
+    }
+
+    /// How many replicas a group of `count` shall have.
+    fn autoscale(&mut self, count: u32) -> Value {
+        let rule = match self.from(0, 4) {
+            0 => json!({ "target": { "busy": self.percent(90) } }),
+            1 => json!({ "target": { "requests": self.from(1, 9), "tolerance": "0%" } }),
+            2 => json!({ "target": { "waiting": self.from(1, 5), "kv": "40%" } }),
+            3 => json!("keep"),
+            _ => json!({ "schedule": { "period": "2s", "steps": [
+                { "from": "0s", "replicas": self.from(1, 6) }, { "from": self.ms(1_500), "replicas": self.from(1, 6) },
+            ] } }),
+        };
+        let autoscale = json!({ "max": count + self.from(0, 3), "every": "250ms", "rule": rule });
+        let mut pace = || json!({ "after": self.ms(900), "step": self.from(1, 3), "pause": self.ms(700) });
+        let (up, down) = (pace(), pace());
+        let optional = vec![("boot", self.ms(900)), ("drain", self.ms(400)), ("up", up), ("down", down)];
+        self.fields(autoscale, optional)
     }
 
     /// What any stage can have, and `may_fail` if it must be able to.
@@ -363,8 +382,8 @@ fn random_scenarios_meet_every_end_and_every_cause_of_a_refusal() {
             Fate::Refused(..) => "refused",
         }));
     }
-    // There is always a replica, and every prompt fits one: both are mistakes of a scenario.
-    let never = [Cause::NoReplica, Cause::TooLong];
+    // Every prompt fits a replica, or the scenario has a mistake.
+    let never = [Cause::TooLong];
     let expected = Cause::ALL.iter().filter(|cause| !never.contains(cause)).map(|cause| cause.name());
     let unseen: Vec<&str> = expected.filter(|cause| !causes.contains(*cause)).collect();
     assert_eq!(unseen, Vec::<&str>::new(), "seen are {causes:?}");

@@ -18,6 +18,7 @@ pub mod interface;
 pub mod lock;
 pub mod manifest;
 pub mod recipe;
+pub mod registry;
 pub mod signature;
 pub mod store;
 pub mod title;

@@ -209,6 +209,11 @@ impl Stage {
         self.draft.write(bytes)
     }
 
+    /// Are all bytes there, and are they what was announced?
+    pub fn check(&self) -> Result<(), StoreError> {
+        Ok(self.checker.clone().finish()?)
+    }
+
     /// Makes the bytes part of the store if they are what was announced.
     pub fn commit(self) -> Result<(), StoreError> {
         self.checker.finish()?;

@@ -34,6 +34,10 @@ pub const PLUGIN_FAILURES: &str = "simwright_plugin_failures_total";
 pub const PLUGIN_READY: &str = "simwright_plugin_instances_ready";
 /// Instances of a plugin made so far, by `plugin`.
 pub const PLUGIN_INSTANCES: &str = "simwright_plugin_instances_total";
+/// Breakers that refuse calls of a plugin, by `plugin`: 1 while it is not asked.
+pub const PLUGIN_BREAKERS_OPEN: &str = "simwright_plugin_breakers_open";
+/// Requests that wait for a thread of the slow lane.
+pub const SLOW_LANE_WAITING: &str = "simwright_slow_lane_waiting";
 /// Counters that plugins keep themselves, by `plugin` and `name`.
 pub const PLUGIN_COUNTS: &str = "simwright_plugin_counts_total";
 /// Packs of the running scenario that nobody who is trusted has signed, and that were taken with `--insecure`.
@@ -167,6 +171,8 @@ fn describe() {
     describe_counter!(PLUGIN_FAILURES, "Plugin calls that gave no answer.");
     describe_gauge!(PLUGIN_READY, "Plugin instances that are ready.");
     describe_counter!(PLUGIN_INSTANCES, "Plugin instances made.");
+    describe_gauge!(PLUGIN_BREAKERS_OPEN, "Breakers that refuse calls of a plugin.");
+    describe_gauge!(SLOW_LANE_WAITING, "Requests that wait for a thread that slow plugins may use.");
     describe_counter!(PLUGIN_COUNTS, "Counters that plugins keep.");
     describe_gauge!(PACKS_INSECURE, "Packs in use that nobody who is trusted has signed.");
     describe_counter!(FALLBACKS, "Calls that a fallback answered.");

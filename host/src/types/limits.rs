@@ -149,8 +149,10 @@ pub const COMPILE_OUTPUT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 pub const COMPILE_WORDS_BYTES: u64 = 2 * 1024;
 /// Compiled code that is kept on disk, in bytes; what was not used for longest goes first.
 pub const COMPILE_CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Faults of one plugin within ten seconds that open its breaker.
+/// Faults of one plugin within ten seconds that open its breaker, if they are a large enough share of its calls.
 pub const PLUGIN_BREAKER_FAULTS: u32 = 20;
+/// That share, in percent: a plugin that fails one call in a hundred goes on answering the others.
+pub const PLUGIN_BREAKER_PERCENT: u64 = 10;
 /// The time within which those faults count, in milliseconds.
 pub const PLUGIN_BREAKER_WINDOW_MS: u64 = 10_000;
 /// How long an open breaker refuses calls, in milliseconds.
@@ -199,6 +201,8 @@ pub const PLUGIN_ITEMS_MAX: usize = 10_000;
 pub const RETRY_AFTER_MS_MAX: u32 = 86_400_000;
 /// Requests that may wait for the slow lane; more are answered 503.
 pub const SLOW_LANE_WAITING_MAX: usize = 1_024;
+/// When to come again after that, in milliseconds: the queue has moved on by then if its plugins are slow and not hung.
+pub const SLOW_LANE_RETRY_AFTER_MS: u32 = 1_000;
 
 /// Bytes of all files of one pack: some Python or JavaScript components with their tests.
 pub const PACK_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -237,6 +241,33 @@ pub const H2_PING_S: u64 = 20;
 pub const H2_SEND_BUFFER_BYTES: usize = 16 * 1024;
 /// How long open streams may finish after SIGTERM, in seconds: below the usual 30 s before a kill.
 pub const DRAIN_S: u64 = 25;
+
+/// A reference to a pack in a registry: the longest name and tag that registries take, and a digest.
+pub const REFERENCE_BYTES_MAX: usize = 512;
+/// A URL that a registry names: links of object stores carry a signature of some kilobytes.
+pub const REGISTRY_URL_BYTES_MAX: usize = 8 * 1024;
+/// Time to reach a registry, TLS included, in seconds.
+pub const REGISTRY_CONNECT_S: u64 = 10;
+/// Time from a request to the head of a registry's answer, in seconds; what is sent up has its own time besides.
+pub const REGISTRY_HEAD_S: u64 = 10;
+/// Time without a byte of a registry's answer, in seconds.
+pub const REGISTRY_IDLE_S: u64 = 30;
+/// The slowest rate at which bytes of a pack may come or go, in bytes a second, after half a minute: a slow modem's.
+pub const REGISTRY_RATE_BYTES_PER_S: u64 = 8 * 1024;
+/// The head of a registry's answer, in bytes: what most proxies pass, eightfold.
+pub const REGISTRY_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// A registry's words about an error, and its token, in bytes.
+pub const REGISTRY_WORDS_BYTES_MAX: u64 = 64 * 1024;
+/// Redirects of one request: to a store of objects, with one for each of two proxies before it.
+pub const REGISTRY_REDIRECTS_MAX: usize = 3;
+/// Tries of one request to a registry that fails for now.
+pub const REGISTRY_TRIES_MAX: u32 = 4;
+/// Time before the second try, in milliseconds; each later one doubles it, and half of each is drawn.
+pub const REGISTRY_WAIT_MS: u64 = 500;
+/// The longest time that a registry may ask to wait, in seconds; one that asks for more is told of at once.
+pub const REGISTRY_WAIT_S_MAX: u64 = 30;
+/// A file of a user's credentials for registries, in bytes: thousands of registries.
+pub const CREDENTIALS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Size of a scenario file, in bytes.
 pub const SCENARIO_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -143,7 +143,7 @@ fn store(folder: &Path, name: &str, key: &[u8; 32], code: &[u8]) -> io::Result<(
 
 /// The code in `path`, if it is there, ours and unchanged.
 fn load(path: &Path, name: &str, key: &[u8; 32]) -> Option<Code> {
-    let mut bytes = match read_private(path) {
+    let bytes = match read_private(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
@@ -151,11 +151,17 @@ fn load(path: &Path, name: &str, key: &[u8; 32]) -> Option<Code> {
             return None;
         }
     };
-    let (tag, code) = bytes.split_at_checked(TAG_BYTES)?;
-    if sign(name, key, code).verify_slice(tag).is_err() {
+    let code = authentic(bytes, name, key);
+    if code.is_none() {
         tracing::warn!("a compiled plugin is compiled again: `{}` has been changed", path.display());
-        return None;
     }
+    code
+}
+
+/// The code in a file's `bytes`, if their tag says that this program wrote them under `name`.
+fn authentic(mut bytes: Vec<u8>, name: &str, key: &[u8; 32]) -> Option<Code> {
+    let (tag, code) = bytes.split_at_checked(TAG_BYTES)?;
+    sign(name, key, code).verify_slice(tag).ok()?;
     // The holder of the key wrote exactly these bytes under this name, and only `store` does that, with what a compiler gave.
     bytes.drain(..TAG_BYTES);
     Some(Code::vouched(bytes))
@@ -254,6 +260,7 @@ mod tests {
         assert!(CompileCache::open(Some(&path)).component(&engine, b"another").is_none());
     }
 
+    // P17: every bit that may be turned, in size at least one of every byte; and what is cut or grown.
     #[test]
     fn every_changed_byte_is_noticed_and_repaired() {
         let (engine, _guard, path) = scene();
@@ -262,35 +269,88 @@ mod tests {
         let (file, (_, key)) = (kept(&path), cache.place.as_ref().expect("a usable folder"));
         let name = file.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         let good = fs::read(&file).expect("readable");
-        for index in (0..good.len()).step_by(good.len() / 97 + 1).chain([good.len() - 1]) {
+        assert!(authentic(good.clone(), &name, key).is_some());
+        for index in 0..good.len() {
             let mut bad = good.clone();
-            bad[index] ^= 1;
-            fs::write(&file, &bad).expect("writable");
-            assert!(load(&file, &name, key).is_none(), "byte {index}");
+            bad[index] ^= 1 << (index % 8);
+            assert!(authentic(bad, &name, key).is_none(), "byte {index}");
         }
+        for length in (0..good.len()).step_by(61).chain([TAG_BYTES - 1, TAG_BYTES, good.len() - 1]) {
+            assert!(authentic(good[..length].to_vec(), &name, key).is_none(), "cut to {length}");
+        }
+        assert!(authentic([&good[..], &[0]].concat(), &name, key).is_none());
+        // And on disk: found out, compiled anew by whoever asked, and well again.
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        fs::write(&file, &bad).expect("writable");
+        assert!(cache.component(&engine, COMPONENT).is_none());
         fill(&cache, &engine);
-        assert!(load(&file, &name, key).is_some());
+        assert!(cache.component(&engine, COMPONENT).is_some());
     }
 
+    // P17: two good files in each other's place.
     #[test]
-    fn a_file_under_another_name_is_refused() {
+    fn files_that_changed_places_are_refused() {
         let (engine, _guard, path) = scene();
         let cache = CompileCache::open(Some(&path));
         fill(&cache, &engine);
-        let (_, key) = cache.place.as_ref().expect("a usable folder");
-        let other = path.join("other");
-        fs::rename(kept(&path), &other).expect("renamed");
-        assert!(load(&other, "other", key).is_none());
+        let first = kept(&path);
+        let other: &[u8] = b"\0asm\x0d\0\x01\0\0\x03\x01xy";
+        let code = engine.precompile_component(other).expect("an empty component with a note in it");
+        cache.keep(&engine, other, &Code::vouched(code));
+        let second = path.join(file_name(&engine, other));
+        assert!(cache.component(&engine, COMPONENT).is_some() && cache.component(&engine, other).is_some());
+        let aside = path.join("aside");
+        fs::rename(&first, &aside)
+            .and_then(|()| fs::rename(&second, &first))
+            .and_then(|()| fs::rename(&aside, &second))
+            .expect("renamed");
+        assert!(cache.component(&engine, COMPONENT).is_none() && cache.component(&engine, other).is_none());
+    }
+
+    // P17: code of an engine of another version has another name. Under the name of ours, and even with a good tag, it is not loaded.
+    #[test]
+    fn code_of_another_engine_is_not_loaded() {
+        let (engine, _guard, path) = scene();
+        let cache = CompileCache::open(Some(&path));
+        let other = engine_config::engine(Meter::Fuel).expect("an engine");
+        let code = other.precompile_component(COMPONENT).expect("it compiles");
+        cache.keep(&other, COMPONENT, &Code::vouched(code.clone()));
+        assert!(cache.component(&other, COMPONENT).is_some() && cache.component(&engine, COMPONENT).is_none());
+        let (folder, key) = cache.place.as_ref().expect("a usable folder");
+        store(folder, &file_name(&engine, COMPONENT), key, &code).expect("kept");
+        assert!(cache.component(&engine, COMPONENT).is_none());
     }
 
     #[test]
     fn a_folder_open_to_others_is_not_used() {
         let (engine, _guard, path) = scene();
         fs::create_dir(&path).expect("a folder");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
+        for mode in [0o777, 0o755, 0o770, 0o702] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("permissions");
+            let cache = CompileCache::open(Some(&path));
+            assert!(cache.place.is_none(), "{mode:o}");
+            fill(&cache, &engine);
+            assert!(cache.component(&engine, COMPONENT).is_none());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("permissions");
+        assert!(CompileCache::open(Some(&path)).place.is_some());
+    }
+
+    // P17: a file that others may read or write, and a link to a good file.
+    #[test]
+    fn a_file_that_is_not_ours_alone_is_not_read() {
+        let (engine, guard, path) = scene();
         let cache = CompileCache::open(Some(&path));
-        assert!(cache.place.is_none());
         fill(&cache, &engine);
+        let file = kept(&path);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o606)).expect("permissions");
+        assert!(cache.component(&engine, COMPONENT).is_none());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("permissions");
+        assert!(cache.component(&engine, COMPONENT).is_some());
+        let elsewhere = guard.path().join("elsewhere");
+        fs::rename(&file, &elsewhere).expect("renamed");
+        std::os::unix::fs::symlink(&elsewhere, &file).expect("linked");
         assert!(cache.component(&engine, COMPONENT).is_none());
     }
 

@@ -39,10 +39,31 @@ impl Meter {
     }
 }
 
+/// How much room there is for instances.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Instances at once.
+    pub(super) instances: u32,
+    /// Bytes of a dead instance's memory that stay with its place, emptied.
+    pub(super) keep_resident: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        // Memory of dead instances goes back to the system at once: ours live long, so there is nothing to win by keeping it.
+        Self { instances: limits::PLUGIN_INSTANCES_MAX, keep_resident: 0 }
+    }
+}
+
 /// The engine for guests whose time is counted by `meter`. Fails where the address space for the instances cannot be reserved.
 pub(super) fn engine(meter: Meter) -> wasmtime::Result<Engine> {
+    engine_in(meter, Room::default())
+}
+
+/// The same with `room` for instances.
+pub(super) fn engine_in(meter: Meter, room: Room) -> wasmtime::Result<Engine> {
     let mut config = settings(meter);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room)));
     Engine::new(&config)
 }
 
@@ -98,9 +119,8 @@ fn features(config: &mut Config) {
 }
 
 /// Room for instances.
-fn pool() -> PoolingAllocationConfig {
+fn pool(Room { instances, keep_resident }: Room) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    let instances = limits::PLUGIN_INSTANCES_MAX;
     pool.total_component_instances(instances);
     pool.total_core_instances(instances.saturating_mul(4));
     pool.total_memories(instances);
@@ -114,9 +134,8 @@ fn pool() -> PoolingAllocationConfig {
     pool.max_core_instance_size(1 << 20);
     pool.max_memory_size(limits::GUEST_MEMORY_CEILING_BYTES);
     pool.table_elements(limits::GUEST_TABLE_ELEMENTS);
-    // Memory of dead instances goes back to the system at once: ours live long, so there is nothing to win by keeping it.
-    pool.linear_memory_keep_resident(0);
-    pool.table_keep_resident(0);
+    pool.linear_memory_keep_resident(keep_resident);
+    pool.table_keep_resident(keep_resident);
     pool
 }
 

@@ -46,6 +46,8 @@ pub enum Cause {
     File,
     /// It is too much for the compiler.
     Compile,
+    /// It is made of more, or needs more at the start, than an instance may have.
+    Size,
     /// It does not accept its options, or fails while it is set up.
     Setup,
     /// The host has no room for another instance.
@@ -73,6 +75,7 @@ impl Cause {
             Self::NotGranted => "not-granted",
             Self::File => "file",
             Self::Compile => "compile",
+            Self::Size => "size",
             Self::Setup => "setup",
             Self::Room => "room",
             Self::Host => "host",
@@ -96,6 +99,7 @@ impl Cause {
             Self::NotGranted => "add it to `capabilities` in the pack's `pack.toml`, and let the scenario grant it",
             Self::File => "build the plugin for `wasm32-wasip2`, or make a component of it with `wasm-tools component new`",
             Self::Compile => "build it for release and for size, and split what is generated into smaller functions",
+            Self::Size => "make it smaller: one module or a few, one memory in each, and less of everything at the start",
             Self::Setup => "correct the options or the plugin",
             Self::Room => "load fewer plugins, or keep fewer generations alive with long streams",
             Self::Host => "this is a fault of simwright: please report it",
@@ -148,6 +152,16 @@ impl Refusal {
     pub(crate) fn raise(cause: Cause, message: impl Into<String>) -> wasmtime::Error {
         wasmtime::Error::from(Self { cause, message: message.into() })
     }
+}
+
+/// Why compiled code of `plugin` cannot be loaded: it does not fit into the pool of instances, or it is a fault of ours.
+pub(crate) fn not_loaded(plugin: &str, error: &wasmtime::Error) -> PluginError {
+    let text = format!("{error:#}");
+    // wasmtime has no type for this one either; a test holds us to its words.
+    if text.contains("exceeds the") {
+        return PluginError::new(plugin, Cause::Size, format!("it is more than one instance may be: {text}"));
+    }
+    PluginError::new(plugin, Cause::Host, format!("its compiled code cannot be loaded: {text}"))
 }
 
 /// What a failed call into a guest was: reads the error and what the guest left behind in its store.

@@ -24,6 +24,9 @@ use crate::wasm::host_services::{self, Home};
 use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
 use crate::wasm::wasi;
 
+// What a host function does wrong is caught at the call, which needs panics that unwind.
+const _: () = assert!(cfg!(panic = "unwind"), "build with `panic = \"unwind\"`");
+
 /// The version of the contract that this host speaks.
 pub const CONTRACT: &str = "1.0.0-rc.1";
 
@@ -194,7 +197,7 @@ fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result
     let ours: Vec<&str> = ty.exports(engine).map(|(name, _)| name).filter(|name| name.starts_with("simwright:plugin/")).collect();
     let of_this_version = |interface: &str| ours.contains(&format!("simwright:plugin/{interface}@{CONTRACT}").as_str());
     if ours.is_empty() {
-        let message = "it exports nothing of `simwright:plugin`, so it is no plugin of this program";
+        let message = format!("it exports nothing of `simwright:plugin`, of which this release speaks `{CONTRACT}`");
         return Err(PluginError::new(plugin, Cause::Version, message));
     }
     if let Some(other) = ours.iter().find(|name| !name.ends_with(&format!("@{CONTRACT}"))) {

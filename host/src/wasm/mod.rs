@@ -49,6 +49,7 @@ mod wasi;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use breaker::BreakerState;
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
 pub use engine_config::Meter;
@@ -154,6 +155,10 @@ impl PluginHost {
     /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
         let engine = engine_config::engine(config.meter)?;
+        Self::with_engine(config, engine)
+    }
+
+    fn with_engine(config: PluginHostConfig, engine: Engine) -> anyhow::Result<Self> {
         let ticker = match config.meter {
             Meter::Cpu => Some(Ticker::start(&engine)?),
             Meter::Fuel => None,
@@ -212,7 +217,7 @@ impl PluginHost {
             fresh_per_call: spec.fresh_per_call,
             workers: self.config.workers,
             pools: Mutex::default(),
-            breaker: Arc::default(),
+            breaker: Arc::new(Breaker::new(spec.name, self.config.workers)),
             usage: Arc::new(Usage::of(self.config.workers)),
             threads: Arc::clone(&self.threads),
         });
@@ -248,9 +253,7 @@ impl PluginHost {
         }
         on_its_way.begins();
         let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
-        let component = code
-            .component(&self.engine)
-            .map_err(|error| PluginError::new(plugin, Cause::Host, format!("its compiled code cannot be loaded: {error:#}")))?;
+        let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(Some(component))
     }
@@ -312,11 +315,6 @@ impl Plugin {
         self.usage.counts()
     }
 
-    /// What its breaker does at `now`: `closed`, `open`, or `half-open` when the next call is a trial.
-    pub fn breaker(&self, now: Nanos) -> &'static str {
-        self.breaker.state(now)
-    }
-
     /// What it reaches, by its imports.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
@@ -325,6 +323,11 @@ impl Plugin {
     /// What it decides.
     pub fn kinds(&self) -> Vec<Kind> {
         self.mould.kinds()
+    }
+
+    /// Is it asked at `now`, in plan time, or did it fail so often that it is not?
+    pub fn breaker(&self, now: Nanos) -> BreakerState {
+        self.breaker.state(now)
     }
 
     /// Enters its behaviours in the catalog, under its name in the scenario. An entry of the same name is replaced.

@@ -46,6 +46,8 @@ pub(super) struct Pool {
     slots: Box<[Slot]>,
     spares: ArrayQueue<Box<Instance>>,
     retired: ArrayQueue<Box<Instance>>,
+    /// Held by whoever tends this pool: two at it would make twice as many spares as are missing.
+    tending: Mutex<()>,
     breaker: Arc<Breaker>,
     usage: Arc<Usage>,
     gauges: [KindGauge; 5],
@@ -110,6 +112,7 @@ impl Pool {
             slots: (0..workers).map(|_| CachePadded::new(Mutex::new(None))).collect(),
             spares: ArrayQueue::new(limits::PLUGIN_SPARES + workers),
             retired: ArrayQueue::new(64),
+            tending: Mutex::default(),
             breaker,
             usage,
             threads: Arc::clone(threads),
@@ -138,7 +141,8 @@ impl Pool {
         judge: impl FnOnce(G) -> Result<R, BadAnswer>,
     ) -> Result<R, BehaviorError> {
         let moment = moment.into();
-        let Some(pass) = self.breaker.admit(moment.now) else { return Err(self.refused(kind)) };
+        let worker = crate::worker::current();
+        let Some(pass) = self.breaker.admit(worker, moment.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
         self.usage.called();
         // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
@@ -148,7 +152,7 @@ impl Pool {
             given = Some(ask(instance)?);
             Ok(())
         };
-        let asked = match self.own_slot() {
+        let asked = match self.slot_of(worker) {
             Some(mut slot) => self.call_in_slot(&mut slot, kind, moment, ask),
             None => self.call_spare(kind, moment, ask),
         };
@@ -169,13 +173,13 @@ impl Pool {
         }
     }
 
-    /// The calling worker's slot, unless the caller is no worker or this pool has no instances to keep.
+    /// The slot of the `worker` that calls, unless the caller is none or this pool has no instances to keep.
     #[inline]
-    fn own_slot(&self) -> Option<MutexGuard<'_, Option<Box<Instance>>>> {
+    fn slot_of(&self, worker: Option<usize>) -> Option<MutexGuard<'_, Option<Box<Instance>>>> {
         if self.fresh_per_call {
             return None;
         }
-        match self.slots.get(crate::worker::current()?)?.try_lock() {
+        match self.slots.get(worker?)?.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             // Two threads say that they are the same worker; the second takes a spare.
@@ -319,6 +323,7 @@ impl Pool {
 
     /// Drops what has been retired and makes up for it.
     pub(super) fn tend(&self) {
+        let _tending = lock(&self.tending);
         while self.retired.pop().is_some() {}
         while self.spares.len() < limits::PLUGIN_SPARES {
             match self.fresh() {

@@ -199,6 +199,7 @@ fn define_output(to: &mut LinkerInstance<'_, Guest>, function: &str) -> wasmtime
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             to.func_wrap(function, |mut store, (stream, bytes): (ResourceDynamic, Vec<u8>)| {
+                store.data_mut().charge(bytes.len())?;
                 let output = if stream.rep() == STDERR { Output::Error } else { Output::Out };
                 store.data_mut().write(output, &bytes);
                 Ok((Ok::<(), StreamError>(()),))

@@ -19,6 +19,8 @@ use simwright::fleet::{Ended, Fate, Limits, Watch};
 
 #[path = "../it/support/client.rs"]
 mod client;
+#[path = "../it/support/guests.rs"]
+mod guests;
 #[path = "../it/support/host.rs"]
 mod host;
 mod sockets;
@@ -331,5 +333,51 @@ workload:
     agree(scenario, |seen| {
         let fates = ["truncated", "broken", "refused 500", "refused 500 stage-failed", "whole"].map(|fate| count(seen, fate));
         fates.iter().zip([3, 6, 2, 1, 15]).all(|(found, wanted)| *found >= wanted)
+    });
+}
+
+#[test]
+fn groups_that_grow_and_plugins_that_choose_decide_alike_on_both_clocks() {
+    const MS: Nanos = 1_000_000;
+    let choosers =
+        guests::build(&guests::workspace().join("plugins"), &["--locked", "--package", "test-choosers"], "test_choosers");
+    let scenario = format!(
+        "
+simwright: 1
+tokens: exact
+plugins: {{ chooser: {{ file: {} }} }}
+stations:
+  gpu:
+    replicas:
+      step: {{ base: 2ms, prefill-token: 20us, sequence: 300us }}
+      sequences: 4
+      kv-blocks: 4096
+      balancer: chooser
+      autoscale:
+        max: 4
+        every: 500ms
+        boot: 200ms
+        rule: {{ chooser: {{}}, fallback: {{ target: {{ busy: 60% }} }} }}
+        down: {{ after: 1s, step: 1 }}
+models:
+  - match: m
+    context-window: 32768
+    reply: {{ text: {{ tokens: 50 }} }}
+    pipeline: [{{ model: {{ through: gpu }} }}]
+workload:
+  arrivals: {{ gamma: {{ rate: 14, cv: 0.5 }} }}
+  classes:
+    - {{ name: one, model: m, prompt: ONE }}
+    - {{ name: two, model: m, prompt: TWO }}
+    - {{ name: whole, model: m, prompt: Tell me all., stream: false }}
+  requests: 30
+",
+        choosers.display()
+    );
+    // A decision falls on each half second, and what starts is ready 200 ms later: nothing else happens close to that.
+    let is_apart = |at: Nanos, after: Nanos| (4 * MS..496 * MS).contains(&((at + 500 * MS - after) % (500 * MS)));
+    agree(&scenario.replace("ONE", &words(120)).replace("TWO", &format!("Two {}", words(90))), |seen| {
+        let decided = seen.iter().all(|seen| is_apart(seen.arrival, 0) && is_apart(seen.end, 0));
+        decided && seen.iter().all(|seen| is_apart(seen.arrival, 200 * MS)) && count(seen, "whole") == 30
     });
 }

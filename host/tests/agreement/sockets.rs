@@ -1,7 +1,7 @@
 //! The real side: the traffic's attempts over sockets, a thread and a connection each, against the clock.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -139,7 +139,7 @@ pub(super) fn live(host: &TestHost, workload: &Workload, seed: u64, name: &str) 
         let (stop, longest) = (Arc::clone(&stop), Arc::clone(&longest));
         move || witness(stop, longest)
     });
-    let seen = drive(host.api, workload, seed, name);
+    let seen = drive(host, workload, seed, name);
     stop.store(true, Ordering::Relaxed);
     watching.join().expect("the witness");
     let (asleep, late) = (longest.load(Ordering::Relaxed), late_tokens(host) - late_before);
@@ -147,11 +147,25 @@ pub(super) fn live(host: &TestHost, workload: &Workload, seed: u64, name: &str) 
     (seen, (asleep > LATE || late > 0.0).then_some(told))
 }
 
-fn drive(api: SocketAddr, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
+/// Waits until the server's clock shows a whole second: what it does in intervals then falls on the same times of the run as in virtual time.
+fn wait_for_a_whole_second(host: &TestHost) {
+    const SECOND: Nanos = 1_000_000_000;
+    let next = (host.app().now() / SECOND + 1) * SECOND;
+    while let Some(left) = next.checked_sub(host.app().now()).filter(|left| *left > 0) {
+        // The last millisecond is not slept, because sleepers wake up late.
+        if left > 1_000_000 {
+            std::thread::sleep(Duration::from_nanos(left - 1_000_000));
+        }
+    }
+}
+
+fn drive(host: &TestHost, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
+    let api = host.api;
     let mut traffic = Traffic::begin(workload, seed).expect("a workload");
     // Connections are there before anybody asks, as those of a client's pool are.
     let requests = workload.requests.unwrap_or(0) as usize;
     let mut sockets: Vec<TcpStream> = (0..2 * requests).map(|_| client::open(api)).collect();
+    wait_for_a_whole_second(host);
     let begun = Begun(Instant::now());
     let (sender, receiver) = channel();
     let (mut seen, mut under_way) = (Vec::new(), 0);

@@ -25,6 +25,10 @@ mod fault_table;
 mod faults;
 /// Scenarios with random mistakes.
 mod fuzz;
+/// Groups of replicas with plugins: who takes a request, and how many there are.
+mod groups;
+/// Plugins that mean harm, behind the real server.
+mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
 /// Laws of delay: files, prompts, pauses.
@@ -33,7 +37,7 @@ mod latency;
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
 mod order;
-/// Packs from a folder to a scenario that uses them.
+/// Packs from a folder or a registry to a scenario that uses them.
 mod packs;
 /// Pictures of what plugins do.
 mod pictures;

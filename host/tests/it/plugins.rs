@@ -1,8 +1,8 @@
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use super::support::bystander::beside_a_bystander;
 use super::support::guests::{adversary, workspace};
 use super::support::host::{TestHost, ask, ask_streamed, eventually};
 use super::support::readme::blocks;
@@ -153,26 +153,6 @@ fn hostile(fallback: bool) -> String {
     scenario
 }
 
-/// Runs `act` while another client asks a bystander model without pause. All that it asked must have been answered well.
-fn beside_a_bystander(host: &TestHost, act: impl FnOnce()) {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let bystander = scope.spawn(|| {
-            let mut asked = 0;
-            while asked == 0 || !stop.load(Ordering::Acquire) {
-                let reply = host.chat(&ask("bystander", &asked.to_string()));
-                assert_eq!((reply.status, reply.complete), (200, true), "{}", reply.text());
-                asked += 1;
-            }
-        });
-        // A failure of `act` is told only once the bystander has been stopped.
-        let acted = std::panic::catch_unwind(AssertUnwindSafe(act));
-        stop.store(true, Ordering::Release);
-        bystander.join().expect("every bystander is answered");
-        acted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
-}
-
 #[test]
 fn a_misdeed_costs_its_own_request_a_500_that_says_who_where_and_what_to_do() {
     let host = TestHost::start(&hostile(false));
@@ -227,6 +207,7 @@ fn a_plugin_that_prints_or_is_refused_four_gibibytes_answers_as_always() {
     }
 }
 
+// P1: more loops than workers.
 #[test]
 fn sixteen_loops_at_once_keep_nobody_else_from_an_answer() {
     let host = TestHost::start(&hostile(false));

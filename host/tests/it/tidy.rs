@@ -43,7 +43,8 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a readable folder").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            if !path.ends_with("target") && !path.ends_with(".git") {
+            // `vendor` is what `simwright plugin build` brings.
+            if !["target", "vendor", ".git"].iter().any(|made| path.ends_with(made)) {
                 rust_files(&path, files);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -144,6 +144,7 @@ impl responder::Guest for Adversary {
             115 => vec![answer(vec![Item::ToolCall(responder::ToolCall { name: "a\nb".to_owned(), arguments_json: None })])],
             116 => vec![answer(vec![Item::Text("word ".repeat(64))])],
             117 => vec![answer(vec![Item::Text("x".repeat(9 << 20))])],
+            118 => vec![answer(vec![Item::Text(request::last_user_text())])],
             _ => vec![answer(vec![generate(37)])],
         }
     }
@@ -174,6 +175,7 @@ impl latency::Guest for Adversary {
             127 => schedule(law("gamma", r#"{"mean":"1ms"}"#)),
             128 => schedule(law("zipf", "{}")),
             129 => schedule(law("step-time", r#"{"base-us":2000,"kv-token-ps":0}"#)),
+            130 => schedule(Delay::Us(600_000_000)),
             _ => schedule(Delay::Us(350_000)),
         }
     }

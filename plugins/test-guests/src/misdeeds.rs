@@ -24,6 +24,7 @@ pub(crate) fn commit(number: u64) {
         13 => {
             std::hint::black_box(recurse_in_memory(1));
         }
+        14 => work(6_000_000),
         _ => {}
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::in_folder;
+use crate::app::pack::remote;
 use crate::app::pack::resolve::lock_of;
 use crate::app::pack::{Failure, Flaws};
 use crate::clock::Clock;
@@ -16,6 +17,8 @@ use crate::pack::diff::{Change, diff};
 use crate::pack::digest::Digest;
 use crate::pack::installed::Record;
 use crate::pack::lock::{Lock, Locked};
+use crate::pack::registry::reference::Reference;
+use crate::pack::registry::{Access, Registry};
 use crate::pack::store::{Intake, Store};
 use crate::pack::trust::{Distrust, Origin, Policy, Voucher};
 use crate::pack::whole::Pack;
@@ -30,6 +33,8 @@ pub struct Installer {
     pub policy: Policy,
     /// Also packs that nobody who is trusted has signed?
     pub insecure: bool,
+    /// How registries are visited.
+    pub registry: Registry,
     bench: Bench,
 }
 
@@ -87,7 +92,7 @@ impl Installer {
 
     /// Another store and policy.
     pub fn at(store: Store, policy: Policy, insecure: bool) -> Result<Self, Failure> {
-        Ok(Self { store, policy, insecure, bench: Bench::open()? })
+        Ok(Self { store, policy, insecure, registry: Registry::new(Access::default()), bench: Bench::open()? })
     }
 
     /// Installs the pack from `source`.
@@ -188,14 +193,28 @@ impl Installer {
     fn bring(&mut self, intake: &Intake, source: &str, base: &Path) -> Result<Installed, Failure> {
         let folder = base.join(source);
         if !is_folder(source, &folder) {
-            let message = format!("`{source}` is no folder, and this release cannot fetch packs from registries yet");
-            return Err(Failure::Refused(format!("{message}; a folder begins with `./`")));
+            return self.bring_from_afar(intake, source);
         }
         let pack = in_folder(&self.bench, &folder)?;
         let voucher = self.judge(&pack, &Origin::Folder, source)?;
         self.bench.examine(&pack)?;
         let record = record(&pack, source, None, voucher.is_err());
         intake.install(&pack, &record)?;
+        Ok(Installed { record, voucher })
+    }
+
+    /// Brings the pack from a registry into the store: who vouches for it is asked before its files are fetched.
+    fn bring_from_afar(&mut self, intake: &Intake, source: &str) -> Result<Installed, Failure> {
+        let reference: Reference =
+            source.parse().map_err(|error| Failure::Refused(format!("{error}\n  hint: a folder begins with `./`")))?;
+        let offer = remote::look(&self.registry, &reference)?;
+        let pack = Pack::in_store(offer.artifact.clone(), &self.store)?;
+        let repository = format!("{}/{}", reference.registry(), reference.repository());
+        let voucher = self.judge(&pack, &Origin::Registry(repository.clone()), source)?;
+        remote::fetch(&self.registry, &offer, intake)?;
+        self.bench.examine(&pack)?;
+        let record = record(&pack, source, Some(repository), voucher.is_err());
+        intake.finish(&pack.artifact, &record)?;
         Ok(Installed { record, voucher })
     }
 

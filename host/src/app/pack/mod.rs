@@ -1,10 +1,12 @@
 //! Packs at work. [`make`] makes one of a recipe, [`examine`] tries one out, [`install`] brings packs into the store and keeps locks,
-//! [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a pack.
+//! [`remote`] visits registries, [`resolve`] turns the packs of a scenario into plugins to load, [`find`] reads what a person means by a
+//! pack, [`mod@scenario`] gives one of its scenarios away.
 
 use std::fmt;
 
 use crate::app::StartError;
 use crate::grammar::toml::Mistakes;
+use crate::pack::registry::error::RegistryError;
 use crate::pack::store::StoreError;
 use crate::pack::whole::PackError;
 use crate::scenario::refusal::Refusal;
@@ -14,7 +16,9 @@ pub mod find;
 pub mod init;
 pub mod install;
 pub mod make;
+pub mod remote;
 pub mod resolve;
+pub mod scenario;
 
 /// Why something was not done with a pack.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,9 @@ pub enum Failure {
     /// It or the store cannot be read or written.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// A registry did not do what it was asked, or was not believed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The plugin host cannot start.
     #[error(transparent)]
     Start(#[from] StartError),

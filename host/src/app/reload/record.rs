@@ -147,7 +147,7 @@ impl Record {
                 "name": plugin.name(), "digest": format!("sha256:{}", plugin.digest()), "component": about.name,
                 "version": about.version, "summary": about.summary,
                 "kinds": plugin.kinds().into_iter().map(|kind| kind.word()).collect::<Vec<_>>(), "from": from,
-                "breaker": plugin.breaker(now), "calls": calls, "faults": faults,
+                "breaker": plugin.breaker(now).word(), "calls": calls, "faults": faults,
             })
         };
         json!({ "plugins": self.plugins.iter().map(shown).collect::<Vec<_>>() })

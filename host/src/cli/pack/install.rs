@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::app::pack::install::{Installer, Moved};
 use crate::cli::error::Failure;
 use crate::cli::output;
+use crate::cli::pack::access::AccessArgs;
 use crate::cli::pack::shown;
 
 /// Arguments of `pack install`.
@@ -17,10 +18,13 @@ pub(super) struct Args {
     /// Also take what nobody who is trusted has signed. Every start with it warns.
     #[arg(long)]
     insecure: bool,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut installer = Installer::of_user(args.insecure)?;
+    installer.registry = args.access.registry()?;
     if [".yaml", ".yml"].iter().any(|ending| args.what.ends_with(ending)) {
         for moved in installer.install_for(Path::new(&args.what))? {
             output::data(&line(&moved, true));

@@ -3,6 +3,7 @@
 use crate::app::pack::Failure as PackFailure;
 use crate::cli::error::{Failure, Kind};
 
+mod access;
 mod build;
 mod check;
 mod diff;
@@ -12,7 +13,10 @@ mod inspect;
 mod install;
 mod keygen;
 mod list;
+mod pull;
+mod push;
 mod remove;
+mod scenario;
 mod shown;
 mod sign;
 mod test;
@@ -24,6 +28,7 @@ Examples:
   simwright pack init acme                      a pack to begin with
   simwright pack check acme                     every mistake in it, with its place
   simwright pack build acme                     what others install: acme/build/acme-0.1.0
+  simwright pack push acme ghcr.io/acme/acme    what others then install from there
   simwright pack install scenario.yaml          what the scenario's `packs:` need, by its lock
   simwright pack update scenario.yaml           newer versions, and what they reach beyond the old";
 
@@ -55,10 +60,16 @@ enum Command {
     Sign(sign::Args),
     /// Check every byte of packs, and who vouches for them.
     Verify(verify::Args),
+    /// Send a pack to a registry.
+    Push(push::Args),
+    /// Fetch a pack from a registry into a folder, to look at it.
+    Pull(pull::Args),
     /// Install a pack, or all packs of a scenario as its lock says.
     Install(install::Args),
     /// List installed packs.
     List(list::Args),
+    /// Print a scenario of an installed pack, for a file of your own.
+    Scenario(scenario::Args),
     /// Move a scenario's lock to newer versions.
     Update(update::Args),
     /// Remove an installed pack that nobody needs.
@@ -78,8 +89,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Push(args) => push::run(args),
+        Command::Pull(args) => pull::run(args),
         Command::Install(args) => install::run(args),
         Command::List(args) => list::run(args),
+        Command::Scenario(args) => scenario::run(args),
         Command::Update(args) => update::run(args),
         Command::Remove(args) => remove::run(args),
         Command::Gc(args) => gc::run(args),
@@ -93,6 +107,7 @@ impl From<PackFailure> for Failure {
                 let count = crate::cli::output::count(flaws.count(), "mistake");
                 Self::new(Kind::Scenario, format!("{flaws}\n\nerror: {count}"))
             }
+            PackFailure::Registry(error) => Self::new(Kind::Other, format!("error[{}]: {error}", error.code())),
             PackFailure::Start(error) => error.into(),
             other => Self::new(Kind::Other, format!("error: {other}")),
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::app::pack::install::Installer;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
+use crate::cli::pack::access::AccessArgs;
 use crate::cli::pack::install::line;
 use crate::cli::pack::shown;
 
@@ -23,10 +24,14 @@ pub(super) struct Args {
     /// Also take what nobody who is trusted has signed. Every start with it warns.
     #[arg(long)]
     insecure: bool,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let updated = Installer::of_user(args.insecure)?.update_for(&args.scenario, &args.packs, args.yes)?;
+    let mut installer = Installer::of_user(args.insecure)?;
+    installer.registry = args.access.registry()?;
+    let updated = installer.update_for(&args.scenario, &args.packs, args.yes)?;
     for moved in &updated.packs {
         output::data(&line(moved, updated.written));
         for change in shown::changes(&moved.changes) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{described, named, when_ref};
-use crate::scenario::check::COSTLY;
+use crate::scenario::check::{self, COSTLY};
 use crate::station::replica::presets;
 use crate::types::limits::{BLOCK_TOKENS_MAX, COST_MAX, STAGE_RETRIES_MAX, STATION_MEMBERS_MAX, STATION_PLACES_MAX};
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
@@ -55,11 +55,40 @@ fn replicas() -> Value {
         ("queue", places("How many may wait at each; without it any number.", 1)),
         ("prefix-cache", flag("Do prompts share blocks of equal content?")),
         ("async-scheduling", flag("Is a step composed while the one before it runs (vLLM's `async_scheduling`)?")),
-        (
-            "balancer",
-            json!({ "type": ["string", "object"], "description": "What chooses between them: `least-busy`, `round-robin`, `weighted`, `two-choices`, `consistent-hash`, `latency`, `prefix-affinity` or `random`." }),
-        ),
+        ("balancer", ruled("What chooses between them", check::balancer_rules())),
         ("weights", list("The share of each in the work.", json!({ "type": "integer", "minimum": 0 }))),
+        ("autoscale", described("How many there shall be, where that changes.", autoscale())),
+    ])
+}
+
+/// A rule of this program by its name, one with fields, or a plugin with its options and a `fallback`.
+fn ruled(what: &str, rules: &[&str]) -> Value {
+    let named = rules.iter().map(|rule| format!("`{rule}`")).collect::<Vec<_>>().join(", ");
+    let description = format!("{what}: {named}, or a plugin, with a rule as `fallback` beside it.");
+    json!({
+        "description": description,
+        "anyOf": [{ "type": "string", "examples": rules }, { "type": "object", "minProperties": 1, "maxProperties": 2 }],
+    })
+}
+
+fn autoscale() -> Value {
+    let members = |description: &str| integer(description, 1..=u64::from(STATION_MEMBERS_MAX));
+    let pace = || {
+        object([
+            ("after", duration("How long every wish must have been beyond what is wanted.")),
+            ("step", places("Replicas of one decision at most; without it any number.", 1)),
+            ("pause", duration("How long after a change in either direction.")),
+        ])
+    };
+    object([
+        ("min", members("The fewest; 1 without it.")),
+        ("max!", members("The most, those that start or drain included.")),
+        ("every", duration("From one decision to the next; without it 15s.")),
+        ("boot", duration("From the start of a replica until it is ready; without it none.")),
+        ("drain", duration("How long one may finish what it has; without it as long as it takes.")),
+        ("rule!", ruled("How many are wished", check::scaling_rules())),
+        ("up", described("How more come to be wanted.", pace())),
+        ("down", described("How fewer come to be wanted.", pace())),
     ])
 }
 

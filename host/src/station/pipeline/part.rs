@@ -77,7 +77,10 @@ impl Settings {
             Self::Admission(admission) => admission.wait_max_ns > 0 || admission.queue_max < u32::MAX,
             Self::Link(link) => link.loss > 0.0,
             Self::Batcher(_) | Self::Cache(_) | Self::Breaker(_) | Self::Retry(_) => false,
-            Self::Replicas(group) => group.replica.queue_max < u32::MAX,
+            Self::Replicas(group) => {
+                let breaks_off = group.autoscale.as_ref().is_some_and(|autoscale| autoscale.drain_ns > 0);
+                group.replica.queue_max < u32::MAX || group.has_chooser || breaks_off
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::desk::{Desk, component, files};
 use crate::support::client;
+use crate::support::host::eventually;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -121,6 +122,20 @@ fn a_scenario_uses_what_its_lock_says_and_nothing_that_it_has_not_granted() {
 }
 
 #[test]
+fn a_scenario_of_a_pack_becomes_a_file_of_ones_own_with_what_it_grants_in_plain_sight() {
+    let desk = Desk::new();
+    desk.acme("acme", "1.0.0");
+    desk.done(&["pack", "install", "./acme"]);
+    let text = desk.done(&["pack", "scenario", "acme/noon"]);
+    assert!(text.ends_with("packs:\n  acme: { from: \"./acme\", version: \"^1.0.0\", grant: [state, log] }\n"), "{text}");
+    desk.write("mine.yaml", text);
+    desk.done(&["pack", "install", "mine.yaml"]);
+    desk.done(&["check", "mine.yaml"]);
+    assert!(desk.fails(1, &["pack", "scenario", "acme/moon"]).contains("did you mean `noon`?"));
+    assert!(desk.fails(1, &["pack", "scenario", "acne/noon"]).contains("did you mean `acme`?"));
+}
+
+#[test]
 fn a_lock_moves_by_update_alone_and_what_grew_needs_consent() {
     let desk = Desk::new();
     desk.acme("acme", "1.0.0");
@@ -188,14 +203,26 @@ fn a_server_follows_the_lock_and_keeps_what_it_uses_from_being_removed() {
     let listed = json(&desk.done(&["pack", "list", "--json"]));
     let users = listed[0]["used_by"].as_array().expect("a list");
     assert_eq!((users.len(), &users[1]), (2, &Value::from("a running simwright")));
+
+    // The lock moves, and the server with it.
+    desk.acme("acme", "1.1.0");
+    desk.done(&["pack", "update", "scenario.yaml", "--insecure"]);
+    eventually("the server follows the lock", || {
+        let answer = client::send(admin, "GET", "/metrics", &[], b"");
+        answer.text().lines().any(|line| line == "simwright_reloads_total{outcome=\"applied\"} 1")
+    });
     std::fs::remove_file(desk.path("simwright.lock")).expect("removed");
-    assert!(desk.fails(1, &["pack", "remove", "acme"]).contains("used by a running simwright"));
+    for version in ["1.0.0", "1.1.0"] {
+        assert!(desk.fails(1, &["pack", "remove", &format!("acme@{version}")]).contains("used by a running simwright"));
+    }
     server.kill().expect("it runs");
     let mut said = String::new();
     server.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
     server.wait().expect("it ends");
     assert!(said.contains("--insecure"), "{said}");
-    assert!(desk.done(&["pack", "remove", "acme"]).contains("removed acme 1.0.0"));
+    for version in ["1.1.0", "1.0.0"] {
+        assert!(desk.done(&["pack", "remove", "acme"]).contains(&format!("removed acme {version}")));
+    }
     assert_eq!(files(&desk.path("home/packs/blobs")).len(), 0);
 }
 

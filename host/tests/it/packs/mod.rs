@@ -1,5 +1,7 @@
 //! Packs: how they are built, kept, moved and believed.
 
+/// From a team's folder through a registry into another team's scenario.
+mod afar;
 /// A folder, a store and the program.
 mod desk;
 /// The document about packs, as a person follows it.
@@ -8,3 +10,9 @@ mod document;
 mod hardships;
 /// From a recipe to a scenario that uses the pack.
 mod lifecycle;
+/// A registry that lies, stalls and leads astray.
+mod lying_registry;
+/// A registry as people have it.
+mod real_registry;
+/// Packs in that one.
+mod registry;

@@ -50,8 +50,14 @@ impl H2Client {
 
     /// Sends a chat request.
     pub async fn begin(&mut self, body: &Value) -> Result<h2::client::ResponseFuture, h2::Error> {
+        self.begin_with(body, &[]).await
+    }
+
+    /// Sends a chat request with headers.
+    pub async fn begin_with(&mut self, body: &Value, headers: &[(&str, &str)]) -> Result<h2::client::ResponseFuture, h2::Error> {
         std::future::poll_fn(|context| self.sender.poll_ready(context)).await?;
         let request = Request::post("http://localhost/v1/chat/completions").header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let (response, mut stream) = self.sender.send_request(request.body(()).expect("a request"), false)?;
         stream.send_data(Bytes::from(body.to_string()), true)?;
         Ok(response)

@@ -1,7 +1,9 @@
 //! One door for all tests: [`host::TestHost`] starts the real server, [`client`] speaks to it byte by byte and [`h2_client`] frame by
-//! frame. [`observed`] says in words what came. [`guests`] builds components, [`conformance`] those in other languages, [`readme`] reads what the READMEs promise, [`transcript`]
+//! frame. [`bystander`] must notice nothing. [`observed`] says in words what came. [`guests`] builds components, [`conformance`] those in
+//! other languages, [`readme`] reads what the READMEs promise, [`transcript`]
 //! runs their commands.
 
+pub mod bystander;
 pub mod client;
 pub mod conformance;
 pub mod guests;

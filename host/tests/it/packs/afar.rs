@@ -1,0 +1,74 @@
+//! From one team's folder through a registry into another team's scenario, with the commands; and starts when the registry is gone (K8).
+
+use super::desk::Desk;
+use super::real_registry::RealRegistry;
+
+/// A built and signed pack, and the key that others would trust.
+fn published(desk: &Desk, version: &str) -> String {
+    desk.acme("acme", version);
+    desk.done(&["pack", "build", "acme", "--output", "out"]);
+    if !desk.path("me.key").exists() {
+        desk.done(&["pack", "keygen", "me"]);
+    }
+    desk.done(&["pack", "sign", "out", "--key", "me.key"]);
+    desk.read("me.pub").lines().last().expect("a key").to_owned()
+}
+
+#[test]
+fn a_signed_pack_goes_through_a_registry_into_a_scenario_that_starts_without_it() {
+    let Some(registry) = RealRegistry::open() else { return };
+    let place = registry.place("acme/acme");
+    let publisher = Desk::new();
+    let key = published(&publisher, "1.0.0");
+    let pushed = publisher.done(&["pack", "push", "out", &place]);
+    assert!(pushed.starts_with(&format!("{place}:1.0.0@sha256:")), "{pushed}");
+    publisher.done(&["pack", "push", "out", &format!("{place}:stable")]);
+
+    // Somebody else, who trusts nobody yet.
+    let desk = Desk::new();
+    desk.scenario("state, log");
+    desk.edit("scenario.yaml", "./acme", &format!("{place}:stable"));
+    let said = desk.fails(1, &["pack", "install", "scenario.yaml"]);
+    assert!(said.contains("is not taken") && said.contains("trust.toml"), "{said}");
+    assert!(!desk.path("home/packs/blobs").exists() || super::desk::files(&desk.path("home/packs/blobs")).is_empty());
+    let host = place.split('/').next().expect("a host");
+    desk.write("home/trust.toml", format!("[[publisher]]\nname = \"Acme\"\nkeys = [\"{key}\"]\nplaces = [\"{host}/acme/*\"]\n"));
+    let said = desk.done(&["pack", "install", "scenario.yaml"]);
+    assert!(said.contains("acme 1.0.0") && said.contains("signed by Acme"), "{said}");
+    desk.done(&["check", "scenario.yaml"]);
+
+    // To look at it, nobody need be trusted.
+    let looker = Desk::new();
+    looker.done(&["pack", "pull", &format!("{place}:1.0.0")]);
+    assert_eq!(looker.read("acme-1.0.0/pack.json"), publisher.read("out/pack.json"));
+    assert_eq!(looker.read("acme-1.0.0/pack.json.minisig"), publisher.read("out/pack.json.minisig"));
+
+    // A tag that moves changes nothing that is locked, until somebody says so.
+    let lock = desk.read("simwright.lock");
+    published(&publisher, "1.1.0");
+    publisher.done(&["pack", "push", "out", &format!("{place}:stable")]);
+    desk.done(&["pack", "install", "scenario.yaml"]);
+    assert_eq!(desk.read("simwright.lock"), lock);
+    assert!(desk.done(&["pack", "update", "scenario.yaml"]).contains("acme 1.1.0"));
+    assert_ne!(desk.read("simwright.lock"), lock);
+
+    // The registry goes; starts do not notice, and who asks it is told.
+    drop(registry);
+    desk.done(&["check", "scenario.yaml"]);
+    assert!(desk.done(&["pack", "install", "scenario.yaml"]).contains("as locked"));
+    let said = desk.fails(1, &["pack", "update", "scenario.yaml"]);
+    assert!(said.contains("error[unreachable]: ") && said.contains("tried 4 times"), "{said}");
+}
+
+#[test]
+fn references_and_credentials_that_are_none_are_told_before_anybody_is_asked() {
+    let desk = Desk::new();
+    let said = desk.fails(2, &["pack", "pull", "acme/one"]);
+    assert!(said.contains("`acme` is no host") && said.contains("hint: name the registry, too"), "{said}");
+    let said = desk.fails(2, &["pack", "pull", "https://r.io/p"]);
+    assert!(said.contains("begins with `https://`"), "{said}");
+    let said = desk.fails(2, &["pack", "pull", "127.0.0.1:1/one", "--username", "alice"]);
+    assert!(said.contains("SIMWRIGHT_REGISTRY_PASSWORD"), "{said}");
+    let said = desk.fails(1, &["pack", "pull", "169.254.169.254/one"]);
+    assert!(said.starts_with("error[forbidden_address]: "), "{said}");
+}
