@@ -211,7 +211,7 @@ const lifetimeMs = (lifetime) => (lifetime === undefined ? undefined : Math.max(
 
 /** State that lives in the host: shared by all instances, kept across reloads, the same on both clocks. Without a lifetime it has no end. */
 export const state = {
-  /** Adds to a counter that begins at 0; gives its new value as a number. */
+  /** Adds to a counter that begins at 0; gives its new value as a number. Traps with componentize-js 0.23 where numbers are negative. */
   add: (name, delta, lifetime) => Number(states.add(name, BigInt(delta), lifetimeMs(lifetime))),
   /** The bytes kept under `name`, or `undefined`. Counters have keys of their own. */
   get: (name) => states.get(name),

@@ -57,6 +57,11 @@ def _u32(number):
     return 0 if number < 0 else _U32 if number > _U32 else int(number)
 
 
+def _dump(value):
+    """JSON as the other languages write it: without spaces, and as UTF-8."""
+    return _json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 def _whole_ms(duration):
     return _u32(duration // 1_000)
 
@@ -287,7 +292,7 @@ def _kind_of(value):
 
 
 def _plain(value):
-    return value if isinstance(value, str) else _json.dumps(value)
+    return value if isinstance(value, str) else _dump(value)
 
 
 class _Option:
@@ -382,7 +387,7 @@ class Options:
     def schema(self):
         """Their JSON Schema as text."""
         properties = {name: option.schema for name, option in self._options.items()}
-        return _json.dumps({"type": "object", "properties": properties, "additionalProperties": False})
+        return _dump({"type": "object", "properties": properties, "additionalProperties": False})
 
     def read(self, options_json):
         """Takes the values of a scenario; gives the mistakes, all of them."""
@@ -464,7 +469,7 @@ if _fault is not None:
         return f"{at.value}ms"
 
     def _finish(reason, at, **more):
-        return _fault.Verdict_Other(Named("finish", _json.dumps({"reason": reason, "at": _place_in_words(at), **more})))
+        return _fault.Verdict_Other(Named("finish", _dump({"reason": reason, "at": _place_in_words(at), **more})))
 
     class Verdict:
         """What becomes of a request."""
@@ -535,7 +540,7 @@ if _fault is not None:
         @staticmethod
         def other(kind, parameters):
             """A kind that the contract has no case for, with its parameters."""
-            return _fault.Verdict_Other(Named(kind, _json.dumps(parameters)))
+            return _fault.Verdict_Other(Named(kind, _dump(parameters)))
 
 
 if _responder is not None:
@@ -578,7 +583,7 @@ if _responder is not None:
 
         @staticmethod
         def other(kind, parameters):
-            return _responder.Item_Other(Named(kind, _json.dumps(parameters)))
+            return _responder.Item_Other(Named(kind, _dump(parameters)))
 
     class Answer:
         """What is answered."""
@@ -642,7 +647,7 @@ if _latency is not None:
         @staticmethod
         def law(name, parameters):
             """A law by the name that scenarios give it: `Delay.law("gamma", {"mean": "18ms", "shape": 3})`."""
-            return _latency.Delay_Other(Named(name, _json.dumps(parameters)))
+            return _latency.Delay_Other(Named(name, _dump(parameters)))
 
     class Schedule:
         """When the tokens of a reply leave. Durations or rules; pauses are pairs of a token, counted from 1, and a duration."""

@@ -27,7 +27,7 @@ models:
 #[test]
 fn commands_print_what_their_transcripts_say() {
     // Help is wrapped at the terminal's width.
-    trycmd::TestCases::new().case("tests/cli/*.trycmd").env("COLUMNS", "100");
+    trycmd::TestCases::new().case("tests/cli/*.trycmd").env("COLUMNS", "100").env("LC_ALL", "C.UTF-8");
 }
 
 /// A server in a process of its own. Dropping it ends it.

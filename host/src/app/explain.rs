@@ -218,6 +218,13 @@ impl Explanation {
         }
     }
 
+    /// When each token leaves, and the faults that are seen on the way; in nanoseconds after the request.
+    pub(super) fn times(&self) -> (Vec<u64>, Vec<(u64, &'static str)>) {
+        let struck = |step: &Step| if let What::Interrupt(kind) = step.what { Some((step.at, kind)) } else { None };
+        let tokens = self.steps.iter().filter(|step| struck(step).is_none()).map(|step| step.at);
+        (tokens.collect(), self.steps.iter().filter_map(struck).collect())
+    }
+
     /// The plan itself.
     pub fn plan(&self) -> &Plan {
         &self.plan

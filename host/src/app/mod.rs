@@ -1,8 +1,9 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors. Start and every change are one path,
-//! `reload`: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it is. [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
-//! [`simulate`] plays in virtual time, [`verdict`] asks a running server.
+//! `reload`: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it is.
+//! [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
+//! [`trial`] tries a plugin out, [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
 
 use std::io;
@@ -37,6 +38,7 @@ pub mod schema;
 pub mod signals;
 pub mod simulate;
 pub mod starter;
+pub mod trial;
 pub mod verdict;
 mod way;
 pub mod workshop;

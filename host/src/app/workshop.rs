@@ -86,16 +86,32 @@ impl Workshop {
     /// reading found, those of plugins, and those of behaviours. Slow when a plugin must be compiled.
     pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let load = |need| self.plugins.load(Need::spec(need)).map_err(|error| vec![need.problem(&error)]);
-        let loaded = needs.plugins.iter().map(|need| (need, load(need))).collect::<Vec<_>>();
+        let loaded = self.load_all(&needs);
         self.assemble(draft, number, &needs, &loaded)
+    }
+
+    /// The first generation of a run with `seed`, in which `plugin` takes the place of any of its name.
+    pub fn build_with(&self, mut draft: Draft, seed: u64, plugin: &Arc<Plugin>) -> Result<Generation, Refusal> {
+        draft.scenario.seed = Some(seed);
+        let mut needs = self.needs(&mut draft, &Sent::default());
+        let declared = format!("/plugins/{}", escape(plugin.name()));
+        draft.problems.retain(|problem| !problem.pointer.starts_with(&declared));
+        needs.plugins.retain(|need| need.name != plugin.name());
+        let mut loaded = self.load_all(&needs);
+        loaded.push((plugin.name(), Ok(Arc::clone(plugin))));
+        self.assemble(draft, 1, &needs, &loaded)
+    }
+
+    fn load_all<'a>(&self, needs: &'a Needs) -> Vec<(&'a str, Loaded)> {
+        let load = |need: &Need| self.plugins.load(need.spec()).map_err(|error| vec![need.problem(&error)]);
+        needs.plugins.iter().map(|need| (&*need.name, load(need))).collect()
     }
 
     /// The same; plugins pass their own vectors first, as they must before they take over in a server.
     pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let load = |need| Some((need, self.load(need, &|| true).transpose()?));
-        let loaded = needs.plugins.iter().filter_map(load).collect::<Vec<_>>();
+        let load = |need| self.load(need, &|| true).transpose();
+        let loaded: Vec<_> = needs.plugins.iter().filter_map(|need| Some((&*need.name, load(need)?))).collect();
         self.assemble(draft, number, &needs, &loaded)
     }
 
@@ -142,7 +158,7 @@ impl Workshop {
         mut draft: Draft,
         number: u64,
         needs: &Needs,
-        loaded: &[(&Need, Loaded)],
+        loaded: &[(&str, Loaded)],
     ) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
@@ -152,9 +168,9 @@ impl Workshop {
                 Err(found) => draft.problems.extend(found.iter().cloned()),
             }
         }
-        let is_loaded = |name: &str| loaded.iter().any(|(need, plugin)| plugin.is_ok() && need.name == name);
+        let is_loaded = |name: &str| loaded.iter().any(|(loaded, plugin)| plugin.is_ok() && *loaded == name);
         let written = source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
-        let failed = loaded.iter().map(|(need, _)| &*need.name);
+        let failed = loaded.iter().map(|(name, _)| *name);
         let ingredients = Ingredients {
             catalog: &catalog,
             loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(needs.known.iter().map(String::as_str)).collect(),

@@ -7,6 +7,7 @@ use crate::app::StartError;
 use crate::app::explain::ExplainError;
 use crate::app::inspect::InspectError;
 use crate::app::replay::ReplayError;
+use crate::app::trial::TrialError;
 use crate::scenario::refusal::Refusal;
 
 /// What kind of thing went wrong; scripts tell kinds apart by the exit code.
@@ -110,6 +111,16 @@ impl From<InspectError> for Failure {
     fn from(error: InspectError) -> Self {
         let kind = if matches!(error, InspectError::Refused(_)) { Kind::Scenario } else { Kind::Other };
         Self { kind, text: format!("error: {error}") }
+    }
+}
+
+impl From<TrialError> for Failure {
+    fn from(error: TrialError) -> Self {
+        match error {
+            TrialError::Vectors(refusal) => (&refusal).into(),
+            TrialError::Start(error) => error.into(),
+            other => Self { kind: Kind::Scenario, text: format!("error: {other}") },
+        }
     }
 }
 

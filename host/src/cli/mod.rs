@@ -100,7 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             limits::run(&args);
             Ok(())
         }
-        Command::Plugin(args) => plugin::run(&args),
+        Command::Plugin(args) => plugin::run(args),
         Command::Pack(args) => pack::run(&args),
         Command::CompilePlugin(args) => compile_plugin::run(args),
     });

@@ -21,6 +21,22 @@ pub(super) fn overwrite(text: &str) {
     let _ = out.flush();
 }
 
+/// Columns that a picture may have: `COLUMNS` if that is set, else as wide as the terminal, 80 if there is none.
+pub(super) fn width() -> usize {
+    const WIDEST: usize = 200;
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    told.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(80).clamp(40, WIDEST)
+}
+
+/// Can the reader be expected to have more letters than ASCII? As the locale says.
+pub(super) fn is_unicode() -> bool {
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
 fn print_line(mut out: impl Write, text: &str) {
     // There is nobody to tell when this fails.
     let _ = writeln!(out, "{}", text.trim_end());

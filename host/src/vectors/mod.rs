@@ -31,6 +31,7 @@ use crate::types::request::Request;
 pub use check::check;
 pub use expect::Expect;
 pub use report::Report;
+pub use rig::rig_model;
 
 /// The cases of one or several files.
 #[derive(Debug, Clone, Default)]

@@ -229,7 +229,10 @@ impl Reader<'_> {
     }
 
     fn place(&self, pointer: &str) -> Place {
-        let located = self.source.locate(Problem::new(pointer, "").at_key());
+        let problem = Problem::new(pointer, "");
+        // A field's name says where it is; an entry of a list has none.
+        let is_field = self.source.keys.contains_key(pointer);
+        let located = self.source.locate(if is_field { problem.at_key() } else { problem });
         located.place.unwrap_or_else(|| Place { file: self.source.name().to_owned(), line: 1, column: 1 })
     }
 }

@@ -38,6 +38,20 @@ const EPOCH_UNIX_S: u64 = 1_735_689_600;
 /// Tokens of a reply that the plugin does not decide.
 const TOKENS: u32 = 64;
 
+/// A model for which `plugin` with `options` decides all that it can, as a scenario writes it; the rest is plain.
+pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
+    let (name, kinds) = (plugin.name(), plugin.kinds());
+    let behaviour = if options.as_object().is_none_or(Map::is_empty) { json!(name) } else { json!({ name: options }) };
+    let used = |kind: Kind, native: Value| if kinds.contains(&kind) { behaviour.clone() } else { native };
+    let faults = if kinds.contains(&Kind::Fault) { json!([behaviour]) } else { json!([]) };
+    json!({
+        "match": "*",
+        "faults": faults,
+        "reply": used(Kind::Responder, json!({ "text": { "tokens": TOKENS } })),
+        "latency": used(Kind::Latency, json!({ "constant": { "first": "0ms", "between": "0ms" } })),
+    })
+}
+
 /// A plugin under test.
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
@@ -116,15 +130,7 @@ impl Rig {
     fn make(&self, options: &Value, names: &Names) -> Result<Generation, Vec<Problem>> {
         let name = self.plugin.name();
         let kinds = self.plugin.kinds();
-        let used = |kind: Kind, native: Value| if kinds.contains(&kind) { json!(name) } else { native };
-        let faults = if kinds.contains(&Kind::Fault) { json!([name]) } else { json!([]) };
-        let model = json!({
-            "match": "*",
-            "faults": faults,
-            "reply": used(Kind::Responder, json!({ "text": { "tokens": TOKENS } })),
-            "latency": used(Kind::Latency, json!({ "constant": { "first": "0ms", "between": "0ms" } })),
-        });
-        let text = json!({ "simwright": 1, "models": [model] }).to_string();
+        let text = json!({ "simwright": 1, "models": [rig_model(&self.plugin, &Value::Null)] }).to_string();
         let draft = parse("the options", &text, Path::new("")).map_err(|refusal| refusal.problems)?;
         let mut catalog = Catalog::default();
         builtin::register(&mut catalog);

@@ -8,15 +8,58 @@ use std::sync::{Arc, Mutex};
 
 pub use crate::wasm::journal::Said;
 
+use metrics::Gauge;
+
+use crate::behavior::catalog::Setting;
 use crate::clock::Nanos;
+use crate::clock::real::monotonic_ns;
 use crate::wasm::breaker::Breaker;
 use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::host_services::Home;
+use crate::wasm::instance::SetupError;
 use crate::wasm::usage::Usage;
 use crate::wasm::{Plugin, maker};
 
+/// What one instance of a plugin takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Nanoseconds to make one, the quickest of several.
+    pub instantiate_ns: u64,
+    /// Nanoseconds to configure it, the quickest of several.
+    pub configure_ns: u64,
+    /// Its linear memory in bytes, once it is configured.
+    pub memory_bytes: usize,
+}
+
+/// Instances that are made to see what one takes.
+const INSTANCES: usize = 16;
+
 impl Plugin {
+    /// What an instance with `options` takes. Fails where it cannot be set up with them.
+    pub fn room(&self, options: &serde_json::Value) -> Result<Room, PluginError> {
+        let mut room = Room { instantiate_ns: u64::MAX, configure_ns: u64::MAX, memory_bytes: 0 };
+        let options = if options.is_null() { "{}".to_owned() } else { options.to_string() };
+        for _ in 0..INSTANCES {
+            let begun = monotonic_ns();
+            let mut instance = self.mould.start(0)?;
+            let made = monotonic_ns();
+            let configured = instance.configure(&self.mould, &options, &Setting::default(), &Gauge::noop(), u32::MAX);
+            let done = monotonic_ns();
+            configured.map_err(|error| match error {
+                SetupError::Plugin(error) => error,
+                SetupError::Options(problems) => {
+                    let said = problems.first().map_or_else(String::new, ToString::to_string);
+                    PluginError::new(&self.name, Cause::Setup, format!("it does not accept its options: {said}"))
+                }
+            })?;
+            room.instantiate_ns = room.instantiate_ns.min(made.saturating_sub(begun));
+            room.configure_ns = room.configure_ns.min(done.saturating_sub(made));
+            room.memory_bytes = room.memory_bytes.max(instance.memory_bytes());
+        }
+        Ok(room)
+    }
+
     /// The same plugin to try it out, for one thread: with an empty state of its own, and asked however often it has failed. It shares
     /// the compiled code, so this is quick. `fresh_per_call` gives each call an instance of its own.
     pub fn apart(&self, fresh_per_call: bool) -> Result<Arc<Self>, PluginError> {

@@ -147,6 +147,11 @@ impl Mould {
         Self::link(self.pre.component(), home, self.meter, self.memory_bytes, self.time_us)
     }
 
+    /// The component that it is made of.
+    pub(super) fn component(&self) -> &Component {
+        self.pre.component()
+    }
+
     /// What its instances share.
     pub(super) fn home(&self) -> &Home {
         &self.home
@@ -373,6 +378,11 @@ impl Instance {
     /// Did the last call use more CPU time than a worker should give?
     pub(super) fn was_slow(&self) -> bool {
         self.store.data().watch.was_slow()
+    }
+
+    /// Its linear memory in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().space.used_bytes()
     }
 
     /// Has its memory grown so much that a new instance is better?

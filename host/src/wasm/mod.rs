@@ -2,8 +2,8 @@
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
-//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services`
-//! with `state` and `wasi` are all that a guest can reach. [`apart`] tries a plugin out, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services` with `state` and `wasi`
+//! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
@@ -37,6 +37,7 @@ mod instance;
 mod journal;
 mod judge;
 mod limits;
+pub mod look;
 mod maker;
 mod pool;
 mod reach;
@@ -49,6 +50,7 @@ mod wasi;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use apart::Room;
 pub use breaker::BreakerState;
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
@@ -256,6 +258,11 @@ impl PluginHost {
         let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(Some(component))
+    }
+
+    /// Is the compiled code of `bytes` in the cache?
+    pub fn is_compiled(&self, bytes: &[u8]) -> bool {
+        self.cache.component(&self.engine, bytes).is_some()
     }
 
     /// Forgets the state of all plugins: for the start of another run in virtual time.

@@ -27,6 +27,7 @@ fn new_project(name: &str, kind: &str, lang: &str) -> Project {
 }
 
 /// Builds it; `None` if the language's tools are not here and need not be.
+#[allow(clippy::print_stderr, reason = "what a run leaves out must be seen")]
 fn build(project: &Project, lang: &str) -> Option<Output> {
     let built = simwright(project.folder(), &["build"]);
     let said = String::from_utf8_lossy(&built.stderr);

@@ -74,7 +74,9 @@ static const char *remember(const sw_call *call) {
   const char *before = sw_state_get(key, NULL);
   const char *next = sw_format("%s+", before == NULL ? "" : before);
   sw_state_set(key, next, strlen(next), sw_s(5));
-  return sw_format("%" PRId64 " %s %" PRId64, count, or_none(before), sw_state_add("all", -1, 0));
+  int64_t all = sw_state_add("all", 10, 0);
+  all += sw_state_add("all", -3, 0);
+  return sw_format("%" PRId64 " %s %" PRId64, count, or_none(before), all);
 }
 
 static const char *request(void) {

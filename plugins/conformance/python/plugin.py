@@ -149,7 +149,8 @@ def remember(call):
     count = state.add(key, 3, ms(10_000))
     before = state.get(key)
     state.set(key, (before or b"") + b"+", ms(5_000))
-    return f"{count} {or_none(before and before.decode())} {state.add('all', -1)}"
+    total = state.add("all", 10) + state.add("all", -3)
+    return f"{count} {or_none(before and before.decode())} {total}"
 
 
 def request(call):

@@ -214,7 +214,8 @@ impl Reloader {
             return Ok(Attempt::Missing(missing));
         }
         let digest = sources::digest(&draft.scenario, &needs.plugins);
-        let generation = self.workshop.assemble(draft, number, &needs, &loaded)?;
+        let named: Vec<_> = loaded.iter().map(|(need, plugin): &(&Need, Loaded)| (&*need.name, plugin.clone())).collect();
+        let generation = self.workshop.assemble(draft, number, &needs, &named)?;
         let plugins = loaded.into_iter().filter_map(|(need, plugin)| Some((need.clone(), plugin.ok()?))).collect();
         let copy = generation.renumbered(number, Gauge::noop());
         Ok(Attempt::Built(Box::new(Built { generation, made: Made { number, copy, sources, digest, plugins } })))

@@ -2,50 +2,37 @@
 
 use std::path::PathBuf;
 
-use crate::app::inspect::inspect;
+use crate::app::inspect::{interfaces, look};
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::wasm::Plugin;
+
+const EXAMPLES: &str = "\
+Examples:
+  simwright plugin inspect build/mine.wasm       who it is, what it decides, gets and takes
+  simwright plugin inspect brown-out --json | jq .digest
+  simwright plugin inspect --wit                 the interfaces of this folder's plugin";
 
 /// Arguments of `plugin inspect`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The component, a `.wasm` file.
-    file: PathBuf,
+    /// A plugin's project, a component, or the name of a plugin of the standard pack.
+    #[arg(value_name = "DIR|FILE.wasm", default_value = ".")]
+    plugin: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print its interfaces, as WIT.
+    #[arg(long, conflicts_with = "json")]
+    wit: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    output::data(&describe(&*inspect(&args.file)?));
-    Ok(())
-}
-
-fn describe(plugin: &Plugin) -> String {
-    let about = plugin.about();
-    let kinds: Vec<&str> = plugin.kinds().into_iter().map(|kind| kind.word()).collect();
-    let mut lines = vec![
-        format!("name      {}", about.name),
-        format!("version   {}", about.version),
-        format!("summary   {}", about.summary),
-        format!("decides   {}", kinds.join(", ")),
-    ];
-    lines.extend(options(&about.options_schema));
-    lines.join("\n")
-}
-
-/// One line an option: its name, its default, what it is for.
-fn options(schema: &str) -> Vec<String> {
-    let schema: serde_json::Value = serde_json::from_str(schema).unwrap_or_default();
-    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else {
-        return vec!["options   none".to_owned()];
+    let text = match args {
+        Args { wit: true, .. } => interfaces(&args.plugin)?,
+        Args { json: true, .. } => format!("{:#}", look(&args.plugin)?.json()),
+        Args { .. } => look(&args.plugin)?.text(),
     };
-    let mut lines = vec!["options".to_owned()];
-    for (name, property) in properties {
-        let default = match &property["default"] {
-            serde_json::Value::Null => "required".to_owned(),
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        lines.push(format!("  {name:<16} {default:<10} {}", property["description"].as_str().unwrap_or("")));
-    }
-    lines
+    output::data(&text);
+    Ok(())
 }

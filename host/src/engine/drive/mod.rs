@@ -144,7 +144,7 @@ impl Drive {
                 opened: site.opened(station).unwrap_or(0),
                 breaker: breakers[station],
                 choices: site.choices(station),
-                sizes: sizes[station].clone(),
+                sizes: sizes[station],
                 there: (0..replicas.len() as u32).map(|member| site.is_there(station, member)).collect(),
                 replicas,
             };

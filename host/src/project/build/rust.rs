@@ -37,11 +37,11 @@ fn component(messages: &str, name: &str) -> Option<String> {
     let file = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
         (message["reason"] == "compiler-artifact").then_some(())?;
-        let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
+        let mut files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
         let of_name = |file: &&str| file.rsplit('/').next() == Some(&format!("{name}.wasm"));
-        files.filter(of_name).last().map(str::to_owned)
+        files.rfind(of_name).map(str::to_owned)
     };
-    messages.lines().filter_map(file).last()
+    messages.lines().filter_map(file).next_back()
 }
 
 #[cfg(test)]

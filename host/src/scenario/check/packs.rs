@@ -44,10 +44,11 @@ fn pack(name: &str, value: &Value, pointer: &str) -> (Option<PackUse>, Vec<Probl
         fields.extend(vec![Problem::new(pointer, message).at_key()]);
     }
     fields.require("from");
-    let from = fields.text("from").unwrap_or("").trim();
-    if from.is_empty() && fields.value("from").is_some() {
+    let from = fields.text("from").map(str::trim);
+    if from == Some("") {
         fields.problem("from", "expected a folder such as `./packs/acme`, or a reference such as `ghcr.io/acme/packs`");
     }
+    let from = from.unwrap_or("");
     let version = fields.text("version").and_then(|text| match text.parse::<VersionReq>() {
         Ok(version) => Some(version),
         Err(error) => {

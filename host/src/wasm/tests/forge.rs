@@ -98,7 +98,14 @@ impl Forged<'_> {
 
     /// Loads it and makes its fault. Panics if it is refused.
     pub(super) fn fault(&self, name: &str) -> Arc<dyn Fault> {
-        let plugin = self.load(name).unwrap_or_else(|error| panic!("{error}"));
+        self.fault_with_time(name, limits::GUEST_TIME_US)
+    }
+
+    /// The same with another CPU time of one call, in microseconds.
+    pub(super) fn fault_with_time(&self, name: &str, time_us: u64) -> Arc<dyn Fault> {
+        let bytes = self.component();
+        let spec = LoadSpec { time_us, ..LoadSpec::new(name, &bytes) };
+        let plugin = host().load(spec).unwrap_or_else(|error| panic!("{error}"));
         let mut catalog = Catalog::default();
         plugin.register(&mut catalog);
         catalog.fault[name].make(&serde_json::json!({}), &Setting::default()).expect("a fault")

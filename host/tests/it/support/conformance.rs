@@ -21,6 +21,7 @@ pub fn builds() -> &'static [Build] {
     BUILDS.get_or_init(|| ["rust", "python", "javascript", "c"].into_iter().filter_map(build).collect())
 }
 
+#[allow(clippy::print_stderr, reason = "what a run leaves out must be seen")]
 fn build(lang: &'static str) -> Option<Build> {
     let source = workspace().join("plugins/conformance").join(lang);
     let mut hasher = DefaultHasher::new();
@@ -52,7 +53,7 @@ fn build(lang: &'static str) -> Option<Build> {
 fn digest(path: &Path, hasher: &mut DefaultHasher) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(path).expect("a folder").flatten().map(|entry| entry.path()).collect();
     entries.sort();
-    for entry in entries.into_iter().filter(is_written) {
+    for entry in entries.into_iter().filter(|path| is_written(path)) {
         if entry.is_dir() {
             digest(&entry, hasher);
         } else {
@@ -62,14 +63,14 @@ fn digest(path: &Path, hasher: &mut DefaultHasher) {
     }
 }
 
-fn is_written(path: &PathBuf) -> bool {
+fn is_written(path: &Path) -> bool {
     let made = ["vendor", "build", "target", "node_modules", "__pycache__", "Cargo.lock"];
     path.file_name().is_some_and(|name| !made.iter().any(|made| name == *made))
 }
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten().map(|entry| entry.path()).filter(is_written) {
+    for entry in std::fs::read_dir(from).expect("a folder").flatten().map(|entry| entry.path()).filter(|path| is_written(path)) {
         let to = to.join(entry.file_name().expect("a name"));
         if entry.is_dir() {
             copy(&entry, &to);

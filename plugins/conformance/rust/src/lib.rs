@@ -156,7 +156,8 @@ fn remember(call: &Call) -> String {
     let before = state::get(&key).map(|value| String::from_utf8_lossy(&value).into_owned());
     let next = format!("{}+", before.as_deref().unwrap_or_default());
     state::set_for(&key, next.as_bytes(), Duration::from_secs(5));
-    format!("{count} {} {}", or_none(before), state::add("all", -1))
+    let all = state::add("all", 10) + state::add("all", -3);
+    format!("{count} {} {all}", or_none(before))
 }
 
 fn request(call: &Call) -> String {
