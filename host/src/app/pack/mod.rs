@@ -34,10 +34,16 @@ pub enum Failure {
     Pack(#[from] PackError),
     /// A registry did not do what it was asked, or was not believed.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registry(Box<RegistryError>),
     /// The plugin host cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
 }
 
 impl From<StoreError> for Failure {

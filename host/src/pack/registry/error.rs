@@ -98,7 +98,7 @@ pub enum RegistryError {
         /// Host and port.
         place: String,
         /// How they differ.
-        mismatch: Mismatch,
+        mismatch: Box<Mismatch>,
     },
     /// Two answers of the registry contradict each other.
     #[error("{what} from `{place}`: digest mismatch: it is called `{said}` and is `{found}`")]
@@ -131,15 +131,13 @@ pub enum RegistryError {
         said: String,
     },
     /// The registry wants to know who asks, or does not let them.
-    #[error("`{registry}` does not let {who} {action} `{repository}`{said}\n  hint: {hint}")]
+    #[error("`{registry}` does not let {refused} `{repository}`{said}\n  hint: {hint}")]
     Denied {
         /// Host and port.
         registry: String,
-        /// Who asked.
-        who: String,
-        /// Read or write.
-        action: &'static str,
-        /// What.
+        /// Who must not do what.
+        refused: &'static str,
+        /// With what.
         repository: String,
         /// What the registry says, after a colon.
         said: String,

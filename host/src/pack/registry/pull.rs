@@ -198,7 +198,7 @@ impl Session<'_> {
     }
 
     fn mismatch(&self, what: &str, mismatch: Mismatch) -> RegistryError {
-        RegistryError::Mismatch { what: what.to_owned(), place: self.home.place(), mismatch }
+        RegistryError::Mismatch { what: what.to_owned(), place: self.home.place(), mismatch: Box::new(mismatch) }
     }
 
     fn refused(&self, layer: &Layer, error: StoreError) -> RegistryError {

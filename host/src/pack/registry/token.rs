@@ -14,6 +14,12 @@ use crate::types::limits;
 /// Where Docker Hub's tokens come from: the one realm elsewhere that is known.
 const DOCKER_HUB_REALM: (&str, &str) = ("registry-1.docker.io", "auth.docker.io");
 
+/// Whom the registry saw asking.
+enum Who {
+    Anonymous,
+    Known,
+}
+
 #[derive(Deserialize)]
 struct Granted {
     token: Option<String>,
@@ -88,23 +94,25 @@ impl Session<'_> {
             "give `--username` and the password in `{PASSWORD_VARIABLE}`, or log in so that Docker's `config.json` has an entry for `{registry}`"
         );
         let (who, hint) = match (&self.found, &self.kept_from) {
-            (Found::Nothing, _) => ("anonymous clients", give),
-            (Found::Unusable(reason), _) => ("anonymous clients", format!("{reason}; {give}")),
+            (Found::Nothing, _) => (Who::Anonymous, give),
+            (Found::Unusable(reason), _) => (Who::Anonymous, format!("{reason}; {give}")),
             (Found::Credentials(_), Some(place)) => (
-                "anonymous clients",
+                Who::Anonymous,
                 format!(
                     "its tokens come from `{place}`, and credentials are shown to no other host than theirs; `--token-host {place}` allows it"
                 ),
             ),
             (Found::Credentials(_), None) => {
-                ("these credentials", "see that name and password are right, and what they may do".to_owned())
+                (Who::Known, "see that name and password are right, and what they may do".to_owned())
             }
         };
-        let action = match self.action {
-            Action::Pull => "read",
-            Action::Push => "write",
+        let refused = match (who, self.action) {
+            (Who::Anonymous, Action::Pull) => "anonymous clients read",
+            (Who::Anonymous, Action::Push) => "anonymous clients write",
+            (Who::Known, Action::Pull) => "these credentials read",
+            (Who::Known, Action::Push) => "these credentials write",
         };
-        let (who, repository) = (who.to_owned(), self.reference.repository().to_owned());
-        RegistryError::Denied { registry, who, action, repository, said, hint }
+        let repository = self.reference.repository().to_owned();
+        RegistryError::Denied { registry, refused, repository, said, hint }
     }
 }
