@@ -84,6 +84,8 @@ enum Command {
     Start,
     /// Reloads under load: what fails, what is mixed or stale, what they cost.
     Reload,
+    /// Time from a saved component to the first answer of its generation.
+    Saved,
     /// How often faults strike, against the rates that were asked for.
     Rates,
     /// CPU of streams that share a replica.
@@ -157,6 +159,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Memory => &[measure::memory::run],
         Command::Start => &[measure::start::run],
         Command::Reload => &[measure::reload::run],
+        Command::Saved => &[measure::saved::run],
         Command::Rates => &[measure::rates::run],
         Command::Replica => &[measure::replica::run],
         Command::All => &[
@@ -166,6 +169,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             measure::memory::run,
             measure::start::run,
             measure::reload::run,
+            measure::saved::run,
             measure::rates::run,
             measure::replica::run,
         ],

@@ -42,6 +42,17 @@ pub fn fetch(to: SocketAddr, request: &[u8]) -> Result<Answer> {
     }
 }
 
+/// Sends `request` on a connection that ends with it, and gives the whole answer with head and framing, as text.
+pub fn whole(to: SocketAddr, request: &[u8]) -> Result<String> {
+    let request = std::str::from_utf8(request)?.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    let mut socket = TcpStream::connect(to)?;
+    socket.set_read_timeout(Some(ANSWER_WITHIN))?;
+    socket.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 /// Reads what a server says about itself: at `/metrics` of its admin address or else of its API address, or at `/lateness`, where
 /// the paced baseline keeps the same series.
 pub fn scrape(server: &Server) -> Result<Scrape> {

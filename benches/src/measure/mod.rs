@@ -23,6 +23,7 @@ pub mod pacing;
 pub mod rates;
 pub mod reload;
 pub mod replica;
+pub mod saved;
 pub mod start;
 pub mod stream;
 

@@ -5,8 +5,6 @@
 //! than was in force when the request left is stale. A reload counts once the server says of itself that it has happened.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -175,7 +173,7 @@ impl Watch {
         let chat = Chat { model: MODEL.to_owned(), stream: number.is_multiple_of(2), max_tokens: 32 };
         while !self.stop.load(Ordering::Acquire) {
             let known = self.known.load(Ordering::Acquire);
-            let answer = exchange(server, &chat)?;
+            let answer = fetch::whole(server.api, &chat.http1(server.api, 0))?;
             let generation: u64 = answer
                 .lines()
                 .find_map(|line| line.strip_prefix("x-simwright-generation: "))
@@ -199,15 +197,4 @@ impl Watch {
 fn applied(server: &Server) -> Result<f64> {
     // The series begins with the first reload; this run's scenarios are all good.
     Ok(fetch::scrape(server)?.sum("simwright_reloads_total").unwrap_or_default())
-}
-
-/// One request on a connection of its own, and its answer with head and framing.
-fn exchange(server: &Server, chat: &Chat) -> Result<String> {
-    let request = String::from_utf8(chat.http1(server.api, 0))?.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-    let mut socket = TcpStream::connect(server.api)?;
-    socket.set_read_timeout(Some(Duration::from_millis(RELOAD_WITHIN_MS)))?;
-    socket.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    Ok(answer)
 }

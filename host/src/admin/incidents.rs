@@ -44,8 +44,7 @@ fn strength_of(body: &[u8]) -> Result<f64, String> {
 }
 
 fn switch(engine: &Engine, name: &str, strength: Option<f64>) -> Response<Body> {
-    let running = engine.running();
-    match running.situation.switch(&running.generation.scenario, name, strength) {
+    match engine.switch(name, strength) {
         Ok(()) => {
             tracing::info!(incident = name, ?strength, "an incident was switched by hand");
             show(engine)

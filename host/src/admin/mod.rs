@@ -1,14 +1,14 @@
-//! The admin door: health, readiness, metrics, the verdict so far, and what operators do by hand ([`phases`], [`incidents`],
-//! [`caches`]), on a
-//! listener of its own that stays reachable when the data door is busy.
+//! The admin door: health, readiness, metrics, the verdict so far, what operators do by hand ([`phases`], [`incidents`],
+//! [`caches`]) and changes of what runs ([`changes`]), on a listener of its own that stays reachable when the data door is busy. It
+//! opens before there is a scenario to tell of: until then it says what is waited for.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
 //! rebinds its name to 127.0.0.1 gets nothing. Nor does a page that sends its requests here: they carry its `Origin`.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,28 +18,36 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::routing::get;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::connection::builder;
 use crate::engine::Engine;
-use crate::types::limits::KEEP_ALIVE_IDLE_S;
+use crate::engine::change::Changes;
+use crate::types::limits::{CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
 
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
 mod caches;
+mod changes;
 mod incidents;
 mod phases;
+mod terms;
 
 /// A running admin door. Dropping it closes it.
 pub struct Admin {
     address: SocketAddr,
     ready: Arc<AtomicBool>,
+    metrics: &'static PrometheusHandle,
+    /// What answers once there is something to tell of.
+    routes: Arc<OnceLock<Router>>,
     /// Dropped to close the door.
     open: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -49,32 +57,60 @@ pub struct Admin {
 struct Shared {
     ready: Arc<AtomicBool>,
     engine: Arc<Engine>,
+    changes: Arc<dyn Changes>,
+    /// One permit for each change under way.
+    waiting: Arc<Semaphore>,
     metrics: &'static PrometheusHandle,
 }
 
+/// What is known before there is anything else.
+#[derive(Clone)]
+struct Starting {
+    metrics: &'static PrometheusHandle,
+    /// What the start waits for, in a few words.
+    waits_for: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
 impl Admin {
-    /// Serves on `listener`, which must be bound to loopback, from a thread of its own, and tells of `engine`.
-    pub fn start(listener: std::net::TcpListener, engine: Arc<Engine>, metrics: &'static PrometheusHandle) -> io::Result<Self> {
+    /// Serves on `listener`, which must be bound to loopback, from a thread of its own. Until [`Admin::tell_of`] is called it is not
+    /// ready, and says what the start waits for.
+    pub fn open(
+        listener: std::net::TcpListener,
+        metrics: &'static PrometheusHandle,
+        waits_for: impl Fn() -> String + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let ready = Arc::new(AtomicBool::new(false));
-        let router = router(Shared { ready: Arc::clone(&ready), engine, metrics });
+        let routes = Arc::new(OnceLock::new());
+        let starting = guarded(starting()).with_state(Starting { metrics, waits_for: Arc::new(waits_for) });
+        let both = Both { starting, routes: Arc::clone(&routes) };
         let (open, closed) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let served = runtime.and_then(|runtime| {
-                runtime.block_on(async {
+                let served = runtime.block_on(async {
                     tokio::select! {
-                        served = serve(listener, router, metrics) => served,
+                        served = serve(listener, both, metrics) => served,
                         _ = closed => Ok(()),
                     }
-                })
+                });
+                // A change that waits for a compiler must not keep the server from ending.
+                runtime.shutdown_background();
+                served
             });
             if let Err(error) = served {
                 tracing::error!(%error, "the admin door has closed");
             }
         })?;
-        Ok(Self { address, ready, open: Some(open), thread: Some(thread) })
+        Ok(Self { address, ready, metrics, routes, open: Some(open), thread: Some(thread) })
+    }
+
+    /// Tells of `engine` and lets operators make `changes` from now on.
+    pub fn tell_of(&self, engine: Arc<Engine>, changes: Arc<dyn Changes>) {
+        let waiting = Arc::new(Semaphore::new(CHANGES_WAITING_MAX));
+        let shared = Shared { ready: Arc::clone(&self.ready), engine, changes, waiting, metrics: self.metrics };
+        let _ = self.routes.set(guarded(router()).with_state(shared));
     }
 
     /// Where it listens.
@@ -98,7 +134,40 @@ impl Drop for Admin {
     }
 }
 
-fn router(shared: Shared) -> Router {
+/// The routes that there are, as a connection meets them: each request those of its moment.
+#[derive(Clone)]
+struct Both {
+    starting: Router,
+    routes: Arc<OnceLock<Router>>,
+}
+
+impl Both {
+    fn now(&self) -> Router {
+        self.routes.get().unwrap_or(&self.starting).clone()
+    }
+}
+
+/// `router` behind what every request must pass.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .method_not_allowed_fallback(|| async { refusal(405, "this route has no such method; `allow` names those that it has") })
+        .layer(middleware::from_fn(no_foreign_pages))
+        .layer(middleware::from_fn(loopback_names_only))
+}
+
+/// What is answered while the server starts.
+fn starting() -> Router<Starting> {
+    let waits = |starting: &Starting| format!("not ready: {}\n", (starting.waits_for)());
+    let readyz = async move |State(starting): State<Starting>| (StatusCode::SERVICE_UNAVAILABLE, waits(&starting));
+    let other = async move |State(starting): State<Starting>| refusal(503, waits(&starting).trim_end());
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(async |State(starting): State<Starting>| rendered(starting.metrics)))
+        .fallback(other)
+}
+
+fn router() -> Router<Shared> {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -107,9 +176,10 @@ fn router(shared: Shared) -> Router {
         .merge(phases::routes())
         .merge(incidents::routes())
         .merge(caches::routes())
-        .layer(middleware::from_fn(no_foreign_pages))
-        .layer(middleware::from_fn(loopback_names_only))
-        .with_state(shared)
+        .merge(changes::routes())
+        .fallback(|| async {
+            refusal(404, "there is no such route; docs/reload.md and docs/scenario.md name those that there are")
+        })
 }
 
 async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
@@ -122,7 +192,11 @@ async fn readyz(State(shared): State<Shared>) -> (StatusCode, &'static str) {
 
 async fn metrics_text(State(shared): State<Shared>) -> Response<Body> {
     shared.engine.refresh();
-    let mut response = Response::new(Body::from(shared.metrics.render()));
+    rendered(shared.metrics)
+}
+
+fn rendered(metrics: &PrometheusHandle) -> Response<Body> {
+    let mut response = Response::new(Body::from(metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
@@ -185,7 +259,7 @@ fn is_loopback_name(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-async fn serve(listener: std::net::TcpListener, router: Router, metrics: &'static PrometheusHandle) -> io::Result<()> {
+async fn serve(listener: std::net::TcpListener, both: Both, metrics: &'static PrometheusHandle) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     tokio::spawn(async move {
         // The exporter keeps raw samples until it is told to fold them into buckets.
@@ -197,7 +271,9 @@ async fn serve(listener: std::net::TcpListener, router: Router, metrics: &'stati
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                let service = TowerToHyperService::new(router.clone());
+                let both = both.clone();
+                let service =
+                    service_fn(move |request: http::Request<Incoming>| TowerToHyperService::new(both.now()).call(request));
                 tokio::spawn(async move {
                     let mut http = builder();
                     http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(KEEP_ALIVE_IDLE_S));

@@ -1,30 +1,30 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
-//! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors and swaps generations when files
-//! change. Start and reload are one path: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it
-//! is. [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
-//! [`trial`] tries a plugin out. [`simulate`] plays in virtual time, [`verdict`] asks a running server.
+//! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors. Start and every change are one path,
+//! `reload`: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it is.
+//! [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
+//! [`trial`] tries a plugin out, [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::admin::Admin;
+use crate::app::reload::Reloader;
 use crate::app::workshop::Workshop;
-use crate::behavior::catalog::files_of;
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::Engine;
+use crate::engine::change::{Applied, Change, Changes, Declined, Terms};
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
 use crate::plan::generation::Generation;
 use crate::report::Verdict;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::watch::Watcher;
-use crate::scenario::{Draft, Scenario, diff, read};
+use crate::scenario::{Draft, Scenario, read};
 use crate::telemetry::metrics;
 use crate::wasm::Compiler;
 
@@ -32,6 +32,7 @@ pub mod explain;
 pub mod inspect;
 pub mod pack;
 pub mod plugin_project;
+mod reload;
 pub mod replay;
 pub mod schema;
 pub mod signals;
@@ -98,7 +99,7 @@ pub enum StartError {
 
 /// A running server.
 pub struct App {
-    shared: Arc<Shared>,
+    reloader: Arc<Reloader>,
     engine: Arc<Engine>,
     server: Server,
     admin: Admin,
@@ -112,18 +113,6 @@ pub struct Stopped {
     pub verdict: Verdict,
 }
 
-/// What start and reload share.
-struct Shared {
-    workshop: Workshop,
-    scenario: Option<PathBuf>,
-    /// Held while a generation is built and takes over, the first one too, so that there is one at a time.
-    turn: Mutex<()>,
-    /// What plays the generations; not there before the first one is built.
-    engine: OnceLock<Arc<Engine>>,
-    /// Not there without a scenario file.
-    watcher: OnceLock<Watcher>,
-}
-
 impl App {
     /// Starts a server: builds the scenario, then opens the doors, then says that it is ready.
     pub fn start(options: ServeOptions) -> Result<Self, StartError> {
@@ -135,27 +124,23 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
-        let shared = Arc::new(Shared {
-            workshop,
-            scenario: options.scenario,
-            turn: Mutex::new(()),
-            engine: OnceLock::new(),
-            watcher: OnceLock::new(),
-        });
-        shared.follow();
-        // A change that is seen from here on waits for its turn.
-        let turn = shared.turn();
-        let generation = shared.build(1)?;
-        let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
-        let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
-        // Both before either is served: an address that is taken leaves no door half open.
-        let (inner, outer) = (listen(options.admin, "--admin")?, listen(options.listen, "--listen")?);
-        let admin = Admin::start(inner, Arc::clone(&engine), handle)?;
-        let server = Server::start(Arc::clone(&engine), outer, workers)?;
-        let _ = shared.engine.set(Arc::clone(&engine));
-        drop(turn);
+        let reloader = Reloader::new(workshop, options.scenario);
+        let inner = listen(options.admin, "--admin")?;
+        let waiting = Arc::downgrade(&reloader);
+        let admin = Admin::open(inner, handle, move || waits_for(&waiting))?;
+        let mut server = None;
+        reloader.start(|generation| {
+            let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
+            let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
+            server = Some(Server::start(Arc::clone(&engine), listen(options.listen, "--listen")?, workers)?);
+            admin.tell_of(Arc::clone(&engine), Arc::clone(&reloader) as Arc<dyn Changes>);
+            Ok::<_, StartError>(engine)
+        })?;
+        let (Some(server), Some(engine)) = (server, reloader.engine()) else {
+            return Err(StartError::Machine(io::Error::other("the start has built nothing")));
+        };
         admin.set_ready(true);
-        Ok(Self { shared, engine, server, admin })
+        Ok(Self { reloader, engine, server, admin })
     }
 
     /// Where clients connect.
@@ -183,10 +168,15 @@ impl App {
         self.engine.running().generation.number
     }
 
-    /// Reads the scenario and its plugins again and lets the result answer from now on. Gives the new generation's number; a refusal
-    /// changes nothing.
-    pub fn reload(&self) -> Result<u64, Refusal> {
-        self.shared.reload(&self.engine)
+    /// Reads the scenario and its plugins again and lets the result answer from now on, tried first if the scenario says so. Gives the
+    /// new generation's number; a refusal changes nothing.
+    pub fn reload(&self) -> Result<u64, Declined> {
+        self.change(Change::Files, &Terms::default()).map(|applied| applied.generation)
+    }
+
+    /// Makes a change, and returns when it answers requests, or when it is known why it does not. May wait for a compiler.
+    pub fn change(&self, change: Change, terms: &Terms) -> Result<Applied, Declined> {
+        self.reloader.change(change, terms)
     }
 
     /// The run so far, judged by the criteria of the running scenario.
@@ -201,6 +191,7 @@ impl App {
 
     /// The same, and judges the run.
     pub fn finish(self, limit: Duration) -> Stopped {
+        self.reloader.stop();
         self.admin.set_ready(false);
         let finished = self.server.drain(limit);
         if let Some(decisions) = self.engine.decisions() {
@@ -210,95 +201,17 @@ impl App {
     }
 }
 
-impl Shared {
-    /// Reloads whenever a file changes that [`Shared::build`] watches. Without a scenario file there is nothing to follow.
-    fn follow(self: &Arc<Self>) {
-        if self.scenario.is_none() {
-            return;
-        }
-        let shared: Weak<Self> = Arc::downgrade(self);
-        let started = Watcher::start(move |_| {
-            let Some(shared) = shared.upgrade() else { return };
-            // While the start is still at it, this waits; without an engine after that, the start has failed.
-            drop(shared.turn());
-            if let Some(engine) = shared.engine.get() {
-                // A refusal is logged where it arises.
-                let _ = shared.reload(engine);
-            }
-        });
-        match started {
-            Ok(watcher) => {
-                let _ = self.watcher.set(watcher);
-            }
-            Err(error) => tracing::warn!(%error, "cannot watch files; changes need a restart"),
-        }
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Builds generation `number` from the files as they are. Each is watched from before it is read, so that nothing saved meanwhile
-    /// is lost; and even if the scenario is refused, the plugins that it names are, so that building a missing one is enough.
-    fn build(&self, number: u64) -> Result<Generation, Refusal> {
-        if let Some(watcher) = self.watcher.get() {
-            watcher.watch(self.scenario.clone());
-        }
-        let read = match &self.scenario {
-            None => read::built_in(),
-            Some(path) => read::read_telling(path, &mut |included| {
-                if let Some(watcher) = self.watcher.get() {
-                    watcher.watch_also([included.to_owned()]);
-                }
-            }),
-        };
-        if let Some(watcher) = self.watcher.get() {
-            let files = match &read {
-                Ok(draft) => &draft.scenario.source.files,
-                Err(refusal) => &refusal.files,
-            };
-            watcher.were_read(files.iter().map(|file| (PathBuf::from(&file.name), file.text.as_bytes())));
-        }
-        let draft = read?;
-        if let Some(watcher) = self.watcher.get() {
-            let source = &draft.scenario.source;
-            watcher.watch_also(draft.scenario.plugins.iter().map(|plugin| plugin.file.clone()));
-            watcher.watch_also(pack::resolve::lock_of(&draft.scenario));
-            watcher.watch_also(
-                draft.scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer))),
-            );
-        }
-        self.workshop.build(draft, number)
-    }
-
-    fn reload(&self, engine: &Engine) -> Result<u64, Refusal> {
-        let _turn = self.turn();
-        let count = |outcome| metrics::counter(metrics::RELOADS, &[("outcome", outcome)]).increment(1);
-        let before = Arc::clone(&engine.running().generation.scenario);
-        let running = engine.running().generation.number;
-        match self.build(running + 1) {
-            Ok(generation) => {
-                let number = generation.number;
-                let changes = diff::diff(&before, &generation.scenario);
-                let changed = if changes.is_empty() { "only files that it names".to_owned() } else { diff::summary(&changes) };
-                engine.swap(generation);
-                count("applied");
-                tracing::info!(generation = number, "reloaded: {changed}");
-                Ok(number)
-            }
-            Err(refusal) => {
-                count("refused");
-                tracing::error!("reload refused, generation {running} stays\n{refusal}");
-                Err(refusal)
-            }
-        }
-    }
+/// What the start of a server waits for, in a few words.
+fn waits_for(reloader: &Weak<Reloader>) -> String {
+    let compiling = reloader.upgrade().map(|reloader| reloader.compiling()).unwrap_or_default();
+    let said: Vec<String> = compiling.iter().map(ToString::to_string).collect();
+    if said.is_empty() { "the scenario is being read".to_owned() } else { said.join(", ") }
 }
 
 /// Checks a scenario as starting would: reads it, loads its plugins, makes its behaviours. Without a file, the built-in one.
 pub fn check(scenario: Option<&Path>) -> Result<Arc<Scenario>, StartError> {
     let draft = read(scenario)?;
-    let generation = Workshop::open(RealClock::start(), None, 1)?.build(draft, 1)?;
+    let generation = Workshop::open(RealClock::start(), None, 1)?.build_tested(draft, 1)?;
     Ok(generation.scenario)
 }
 

@@ -1,9 +1,13 @@
 //! Turns scenarios into generations: the catalog, the plugin host, and what the run fixes once.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::app::StartError;
-use crate::app::pack::resolve::{Resolved, Shelf};
+use crate::app::pack::resolve::Shelf;
 use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
@@ -13,12 +17,16 @@ use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{Draft, PluginSource, Scenario};
+use crate::scenario::{Draft, PluginSource};
 use crate::telemetry::metrics;
+use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
 use crate::types::limits::COMPONENT_BYTES_MAX;
 use crate::types::problem::Problem;
-use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig, STANDARD_PACK, default_folder};
+use crate::vectors;
+use crate::wasm::{
+    Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
+};
 
 /// Everything that generations are built from. Lives as long as the run, so that plugins' state outlives their generations.
 pub struct Workshop {
@@ -75,35 +83,102 @@ impl Workshop {
     }
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
-    /// reading found, those of plugins, and those of behaviours.
-    pub fn build(&self, draft: Draft, number: u64) -> Result<Generation, Refusal> {
-        self.build_bringing(draft, number, None)
+    /// reading found, those of plugins, and those of behaviours. Slow when a plugin must be compiled.
+    pub fn build(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        let needs = self.needs(&mut draft, &Sent::default());
+        let loaded = self.load_all(&needs);
+        self.assemble(draft, number, &needs, &loaded)
     }
 
     /// The first generation of a run with `seed`, in which `plugin` takes the place of any of its name.
     pub fn build_with(&self, mut draft: Draft, seed: u64, plugin: &Arc<Plugin>) -> Result<Generation, Refusal> {
         draft.scenario.seed = Some(seed);
-        self.build_bringing(draft, 1, Some(plugin))
+        let mut needs = self.needs(&mut draft, &Sent::default());
+        let declared = format!("/plugins/{}", escape(plugin.name()));
+        draft.problems.retain(|problem| !problem.pointer.starts_with(&declared));
+        needs.plugins.retain(|need| need.name != plugin.name());
+        let mut loaded = self.load_all(&needs);
+        loaded.push((plugin.name(), Ok(Arc::clone(plugin))));
+        self.assemble(draft, 1, &needs, &loaded)
     }
 
-    fn build_bringing(&self, mut draft: Draft, number: u64, brought: Option<&Arc<Plugin>>) -> Result<Generation, Refusal> {
+    fn load_all<'a>(&self, needs: &'a Needs) -> Vec<(&'a str, Loaded)> {
+        let load = |need: &Need| self.plugins.load(need.spec()).map_err(|error| vec![need.problem(&error)]);
+        needs.plugins.iter().map(|need| (&*need.name, load(need))).collect()
+    }
+
+    /// The same; plugins pass their own vectors first, as they must before they take over in a server.
+    pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
+        let needs = self.needs(&mut draft, &Sent::default());
+        let load = |need| self.load(need, &|| true).transpose();
+        let loaded: Vec<_> = needs.plugins.iter().filter_map(|need| Some((&*need.name, load(need)?))).collect();
+        self.assemble(draft, number, &needs, &loaded)
+    }
+
+    /// The plugins that `draft` needs: its own, and those of its packs and of the standard pack that it uses. What was `sent` goes before
+    /// the files. Those whose files cannot be read are left out; why goes to the draft.
+    pub fn needs(&self, draft: &mut Draft, sent: &Sent) -> Needs {
+        let Draft { scenario, problems } = draft;
+        let resolved = self.shelf.resolve(scenario);
+        scenario.plugins.extend(resolved.plugins);
+        problems.extend(resolved.problems);
+        let mut needs = Vec::new();
+        for source in &scenario.plugins {
+            let (component, origin) = match sent.get(&source.name) {
+                Some(component) => (Ok(component.clone()), Origin::Sent),
+                None => (read(source).map(Bytes::from), Origin::File),
+            };
+            match component {
+                Ok(component) => needs.push(Need::of(source, component, origin)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
+        for (name, bytes) in STANDARD_PACK {
+            if !brought(name) && scenario.behaviours().any(|used| used.name == *name) {
+                needs.push(Need::standard(name, bytes));
+            }
+        }
+        Needs { plugins: needs, known: resolved.known, unresolved: resolved.unresolved }
+    }
+
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
+    /// when the compiler is free.
+    pub fn load(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), is_wanted).map_err(|error| vec![need.problem(&error)])?;
+        if let Some(plugin) = &plugin {
+            need.try_vectors(plugin)?;
+        }
+        Ok(plugin)
+    }
+
+    /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
+    pub fn assemble(
+        &self,
+        mut draft: Draft,
+        number: u64,
+        needs: &Needs,
+        loaded: &[(&str, Loaded)],
+    ) -> Result<Generation, Refusal> {
         let source = Arc::clone(&draft.scenario.source);
         let mut catalog = self.catalog.clone();
-        let Resolved { plugins, known, unresolved, problems } = self.shelf.resolve(&draft.scenario);
-        draft.scenario.plugins.extend(plugins);
-        draft.problems.extend(problems);
-        let mut unloaded = self.load_plugins(&mut draft, &mut catalog);
-        unloaded.extend(unresolved);
-        if let Some(plugin) = brought {
-            let declared = format!("/plugins/{}", escape(plugin.name()));
-            draft.problems.retain(|problem| !problem.pointer.starts_with(&declared));
-            unloaded.retain(|name| name != plugin.name());
-            plugin.register(&mut catalog);
+        for (_, plugin) in loaded {
+            match plugin {
+                Ok(plugin) => plugin.register(&mut catalog),
+                Err(found) => draft.problems.extend(found.iter().cloned()),
+            }
         }
+        let is_loaded = |name: &str| loaded.iter().any(|(loaded, plugin)| plugin.is_ok() && *loaded == name);
+        let written = source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
+        let failed = loaded.iter().map(|(name, _)| *name);
         let ingredients = Ingredients {
             catalog: &catalog,
-            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(known.iter().map(String::as_str)).collect(),
-            unloaded: unloaded.iter().map(String::as_str).collect(),
+            loadable: STANDARD_PACK.iter().map(|(name, _)| *name).chain(needs.known.iter().map(String::as_str)).collect(),
+            unloaded: written
+                .chain(failed)
+                .chain(needs.unresolved.iter().map(String::as_str))
+                .filter(|name| !is_loaded(name))
+                .collect(),
             number,
             seed: self.fixed_seed.or(draft.scenario.seed).unwrap_or(self.fresh_seed),
             epoch_unix_s: self.clock.epoch_unix_s(),
@@ -126,71 +201,132 @@ impl Workshop {
     pub fn plugins(&self) -> &PluginHost {
         &self.plugins
     }
+}
 
-    /// Loads the scenario's own plugins, and those of the standard pack that it uses, into `catalog`. Mistakes go to the draft; gives
-    /// the names of the plugins that could not be loaded.
-    fn load_plugins(&self, draft: &mut Draft, catalog: &mut Catalog) -> Vec<String> {
-        let Draft { scenario, problems } = draft;
-        let mut unloaded = unreadable_plugins(scenario);
-        for source in &scenario.plugins {
-            match self.load(source) {
-                Ok(plugin) => plugin.register(catalog),
-                Err(problem) => {
-                    problems.push(problem);
-                    unloaded.push(source.name.clone());
-                }
-            }
-        }
-        let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
-        for (name, bytes) in STANDARD_PACK {
-            if brought(name) || !scenario.behaviours().any(|used| used.name == *name) {
-                continue;
-            }
-            match self.plugins.load(LoadSpec::new(name, bytes)) {
-                Ok(plugin) => plugin.register(catalog),
-                Err(error) => {
-                    problems.push(Problem::new("", error.to_string()));
-                    unloaded.push((*name).to_owned());
-                }
-            }
-        }
-        unloaded
+/// Components that take the place of the files which the scenario names, by the plugins' names.
+pub type Sent = BTreeMap<String, Bytes>;
+
+/// A plugin, or why there is none.
+pub type Loaded = Result<Arc<Plugin>, Vec<Problem>>;
+
+/// Where a component comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The file that the scenario names.
+    File,
+    /// Somebody sent it in place of that file.
+    Sent,
+    /// The standard pack.
+    Standard,
+}
+
+/// What a scenario needs besides itself.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The plugins.
+    pub plugins: Vec<Need>,
+    /// Names of all plugins in its packs, for suggestions.
+    known: Vec<String>,
+    /// Names that it uses of packs which could not be resolved.
+    unresolved: Vec<String>,
+}
+
+/// A plugin that a scenario needs.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The file that the scenario names; none for the standard pack.
+    pub file: Option<PathBuf>,
+    /// Where its component comes from.
+    pub origin: Origin,
+    /// What it is known by once it is loaded.
+    pub key: PluginKey,
+    component: Bytes,
+    limits: Limits,
+    /// Where mistakes about it belong.
+    pointer: String,
+}
+
+impl Need {
+    fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
+        let limits = (source.memory_bytes, source.time_us, source.fresh_per_call, source.granted);
+        let pointer = format!("{}{}", source.pointer, field_of(source));
+        Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
     }
 
-    fn load(&self, source: &PluginSource) -> Result<Arc<Plugin>, Problem> {
-        let file = source.file.display();
-        let field = if source.digest.is_some() { "" } else { "/file" };
-        let unreadable = |message: String| Problem::new(format!("{}{field}", source.pointer), message);
-        if !source.file.is_file() {
-            let problem = unreadable(format!("there is no file `{file}`"));
-            return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+    fn standard(name: &str, bytes: &'static [u8]) -> Self {
+        let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, bytes);
+        let limits = (memory_bytes, time_us, fresh_per_call, granted);
+        Self::with(name, None, Origin::Standard, Bytes::from_static(bytes), limits, String::new())
+    }
+
+    fn with(name: &str, file: Option<PathBuf>, origin: Origin, component: Bytes, limits: Limits, pointer: String) -> Self {
+        let name = name.to_owned();
+        let key = PluginKey::of(&spec_of(&name, &component, limits));
+        Self { name, file, origin, key, component, limits, pointer }
+    }
+
+    fn spec(&self) -> LoadSpec<'_> {
+        spec_of(&self.name, &self.component, self.limits)
+    }
+
+    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it.
+    fn try_vectors(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
+        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(()) };
+        let files = vectors::read::files_of(project);
+        if files.is_empty() {
+            return Ok(());
         }
-        let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
-        if size > COMPONENT_BYTES_MAX {
-            return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
+        let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
+        let report = vectors::check(plugin, &suite).map_err(|error| vec![self.problem(&error)])?;
+        if report.is_good() { Ok(()) } else { Err(report.problems()) }
+    }
+
+    fn problem(&self, error: &PluginError) -> Problem {
+        if self.origin == Origin::Standard {
+            return Problem::new("", error.to_string());
         }
-        let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
-        if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
-            let problem =
-                Problem::new(source.pointer.clone(), format!("the bytes of `{}` are not those of `{digest}`", source.name));
-            return Err(
-                problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
-            );
-        }
-        let spec = LoadSpec {
-            name: &source.name,
-            bytes: &bytes,
-            memory_bytes: source.memory_bytes,
-            time_us: source.time_us,
-            fresh_per_call: source.fresh_per_call,
-            granted: source.granted,
-        };
-        self.plugins.load(spec).map_err(|error| unreadable(error.message.clone()).hint(error.hint()))
+        Problem::new(&self.pointer, error.message.clone()).hint(error.hint())
     }
 }
 
-/// Names under `plugins:` whose entries could not be read.
-fn unreadable_plugins(scenario: &Scenario) -> Vec<String> {
-    let written = scenario.source.value["plugins"].as_object().into_iter().flat_map(|map| map.keys());
-    written.filter(|name| scenario.plugins.iter().all(|plugin| plugin.name != **name)).cloned().collect()
+/// Memory and time of a plugin, a fresh instance for every call or not, and what it may reach.
+type Limits = (usize, u64, bool, Capabilities);
+
+fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per_call, granted): Limits) -> LoadSpec<'a> {
+    LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call, granted }
+}
+
+/// The project whose component `file` is: it is built to `build/NAME.wasm`.
+fn project_of(file: &Path) -> Option<&Path> {
+    let build = file.parent().filter(|folder| folder.ends_with("build"))?;
+    build.parent().filter(|project| project.join("plugin.toml").is_file())
+}
+
+/// Where in its entry a plugin's file is named: packs name theirs elsewhere.
+fn field_of(source: &PluginSource) -> &'static str {
+    if source.digest.is_some() { "" } else { "/file" }
+}
+
+/// The component in the file of `source`.
+fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
+    let file = source.file.display();
+    let unreadable = |message: String| Problem::new(format!("{}{}", source.pointer, field_of(source)), message);
+    if !source.file.is_file() {
+        let problem = unreadable(format!("there is no file `{file}`"));
+        return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+    }
+    let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
+    if size > COMPONENT_BYTES_MAX {
+        return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
+    }
+    let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
+    if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
+        let problem = unreadable(format!("the bytes of `{}` are not those of `{digest}`", source.name));
+        return Err(
+            problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
+        );
+    }
+    Ok(bytes)
 }

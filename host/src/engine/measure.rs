@@ -140,6 +140,33 @@ impl Measures {
     }
 }
 
+/// Requests that one generation answers now.
+#[derive(Debug, Default)]
+pub struct Visits {
+    requests: AtomicU32,
+    streams: AtomicU32,
+}
+
+impl Visits {
+    /// All of them, and those that stream.
+    pub fn counts(&self) -> (u32, u32) {
+        (self.requests.load(Ordering::Relaxed), self.streams.load(Ordering::Relaxed))
+    }
+}
+
+/// One of them, until it is dropped.
+struct Visit {
+    visits: Arc<Visits>,
+    streams: bool,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.visits.requests.fetch_sub(1, Ordering::Relaxed);
+        self.visits.streams.fetch_sub(u32::from(self.streams), Ordering::Relaxed);
+    }
+}
+
 /// One request under way. Dropped without [`Active::end`], its client has left.
 pub struct Active {
     measure: Arc<ModelMeasure>,
@@ -147,6 +174,7 @@ pub struct Active {
     newest_token: Nanos,
     ended: bool,
     watch: Option<Watch>,
+    visit: Option<Visit>,
     /// What it holds of its quotas.
     held: Option<Box<Held>>,
     input_tokens: u32,
@@ -167,7 +195,7 @@ impl Active {
         measure.running.fetch_add(1, Ordering::Relaxed);
         measure.running_gauge.increment(1.0);
         measure.tally.arrived(arrival);
-        Self { measure, arrival, newest_token: 0, ended: false, watch: None, held: None, input_tokens: 0, tokens: 0 }
+        Self { measure, arrival, newest_token: 0, ended: false, watch: None, visit: None, held: None, input_tokens: 0, tokens: 0 }
     }
 
     /// The same for a request of `identity`, its `attempt`-th, whose end `conduct` shall know.
@@ -177,6 +205,13 @@ impl Active {
         self.measure.came(came);
         self.watch = Some(Watch { conduct: Arc::clone(conduct), identity, is_retry: came.retry });
         self
+    }
+
+    /// Its generation answers it, `streams` or not, until it is dropped.
+    pub fn visits(&mut self, visits: &Arc<Visits>, streams: bool) {
+        visits.requests.fetch_add(1, Ordering::Relaxed);
+        visits.streams.fetch_add(u32::from(streams), Ordering::Relaxed);
+        self.visit = Some(Visit { visits: Arc::clone(visits), streams });
     }
 
     /// It holds `held` of its quotas until it ends, and its prompt has `input_tokens`.

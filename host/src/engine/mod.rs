@@ -4,27 +4,29 @@
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
 //! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
-//! asked for too much. [`drive`] is the stations of pipelines on the real clock.
+//! asked for too much. [`drive`] is the stations of pipelines on the real clock. [`canary`] is a new generation on trial, and [`change`] the
+//! words in which changes are asked for and answered.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::dialect::Dialect;
+use crate::engine::canary::Canary;
 use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::drive::Drive;
 use crate::engine::drive::gauges::Gauges;
 use crate::engine::drive::net::Sites;
-use crate::engine::measure::{Active, Measures};
+use crate::engine::measure::{Active, Measures, Visits};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::quotas::{Limits, Quotas};
-use crate::engine::situation::Situation;
+use crate::engine::situation::{Situation, Unmoved};
 use crate::engine::slow_lane::SlowLane;
 use crate::plan::Plan;
 use crate::plan::generation::Generation;
@@ -40,6 +42,8 @@ use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+pub mod canary;
+pub mod change;
 pub mod conduct;
 pub mod decisions;
 pub mod drive;
@@ -56,6 +60,8 @@ pub mod tally;
 /// The live player.
 pub struct Engine {
     running: ArcSwap<Running>,
+    /// A generation that answers some of the requests for now.
+    trial: ArcSwapOption<Trial>,
     clock: RealClock,
     occurrences: Occurrences,
     slow_lane: SlowLane,
@@ -77,6 +83,16 @@ pub struct Running {
     limits: Limits,
     /// The stations of its pipelines, if it has any.
     drive: Option<Arc<Drive>>,
+    /// Requests that it answers now.
+    pub visits: Arc<Visits>,
+}
+
+/// A generation on trial.
+pub struct Trial {
+    /// What plays for the requests that it takes.
+    pub running: Arc<Running>,
+    /// Which those are, and how it does.
+    pub canary: Canary,
 }
 
 /// What the doors know of a request besides its body.
@@ -111,6 +127,7 @@ impl Engine {
         let limits = quotas.of(&generation, 0);
         Self {
             running: ArcSwap::from_pointee(Running::of(generation, situation, &measures, limits, drive)),
+            trial: ArcSwapOption::empty(),
             clock,
             occurrences: Occurrences::default(),
             slow_lane: SlowLane::start(),
@@ -147,7 +164,45 @@ impl Engine {
 
     /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs. The time line goes on where it
     /// stands unless the scenario says another one; what operators switched stays. So do its stations, unless they or the ways to them change.
+    /// A generation on trial gives way.
     pub fn swap(&self, generation: Generation) {
+        let next = self.after_the_running(generation);
+        self.trial.store(None);
+        self.running.store(Arc::new(next));
+    }
+
+    /// Lets `generation` answer the requests that `canary` takes, in place of any other on trial. All others go on as before.
+    pub fn try_out(&self, generation: Generation, canary: Canary) {
+        let running = Arc::new(self.after_the_running(generation));
+        self.trial.store(Some(Arc::new(Trial { running, canary })));
+    }
+
+    /// The generation that is on trial.
+    pub fn trial(&self) -> Option<Arc<Trial>> {
+        self.trial.load_full()
+    }
+
+    /// Lets the generation on trial answer all requests that begin from now on.
+    pub fn promote(&self) {
+        if let Some(trial) = self.trial.load_full() {
+            self.running.store(Arc::clone(&trial.running));
+            self.trial.store(None);
+        }
+    }
+
+    /// Lets the generation on trial answer no request that begins from now on.
+    pub fn withdraw(&self) {
+        self.trial.store(None);
+        // Quotas and stations that both have go back to what the running one says.
+        let running = self.running.load();
+        drop(self.quotas.of(&running.generation, self.clock.now()));
+        if let Some(drive) = &running.drive {
+            drive.adopt(&running.generation);
+        }
+    }
+
+    /// What plays `generation` after what runs now.
+    fn after_the_running(&self, generation: Generation) -> Running {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
         let drive = match &before.drive {
@@ -158,7 +213,7 @@ impl Engine {
             _ => self.sites.drive(&generation),
         };
         let limits = self.quotas.of(&generation, self.clock.now());
-        self.running.store(Arc::new(Running::of(generation, situation, &self.measures, limits, drive)));
+        Running::of(generation, situation, &self.measures, limits, drive)
     }
 
     /// Brings the gauges that change with the time alone to what they are now.
@@ -172,6 +227,17 @@ impl Engine {
             .map(|(index, incident)| (incident.name.as_str(), strength(scenario, index, phase, situation.by_hand(index))));
         self.measures.situation(name, strengths);
         self.gauges.show(&self.sites.all(), self.clock.now());
+    }
+
+    /// Sets the strength of the incident `name`, 0 to 1, or leaves it to the scenario again; a generation on trial follows, if it has it.
+    pub fn switch(&self, name: &str, strength: Option<f64>) -> Result<(), Unmoved> {
+        let running = self.running.load();
+        running.situation.switch(&running.generation.scenario, name, strength)?;
+        if let Some(trial) = self.trial.load().as_ref() {
+            // A scenario that no longer has it has nothing to switch.
+            let _ = trial.running.situation.switch(&trial.running.generation.scenario, name, strength);
+        }
+        Ok(())
     }
 
     /// Empties the cache called `name` of the running scenario, and of older ones that requests are still in. Gives how many answers are
@@ -190,7 +256,8 @@ impl Engine {
 
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
-        let running = self.running.load_full();
+        let trial = self.trial.load_full().filter(|trial| trial.takes(&request, origin));
+        let running = trial.as_ref().map_or_else(|| self.running.load_full(), |trial| Arc::clone(&trial.running));
         let generation = &running.generation;
         let unknown = || unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
@@ -202,6 +269,7 @@ impl Engine {
         (facts.running, facts.waiting) = running.crowd(model);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
+        active.visits(&running.visits, request.stream.is_some());
         let caller = running.caller(model, &request, &facts);
         let asked = running.limits.asked(generation, &request, &facts, model);
         match running.limits.enter(&asked, self.clock) {
@@ -217,10 +285,14 @@ impl Engine {
             let tenant = request.tenant_key(generation.scenario.tenant_header.as_ref());
             let planned = self.slow_lane.run(tenant, move || plan(&generation, model, &request, &facts)).await;
             // A refusal is counted where it is sent, and its client has not left.
-            planned.inspect_err(|_| active.withdraw())?
+            planned.inspect_err(|error| {
+                active.withdraw();
+                note(trial.as_deref(), Some(&error.message));
+            })?
         } else {
             plan(generation, model, &request, &facts)
         };
+        note(trial.as_deref(), planned.failure());
         if let Some((decisions, request)) = logged {
             decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
         }
@@ -249,7 +321,7 @@ impl Engine {
 impl Running {
     fn of(generation: Generation, situation: Situation, measures: &Measures, limits: Limits, drive: Option<Arc<Drive>>) -> Self {
         let measures = generation.scenario.models.iter().map(|model| measures.of_model(&model.name)).collect();
-        Self { generation: Arc::new(generation), situation, measures, limits, drive }
+        Self { generation: Arc::new(generation), situation, measures, limits, drive, visits: Arc::default() }
     }
 
     /// The stations of the pipeline of the entry `model`, if it has one.
@@ -314,6 +386,20 @@ impl Running {
         }
         facts.number = requests(model).fetch_add(1, Ordering::Relaxed) + 1;
         Some(model)
+    }
+}
+
+impl Trial {
+    /// Does it answer `request`?
+    fn takes(&self, request: &Request, origin: Origin) -> bool {
+        self.canary.takes(origin.identity.unwrap_or_else(|| content_of(request)))
+    }
+}
+
+/// Tells the canary of `trial` what came of one of its requests.
+fn note(trial: Option<&Trial>, failure: Option<&str>) {
+    if let Some(trial) = trial {
+        trial.canary.note(failure);
     }
 }
 

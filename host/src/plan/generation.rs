@@ -44,6 +44,7 @@ pub struct Generation {
 }
 
 /// The behaviours of one model entry.
+#[derive(Clone)]
 pub struct Model {
     /// Asked in order until one does not pass.
     pub faults: Vec<Slot<dyn Fault>>,
@@ -64,6 +65,7 @@ pub struct Model {
 }
 
 /// The behaviours of one incident, the same for every model that it concerns.
+#[derive(Clone)]
 pub struct Change {
     /// What its draws are keyed by, so that they do not move when another incident is written above it.
     pub name_bits: u64,
@@ -87,6 +89,13 @@ pub struct Slot<B: ?Sized> {
     pub fallback: Option<Arc<B>>,
 }
 
+impl<B: ?Sized> Clone for Slot<B> {
+    fn clone(&self) -> Self {
+        let (primary, fallback) = (Arc::clone(&self.primary), self.fallback.clone());
+        Self { name: self.name.clone(), when: self.when.clone(), primary, fallback }
+    }
+}
+
 /// Where a behaviour stands that a request may meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotAt {
@@ -97,6 +106,24 @@ pub struct SlotAt {
 }
 
 impl Generation {
+    /// The same behaviours in a generation of another number, which `alive` counts.
+    pub fn renumbered(&self, number: u64, alive: Gauge) -> Self {
+        Self {
+            number,
+            seed: self.seed,
+            scenario: Arc::clone(&self.scenario),
+            models: self.models.clone(),
+            changes: self.changes.clone(),
+            choosers: self.choosers.clone(),
+            scalers: self.scalers.clone(),
+            styles: self.styles.clone(),
+            style_names: self.style_names.clone(),
+            tokenizer: Arc::clone(&self.tokenizer),
+            json: Arc::clone(&self.json),
+            _alive: Alive::begin(alive),
+        }
+    }
+
     /// The faults that a request to `model` may meet while `incidents` apply, in the order in which they are asked.
     pub fn faults(&self, model: usize, incidents: IncidentSet) -> impl Iterator<Item = (SlotAt, &Slot<dyn Fault>)> {
         let model = &self.models[model];

@@ -98,6 +98,9 @@ pub struct Plan {
     pub fallbacks: Vec<&'static str>,
 }
 
+/// The code of an answer to a request whose behaviour failed.
+const BEHAVIOUR_FAILED: &str = "behaviour_failed";
+
 impl Plan {
     /// The faults that the request met, in the order in which they were asked: those of the incidents that applied, then the model's
     /// own, without those whose conditions did not hold.
@@ -112,6 +115,18 @@ impl Plan {
         // A fault that refuses leaves nothing else to ask.
         let is_own = !matches!(self.outcome, Outcome::Refuse(_)) || self.last_asked == Some(Phase::Fault);
         self.outcome.fault_kind().filter(|_| self.struck.is_some() && is_own)
+    }
+
+    /// What went wrong that the scenario did not ask for: a behaviour gave no answer, and the request failed or a fallback took over.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Refuse(error) if error.code.as_deref() == Some(BEHAVIOUR_FAILED) => Some(&error.message),
+            _ => self.fallbacks.first().map(|kind| match *kind {
+                "fault" => "a fault gave no answer, and its fallback took over",
+                "latency" => "a latency model gave no answer, and its fallback took over",
+                _ => "a responder gave no answer, and its fallback took over",
+            }),
+        }
     }
 
     /// The name of the responder that was asked.

@@ -477,7 +477,7 @@ fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
         _ if message.contains(name) => format!("simwright: {message}"),
         _ => format!("simwright: {kind} `{name}`: {message}"),
     };
-    let code = Some(Cow::Borrowed("behaviour_failed"));
+    let code = Some(Cow::Borrowed(super::BEHAVIOUR_FAILED));
     Box::new(ApiError { kind: ErrorKind::Server, code, ..ApiError::of_status(500, message) })
 }
 

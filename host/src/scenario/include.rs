@@ -52,7 +52,9 @@ impl<'a> Gathering<'a> {
     /// The scenario in `text`, which `file` names in messages and in which relative paths start at `folder`, with all that it includes.
     /// The error is that of this text; what is wrong with included files is noted in the source.
     pub(super) fn gather(&mut self, file: &str, text: &str, folder: &Path) -> Result<Source, Problem> {
-        let path = folder.join(Path::new(file).file_name().unwrap_or_default());
+        // A name in brackets is no file's, so that a text without a file may include the file that it stands for.
+        let named = if file.starts_with('(') { Some(file.as_ref()) } else { Path::new(file).file_name() };
+        let path = folder.join(named.unwrap_or_default());
         self.open.push(identity_of(&path));
         let source = self.part(file, text, folder);
         self.open.pop();

@@ -6,7 +6,7 @@
 //! [`read`] is the way in for files, with `include` for several and [`environment`] for variables; [`refusal`] is what comes back when
 //! something is wrong. [`pattern`] says which entries answer for a model's name, [`when`] under which conditions something counts,
 //! [`complexity`] how hard a request looks, [`phases`] which incidents apply at which time, [`stations`] what requests go through.
-//! [`watch`] says when a file has changed, [`diff`] what, and [`schema`] tells editors what a file may hold.
+//! [`watch`] says when a file has changed, [`diff`] what, [`canary`] how a change is tried, and [`schema`] tells editors what a file may hold.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::types::criterion::Criterion;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
 
+pub mod canary;
 pub mod check;
 pub mod complexity;
 pub mod diff;
@@ -77,6 +78,8 @@ pub struct Scenario {
     pub tiers: Vec<Tier>,
     /// Promises by which a run is judged.
     pub criteria: Vec<Criterion>,
+    /// How a change to this scenario is tried before it answers all requests; without one it takes over at once.
+    pub canary: Option<canary::CanarySettings>,
     /// Who asks what and when, where the run brings its own traffic. Its literal prompts are not counted yet.
     pub workload: Option<Arc<Workload>>,
     /// The file as written, to find the place of a mistake found later.

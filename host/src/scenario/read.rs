@@ -41,6 +41,11 @@ pub fn parse(file: &str, text: &str, folder: &Path) -> Result<Draft, Refusal> {
     draft(file, text, folder, &of_process, &mut |_| {})
 }
 
+/// The same; `on_read` is told of every included file before it is read.
+pub fn parse_telling(file: &str, text: &str, folder: &Path, on_read: &mut dyn FnMut(&Path)) -> Result<Draft, Refusal> {
+    draft(file, text, folder, &of_process, on_read)
+}
+
 /// The same with `variables` in place of the environment.
 #[cfg(test)]
 pub(crate) fn parse_with(file: &str, text: &str, folder: &Path, variables: Variables<'_>) -> Result<Draft, Refusal> {

@@ -67,6 +67,11 @@ impl Watcher {
         let _ = self.signals.send(Signal::Watch(with_fingerprints(files)));
     }
 
+    /// Watches none but `files` of those under watch; what is known of them stays.
+    pub fn keep(&self, files: impl IntoIterator<Item = PathBuf>) {
+        let _ = self.signals.send(Signal::Keep(files.into_iter().collect()));
+    }
+
     /// Tells with which contents watched files have been read. Between [`Watcher::watch`] and the reading a file may have changed, and
     /// after it changed back: only who knows what was read sees that the two differ.
     pub fn were_read<'a>(&self, files: impl IntoIterator<Item = (PathBuf, &'a [u8])>) {
@@ -96,6 +101,7 @@ enum Signal {
     Touched,
     Watch(BTreeMap<PathBuf, Fingerprint>),
     WatchAlso(BTreeMap<PathBuf, Fingerprint>),
+    Keep(BTreeSet<PathBuf>),
     WereRead(BTreeMap<PathBuf, Fingerprint>),
     Stop,
 }
@@ -132,6 +138,10 @@ impl Watching {
                 for (file, print) in files {
                     self.files.entry(file).or_insert(print);
                 }
+                true
+            }
+            Signal::Keep(files) => {
+                self.files.retain(|file, _| files.contains(file));
                 true
             }
             Signal::WereRead(files) => {

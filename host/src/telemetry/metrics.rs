@@ -56,6 +56,8 @@ pub const PHASE: &str = "simwright_phase";
 pub const INCIDENT: &str = "simwright_incident_strength";
 /// Reloads, by `outcome` (`applied`, `refused`, `unchanged`).
 pub const RELOADS: &str = "simwright_reloads_total";
+/// Canaries, by `outcome` (`promoted`, `rolled-back`, `aborted`, `superseded`).
+pub const CANARIES: &str = "simwright_canaries_total";
 /// How late bytes reached the socket after the plan's deadline.
 pub const LATENESS: &str = "simwright_pacing_lateness_seconds";
 /// Open connections.
@@ -178,6 +180,7 @@ fn describe() {
     describe_gauge!(PHASE, "1 for the phase that runs.");
     describe_gauge!(INCIDENT, "Share of the requests to which an incident applies.");
     describe_counter!(RELOADS, "Reloads by outcome.");
+    describe_counter!(CANARIES, "Generations that were on trial, by outcome.");
     describe_histogram!(LATENESS, Unit::Seconds, "Time from a token's deadline to the write of its bytes.");
     describe_counter!(DECISIONS_DROPPED, "Decisions that the decision log had no room for.");
     describe_counter!(CLIENT_RETRIES, "Requests that try again what failed.");

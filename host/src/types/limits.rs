@@ -141,6 +141,8 @@ pub const COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 pub const COMPILE_WALL_S: u64 = 300;
 /// Time after which a compilation is worth a line in the log, in milliseconds.
 pub const COMPILE_NOTICE_MS: u64 = 2_000;
+/// Time between two lines of the log about one compilation, in seconds: often enough to see that it goes on.
+pub const COMPILE_PROGRESS_S: u64 = 5;
 /// Compiled code of one component, in bytes: eight times the largest component.
 pub const COMPILE_OUTPUT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Bytes of what a compiler says before it dies that an error message repeats.
@@ -341,6 +343,20 @@ pub const SCENARIO_NAME_BYTES_MAX: usize = 200;
 pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
 /// How long watched files must be quiet, twice, before they are read, in milliseconds: longer than the gaps of a slow copy.
 pub const WATCH_QUIET_MS: u64 = 80;
+/// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins' instances.
+pub const GENERATIONS_KEPT_MAX: usize = 4;
+/// Generations that `GET /generations` lists; older ones are forgotten unless they still answer requests.
+pub const GENERATIONS_LISTED_MAX: usize = 100;
+/// Refused changes that `GET /generations` lists: enough to see what somebody tried.
+pub const REFUSALS_LISTED_MAX: usize = 20;
+/// Places that the list of what a change changed names; more are counted.
+pub const CHANGED_PLACES_MAX: usize = 50;
+/// Changes by the admin door that may be under way at a time, each a thread; more are answered 503.
+pub const CHANGES_WAITING_MAX: usize = 16;
+/// How long a canary may last, in seconds: a day; longer is an operation of its own.
+pub const CANARY_S_MAX: u64 = 86_400;
+/// Requests that a canary may wait for: a day of ten thousand a second.
+pub const CANARY_REQUESTS_MAX: u64 = 1_000_000_000;
 /// Requests whose occurrences are remembered, per half of the table.
 pub const OCCURRENCES_MAX: usize = 1 << 19;
 /// Keys of one quota that are remembered: a million tenants; with all the windows that a scenario may set, some 120 MiB.

@@ -18,6 +18,7 @@ use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::host_services::Home;
 use crate::wasm::instance::SetupError;
+use crate::wasm::usage::Usage;
 use crate::wasm::{Plugin, maker};
 
 /// What one instance of a plugin takes.
@@ -67,6 +68,7 @@ impl Plugin {
             maker::schema(&self.about.options_schema).map_err(|message| PluginError::new(&self.name, Cause::Setup, message))?;
         Ok(Arc::new(Self {
             name: self.name.clone(),
+            key: self.key.clone(),
             about: self.about.clone(),
             mould: Arc::new(mould),
             capabilities: self.capabilities,
@@ -76,6 +78,7 @@ impl Plugin {
             workers: 1,
             pools: Mutex::default(),
             breaker: Arc::new(Breaker::closed()),
+            usage: Arc::new(Usage::of(1)),
             threads: Arc::clone(&self.threads),
         }))
     }

@@ -137,8 +137,8 @@ impl PluginMaker {
             return Ok(pool);
         }
         let mould = Arc::clone(&plugin.mould);
-        let breaker = Arc::clone(&plugin.breaker);
-        let pool = Pool::fill(mould, options, setting.clone(), plugin.fresh_per_call, plugin.workers, breaker, &plugin.threads);
+        let shared = (Arc::clone(&plugin.breaker), Arc::clone(&plugin.usage));
+        let pool = Pool::fill(mould, options, setting.clone(), plugin.fresh_per_call, plugin.workers, shared, &plugin.threads);
         let pool = pool.map_err(|error| match error {
             SetupError::Plugin(error) => {
                 vec![Problem::new("", format!("plugin `{}`: {}", plugin.name, error.message)).hint(error.hint())]

@@ -2,15 +2,17 @@
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
-//! that a bad plugin costs nobody else anything; `error` says what it did, `reach` what it imports. `host_services` with `state` and `wasi`
+//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services` with `state` and `wasi`
 //! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jsonschema::Validator;
+use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -42,6 +44,7 @@ mod reach;
 mod standard_pack;
 mod state;
 mod ticker;
+mod usage;
 mod wasi;
 
 #[cfg(test)]
@@ -50,7 +53,7 @@ pub(crate) mod tests;
 pub use apart::Room;
 pub use breaker::BreakerState;
 pub use compile_cache::default_folder;
-pub use compiler::{ChildCompiler, CompileLimits, Compiler, compiler_main};
+pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
 pub use instance::{CONTRACT, Kind};
@@ -58,11 +61,13 @@ pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;
 use compile_cache::CompileCache;
+use compiler::Progress;
 use host_services::Home;
 use instance::Mould;
 use maker::PluginMaker;
 use pool::{Janitor, Pool};
 use ticker::Ticker;
+use usage::Usage;
 
 /// How to run plugins.
 #[derive(Debug, Clone)]
@@ -84,6 +89,9 @@ pub struct PluginHost {
     states: state::Store,
     config: PluginHostConfig,
     threads: Arc<Threads>,
+    /// Plugins that somebody holds: loading an equal one again gives the same, with its instances and its breaker.
+    known: Mutex<HashMap<PluginKey, Weak<Plugin>>>,
+    progress: Progress,
 }
 
 /// The threads that all plugins of a host share. They end with the last host, plugin or behaviour that holds them.
@@ -108,6 +116,31 @@ pub struct LoadSpec<'a> {
     pub fresh_per_call: bool,
     /// What it may reach; one that imports more is refused.
     pub granted: Capabilities,
+}
+
+/// What a loaded plugin is known by: equal keys are one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PluginKey {
+    name: String,
+    digest: [u8; 32],
+    memory_bytes: usize,
+    time_us: u64,
+    fresh_per_call: bool,
+    granted: Capabilities,
+}
+
+impl PluginKey {
+    /// The key of what `spec` asks for.
+    pub fn of(spec: &LoadSpec<'_>) -> Self {
+        let LoadSpec { name, bytes, memory_bytes, time_us, fresh_per_call, granted } = *spec;
+        let digest = Sha256::digest(bytes).into();
+        Self { name: name.to_owned(), digest, memory_bytes, time_us, fresh_per_call, granted }
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl<'a> LoadSpec<'a> {
@@ -143,14 +176,26 @@ impl PluginHost {
             "plugin limits"
         );
         let threads = Arc::new(Threads { janitor: Janitor::start()?, _ticker: ticker });
-        Ok(Self { engine, cache, states: state::Store::default(), threads, config })
+        let (states, known, progress) = (state::Store::default(), Mutex::default(), Progress::default());
+        Ok(Self { engine, cache, states, config, threads, known, progress })
     }
 
     /// Loads a plugin: checks its file, what it imports and exports and its version, compiles it or takes it from the cache, and
     /// asks it what it is. Slow when it must compile: never on a worker.
+    /// An equal plugin that somebody still holds is given again.
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
+        let given_up = || PluginError::new(spec.name, Cause::Host, "it was given up while it waited for the compiler");
+        self.load_while(spec, &|| true)?.ok_or_else(given_up)
+    }
+
+    /// The same; a plugin that must wait for the compiler is given up, and `None`, if nobody wants it any more when its turn comes.
+    pub fn load_while(&self, spec: LoadSpec<'_>, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, PluginError> {
         check_file(&spec)?;
-        let component = self.component(spec.name, spec.bytes)?;
+        let key = PluginKey::of(&spec);
+        if let Some(plugin) = self.loaded(&key) {
+            return Ok(Some(plugin));
+        }
+        let Some(component) = self.component(spec.name, spec.bytes, is_wanted)? else { return Ok(None) };
         let capabilities = reach::reached(&component);
         reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
@@ -158,8 +203,9 @@ impl PluginHost {
         let about = mould.start(0)?.describe(&mould)?;
         let (schema, properties) =
             maker::schema(&about.options_schema).map_err(|message| PluginError::new(spec.name, Cause::Setup, message))?;
-        Ok(Arc::new(Plugin {
+        let plugin = Arc::new(Plugin {
             name: spec.name.to_owned(),
+            key: key.clone(),
             about: About {
                 name: host_services::printable(&about.name).into_owned(),
                 version: host_services::printable(&about.version).into_owned(),
@@ -174,24 +220,44 @@ impl PluginHost {
             workers: self.config.workers,
             pools: Mutex::default(),
             breaker: Arc::new(Breaker::new(spec.name, self.config.workers)),
+            usage: Arc::new(Usage::of(self.config.workers)),
             threads: Arc::clone(&self.threads),
-        }))
+        });
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, plugin| plugin.strong_count() > 0);
+        known.insert(key, Arc::downgrade(&plugin));
+        Ok(Some(plugin))
+    }
+
+    /// The plugin of `key`, if it has been loaded and somebody holds it. Never slow.
+    pub fn loaded(&self, key: &PluginKey) -> Option<Arc<Plugin>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).and_then(Weak::upgrade)
+    }
+
+    /// What is being compiled now, and what waits for that.
+    pub fn compiling(&self) -> Vec<Compiling> {
+        self.progress.look()
     }
 
     /// The component of `bytes`: from the cache if it is there, else compiled and kept.
-    fn component(&self, plugin: &str, bytes: &[u8]) -> Result<Component, PluginError> {
+    fn component(&self, plugin: &str, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -> Result<Option<Component>, PluginError> {
         if let Some(component) = self.cache.component(&self.engine, bytes) {
-            return Ok(component);
+            return Ok(Some(component));
         }
+        let on_its_way = self.progress.enter(plugin, self.config.compiler.limit_s());
         let _turn = Compiler::turn();
+        if !is_wanted() {
+            return Ok(None);
+        }
         // Whoever had the turn before may have compiled this one.
         if let Some(component) = self.cache.component(&self.engine, bytes) {
-            return Ok(component);
+            return Ok(Some(component));
         }
+        on_its_way.begins();
         let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
         let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
-        Ok(component)
+        Ok(Some(component))
     }
 
     /// Is the compiled code of `bytes` in the cache?
@@ -221,6 +287,7 @@ pub struct About {
 /// A loaded plugin.
 pub struct Plugin {
     name: String,
+    key: PluginKey,
     about: About,
     mould: Arc<Mould>,
     capabilities: Capabilities,
@@ -230,6 +297,7 @@ pub struct Plugin {
     workers: usize,
     pools: Mutex<Vec<(String, Weak<Pool>)>>,
     breaker: Arc<Breaker>,
+    usage: Arc<Usage>,
     threads: Arc<Threads>,
 }
 
@@ -242,6 +310,21 @@ impl Plugin {
     /// Its name in the scenario.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// SHA-256 of its component, in hexadecimal.
+    pub fn digest(&self) -> String {
+        self.key.digest()
+    }
+
+    /// Calls so far, and those of them that gave no answer.
+    pub fn counts(&self) -> (u64, u64) {
+        self.usage.counts()
+    }
+
+    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back.
+    pub fn rest(&self) {
+        self.breaker.recover();
     }
 
     /// What it reaches, by its imports.

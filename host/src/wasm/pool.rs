@@ -28,6 +28,7 @@ use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::guest::Moment;
 use crate::wasm::instance::{Instance, Kind, Mould, SetupError};
 use crate::wasm::judge::BadAnswer;
+use crate::wasm::usage::Usage;
 
 /// One call in so many is timed.
 const TIMED_ONE_IN: u32 = 16;
@@ -48,6 +49,7 @@ pub(super) struct Pool {
     /// Held by whoever tends this pool: two at it would make twice as many spares as are missing.
     tending: Mutex<()>,
     breaker: Arc<Breaker>,
+    usage: Arc<Usage>,
     gauges: [KindGauge; 5],
     ready: Gauge,
     made_total: Counter,
@@ -95,7 +97,7 @@ impl Pool {
         setting: Setting,
         fresh_per_call: bool,
         workers: usize,
-        breaker: Arc<Breaker>,
+        (breaker, usage): (Arc<Breaker>, Arc<Usage>),
         threads: &Arc<Threads>,
     ) -> Result<Arc<Self>, SetupError> {
         let plugin = [("plugin", mould.name.as_str())];
@@ -112,6 +114,7 @@ impl Pool {
             retired: ArrayQueue::new(64),
             tending: Mutex::default(),
             breaker,
+            usage,
             threads: Arc::clone(threads),
             mould,
         });
@@ -141,6 +144,7 @@ impl Pool {
         let worker = crate::worker::current();
         let Some(pass) = self.breaker.admit(worker, moment.now) else { return Err(self.refused(kind)) };
         self.gauges[kind as usize].calls.increment(1);
+        self.usage.called();
         // The answer is written to its place once. Handed through every layer as a result it would be copied in each, which
         // costs a schedule as much as all other bookkeeping together.
         let mut given = None;
@@ -366,6 +370,7 @@ impl Pool {
     fn count_failure(&self, kind: Kind, cause: Cause) {
         let labels = [("plugin", self.mould.name.as_str()), ("behaviour", kind.word()), ("cause", cause.word())];
         names::counter(names::PLUGIN_FAILURES, &labels).increment(1);
+        self.usage.failed();
     }
 }
 

@@ -53,12 +53,18 @@ mod quotas;
 mod readme;
 /// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
+/// Changes by the admin door: scenarios, components, rollbacks, trials.
+mod reload_admin;
 /// Bad scenarios between good ones.
 mod reload_bad;
+/// Changes that are tried on a share of the requests first.
+mod reload_canary;
 /// The ways in which files change on real machines.
 mod reload_files;
 /// Reloads under load.
 mod reload_load;
+/// Reloads beside slow compilers, looping plugins, many writers, and at the server's end.
+mod reload_trouble;
 /// Every native responder through the real server, and the examples of its documentation.
 mod responders;
 /// Conditions, scripts, incidents and phases, as clients and operators meet them.

@@ -110,7 +110,8 @@ fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_s
     let reply = host.chat(&ask("my-model", "x"));
     assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some(&*generation.to_string())));
 
-    std::fs::write(&component, &whole[..]).expect("written");
+    // The same with an empty section more: another component that does the same.
+    std::fs::write(&component, [&whole[..], &[0, 2, 1, b'x']].concat()).expect("written");
     eventually("the server goes on following", || host.app().generation() > generation);
 }
 
@@ -184,6 +185,20 @@ fn what_the_readme_plans_is_what_a_person_sees() {
     let planned = blocks(&readme).into_iter().filter(|block| block.text.contains("examples/capacity"));
     let differences: Vec<String> = planned.flat_map(|block| shell.play(&block)).collect();
     assert!(differences.is_empty() && readme.contains("simwright simulate examples/capacity"), "{}", differences.join("\n"));
+}
+
+#[test]
+fn what_the_document_about_reloads_shows_is_what_a_person_sees() {
+    let document = std::fs::read_to_string(workspace().join("docs/reload.md")).expect("a document");
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = first_block(&document, "yaml");
+    std::fs::write(folder.path().join("scenario.yaml"), &scenario).expect("written");
+    put_components(&scenario, folder.path());
+    let mut shell = Shell::in_copy_of(folder.path());
+    let played: Vec<_> = blocks(&document).into_iter().filter(|block| block.language == "console").collect();
+    assert!(played.len() >= 4);
+    let differences: Vec<String> = played.iter().flat_map(|block| shell.play(block)).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

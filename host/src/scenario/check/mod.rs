@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `workload`; `pipeline` for an entry's
+//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `workload`; `pipeline` for an entry's
 //! stages; `behaviors`, `limits` and `when` for what stands in several of them. What a scenario leaves open is what
 //! `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
@@ -29,6 +29,7 @@ mod packs;
 mod phases;
 mod pipeline;
 mod plugins;
+mod reload;
 mod station_kinds;
 mod stations;
 mod tiers;
@@ -60,6 +61,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let tenant_header = check_tenant_header(&mut fields);
     let tiers = tiers::check(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
+    let canary = reload::check(&mut fields);
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let tier_index = Index::of(&tiers.iter().map(Tier::to_index).collect::<Vec<_>>());
     let workload = workload::check(&mut fields, source, &index, &models);
@@ -79,6 +81,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
         tenant_header,
         tiers,
         criteria,
+        canary,
         workload,
         source,
         index,

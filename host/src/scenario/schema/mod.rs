@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::types::limits::{CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX};
+use crate::types::limits::{
+    CANARY_REQUESTS_MAX, CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX,
+};
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 use crate::workload::read::schema::section;
 
@@ -54,6 +56,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("phases", phases()),
         ("workload", described("Who asks what and when, for runs that bring their own traffic.", section())),
         ("criteria", list("Promises by which a run is judged.", text("For example `p99 ttft < 500ms`."))),
+        ("reload", reload()),
         ("models!", list("Who answers for which model; the first entry that fits answers.", model())),
     ]);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -73,6 +76,17 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
     }
     visit(&mut schema, &mut allow_substitution);
     schema
+}
+
+/// How a change takes over.
+fn reload() -> Value {
+    let canary = object([
+        ("share!", share("Share of the identities whose requests it answers.")),
+        ("for", duration("After this time it has passed.")),
+        ("requests", integer("After so many requests it has passed.", 1..=CANARY_REQUESTS_MAX)),
+        ("max-failures", share("It has failed as soon as more of its requests than this did.")),
+    ]);
+    described("How changes to this scenario take over.", object([("canary", canary)]))
 }
 
 /// What `defaults` and an entry of `models` may both say.

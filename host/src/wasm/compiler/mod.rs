@@ -2,7 +2,7 @@
 //! of time and memory, and at worst the child.
 //!
 //! The child is this program again. Its main function hands over to [`compiler_main`] (`child`), which binds itself by limits, reads
-//! a component from standard input and writes code to standard output; `process` starts it and judges what comes of it. A program
+//! a component from standard input and writes code to standard output; `process` starts it and judges what comes of it, `progress` knows for how long it has been at it. A program
 //! that has no such way in, such as a test, names another program that has, or compiles in its own process and without limits.
 
 use std::ffi::OsString;
@@ -16,8 +16,11 @@ use crate::wasm::error::{Cause, PluginError};
 
 mod child;
 mod process;
+mod progress;
 
 pub use child::compiler_main;
+pub use progress::Compiling;
+pub(super) use progress::Progress;
 
 /// Who compiles components.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,6 +89,14 @@ impl Compiler {
     /// Who compiles in this process where nobody says otherwise: what was offered, else [`Compiler::InProcess`].
     pub fn offered() -> Self {
         OFFERED.get().cloned().unwrap_or_default()
+    }
+
+    /// How long one component may take, in seconds; `None` if nothing limits it.
+    pub(super) fn limit_s(&self) -> Option<u64> {
+        match self {
+            Self::InProcess => None,
+            Self::Child(child) => Some(child.limits.wall_s),
+        }
     }
 
     /// Waits until no other component is compiled in this process. The guard is the caller's turn.

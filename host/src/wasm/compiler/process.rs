@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::types::limits::{COMPILE_NOTICE_MS, COMPILE_OUTPUT_BYTES_MAX, COMPILE_WORDS_BYTES};
+use crate::types::limits::{COMPILE_NOTICE_MS, COMPILE_OUTPUT_BYTES_MAX, COMPILE_PROGRESS_S, COMPILE_WORDS_BYTES};
 use crate::wasm::code::Code;
 use crate::wasm::compiler::child::{CODE, HEAD_BYTES, REFUSED};
 use crate::wasm::compiler::{ChildCompiler, refused};
@@ -105,10 +105,19 @@ impl ChildCompiler {
         match ended.recv_timeout(notice) {
             Err(RecvTimeoutError::Timeout) => {
                 tracing::info!(plugin, "compiling the plugin; this happens once and takes a while for a large one");
-                ended.recv_timeout(limit.saturating_sub(notice)).is_ok()
             }
-            other => other.is_ok(),
+            other => return other.is_ok(),
         }
+        let (mut waited, step) = (notice, Duration::from_secs(COMPILE_PROGRESS_S));
+        while waited < limit {
+            let wait = step.min(limit - waited);
+            match ended.recv_timeout(wait) {
+                Err(RecvTimeoutError::Timeout) => waited += wait,
+                other => return other.is_ok(),
+            }
+            tracing::info!(plugin, "compiling `{plugin}`, {} s so far, limit {} s", waited.as_secs(), limit.as_secs());
+        }
+        false
     }
 
     /// Why there is no answer.

@@ -41,6 +41,16 @@ pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     parse(&bytes)
 }
 
+/// The same for what may wait for a compiler: it gives up after two minutes of silence.
+pub fn send_patiently(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let mut socket = open(address);
+    socket.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
+    socket.write_all(&request(method, path, headers, body)).expect("the request is taken");
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("{error} after {} bytes", bytes.len()));
+    parse(&bytes)
+}
+
 /// A connection that is kept for one request after the other.
 pub struct Connection(TcpStream);
 
@@ -105,7 +115,10 @@ fn request_that(method: &str, path: &str, connection: &str, headers: &[(&str, &s
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     if !body.is_empty() {
-        bytes.extend_from_slice(format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()).as_bytes());
+        if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("content-type")) {
+            bytes.extend_from_slice(b"content-type: application/json\r\n");
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body);

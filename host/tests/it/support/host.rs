@@ -139,9 +139,18 @@ pub fn ask_streamed(model: &str, text: &str) -> Value {
 
 /// Looks until `truth` is true; a failure after ten seconds says what never was.
 pub fn eventually(what: &str, truth: impl Fn() -> bool) {
+    within(Duration::from_secs(10), what, truth);
+}
+
+/// The same for what may wait for a compiler.
+pub fn sooner_or_later(what: &str, truth: impl Fn() -> bool) {
+    within(Duration::from_secs(120), what, truth);
+}
+
+fn within(limit: Duration, what: &str, truth: impl Fn() -> bool) {
     let start = Instant::now();
     while !truth() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never happened: {what}");
+        assert!(start.elapsed() < limit, "it never happened: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,0 +1,114 @@
+//! The end of a trial: a canary that has passed answers all, one that has failed answers none, and what ran goes on.
+//!
+//! The canary decides by itself, request by request; a thread for each waits to hear of it, or for the end of its time, and then does
+//! here what must be done in turn.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use crossbeam::channel::Receiver;
+
+use crate::app::reload::desk::{Desk, Made};
+use crate::app::reload::record::entry;
+use crate::app::reload::{Reloader, count_trial};
+use crate::clock::{Clock, Nanos};
+use crate::engine::canary::{Canary, Standing};
+use crate::engine::change::{Applied, Declined};
+use crate::engine::{Engine, Trial};
+use crate::plan::generation::Generation;
+use crate::scenario::canary::CanarySettings;
+
+impl Reloader {
+    /// Lets `generation` answer a share of the requests, and sees to the end of that.
+    pub(super) fn try_out(
+        &self,
+        desk: &mut Desk,
+        engine: &Engine,
+        generation: Generation,
+        made: Made,
+        settings: CanarySettings,
+        applied: &Applied,
+    ) {
+        let now = engine.clock().now();
+        let (canary, end) = Canary::begin(settings, generation.seed, made.number, now);
+        let (number, deadline) = (made.number, canary.deadline());
+        engine.try_out(generation, canary);
+        desk.trial = Some(made);
+        if let Some(trial) = engine.trial() {
+            self.record().begin(entry(applied, now, &trial.running.visits));
+        }
+        let share = settings.share * 100.0;
+        tracing::info!(generation = number, "on trial for {share} % of the requests ({}): {}", applied.cause, applied.summary);
+        let (me, clock) = (Weak::clone(&self.me), *engine.clock());
+        let wait = move || {
+            wait_for_end(&end, deadline, || clock.now());
+            if let Some(reloader) = me.upgrade() {
+                reloader.settle_when_decided(number);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("canary".to_owned()).spawn(wait) {
+            tracing::error!(%error, "cannot start a thread for the canary; end it with `POST /canary/promote` or `abort`");
+        }
+    }
+
+    /// Ends the trial of generation `number` as it stands, if it is still on.
+    fn settle_when_decided(&self, number: u64) {
+        let Some(engine) = self.engine.get() else { return };
+        let mut desk = self.turn();
+        let Some(trial) = engine.trial().filter(|trial| trial.running.generation.number == number) else { return };
+        match trial.canary.standing(engine.clock().now()) {
+            Standing::Going => tracing::error!(generation = number, "the canary's end was announced too early; end it by hand"),
+            Standing::Passed => self.promote(&mut desk, engine, &trial, "promoted", "promoted"),
+            Standing::Failed => self.withdraw(&mut desk, engine, &trial, "rolled-back", "rolled back"),
+        }
+    }
+
+    /// Ends the trial by hand.
+    pub(super) fn settle_by_hand(&self, promote: bool) -> Result<u64, Declined> {
+        let engine = self.engine.get().ok_or(Declined::NoCanary)?;
+        let mut desk = self.turn();
+        let trial = engine.trial().ok_or(Declined::NoCanary)?;
+        match promote {
+            true => self.promote(&mut desk, engine, &trial, "promoted", "promoted by hand"),
+            false => self.withdraw(&mut desk, engine, &trial, "aborted", "aborted by hand"),
+        }
+        Ok(trial.running.generation.number)
+    }
+
+    fn promote(&self, desk: &mut Desk, engine: &Engine, trial: &Trial, outcome: &str, word: &str) {
+        let number = trial.running.generation.number;
+        engine.promote();
+        self.record().note(number, format!("{word} after its trial: {}", trial.canary.account()));
+        count_trial(outcome);
+        tracing::info!(generation = number, "{word}: {}", trial.canary.account());
+        if let Some(made) = desk.trial.take() {
+            self.run(desk, made);
+        }
+    }
+
+    fn withdraw(&self, desk: &mut Desk, engine: &Engine, trial: &Trial, outcome: &str, word: &str) {
+        let number = trial.running.generation.number;
+        engine.withdraw();
+        desk.trial = None;
+        let running = engine.running().generation.number;
+        let account = trial.canary.account();
+        self.record().note(number, format!("{word}: {account}"));
+        count_trial(outcome);
+        tracing::error!(generation = number, "{word}, generation {running} answers all requests again: {account}");
+    }
+}
+
+/// Waits until counts have decided a canary, or somebody else has, or its time is over.
+fn wait_for_end(end: &Receiver<()>, deadline: Option<Nanos>, now: impl Fn() -> Nanos) {
+    loop {
+        let Some(deadline) = deadline else {
+            // An error is the end of the canary: somebody has settled it.
+            let _ = end.recv();
+            return;
+        };
+        let left = deadline.saturating_sub(now());
+        if left == 0 || !end.recv_timeout(Duration::from_nanos(left)).is_err_and(|error| error.is_timeout()) {
+            return;
+        }
+    }
+}
