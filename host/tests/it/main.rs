@@ -81,6 +81,8 @@ mod stations;
 mod streaming;
 /// Floors, sizes, names: the rules of the house.
 mod tidy;
+/// The tutorial, as a reader follows it.
+mod tutorial;
 /// OpenAI's wire format.
 mod wire;
 /// Who asks what and when: the document, and mistakes in recordings.
