@@ -243,7 +243,9 @@ fn every_link_in_a_document_leads_to_a_file_and_every_document_is_listed() {
         // A folder of documents is listed by its own list.
         let own = folder.join("README.md");
         let (list, place) = match path.strip_prefix("docs") {
-            Ok(name) if name.components().count() > 1 => (std::fs::read_to_string(&own).expect("a list"), own.display().to_string()),
+            Ok(name) if name.components().count() > 1 => {
+                (std::fs::read_to_string(&own).expect("a list"), own.display().to_string())
+            }
             Ok(_) => (listed.clone(), "docs/README.md".to_owned()),
             Err(_) => continue,
         };

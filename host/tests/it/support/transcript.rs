@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::guests::target_dir;
 use super::readme::Block;
 
 /// A shell in a folder of its own.
@@ -37,6 +38,13 @@ impl Shell {
     /// Where it is.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes a file in the shell's folder, as a reader's editor would.
+    pub fn write(&self, file: &Path, text: &str) {
+        let place = self.folder.path().join(file);
+        std::fs::create_dir_all(place.parent().expect("a folder")).expect("made");
+        std::fs::write(place, text).expect("written");
     }
 
     /// Runs the commands of `block`; gives every difference between what they print and what the block says.
@@ -86,6 +94,8 @@ impl Shell {
         shell.args(["-c", &line]).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("SIMWRIGHT_HOME", self.folder.path().join(".simwright"));
         shell.env("PATH", std::env::join_paths(path).expect("a path")).env("COLUMNS", "100").env("SIMWRIGHT_LOG", "off");
+        // What plugins are built of is built once.
+        shell.env("CARGO_TARGET_DIR", target_dir().join("tutorial"));
         shell.env("SIMWRIGHT_LISTEN", "127.0.0.1:0").env("SIMWRIGHT_ADMIN", "127.0.0.1:0");
         shell
     }
