@@ -276,7 +276,7 @@ fn bring(reloader: &Reloader, found: &Found, print: &Print) {
     };
     if found.print().made_of != print.made_of {
         // The next look builds it, and only that one is swapped in.
-        return tracing::info!("plugin `{name}`: {took}and saved again meanwhile, so it is built again");
+        return tracing::info!("plugin `{name}`: {took}saved again meanwhile, so the newer one is taken");
     }
     let_answer(reloader, &name, offer, &took);
 }
