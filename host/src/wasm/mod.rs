@@ -322,6 +322,11 @@ impl Plugin {
         self.usage.counts()
     }
 
+    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back.
+    pub fn rest(&self) {
+        self.breaker.recover();
+    }
+
     /// What it reaches, by its imports.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities

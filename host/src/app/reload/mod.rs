@@ -27,7 +27,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
-use crate::wasm::{Compiling, PluginKey};
+use crate::wasm::{Compiling, Plugin, PluginKey};
 
 mod desk;
 mod record;
@@ -309,6 +309,9 @@ impl Reloader {
     /// `made` runs from now on, and what ran is kept for a while.
     fn run(&self, desk: &mut Desk, made: Made) {
         self.show(&made);
+        let is_used = |old: &Arc<Plugin>| made.plugins.iter().any(|(_, plugin)| Arc::ptr_eq(plugin, old));
+        let resting = desk.running.iter().flat_map(|before| &before.plugins).filter(|(_, plugin)| !is_used(plugin));
+        resting.for_each(|(_, plugin)| plugin.rest());
         let before = desk.running.replace(made);
         desk.kept.extend(before);
         while desk.kept.len() > GENERATIONS_KEPT_MAX {

@@ -138,12 +138,9 @@ pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
         hash.update(need.key.digest().as_bytes());
     }
     let source = &scenario.source;
-    for used in scenario.behaviours() {
-        for file in files_of(&used.options, source.folder_of(&used.pointer)) {
-            // One that cannot be read is the mistake of the behaviour that needs it.
-            hash.update(&std::fs::read(file).unwrap_or_default());
-        }
-    }
+    let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
+    // Another version of a pack may have the same components. A file that cannot be read is the mistake of who needs it.
+    options.chain(lock_of(scenario)).for_each(|file| hash.update(&std::fs::read(file).unwrap_or_default()));
     hash.digest128()
 }
 
