@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 #[path = "../../host/tests/it/packs/real_registry.rs"]
-#[allow(dead_code, missing_docs, clippy::print_stderr, reason = "tests share it, and need more of it")]
+#[allow(dead_code, missing_docs, unreachable_pub, clippy::print_stderr, reason = "tests share it, and need more of it")]
 mod real_registry;
 
 use std::io::{Read, Write};

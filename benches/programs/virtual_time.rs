@@ -369,6 +369,7 @@ fn work(service: Nanos) -> Work {
         priority: 0,
         content: 0,
         affinity: 0,
+        asker: None,
         prompt_tokens: 1,
         output_tokens: 1,
         prefix: replica::Prefix::None,

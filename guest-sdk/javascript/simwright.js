@@ -209,10 +209,11 @@ export const toolNames = () => (attribute("tools") ?? "").split(",").map((name) 
 
 const lifetimeMs = (lifetime) => (lifetime === undefined ? undefined : Math.max(1, wholeMs(lifetime)));
 
+// Of a number below zero, componentize-js 0.23 gives the bits as if they were unsigned.
 /** State that lives in the host: shared by all instances, kept across reloads, the same on both clocks. Without a lifetime it has no end. */
 export const state = {
-  /** Adds to a counter that begins at 0; gives its new value as a number. Traps with componentize-js 0.23 where numbers are negative. */
-  add: (name, delta, lifetime) => Number(states.add(name, BigInt(delta), lifetimeMs(lifetime))),
+  /** Adds a whole number to a counter that begins at 0; gives its new value as a number, exact up to 2 ** 53. */
+  add: (name, delta, lifetime) => Number(BigInt.asIntN(64, states.add(name, BigInt(delta), lifetimeMs(lifetime)))),
   /** The bytes kept under `name`, or `undefined`. Counters have keys of their own. */
   get: (name) => states.get(name),
   /** Keeps bytes, a `Uint8Array`. */

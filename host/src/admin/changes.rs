@@ -152,7 +152,7 @@ async fn on_a_thread<T: Send + 'static>(
 /// Why a change was not made.
 fn decline(shared: &Shared, declined: &Declined) -> Response<Body> {
     let status = match declined {
-        Declined::Refused(_) => 422,
+        Declined::Refused(_) | Declined::Unbuilt { .. } => 422,
         Declined::Unexpected { .. } | Declined::OnTrial { .. } => 412,
         Declined::NoPlugin { .. } | Declined::NoGeneration { .. } => 404,
         Declined::NoCanary | Declined::Outdated => 409,

@@ -1,7 +1,7 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors. Start and every change are one path,
-//! `reload`: watch, read, check, load plugins, build, swap. Whatever fails on it leaves what runs as it is.
+//! `reload`: watch, read, check, load plugins, build, swap; `plugin_watch` follows a folder of plugins. Whatever fails on it leaves what runs as it is.
 //! [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
 //! [`trial`] tries a plugin out, [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::admin::Admin;
+use crate::app::plugin_watch::PluginWatch;
 use crate::app::reload::Reloader;
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
@@ -32,6 +33,7 @@ pub mod explain;
 pub mod inspect;
 pub mod pack;
 pub mod plugin_project;
+mod plugin_watch;
 mod reload;
 pub mod replay;
 pub mod schema;
@@ -58,6 +60,8 @@ pub struct ServeOptions {
     pub workers: Option<usize>,
     /// Who compiles plugins; usually [`Compiler::offered`].
     pub compiler: Compiler,
+    /// A folder of plugins to follow: projects are built when their sources are saved, and components answer.
+    pub watch_plugins: Option<PathBuf>,
     /// The file for the decision log; without one none is written.
     pub decisions: Option<PathBuf>,
 }
@@ -89,6 +93,14 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The folder of plugins cannot be followed.
+    #[error("cannot follow the plugins in `{}`: {error}", .folder.display())]
+    WatchPlugins {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// Something of the machine is missing.
     #[error("cannot start: {0}")]
     Machine(#[from] io::Error),
@@ -103,6 +115,8 @@ pub struct App {
     engine: Arc<Engine>,
     server: Server,
     admin: Admin,
+    /// Held, because dropping it ends the following.
+    _plugins: Option<PluginWatch>,
 }
 
 /// What is left of a server that has stopped.
@@ -124,6 +138,7 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
+        let followed = options.watch_plugins.map(|folder| plugin_watch::prepare(&folder, &workshop)).transpose()?;
         let reloader = Reloader::new(workshop, options.scenario);
         let inner = listen(options.admin, "--admin")?;
         let waiting = Arc::downgrade(&reloader);
@@ -139,8 +154,9 @@ impl App {
         let (Some(server), Some(engine)) = (server, reloader.engine()) else {
             return Err(StartError::Machine(io::Error::other("the start has built nothing")));
         };
+        let plugins = followed.map(|followed| followed.start(&reloader)).transpose()?;
         admin.set_ready(true);
-        Ok(Self { reloader, engine, server, admin })
+        Ok(Self { reloader, engine, server, admin, _plugins: plugins })
     }
 
     /// Where clients connect.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -36,6 +36,8 @@ pub struct Workshop {
     fixed_seed: Option<u64>,
     fresh_seed: u64,
     shelf: Shelf,
+    /// Components that have a name without being declared, and those that take the place of declared ones' files.
+    offers: Mutex<BTreeMap<String, Offer>>,
 }
 
 impl Workshop {
@@ -67,7 +69,15 @@ impl Workshop {
         builtin::register(&mut catalog);
         let config = PluginHostConfig { cache_dir: default_folder(), workers, meter, compiler };
         let plugins = PluginHost::new(config).map_err(|error| StartError::Plugins(error.to_string()))?;
-        Ok(Self { catalog, plugins, clock, fixed_seed, fresh_seed: random::fresh_seed(), shelf: Shelf::of_user() })
+        Ok(Self {
+            catalog,
+            plugins,
+            clock,
+            fixed_seed,
+            fresh_seed: random::fresh_seed(),
+            shelf: Shelf::of_user(),
+            offers: Mutex::default(),
+        })
     }
 
     /// The same with packs from elsewhere.
@@ -80,6 +90,21 @@ impl Workshop {
     /// Lets every scenario use `plugin` by its name.
     pub fn offer(&mut self, plugin: &Arc<Plugin>) {
         plugin.register(&mut self.catalog);
+    }
+
+    /// Lets every scenario use the component of `offer` by `name`. Where a scenario declares a plugin of that name, it takes the place of
+    /// the file that is written there, within the limits that are.
+    pub fn offer_file(&self, name: &str, offer: Offer) {
+        self.offers().insert(name.to_owned(), offer);
+    }
+
+    /// Is there such an offer?
+    pub fn is_offered(&self, name: &str) -> bool {
+        self.offers().contains_key(name)
+    }
+
+    fn offers(&self) -> MutexGuard<'_, BTreeMap<String, Offer>> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The generation that `draft` stands for: plugins loaded, behaviours made and warm. The refusal names every mistake: those that
@@ -122,8 +147,10 @@ impl Workshop {
         let resolved = self.shelf.resolve(scenario);
         scenario.plugins.extend(resolved.plugins);
         problems.extend(resolved.problems);
-        let mut needs = Vec::new();
+        let offers = self.offers().clone();
+        let (mut needs, mut known, mut unresolved) = (Vec::new(), resolved.known, resolved.unresolved);
         for source in &scenario.plugins {
+            let source = &offers.get(&source.name).map_or_else(|| source.clone(), |offer| offer.in_place_of(source));
             let (component, origin) = match sent.get(&source.name) {
                 Some(component) => (Ok(component.clone()), Origin::Sent),
                 None => (read(source).map(Bytes::from), Origin::File),
@@ -134,12 +161,23 @@ impl Workshop {
             }
         }
         let brought = |name: &str| scenario.source.value.pointer(&format!("/plugins/{}", escape(name))).is_some();
+        for (name, offer) in offers.iter().filter(|(name, _)| !brought(name)) {
+            known.push(name.clone());
+            let Some(used) = scenario.behaviours().find(|used| used.name == *name) else { continue };
+            match offer.need(name, &used.pointer) {
+                Ok(need) => needs.push(need),
+                Err(problem) => {
+                    problems.push(problem);
+                    unresolved.push(name.clone());
+                }
+            }
+        }
         for (name, bytes) in STANDARD_PACK {
-            if !brought(name) && scenario.behaviours().any(|used| used.name == *name) {
+            if !brought(name) && !offers.contains_key(*name) && scenario.behaviours().any(|used| used.name == *name) {
                 needs.push(Need::standard(name, bytes));
             }
         }
-        Needs { plugins: needs, known: resolved.known, unresolved: resolved.unresolved }
+        Needs { plugins: needs, known, unresolved }
     }
 
     /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
@@ -218,6 +256,34 @@ pub enum Origin {
     Sent,
     /// The standard pack.
     Standard,
+}
+
+/// A component that is followed in a folder of plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Linear memory of one instance in bytes, if its project asks for more or less than usual.
+    pub memory_bytes: Option<u64>,
+    /// CPU time of one call in microseconds, if its project asks for more or less than usual.
+    pub time_us: Option<u64>,
+}
+
+impl Offer {
+    /// `source` with this component.
+    fn in_place_of(&self, source: &PluginSource) -> PluginSource {
+        PluginSource { file: self.file.clone(), ..source.clone() }
+    }
+
+    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it.
+    fn need(&self, name: &str, pointer: &str) -> Result<Need, Problem> {
+        let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, &[]);
+        let memory_bytes = self.memory_bytes.map_or(memory_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let time_us = self.time_us.unwrap_or(time_us);
+        let limits = (memory_bytes, time_us, fresh_per_call, granted);
+        let component = read_file(&self.file, pointer)?;
+        Ok(Need::with(name, Some(self.file.clone()), Origin::File, component.into(), limits, pointer.to_owned()))
+    }
 }
 
 /// What a scenario needs besides itself.
@@ -311,22 +377,28 @@ fn field_of(source: &PluginSource) -> &'static str {
 
 /// The component in the file of `source`.
 fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
-    let file = source.file.display();
-    let unreadable = |message: String| Problem::new(format!("{}{}", source.pointer, field_of(source)), message);
-    if !source.file.is_file() {
-        let problem = unreadable(format!("there is no file `{file}`"));
-        return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
-    }
-    let size = std::fs::metadata(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
-    if size > COMPONENT_BYTES_MAX {
-        return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
-    }
-    let bytes = std::fs::read(&source.file).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?;
+    let pointer = format!("{}{}", source.pointer, field_of(source));
+    let bytes = read_file(&source.file, &pointer)?;
     if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
-        let problem = unreadable(format!("the bytes of `{}` are not those of `{digest}`", source.name));
+        let problem = Problem::new(pointer, format!("the bytes of `{}` are not those of `{digest}`", source.name));
         return Err(
             problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
         );
     }
     Ok(bytes)
+}
+
+/// The component in the file at `path`, which was named at `pointer`.
+fn read_file(path: &Path, pointer: &str) -> Result<Vec<u8>, Problem> {
+    let file = path.display();
+    let unreadable = |message: String| Problem::new(pointer, message);
+    if !path.is_file() {
+        let problem = unreadable(format!("there is no file `{file}`"));
+        return Err(problem.hint("paths start at the scenario's folder; build the plugin first"));
+    }
+    let size = std::fs::metadata(path).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))?.len();
+    if size > COMPONENT_BYTES_MAX {
+        return Err(unreadable(format!("`{file}` has {size} bytes; components have at most {COMPONENT_BYTES_MAX}")));
+    }
+    std::fs::read(path).map_err(|error| unreadable(format!("cannot read `{file}`: {error}")))
 }

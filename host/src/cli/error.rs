@@ -119,7 +119,8 @@ impl From<TrialError> for Failure {
         match error {
             TrialError::Vectors(refusal) => (&refusal).into(),
             TrialError::Start(error) => error.into(),
-            other => Self { kind: Kind::Scenario, text: format!("error: {other}") },
+            TrialError::Refused(error) => Self { kind: Kind::Scenario, text: format!("error: {error}") },
+            TrialError::Unfound(what) => Self { kind: Kind::Other, text: format!("error: {what}") },
         }
     }
 }

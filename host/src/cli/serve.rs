@@ -27,6 +27,10 @@ pub(super) struct Args {
     /// Where the admin API and /metrics are. Keep it away from clients: it has no password.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090", env = "SIMWRIGHT_ADMIN")]
     admin: SocketAddr,
+    /// Follow the plugins in DIR: a project, or a folder of projects and `.wasm` files. A saved source is built, checked and swapped in.
+    /// A plugin takes the place of the one that the scenario declares by its name; any other can be used by its name.
+    #[arg(long, value_name = "DIR", env = "SIMWRIGHT_WATCH_PLUGINS")]
+    watch_plugins: Option<PathBuf>,
     /// Seed of every draw, before the scenario's own; equal seeds give equal runs.
     #[arg(long, value_name = "N", env = "SIMWRIGHT_SEED")]
     seed: Option<u64>,
@@ -59,6 +63,7 @@ impl Args {
             seed: self.seed,
             workers: self.workers.map(usize::from),
             compiler: Compiler::offered(),
+            watch_plugins: self.watch_plugins,
             decisions: self.decisions,
         }
     }

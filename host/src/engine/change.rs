@@ -25,6 +25,12 @@ pub enum Change {
         /// The component's bytes.
         component: Vec<u8>,
     },
+    /// The plugin called `name`, whose folder is followed, has another component: that one counts. If nothing differs from what runs,
+    /// nothing changes.
+    Offered {
+        /// Its name.
+        name: String,
+    },
     /// An earlier generation answers again, under a number of its own: the one before, or number `to`.
     Rollback {
         /// Its number.
@@ -95,6 +101,12 @@ pub enum Declined {
     /// It is wrong.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// A followed plugin does not build.
+    #[error("{why}")]
+    Unbuilt {
+        /// What its toolchain says.
+        why: String,
+    },
     /// Another generation runs than was expected.
     #[error("generation {head} runs, and the change is meant for {expected}; read `GET /scenario` again and change that")]
     Unexpected {
@@ -146,6 +158,7 @@ impl Declined {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Refused(_) => "refused",
+            Self::Unbuilt { .. } => "not-built",
             Self::Unexpected { .. } | Self::OnTrial { .. } => "unexpected-generation",
             Self::NoPlugin { .. } => "no-such-plugin",
             Self::NoGeneration { .. } => "no-such-generation",

@@ -21,6 +21,7 @@ pub use manifest::{FILE, KINDS, Manifest};
 pub use template::{NewError, Template};
 
 use crate::scenario::refusal::Refusal;
+use crate::types::limits::WATCHED_FILES_MAX;
 
 /// A project on disk.
 #[derive(Debug, Clone)]
@@ -69,6 +70,32 @@ impl Project {
     /// Where the component is, once it has been built.
     pub fn component(&self) -> PathBuf {
         self.folder.join("build").join(format!("{}.wasm", self.manifest.ident()))
+    }
+
+    /// Its sources, in order; of a heap of data only the first. Files that toolchains write as they build are none.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let (mut files, mut left) = (Vec::new(), vec![self.folder.clone()]);
+        while let Some(folder) = left.pop() {
+            for path in std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                let is_lock = path.extension().is_some_and(|ending| ending == "lock") || path.ends_with("package-lock.json");
+                // A link may lead in a circle, and what it leads to is no source of this project.
+                match std::fs::symlink_metadata(&path) {
+                    _ if is_lock || !self.is_source(&path) || files.len() >= WATCHED_FILES_MAX => {}
+                    Ok(meta) if meta.is_dir() => left.push(path),
+                    Ok(meta) if meta.is_file() => files.push(path),
+                    _ => {}
+                }
+            }
+        }
+        files.sort_unstable();
+        files
+    }
+
+    /// Is a source younger than the component, or is there no component?
+    pub fn is_stale(&self) -> bool {
+        let time = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        let Some(built) = time(&self.component()) else { return true };
+        self.sources().iter().any(|source| time(source).is_some_and(|saved| saved > built))
     }
 
     /// May a change of `path`, a file below the project's folder, change the component? False for what a build writes and for what

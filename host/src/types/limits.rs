@@ -343,6 +343,10 @@ pub const SCENARIO_NAME_BYTES_MAX: usize = 200;
 pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
 /// How long watched files must be quiet, twice, before they are read, in milliseconds: longer than the gaps of a slow copy.
 pub const WATCH_QUIET_MS: u64 = 80;
+/// Files of one followed plugin project that are looked at for changes: sources, and no heap of data.
+pub const WATCHED_FILES_MAX: usize = 2_000;
+/// Lines of a toolchain that a server shows when a followed plugin does not build: the first mistakes are what counts.
+pub const WATCHED_BUILD_LINES: usize = 40;
 /// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins' instances.
 pub const GENERATIONS_KEPT_MAX: usize = 4;
 /// Generations that `GET /generations` lists; older ones are forgotten unless they still answer requests.

@@ -116,7 +116,7 @@ cases:
     );
     insta::assert_snapshot!(report.text().lines().take(11).collect::<Vec<_>>().join("\n"), @r#"
     FAIL  a first retry is refused
-          tests/v.yaml:2
+          tests/v.yaml:3
           options   { per-request: 0 }
           asked     gpt-4o "Where is my parcel?", seed 3, attempt 1
         fault.http-error.status  (line 7)

@@ -124,8 +124,7 @@ fn every_language_gives_the_same_answers_by_both_meters() {
                     (1..=4).for_each(|number| told.push_str(&format!("{}\n", scene.told(&order, number))));
                 }
             }
-            let expected = &without_known_gaps(build, first.get_or_insert_with(|| told.clone()));
-            let told = without_known_gaps(build, &told);
+            let expected = first.get_or_insert_with(|| told.clone());
             let differs = expected.lines().zip(told.lines()).find(|(expected, told)| expected != told);
             assert_eq!(differs, None, "{} by {meter:?}", build.lang);
             assert_eq!(*expected, told);
@@ -140,16 +139,11 @@ fn every_language_gives_the_same_answers_by_both_meters() {
         &format!("\"{}\"", EPOCH + 8),
         "18446744073709551614 1 5 11400714819323198485 1 1 0 1 11 100 1 1 00011",
         "2500 1500000 1500 40 so false",
+        "3 none 17 -1099511627776",
         "blue none large-2 none [] Be kind: é. none",
     ] {
         assert!(told.contains(part), "no {part} in\n{}", &told[..told.len().min(6_000)]);
     }
-}
-
-/// `told` without what a language's tools are known to fail at: componentize-js 0.23 traps in `state.add` (`plugins/conformance/README.md`).
-fn without_known_gaps(build: &Build, told: &str) -> String {
-    let known = |line: &&str| build.lang != "javascript" || !line.starts_with("state");
-    told.lines().filter(known).collect::<Vec<_>>().join("\n")
 }
 
 /// `value` with all numbers alike: `10` and `10.0` are one number in JSON Schema.
@@ -250,11 +244,12 @@ fn every_language_answers_alike_over_sockets() {
                 seen.push(format!("{order}: {} {wait} {}", reply.status, words(reply.text())));
             }
         }
-        let expected = first.get_or_insert_with(|| seen.clone()).join("\n");
-        assert_eq!(without_known_gaps(build, &expected), without_known_gaps(build, &seen.join("\n")), "{}", build.lang);
+        assert_eq!(*first.get_or_insert_with(|| seen.clone()), seen, "{}", build.lang);
     }
     let seen = first.expect("Rust is always here").join("\n");
-    for part in ["hello: 200", "verdict 2: 429 1500", "later", "red none m none", "Eins, zwei: "] {
+    // The draw of the seed refuses `answer 2` when it is asked whole, and answers it when it is streamed, word by word.
+    let parts = ["hello: 200", "verdict 2: 429 1500", "later", "red none m none", r#""content":" zwei""#, "I'd rather not."];
+    for part in parts.into_iter().chain(["3 none 17 -1099511627776"]) {
         assert!(seen.contains(part), "no {part} in\n{seen}");
     }
 }

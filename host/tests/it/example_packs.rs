@@ -71,6 +71,7 @@ fn the_pack_in_rust_is_built_tested_installed_and_played() {
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "what a run leaves out must be seen")]
 fn the_pack_in_python_is_built_tested_installed_and_played() {
     if Command::new("componentize-py").arg("--version").output().is_err() {
         let message = "the example pack in Python needs `componentize-py` (pip install componentize-py==0.25.0)";

@@ -43,6 +43,8 @@ mod packs;
 mod pictures;
 /// Faults that plugins ask for.
 mod plugin_faults;
+/// A folder of plugins that is followed.
+mod plugin_watch;
 /// Plugins behind the real server.
 mod plugins;
 /// New plugin projects, built by the tools of their languages.

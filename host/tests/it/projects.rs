@@ -1,13 +1,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use simwright::app::plugin_project::spec;
+use simwright::app::{self, plugin_project::spec};
 use simwright::project::Project;
 use simwright::vectors::{check, read};
 use simwright::wasm::{Meter, PluginHost, PluginHostConfig, default_folder};
 
 use super::support::guests::{cargo, run, target_dir};
 use super::support::host::compiler;
+use super::support::readme::blocks;
 
 fn simwright(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simwright"));
@@ -61,13 +62,23 @@ fn passes_its_vectors(project: &Project) {
     assert!(report.is_good(), "{}", report.text());
 }
 
+/// Checks the scenario that the project's README shows.
+fn shows_a_valid_scenario(project: &Project) {
+    let readme = std::fs::read_to_string(project.folder().join("README.md")).expect("a README");
+    let shown = blocks(&readme).into_iter().find(|block| block.language == "yaml").expect("a scenario");
+    let file = project.folder().join("shown.yaml");
+    std::fs::write(&file, &shown.text).expect("written");
+    app::check(Some(&file)).unwrap_or_else(|error| panic!("{}\n{error}", shown.text));
+}
+
 #[test]
-fn a_new_project_in_rust_builds_and_passes_its_tests_for_every_kind() {
+fn a_new_project_in_rust_builds_and_passes_its_tests_and_shows_a_valid_scenario_for_every_kind() {
     for kind in ["full", "balancer", "autoscaler"] {
         let project = built_project(&format!("new-{kind}"), kind, "rust").expect("Rust is always here");
         let mut native = cargo(project.folder());
         native.args(["test", "--quiet"]).env("CARGO_TARGET_DIR", target_dir().join("guests"));
         run(native);
+        shows_a_valid_scenario(&project);
         if kind == "full" {
             passes_its_vectors(&project);
         }

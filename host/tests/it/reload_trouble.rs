@@ -126,6 +126,7 @@ fn a_server_says_what_its_start_waits_for() {
         seed: None,
         workers: Some(1),
         compiler: waiting_in(gate.path()),
+        watch_plugins: None,
         decisions: None,
     };
     let starting = std::thread::spawn(move || App::start(options).unwrap_or_else(|error| panic!("{error}")));

@@ -76,7 +76,8 @@ static const char *remember(const sw_call *call) {
   sw_state_set(key, next, strlen(next), sw_s(5));
   int64_t all = sw_state_add("all", 10, 0);
   all += sw_state_add("all", -3, 0);
-  return sw_format("%" PRId64 " %s %" PRId64, count, or_none(before), all);
+  int64_t down = sw_state_add("down", -(INT64_C(1) << 40), 0);
+  return sw_format("%" PRId64 " %s %" PRId64 " %" PRId64, count, or_none(before), all, down);
 }
 
 static const char *request(void) {

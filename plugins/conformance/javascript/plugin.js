@@ -126,7 +126,7 @@ function remember(call) {
   const text = before && new TextDecoder().decode(before);
   state.set(name, new TextEncoder().encode(`${text ?? ""}+`), ms(5_000));
   const all = state.add("all", 10) + state.add("all", -3);
-  return `${count} ${orNone(text)} ${all}`;
+  return `${count} ${orNone(text)} ${all} ${state.add("down", -(2 ** 40))}`;
 }
 
 function request() {

@@ -150,7 +150,8 @@ def remember(call):
     before = state.get(key)
     state.set(key, (before or b"") + b"+", ms(5_000))
     total = state.add("all", 10) + state.add("all", -3)
-    return f"{count} {or_none(before and before.decode())} {total}"
+    down = state.add("down", -(2**40))
+    return f"{count} {or_none(before and before.decode())} {total} {down}"
 
 
 def request(call):

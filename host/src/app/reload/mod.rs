@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::app::reload::desk::{Built, Desk, Made};
 use crate::app::reload::record::{Entry, Record, Shown, cause_of, difference, entry};
 use crate::app::reload::sources::Sources;
-use crate::app::workshop::{Loaded, Need, Workshop};
+use crate::app::workshop::{Loaded, Need, Offer, Workshop};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms, Trying};
@@ -124,6 +124,21 @@ impl Reloader {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Lets scenarios use `offer` by `name` from the next change on.
+    pub(super) fn offer(&self, name: &str, offer: Offer) {
+        self.workshop.offer_file(name, offer);
+    }
+
+    /// Does what runs use the plugin called `name`?
+    pub(super) fn uses(&self, name: &str) -> bool {
+        self.turn().running.as_ref().is_some_and(|made| made.plugins.iter().any(|(need, _)| need.name == name))
+    }
+
+    /// The followed plugin called `name` does not build: `why`. What runs goes on.
+    pub(super) fn not_built(&self, name: &str, why: String) {
+        self.declined(&Change::Offered { name: name.to_owned() }, &Terms::default(), &Declined::Unbuilt { why });
+    }
+
     /// What is being compiled.
     pub(super) fn compiling(&self) -> Vec<Compiling> {
         self.workshop.plugins().compiling()
@@ -157,6 +172,7 @@ impl Reloader {
             Change::Saved(_) => Some(self.looks.fetch_add(1, Ordering::AcqRel) + 1),
             _ => None,
         };
+        let may_be_nothing = look.is_some() || matches!(change, Change::Offered { .. });
         let is_wanted =
             || !self.stopping.load(Ordering::Acquire) && look.is_none_or(|look| look == self.looks.load(Ordering::Acquire));
         let mut loads = Loads::new();
@@ -175,7 +191,7 @@ impl Reloader {
             let running = desk.running.as_ref().ok_or(Declined::Outdated)?;
             let sources = running.sources.after(change, self.file.as_deref(), &running.copy.scenario)?;
             match self.attempt(&sources, desk.newest + 1, &loads, !terms.dry_run)? {
-                Attempt::Built(built) if look.is_some() && desk.is_at(built.made.digest) => {
+                Attempt::Built(built) if may_be_nothing && desk.is_at(built.made.digest) => {
                     count("unchanged");
                     tracing::debug!("files were saved, and nothing differs");
                     // It is the files that say so from now on.
@@ -197,7 +213,7 @@ impl Reloader {
 
     /// Builds generation `number` from `sources` as far as that goes without a compiler; files are watched if `follows`.
     fn attempt(&self, sources: &Sources, number: u64, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
-        let mut draft = sources.read(self.file.as_deref(), self.watcher.get().filter(|_| follows))?;
+        let mut draft = sources.read(self.file.as_deref(), self.watcher.get().filter(|_| follows), &self.workshop)?;
         let mut sources = sources.clone();
         sources.fit(&draft.scenario);
         let needs = self.workshop.needs(&mut draft, &sources.sent());
@@ -270,7 +286,7 @@ impl Reloader {
         if let Some(watcher) = self.watcher.get() {
             let running = desk.running.as_ref().filter(|_| canary.is_some()).map(|running| &*running.copy.scenario);
             let scenarios = [Some(&*generation.scenario), running];
-            let followed = scenarios.into_iter().flatten().flat_map(sources::followed);
+            let followed = scenarios.into_iter().flatten().flat_map(|scenario| sources::followed(scenario, &self.workshop));
             watcher.keep(followed.chain(self.file.clone()));
         }
         desk.newest = made.number;
@@ -325,7 +341,7 @@ impl Reloader {
     fn declined(&self, change: &Change, terms: &Terms, declined: &Declined) {
         let Some(engine) = self.engine.get() else { return };
         // What was only asked, or meant for another generation, is an answer and no event.
-        if terms.dry_run || !matches!(declined, Declined::Refused(_)) {
+        if terms.dry_run || !matches!(declined, Declined::Refused(_) | Declined::Unbuilt { .. }) {
             return;
         }
         count("refused");

@@ -181,6 +181,7 @@ pub(super) fn cause_of(change: &Change) -> String {
         Change::Saved(files) => format!("saved: {}", names(files)),
         Change::Scenario(_) => "a scenario from the admin door".to_owned(),
         Change::Plugin { name, .. } => format!("a component for `{name}` from the admin door"),
+        Change::Offered { name } => format!("a followed plugin, `{name}`"),
         Change::Rollback { to: None } => "a rollback".to_owned(),
         Change::Rollback { to: Some(to) } => format!("a rollback to generation {to}"),
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::app::pack::resolve::lock_of;
-use crate::app::workshop::{Need, Sent};
+use crate::app::workshop::{Need, Sent, Workshop};
 use crate::behavior::catalog::files_of;
 use crate::engine::change::{Change, Declined};
 use crate::scenario::read::DEFAULT_FILE;
@@ -34,6 +34,7 @@ impl Sources {
             Change::Files | Change::Rollback { .. } => sources = Self::default(),
             Change::Saved(files) if file.is_some_and(|file| files.iter().any(|saved| saved == file)) => sources = Self::default(),
             Change::Saved(files) => sources.sent.retain(|_, (file, _)| !files.contains(file)),
+            Change::Offered { name } => drop(sources.sent.remove(name)),
             Change::Scenario(text) => sources.text = Some(text.as_str().into()),
             Change::Plugin { name, component } => {
                 let declared =
@@ -72,7 +73,7 @@ impl Sources {
 
     /// Reads the scenario. With a `watcher` every file is watched from before it is read, so that nothing saved meanwhile is lost; and
     /// even if the scenario is refused, the plugins that it names are, so that building a missing one is enough.
-    pub(super) fn read(&self, file: Option<&Path>, watcher: Option<&Watcher>) -> Result<Draft, Refusal> {
+    pub(super) fn read(&self, file: Option<&Path>, watcher: Option<&Watcher>, workshop: &Workshop) -> Result<Draft, Refusal> {
         let also = |path: &Path| {
             if let Some(watcher) = watcher {
                 watcher.watch_also([path.to_owned()]);
@@ -98,7 +99,7 @@ impl Sources {
                 read
             }
         }?;
-        named(&draft.scenario).iter().for_each(|path| also(path));
+        named(&draft.scenario, workshop).iter().for_each(|path| also(path));
         Ok(draft)
     }
 }
@@ -113,18 +114,19 @@ fn no_plugin(name: &str, running: &Scenario) -> Declined {
     Declined::NoPlugin { name: name.to_owned(), hint }
 }
 
-/// The files that `scenario` names: plugins', those of options, and the lock of its packs.
-fn named(scenario: &Scenario) -> Vec<PathBuf> {
+/// The files that `scenario` names: plugins', those of options, and the lock of its packs. Plugins that were offered come from elsewhere,
+/// and whoever offers them follows them.
+fn named(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
     let source = &scenario.source;
-    let plugins = scenario.plugins.iter().map(|plugin| plugin.file.clone());
+    let plugins = scenario.plugins.iter().filter(|plugin| !workshop.is_offered(&plugin.name)).map(|plugin| plugin.file.clone());
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
     plugins.chain(options).chain(lock_of(scenario)).collect()
 }
 
 /// Every file that `scenario` was read from or names, which must be followed while it runs.
-pub(super) fn followed(scenario: &Scenario) -> Vec<PathBuf> {
+pub(super) fn followed(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
     let files = scenario.source.files.iter().filter(|file| !file.name.starts_with('(')).map(|file| PathBuf::from(&file.name));
-    files.chain(named(scenario)).collect()
+    files.chain(named(scenario, workshop)).collect()
 }
 
 /// A digest of everything that a generation of `scenario` with the plugins `needs` is made from, so that equal ones are recognized.
@@ -145,6 +147,7 @@ pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::real::RealClock;
 
     fn scenario(text: &str) -> Scenario {
         read::parse("s.yaml", text, Path::new("")).expect("readable").scenario
@@ -187,7 +190,8 @@ mod tests {
         std::fs::write(&file, "simwright: 1\nmodels: [{ match: m }]\n").expect("written");
         let change = Change::Scenario("simwright: 1\ninclude: ./s.yaml\nseed: 3\n".to_owned());
         let sources = Sources::default().after(&change, Some(&file), &scenario(TWO)).expect("fine");
-        let draft = sources.read(Some(&file), None).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let workshop = Workshop::open(RealClock::start(), None, 1).expect("a workshop");
+        let draft = sources.read(Some(&file), None, &workshop).unwrap_or_else(|refusal| panic!("{refusal}"));
         assert!(draft.problems.is_empty() && draft.scenario.seed == Some(3), "{:?}", draft.problems);
     }
 }

@@ -88,7 +88,7 @@ impl Subject {
     fn of_project(folder: &Path) -> Result<Self, TrialError> {
         let failed = |error: &dyn std::fmt::Display| TrialError::Unfound(error.to_string());
         let project = Project::open(folder).map_err(|error| failed(&error))?;
-        if is_stale(&project) {
+        if project.is_stale() {
             let mut said: Vec<String> = Vec::new();
             let built = build(folder, false, &mut |line| said.push(line.to_owned()));
             built.map_err(|error| TrialError::Unfound(format!("{}\n{error}", said.join("\n"))))?;
@@ -144,25 +144,6 @@ impl Subject {
         }
         Ok(files)
     }
-}
-
-/// Is a source of `project` younger than its component, or is there no component?
-fn is_stale(project: &Project) -> bool {
-    let Some(built) = std::fs::metadata(project.component()).and_then(|meta| meta.modified()).ok() else { return true };
-    let mut left = vec![project.folder().to_owned()];
-    while let Some(folder) = left.pop() {
-        for path in std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            // Toolchains write their lock files as they build.
-            let is_lock = path.extension().is_some_and(|ending| ending == "lock") || path.ends_with("package-lock.json");
-            match std::fs::symlink_metadata(&path) {
-                _ if is_lock || !project.is_source(&path) => {}
-                Ok(meta) if meta.is_dir() => left.push(path),
-                Ok(meta) if meta.is_file() && meta.modified().is_ok_and(|saved| saved > built) => return true,
-                _ => {}
-            }
-        }
-    }
-    false
 }
 
 /// The folder of the project that a component belongs to: above `build/`, or where the component lies, if there are vectors.

@@ -84,7 +84,7 @@ fn a_run_shows_what_the_plugin_refuses_keeps_and_counts() {
     // Whoever is refused comes again, and the plugin punishes that.
     let text = "simwright: 1\nmodels:\n  - match: m\n    faults: [{ retry-storm: { per-request: 0 } }, { http-error: { status: 503, when: { attempt: 1 } } }]\n";
     std::fs::write(&scenario, text.replace("status: 503, when: { attempt: 1 }", "status: 503, rate: 50%")).expect("written");
-    let options = RunOptions { scenario: Some(scenario.clone()), ..options(json!({}), 3) };
+    let options = RunOptions { scenario: Some(scenario), ..options(json!({}), 3) };
     let played = run(&standard("retry-storm"), &options).unwrap_or_else(|error| panic!("{error}"));
     let json = played.json();
     assert!(json["attempts"]["refused with 429"].as_u64() > Some(0), "{json}");

@@ -2,6 +2,9 @@
 //!
 //! Its output differs from build to build in a few bytes: the engine is started once, and its memory kept. What would need HTTP is left
 //! out, because no plugin is given it.
+//!
+//! Version 0.23 traps where a plugin passes a negative number of 64 bits, as `state.add` may, because its engine takes only what is unsigned
+//! (its issue 343). So the bindings that it makes are changed in one place, to pass the same bits as an unsigned number.
 
 use crate::project::build::{BuildError, Toolchain};
 use crate::project::tool::Tool;
@@ -13,6 +16,14 @@ pub(crate) const COMPONENTIZE_JS: &str = "0.23.0";
 /// Run in `build/`, so that Node looks for the library in the project's `node_modules` and above it.
 const SCRIPT: &str = r#"import { componentize } from "@bytecodealliance/componentize-js";
 import { writeFile } from "node:fs/promises";
+
+const library = import.meta.resolve("@bytecodealliance/componentize-js");
+const { splicer } = await import(new URL("../lib/spidermonkey-embedding-splicer.js", library));
+const { spliceBindings } = splicer;
+splicer.spliceBindings = (...given) => {
+  const made = spliceBindings(...given);
+  return { ...made, jsBindings: made.jsBindings.replace("BigInt.asIntN(64, converted)", "BigInt.asUintN(64, converted)") };
+};
 
 const [sourcePath, witPath, out] = process.argv.slice(2);
 const disableFeatures = ["http", "fetch-event"];

@@ -11,6 +11,7 @@ fn is_full() -> bool {
 }
 
 /// Is `strace` here? Who runs everything must have it.
+#[allow(clippy::print_stderr, reason = "what a run leaves out must be seen")]
 fn has_strace() -> bool {
     let found = Command::new("strace").arg("-V").output().is_ok();
     if !found {

@@ -266,7 +266,7 @@ fn a_built_pack_that_says_less_than_its_component_does_is_refused() {
     desk.acme("acme", "1.0.0");
     desk.done(&["pack", "build", "acme", "--output", "out"]);
     let manifest = desk.read("out/pack.json");
-    let liar = manifest.replacen("\"state\",", "", 1).replacen("        \"log\"\n", "        \"log\"\n", 1);
+    let liar = manifest.replacen("\"state\",", "", 1);
     assert_ne!(liar, manifest);
     desk.write("out/pack.json", liar);
     let said = desk.fails(3, &["pack", "install", "./out"]);

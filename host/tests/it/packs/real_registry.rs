@@ -23,6 +23,7 @@ impl Drop for RealRegistry {
 
 impl RealRegistry {
     /// Starts it; nothing where it is not installed, which is a failure where everything must be.
+    #[allow(clippy::print_stderr, reason = "what a run leaves out must be seen")]
     pub fn start(auth: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("config.yml");

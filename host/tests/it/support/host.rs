@@ -59,8 +59,18 @@ impl TestHost {
 
     fn start_whole(folder: tempfile::TempDir, seed: Option<u64>, compiler: Compiler, decisions: Option<PathBuf>) -> Self {
         let path = folder.path().join("scenario.yaml");
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = ServeOptions { scenario: Some(path), listen: any, admin: any, seed, workers: Some(2), compiler, decisions };
+        let options = ServeOptions { seed, compiler, decisions, ..options(path) };
+        Self::start_by(folder, options)
+    }
+
+    /// A server that follows the plugins in `plugins`, a folder below `folder`, which has the scenario too.
+    pub fn start_following(folder: tempfile::TempDir, plugins: &str) -> Self {
+        let watch_plugins = Some(folder.path().join(plugins));
+        let options = ServeOptions { watch_plugins, ..options(folder.path().join("scenario.yaml")) };
+        Self::start_by(folder, options)
+    }
+
+    fn start_by(folder: tempfile::TempDir, options: ServeOptions) -> Self {
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let (api, admin) = (app.api(), app.admin());
         Self { app: Some(app), folder, api, admin }
@@ -109,6 +119,21 @@ impl TestHost {
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let lines = text.lines().filter(of_name).filter(|line| labels.iter().all(|label| line.contains(label)));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+fn options(scenario: PathBuf) -> ServeOptions {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (scenario, workers) = (Some(scenario), Some(2));
+    ServeOptions {
+        scenario,
+        listen: any,
+        admin: any,
+        seed: Some(7),
+        workers,
+        compiler: compiler(),
+        watch_plugins: None,
+        decisions: None,
     }
 }
 

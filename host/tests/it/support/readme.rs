@@ -38,7 +38,8 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// Every document of the repository, with its path below it.
+/// Every document of the repository, with its path below it. What documents are made of (`host/assets`) is none yet: tests of new
+/// projects read it when it is filled in.
 pub fn documents() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     gather(workspace(), &mut found);
@@ -50,7 +51,7 @@ pub fn documents() -> Vec<(PathBuf, String)> {
 fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in std::fs::read_dir(folder).expect("a readable folder").flatten().map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        if path.is_dir() && !name.starts_with('.') && !matches!(name, "target" | "node_modules") {
+        if path.is_dir() && !name.starts_with('.') && !matches!(name, "target" | "node_modules" | "assets") {
             gather(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "md") {
             found.push(path);

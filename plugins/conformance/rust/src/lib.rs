@@ -157,7 +157,8 @@ fn remember(call: &Call) -> String {
     let next = format!("{}+", before.as_deref().unwrap_or_default());
     state::set_for(&key, next.as_bytes(), Duration::from_secs(5));
     let all = state::add("all", 10) + state::add("all", -3);
-    format!("{count} {} {all}", or_none(before))
+    let down = state::add("down", -(1 << 40));
+    format!("{count} {} {all} {down}", or_none(before))
 }
 
 fn request(call: &Call) -> String {

@@ -79,8 +79,7 @@ fn a_public_name_that_leads_inwards_is_never_connected_to() {
 
 #[test]
 fn the_address_that_was_judged_is_the_one_that_is_connected_to() {
-    let shelf = Shelf::new();
-    let honest = shelf.clone();
+    let honest = Shelf::new();
     // Every answer ends its connection, so that the name is looked up again and again.
     let server = LyingRegistry::start(move |seen| honest.answer(seen).with("connection", "close"));
     let mut names = names(&[]);

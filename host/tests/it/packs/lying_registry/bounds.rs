@@ -148,8 +148,7 @@ fn a_registry_that_is_down_is_asked_a_few_times_and_then_named() {
 
 #[test]
 fn a_registry_that_fails_once_is_asked_again() {
-    let shelf = Shelf::new();
-    let honest = shelf.clone();
+    let honest = Shelf::new();
     let registry = LyingRegistry::start(move |seen| match seen.before {
         0 => Reply::new(503, "").with("retry-after", "0"),
         _ => honest.answer(seen),

@@ -26,8 +26,7 @@ fn flip_last(mut bytes: Vec<u8>) -> Body {
 }
 
 /// What came of asking for `rest` a registry that lies.
-fn refused(shelf: Shelf, rest: &str, lie: Lie) -> String {
-    let honest = shelf.clone();
+fn refused(honest: Shelf, rest: &str, lie: Lie) -> String {
     let registry = LyingRegistry::start(move |seen| lie(&honest, seen, honest.answer(seen)));
     let (_folder, store) = store();
     let error = pull(&plain(quick()), &place(&registry, rest), &store).expect_err("a lie");
@@ -68,9 +67,8 @@ fn a_manifest_that_is_not_what_was_asked_for_is_refused() {
 
 #[test]
 fn a_head_that_names_another_digest_than_what_comes_is_noticed() {
-    let shelf = Shelf::new();
+    let honest = Shelf::new();
     let lie = Digest::of(b"other");
-    let honest = shelf.clone();
     let registry = LyingRegistry::start(move |seen| match seen.method.as_str() {
         "HEAD" => Reply::new(200, "").with("docker-content-digest", lie.to_string()),
         _ if seen.path.ends_with(&lie.to_string()) => {

@@ -1,0 +1,114 @@
+//! A server that follows a folder of plugins: what is saved there answers, and what is wrong there does not.
+
+use std::path::Path;
+
+use serde_json::Value;
+use simwright::project::{Lang, Template};
+
+use super::support::client;
+use super::support::guests::{adversary, target_dir};
+use super::support::host::{TestHost, ask, eventually, sooner_or_later};
+
+/// A scenario whose answers are those of `plugin`, which it declares if `plugins` says so.
+fn scenario(plugin: &str, plugins: &str) -> String {
+    format!("simwright: 1\n{plugins}models:\n  - {{ match: said, latency: {{ constant: {{}} }}, reply: {{ {plugin}: {{}} }} }}\n")
+}
+
+/// The adversary with another word of the same length in it.
+fn guest(word: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(adversary()).expect("a component");
+    let places: Vec<usize> = memchr::memmem::find_iter(&bytes, "word ").collect();
+    assert!(!places.is_empty() && word.len() == 5);
+    places.into_iter().for_each(|at| bytes[at..at + 5].copy_from_slice(word.as_bytes()));
+    bytes
+}
+
+fn said(host: &TestHost) -> String {
+    let reply = host.chat(&ask("said", "x"));
+    reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned()
+}
+
+fn get(host: &TestHost, path: &str) -> Value {
+    client::send(host.admin, "GET", path, &[], b"").json()
+}
+
+/// The newest refusal.
+fn refusal(host: &TestHost) -> Value {
+    get(host, "/generations").pointer("/refusals/0").cloned().unwrap_or_default()
+}
+
+fn replace(file: &Path, bytes: &[u8]) {
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, bytes).expect("written");
+    std::fs::rename(fresh, file).expect("renamed");
+}
+
+#[test]
+fn a_component_in_the_folder_answers_by_its_files_name_and_a_replaced_one_is_swapped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("plugins/some_guest.wasm");
+    std::fs::create_dir(folder.path().join("plugins")).expect("made");
+    std::fs::write(&file, guest("word ")).expect("written");
+    std::fs::write(folder.path().join("scenario.yaml"), scenario("some-guest", "")).expect("written");
+    let host = TestHost::start_following(folder, "plugins");
+    let digest = || get(&host, "/plugins")["plugins"][0]["digest"].take();
+    let first = digest();
+    assert!(first.as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{first}");
+
+    replace(&file, &guest("noun "));
+    sooner_or_later("the replaced component answers", || host.app().generation() == 2);
+    assert_ne!(digest(), first);
+    assert_eq!(get(&host, "/generations")["generations"][0]["cause"], "a followed plugin, `some-guest`");
+
+    replace(&file, b"no component");
+    eventually("a broken component is refused", || !refusal(&host).is_null());
+    let told = refusal(&host);
+    assert_eq!(told["kind"], "refused");
+    assert_eq!(told["problems"][0]["path"], "/models/0/reply/some-guest", "where it is used, as nothing declares it: {told}");
+    assert_eq!(host.app().generation(), 2);
+    assert!(!said(&host).is_empty(), "what ran goes on");
+
+    // A newcomer can be used as soon as it lies there; the scenario is refused before, and taken then.
+    replace(&file, &guest("noun "));
+    std::fs::write(host.scenario_file(), scenario("late", "")).expect("written");
+    eventually("an unknown name is refused", || refusal(&host)["reason"].as_str().is_some_and(|reason| reason.contains("late")));
+    replace(&file.with_file_name("late.wasm"), &guest("verb "));
+    sooner_or_later("the newcomer answers", || get(&host, "/plugins")["plugins"][0]["name"] == "late");
+    assert_eq!(host.app().generation(), 3);
+}
+
+#[test]
+fn a_saved_source_is_built_and_swapped_and_a_broken_one_is_refused_in_the_compilers_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Where the other tests build their guests, so that the SDK is built once.
+    let target = target_dir().join("guests");
+    std::fs::create_dir(folder.path().join(".cargo")).expect("made");
+    let config = format!("[build]\ntarget-dir = {:?}\n", target.canonicalize().unwrap_or(target));
+    std::fs::write(folder.path().join(".cargo/config.toml"), config).expect("written");
+    let template = Template { name: "greets", kinds: vec!["responder"], lang: Lang::Rust };
+    let project = template.write(&folder.path().join("plugins/greets")).expect("a project");
+    let (source, vectors) = (project.folder().join("src/lib.rs"), project.folder().join("tests/first.yaml"));
+    let read = |file: &Path| std::fs::read_to_string(file).expect("readable");
+    let (code, cases) = (read(&source), read(&vectors));
+    // The project takes the place of the file that is declared, which there need not be.
+    let declared = "plugins: { greets: { file: ./nowhere.wasm } }\n";
+    std::fs::write(folder.path().join("scenario.yaml"), scenario("greets", declared)).expect("written");
+    let host = TestHost::start_following(folder, "plugins");
+    assert!(said(&host).starts_with("Hello!"), "{}", said(&host));
+
+    std::fs::write(&source, format!("{code}\nfn broken() {{ nothing_like_it() }}\n")).expect("written");
+    sooner_or_later("a broken source is refused", || refusal(&host)["kind"] == "not-built");
+    let reason = refusal(&host)["reason"].take();
+    assert!(reason.as_str().is_some_and(|text| text.contains("nothing_like_it") && text.contains("src/lib.rs:")), "{reason}");
+    assert!(host.app().generation() == 1 && said(&host).starts_with("Hello!"), "what ran goes on");
+
+    std::fs::write(&source, code.replace("Hello!", "Howdy!")).expect("written");
+    sooner_or_later("the vectors refuse another greeting", || {
+        refusal(&host)["reason"].as_str().is_some_and(|reason| reason.contains("the length follows the seed"))
+    });
+    assert!(host.app().generation() == 1 && said(&host).starts_with("Hello!"), "what ran goes on");
+
+    std::fs::write(&vectors, cases.replace("Hello!", "Howdy!")).expect("written");
+    sooner_or_later("what the vectors expect answers", || said(&host).starts_with("Howdy!"));
+    assert_eq!(host.app().generation(), 2);
+}
