@@ -14,7 +14,7 @@ use simwright::behavior::fault::Fault;
 use simwright::behavior::latency::Latency;
 use simwright::behavior::responder::Responder;
 use simwright::clock::real::monotonic_ns;
-use simwright::types::request::{Operation, Request};
+use simwright::types::request::Request;
 use simwright::wasm::{Compiler, LoadSpec, Meter, PluginHost, PluginHostConfig, default_folder};
 
 const ROUNDS: usize = 20;
@@ -79,21 +79,5 @@ fn round(ask: impl Fn(u64) -> bool) -> anyhow::Result<u64> {
 
 /// A first attempt with a seed of its own.
 fn call(number: u64, request: &Arc<Request>) -> Call<'_> {
-    Call {
-        identity: number,
-        attempt: 0,
-        occurrence: 0,
-        seed: number,
-        now: 5_000_000_000,
-        model: 0,
-        tenant: 0,
-        stage: 0,
-        operation: Operation::Chat,
-        input_tokens: 10,
-        max_output_tokens: 100,
-        running: 0,
-        waiting: 0,
-        request,
-        draws: None,
-    }
+    Call { identity: number, seed: number, now: 5_000_000_000, ..Call::first(request) }
 }

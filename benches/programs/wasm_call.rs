@@ -12,7 +12,7 @@ use simwright::behavior::call::Call;
 use simwright::behavior::catalog::{Catalog, Setting};
 use simwright::behavior::fault::Fault;
 use simwright::clock::real::monotonic_ns;
-use simwright::types::request::{Operation, Request};
+use simwright::types::request::Request;
 use simwright::wasm::{Compiler, LoadSpec, Meter, PluginHost, PluginHostConfig};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
@@ -271,21 +271,5 @@ fn record(identity: u64) -> types::Call {
 }
 
 fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
-    Call {
-        identity,
-        attempt: 0,
-        occurrence: 0,
-        seed: 42,
-        now: 5_000_000_000,
-        model: 0,
-        tenant: 0,
-        stage: 0,
-        operation: Operation::Chat,
-        input_tokens: 10,
-        max_output_tokens: 100,
-        running: 0,
-        waiting: 0,
-        request,
-        draws: None,
-    }
+    Call { identity, seed: 42, now: 5_000_000_000, ..Call::first(request) }
 }

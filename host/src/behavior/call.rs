@@ -41,7 +41,28 @@ pub struct Call<'a> {
     pub draws: Option<&'a Draws>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// The first attempt of a small chat at an idle model as the run begins: for rehearsals and measurements.
+    pub fn first(request: &'a Arc<Request>) -> Self {
+        Self {
+            identity: 0,
+            attempt: 0,
+            occurrence: 0,
+            seed: 0,
+            now: 0,
+            model: 0,
+            tenant: 0,
+            stage: 0,
+            operation: Operation::Chat,
+            input_tokens: 10,
+            max_output_tokens: 100,
+            running: 0,
+            waiting: 0,
+            request,
+            draws: None,
+        }
+    }
+
     /// The draw called `name` of this behaviour for this call, in [0, 1).
     pub fn draw(&self, name: &str) -> f64 {
         let value = Key::of_seed(self.seed).named(name).unit();

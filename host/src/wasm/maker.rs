@@ -20,7 +20,7 @@ use crate::station::autoscaler::Scaler;
 use crate::station::balancer::chooser::Chooser;
 use crate::types::limits;
 use crate::types::problem::{Problem, did_you_mean};
-use crate::types::request::{Operation, Request};
+use crate::types::request::Request;
 use crate::wasm::Plugin;
 use crate::wasm::adapter::{PluginFault, PluginLatency, PluginResponder, record};
 use crate::wasm::chooser::{PluginChooser, PluginScaler, rehearsed_choice, rehearsed_decision};
@@ -239,21 +239,5 @@ fn quickest_ns(pool: &Pool, instance: &mut Instance, kind: Kind, request: &Arc<R
 }
 
 fn rehearsal(number: u64, request: &Arc<Request>) -> Call<'_> {
-    Call {
-        identity: 0,
-        attempt: 0,
-        occurrence: 0,
-        seed: number,
-        now: 0,
-        model: 0,
-        tenant: 0,
-        stage: 0,
-        operation: Operation::Chat,
-        input_tokens: 10,
-        max_output_tokens: 100,
-        running: 0,
-        waiting: 0,
-        request,
-        draws: None,
-    }
+    Call { seed: number, ..Call::first(request) }
 }

@@ -13,7 +13,7 @@ use crate::behavior::catalog::{Catalog, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
-use crate::types::request::{Message, Operation, Request, Role};
+use crate::types::request::{Message, Request, Role};
 use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
@@ -109,23 +109,7 @@ impl Scene {
 
 /// A call at 5 s plan time.
 pub(in crate::wasm) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
-    Call {
-        identity,
-        attempt: 0,
-        occurrence: 0,
-        seed: 42,
-        now: 5_000_000_000,
-        model: 0,
-        tenant: 0,
-        stage: 0,
-        operation: Operation::Chat,
-        input_tokens: 10,
-        max_output_tokens: 100,
-        running: 0,
-        waiting: 0,
-        request,
-        draws: None,
-    }
+    Call { identity, seed: 42, now: 5_000_000_000, ..Call::first(request) }
 }
 
 /// A small conversation.
