@@ -65,7 +65,7 @@ impl fmt::Display for Voucher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Publisher { name, key_id } => write!(f, "signed by {name} (key {key_id})"),
-            Self::Nobody => f.write_str("not signed, and needs no signature"),
+            Self::Nobody => f.write_str("signed by nobody trusted, and needs no signature"),
         }
     }
 }
