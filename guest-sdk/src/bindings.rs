@@ -10,7 +10,7 @@ pub mod base {
     wit_bindgen::generate!({
         path: "../wit",
         inline: "package simwright:sdk;
-            world base { include simwright:plugin/services@1.0.0-rc.1; import simwright:plugin/types@1.0.0-rc.1; }",
+            world base { include simwright:plugin/services@1.0.0; import simwright:plugin/types@1.0.0; }",
         world: "base",
         generate_all,
         generate_unused_types: true,
@@ -21,9 +21,9 @@ pub mod base {
 pub mod lifecycle {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world lifecycle { export simwright:plugin/lifecycle@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world lifecycle { export simwright:plugin/lifecycle@1.0.0; }",
         world: "lifecycle",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_lifecycle",
@@ -33,9 +33,9 @@ pub mod lifecycle {
 pub mod fault {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world fault { export simwright:plugin/fault@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world fault { export simwright:plugin/fault@1.0.0; }",
         world: "fault",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_fault",
@@ -45,9 +45,9 @@ pub mod fault {
 pub mod responder {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world responder { export simwright:plugin/responder@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world responder { export simwright:plugin/responder@1.0.0; }",
         world: "responder",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_responder",
@@ -57,9 +57,9 @@ pub mod responder {
 pub mod latency {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world latency { export simwright:plugin/latency@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world latency { export simwright:plugin/latency@1.0.0; }",
         world: "latency",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_latency",
@@ -69,9 +69,9 @@ pub mod latency {
 pub mod balancer {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world balancer { export simwright:plugin/balancer@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world balancer { export simwright:plugin/balancer@1.0.0; }",
         world: "balancer",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_balancer",
@@ -81,9 +81,9 @@ pub mod balancer {
 pub mod autoscaler {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package simwright:sdk; world autoscaler { export simwright:plugin/autoscaler@1.0.0-rc.1; }",
+        inline: "package simwright:sdk; world autoscaler { export simwright:plugin/autoscaler@1.0.0; }",
         world: "autoscaler",
-        with: { "simwright:plugin/types@1.0.0-rc.1": super::base::simwright::plugin::types },
+        with: { "simwright:plugin/types@1.0.0": super::base::simwright::plugin::types },
         additional_derives: [PartialEq],
         pub_export_macro: true,
         export_macro_name: "export_autoscaler",

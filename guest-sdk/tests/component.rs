@@ -54,7 +54,7 @@ fn names_of(example: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 fn interfaces<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(|name| format!("simwright:plugin/{name}@1.0.0-rc.1")).into()
+    names.map(|name| format!("simwright:plugin/{name}@1.0.0")).into()
 }
 
 #[test]

@@ -243,7 +243,7 @@ mod tests {
             version: Version::new(1, 2, 0),
             licence: "MIT".to_owned(),
             description: "What happens at Acme.".to_owned(),
-            interface: "=1.0.0-rc.1".parse().expect("a range"),
+            interface: "^1.0.0".parse().expect("a range"),
             plugins: vec![PluginPart {
                 name: "brown-out".to_owned(),
                 file: "plugins/brown-out.wasm".to_owned(),

@@ -287,7 +287,7 @@ name = "acme"
 version = "1.2.0"
 licence = "MIT OR Apache-2.0"
 description = "What happens at Acme."
-interface = "=1.0.0-rc.1"
+interface = "^1.0.0"
 
 [[plugin]]
 name = "brown-out"
@@ -322,7 +322,7 @@ summary = "The day in fast motion."
         let bad = GOOD
             .replace("\"acme\"", "\"Acme Inc\"")
             .replace("1.2.0", "1.2")
-            .replace("=1.0.0-rc.1", "^1.0.0-rc.1")
+            .replace("^1.0.0", "^1.0.0-rc.1")
             .replace("./brown_out.wasm", "../brown_out.wasm")
             .replace("[\"latency\"]", "[\"delay\"]")
             .replace("\"request\"", "\"requests\"")

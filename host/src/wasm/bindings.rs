@@ -6,9 +6,9 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     inline: "package simwright:host; world every-plugin {
-        include simwright:plugin/full-plugin@1.0.0-rc.1;
-        export simwright:plugin/balancer@1.0.0-rc.1;
-        export simwright:plugin/autoscaler@1.0.0-rc.1;
+        include simwright:plugin/full-plugin@1.0.0;
+        export simwright:plugin/balancer@1.0.0;
+        export simwright:plugin/autoscaler@1.0.0;
     }",
     world: "every-plugin",
     imports: { default: trappable },

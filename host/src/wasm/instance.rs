@@ -28,7 +28,7 @@ use crate::wasm::wasi;
 const _: () = assert!(cfg!(panic = "unwind"), "build with `panic = \"unwind\"`");
 
 /// The version of the contract that this host speaks.
-pub const CONTRACT: &str = "1.0.0-rc.1";
+pub const CONTRACT: &str = "1.0.0";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,10 +16,10 @@ use crate::wasm::guest::{Guest, Output};
 
 /// The contract's own imports, answered by `host_services`.
 const OURS: [&str; 4] = [
-    "simwright:plugin/types@1.0.0-rc.1",
-    "simwright:plugin/request@1.0.0-rc.1",
-    "simwright:plugin/state@1.0.0-rc.1",
-    "simwright:plugin/log@1.0.0-rc.1",
+    "simwright:plugin/types@1.0.0",
+    "simwright:plugin/request@1.0.0",
+    "simwright:plugin/state@1.0.0",
+    "simwright:plugin/log@1.0.0",
 ];
 
 /// The interfaces of `wasi:cli/imports`, without their versions.

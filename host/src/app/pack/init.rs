@@ -34,7 +34,7 @@ fn recipe(name: &str) -> String {
 version = "0.1.0"
 licence = "MIT OR Apache-2.0"
 description = "What happens to our models at noon."
-interface = "={CONTRACT}"                # the versions of the plugin contract that it is for
+interface = "^{CONTRACT}"                     # the versions of the plugin contract that it is for
 
 # A plugin: a component, or the folder of a plugin project (`simwright plugin new`) in place of `file`.
 # [[plugin]]

@@ -65,7 +65,7 @@ impl Making<'_> {
             let message =
                 format!("`{}` leaves out version {CONTRACT} of the plugin contract, which this release speaks", recipe.interface);
             self.problems
-                .push(Problem::new("/interface", message).hint(format!("write `={CONTRACT}`, or use a release of that version")));
+                .push(Problem::new("/interface", message).hint(format!("write `^{CONTRACT}`, or use a release of that version")));
         }
     }
 

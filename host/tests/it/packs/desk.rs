@@ -74,7 +74,7 @@ impl Desk {
     pub fn acme(&self, folder: &str, version: &str) {
         let recipe = format!(
             "name = \"acme\"\nversion = \"{version}\"\nlicence = \"MIT\"\ndescription = \"What happens at Acme.\"\n\
-             interface = \"={CONTRACT}\"\n\n[[plugin]]\nname = \"brown-out\"\nfile = \"brown_out.wasm\"\n\n\
+             interface = \"^{CONTRACT}\"\n\n[[plugin]]\nname = \"brown-out\"\nfile = \"brown_out.wasm\"\n\n\
              [[plugin]]\nname = \"storm\"\nfile = \"retry_storm.wasm\"\ncapabilities = [\"state\", \"log\"]\n\n\
              [[scenario]]\nname = \"noon\"\nfile = \"noon.yaml\"\n"
         );

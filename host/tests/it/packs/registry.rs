@@ -23,7 +23,7 @@ pub fn manifest_for(layers: &[Layer]) -> Vec<u8> {
         })
     };
     let manifest = serde_json::json!({
-        "format": 1, "name": "one", "version": "1.0.0", "licence": "MIT", "description": "One.", "interface": "=1.0.0-rc.1",
+        "format": 1, "name": "one", "version": "1.0.0", "licence": "MIT", "description": "One.", "interface": "^1.0.0",
         "plugins": of(COMPONENT_TYPE).map(plugin).collect::<Vec<_>>(),
         "scenarios": [],
         "tests": of(YAML_TYPE).map(|layer| &layer.title).collect::<Vec<_>>(),

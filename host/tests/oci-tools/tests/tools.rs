@@ -51,7 +51,7 @@ impl Built {
             })
             .collect();
         let manifest = serde_json::json!({
-            "format": 1, "name": "one", "version": "1.0.0", "licence": "MIT", "description": "One.", "interface": "=1.0.0-rc.1",
+            "format": 1, "name": "one", "version": "1.0.0", "licence": "MIT", "description": "One.", "interface": "^1.0.0",
             "plugins": [{
                 "name": "slow", "file": "plugins/slow.wasm", "summary": "Slow.", "kinds": ["latency"], "capabilities": [],
                 "memory_bytes": 16_777_216, "time_us": 20_000, "options_schema": "",
