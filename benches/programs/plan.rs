@@ -17,8 +17,8 @@ use simwright::behavior::catalog::Catalog;
 use simwright::builtin;
 use simwright::clock::Clock;
 use simwright::clock::real::{RealClock, monotonic_ns};
-use simwright::dialect::openai::OpenAi;
-use simwright::dialect::{Dialect, RenderOptions};
+use simwright::dialect::openai::{Chat, chat_request};
+use simwright::dialect::{Endpoint, Inbound, Parsed};
 use simwright::engine::playback::Stage;
 use simwright::engine::{Engine, Origin};
 use simwright::plan::generation::Generation;
@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     let bodies: Vec<Bytes> = (0..64).map(body).collect();
     println!("{:<34}{:>10}{:>12}", "one request of 1 KB", "ns", "budget");
     let parse = best(rounds, calls, |index| {
-        black_box(OpenAi.parse_chat(bodies[index % 64].clone(), HeaderMap::new()).is_ok());
+        black_box(chat_request(bodies[index % 64].clone(), HeaderMap::new()).is_ok());
     });
     println!("{:<34}{parse:>10.0}", "parse");
     for (name, scenario_text, budget) in [("plan, native behaviours", NATIVE, 500), ("plan, three plugins", PLUGINS, 1_800)] {
@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<()> {
         let generation = Arc::new(workshop.build(scenario, 1)?);
         let requests: Vec<Arc<Request>> = bodies
             .iter()
-            .map(|body| OpenAi.parse_chat(body.clone(), HeaderMap::new()).map(Arc::new))
+            .map(|body| chat_request(body.clone(), HeaderMap::new()).map(Arc::new))
             .collect::<Result<_, _>>()
             .map_err(|error| anyhow::anyhow!("{}", error.message))?;
         if budget == 500 {
@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<()> {
         let planned = best(rounds, calls, |index| planned(&generation, &requests[index % 64], index as u32));
         println!("{name:<34}{planned:>10.0}{budget:>12}");
     }
-    let request = OpenAi.parse_chat(bodies[0].clone(), HeaderMap::new()).map_err(|error| anyhow::anyhow!("{}", error.message))?;
+    let request = chat_request(bodies[0].clone(), HeaderMap::new()).map_err(|error| anyhow::anyhow!("{}", error.message))?;
     let request = Arc::new(request);
     each_behaviour(&workshop, &request, rounds, calls)?;
     thousand(&workshop, rounds, calls)
@@ -146,7 +146,7 @@ fn thousand(workshop: &Workshop, rounds: u32, calls: usize) -> anyhow::Result<()
         let request = |number| -> anyhow::Result<Arc<Request>> {
             let text =
                 String::from_utf8(body(number).to_vec())?.replace("\"model\":\"bench\"", &format!("\"model\":\"{model}\""));
-            OpenAi.parse_chat(text.into(), HeaderMap::new()).map(Arc::new).map_err(|error| anyhow::anyhow!("{}", error.message))
+            chat_request(text.into(), HeaderMap::new()).map(Arc::new).map_err(|error| anyhow::anyhow!("{}", error.message))
         };
         let requests = (0..64).map(request).collect::<anyhow::Result<Vec<_>>>()?;
         let mut line = Timeline::new(0);
@@ -179,8 +179,7 @@ fn planned_as(generation: &Arc<Generation>, model: usize, request: &Arc<Request>
 
 /// A request from its bytes to the bytes of its whole reply: everything but HTTP and the socket.
 async fn answered(engine: &Engine, body: &Bytes) {
-    let Ok(request) = OpenAi.parse_chat(body.clone(), HeaderMap::new()) else { return };
-    let options = RenderOptions::of(&request);
+    let Ok(Parsed { request, voice }) = Chat.parse(Inbound { body: body.clone(), ..Inbound::default() }) else { return };
     let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1 };
     let Ok(begun) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await else {
         return;
@@ -189,7 +188,7 @@ async fn answered(engine: &Engine, body: &Bytes) {
     let mut gathered = Gathered(WholeReply::with_capacity(1, playback.plan().reply.steps()));
     playback.play_whole(&mut gathered);
     let mut out = BytesMut::with_capacity(1_024);
-    OpenAi.render_whole(&head, options, &gathered.0, &mut out);
+    voice.whole(&head, &gathered.0, &mut out);
     playback.end(200, engine.clock().now(), true);
     black_box(out);
 }

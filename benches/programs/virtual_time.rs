@@ -21,8 +21,7 @@ use simwright::behavior::call::Call;
 use simwright::behavior::latency::Delay;
 use simwright::clock::Nanos;
 use simwright::clock::real::{RealClock, thread_cpu_ns};
-use simwright::dialect::Dialect;
-use simwright::dialect::openai::OpenAi;
+use simwright::dialect::openai::chat_request;
 use simwright::fleet::{Fleet, Limits, Report};
 use simwright::plan::generation::Generation;
 use simwright::random::{Key, Stream};
@@ -276,7 +275,7 @@ impl Played {
     /// The queue of the stations, where the scenario's latency model says of each arrival how long it takes.
     fn asked(&self, customers: u64) -> Result<Queue> {
         let body = Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#);
-        let request = OpenAi.parse_chat(body, HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
+        let request = chat_request(body, HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
         let (request, latency) = (Arc::new(request), &self.generation.models[0].latency[0].primary);
         queue(customers, |now, identity| {
             let call = Call {

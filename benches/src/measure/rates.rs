@@ -10,8 +10,7 @@ use anyhow::{Result, anyhow};
 use http::HeaderMap;
 use simwright::app::workshop::Workshop;
 use simwright::clock::real::RealClock;
-use simwright::dialect::Dialect;
-use simwright::dialect::openai::OpenAi;
+use simwright::dialect::openai::chat_request;
 use simwright::plan::identity::Identity;
 use simwright::plan::planner::{Facts, plan};
 use simwright::random::Key;
@@ -58,7 +57,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 fn planned(plans: u64) -> Result<Vec<Figure>> {
     let workshop = Workshop::open(RealClock::start(), Some(SEED), 1)?;
     let body = Chat { model: "rates".to_owned(), stream: true, max_tokens: 32 }.body(0);
-    let request = OpenAi.parse_chat(body.into(), HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
+    let request = chat_request(body.into(), HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
     let request = Arc::new(request);
     let mut figures = Vec::new();
     for (fault, rate) in PLANNED {

@@ -9,8 +9,7 @@ use http::{HeaderMap, Response};
 use serde_json::json;
 
 use crate::admin::{Shared, answer, refusal};
-use crate::dialect::Dialect;
-use crate::dialect::openai::OpenAi;
+use crate::dialect::openai;
 use crate::engine::Engine;
 use crate::types::problem::did_you_mean;
 
@@ -25,7 +24,7 @@ pub(super) fn routes() -> Router<Shared> {
 fn warm(engine: &Engine, name: &str, body: &[u8]) -> Response<Body> {
     let lines = body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
     let parse = |(index, line): (usize, &[u8])| {
-        let request = OpenAi.parse_chat(Bytes::copy_from_slice(line), HeaderMap::new());
+        let request = openai::chat_request(Bytes::copy_from_slice(line), HeaderMap::new());
         request.map_err(|error| format!("line {}: {}", index + 1, error.message))
     };
     let (mut requests, mut mistakes) = (Vec::new(), Vec::new());

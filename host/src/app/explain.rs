@@ -12,8 +12,7 @@ use crate::app::way::Way;
 use crate::app::workshop::Workshop;
 use crate::app::{StartError, read};
 use crate::clock::real::RealClock;
-use crate::dialect::Dialect;
-use crate::dialect::openai::OpenAi;
+use crate::dialect::openai;
 use crate::engine::situation::{Move, Situation, Unmoved};
 use crate::engine::{Origin, facts_of};
 use crate::http::handler::origin_of;
@@ -103,8 +102,8 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, ExplainError> {
     let workshop = Workshop::open(RealClock::start(), options.seed, 1)?;
     let generation = Arc::new(workshop.build(draft, 1).map_err(StartError::from)?);
     let body = Bytes::copy_from_slice(&options.request);
-    let request = OpenAi.parse_chat(body, options.headers.clone()).map_err(ExplainError::Refused)?;
-    let unknown = || ApiError::of_status(404, format!("no entry of the scenario answers for the model `{}`", request.model));
+    let request = openai::chat_request(body, options.headers.clone()).map_err(ExplainError::Refused)?;
+    let unknown = || ApiError::unknown_model(&request.model);
     let draws = Draws::default();
     let facts = facts(options, &generation, &request, &draws)?;
     draws.enter("entry");
@@ -210,7 +209,7 @@ impl Explanation {
             plan,
             way,
             asked_model: request.model.clone(),
-            streams: request.stream.is_some(),
+            streams: request.streams,
             steps,
             draws: draws.take(),
             facts: *facts,

@@ -19,7 +19,7 @@ use crate::app::explain::Explanation;
 use crate::app::workshop::Workshop;
 use crate::app::{StartError, read};
 use crate::clock::real::RealClock;
-use crate::dialect;
+use crate::dialect::{self, Inbound};
 use crate::engine::decisions::{FORMAT, scenario_digest};
 use crate::plan::decision::{decision_of, is_failure};
 use crate::plan::generation::Generation;
@@ -322,8 +322,8 @@ fn request_of(line: &Value) -> Result<Request, String> {
         (None, Some(coded)) => STANDARD.decode(coded).map_err(|error| format!("its body is not base64: {error}"))?.into(),
         (None, None) => return Err("its body was too large to be kept, so it cannot be planned again".to_owned()),
     };
-    let name = line["dialect"].as_str().unwrap_or_default();
-    let dialect = dialect::named(name).ok_or_else(|| format!("this program does not know the dialect `{name}`"))?;
+    let name = line["endpoint"].as_str().unwrap_or_default();
+    let endpoint = dialect::named(name).ok_or_else(|| format!("this program does not know the endpoint `{name}`"))?;
     let mut headers = HeaderMap::new();
     for (name, value) in asked["headers"].as_object().into_iter().flatten() {
         let value = value.as_str().and_then(|value| HeaderValue::from_str(value).ok());
@@ -331,7 +331,9 @@ fn request_of(line: &Value) -> Result<Request, String> {
             headers.insert(name, value);
         }
     }
-    dialect.parse_chat(body, headers).map_err(|error| format!("it is refused with {}: {}", error.status, error.message))
+    let target = asked["target"].as_str().unwrap_or_default();
+    let parsed = endpoint.parse(Inbound { target, headers, body, ..Inbound::default() });
+    parsed.map(|parsed| parsed.request).map_err(|error| format!("it is refused with {}: {}", error.status, error.message))
 }
 
 /// The facts that `line` tells. Phases and incidents that `scenario` has no more are left out.

@@ -1,7 +1,9 @@
 //! Vendors' wire formats: pure functions between JSON and the neutral [`crate::types`]. No server, no clock, no randomness.
 //!
-//! A dialect is a folder; the [`Dialect`] trait is all that the doors know of it. Streams are rendered one event at a time by
-//! splicing bytes around the one text that differs: nothing is serialised per token. [`spoil`] breaks what they render, for all alike.
+//! A dialect is a folder. A [`Dialect`] is what all answers of a vendor share; an [`Endpoint`] is one thing that can be asked of it: it
+//! reads a request and says in which [`Voice`] that one is answered. These three are all that the doors know of a vendor. Streams are
+//! rendered one event at a time by splicing bytes around the one text that differs: nothing is serialised per token. `json` reads and
+//! writes for all of them, and [`spoil`] breaks what they render, for all alike.
 
 use std::fmt;
 
@@ -11,30 +13,25 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
-use crate::types::request::{Request, StreamOptions};
+use crate::types::request::Request;
 
+mod json;
 pub mod openai;
 pub mod spoil;
 
-/// One vendor's wire format for conversations.
+/// One vendor: what all of its answers share.
 pub trait Dialect: Send + Sync {
     /// Its name in logs.
     fn name(&self) -> &'static str;
 
-    /// The id that a reply drawn from `id` shows in its body.
-    fn reply_id(&self, id: u64) -> String;
+    /// Do `headers` and `query` say that a client of this vendor asks? Decides where vendors have a path in common.
+    fn claims(&self, headers: &HeaderMap, query: Option<&str>) -> bool {
+        let _ = (headers, query);
+        false
+    }
 
     /// The id that every answer drawn from `id` shows in its headers.
     fn request_id(&self, id: u64) -> String;
-
-    /// Reads a chat request. The error names the field and is ready to be rendered.
-    fn parse_chat(&self, body: Bytes, headers: HeaderMap) -> Result<Request, ApiError>;
-
-    /// Appends the body of a whole reply.
-    fn render_whole(&self, head: &Head, options: RenderOptions, reply: &WholeReply, out: &mut BytesMut);
-
-    /// A renderer for one stream.
-    fn stream(&self, head: &Head, options: RenderOptions) -> Box<dyn StreamRenderer>;
 
     /// Headers that the vendor sends with every answer, errors included.
     fn headers(&self, facts: &HeaderFacts, out: &mut HeaderMap);
@@ -55,32 +52,90 @@ impl fmt::Debug for dyn Dialect {
     }
 }
 
-/// The dialect called `name`, as logs name it.
-pub fn named(name: &str) -> Option<&'static dyn Dialect> {
-    const ALL: [&dyn Dialect; 1] = [&openai::OpenAi];
-    ALL.into_iter().find(|dialect| dialect.name() == name)
+/// One thing that can be asked of a vendor, which is planned and played.
+pub trait Endpoint: Send + Sync {
+    /// Its name in logs: the dialect's, a slash, and what is asked for.
+    fn name(&self) -> &'static str;
+
+    /// Whose it is.
+    fn dialect(&self) -> &'static dyn Dialect;
+
+    /// The id that a reply drawn from `id` shows in its body.
+    fn reply_id(&self, id: u64) -> String;
+
+    /// Reads a request. The error names the field and is ready to be rendered.
+    fn parse(&self, inbound: Inbound<'_>) -> Result<Parsed, ApiError>;
+}
+
+impl fmt::Debug for dyn Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// All vendors.
+pub const DIALECTS: [&dyn Dialect; 1] = [&openai::OpenAi];
+
+/// Everything that can be asked, of all vendors.
+pub const ENDPOINTS: [&dyn Endpoint; 1] = [&openai::Chat];
+
+/// The endpoint called `name`, as logs name it.
+pub fn named(name: &str) -> Option<&'static dyn Endpoint> {
+    ENDPOINTS.into_iter().find(|endpoint| endpoint.name() == name)
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, Default)]
+pub struct Inbound<'a> {
+    /// What of path and query the endpoint leaves open, `REST?QUERY`: a model's name, a version; empty for most.
+    pub target: &'a str,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// What the scenario says of its doors.
+    pub manners: Manners,
+}
+
+/// How doors behave that vendors leave open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// Is a field that the vendor does not know a mistake?
+    pub is_strict: bool,
+}
+
+/// A request that was understood.
+pub struct Parsed {
+    /// What is asked, in no vendor's words.
+    pub request: Request,
+    /// How it is answered.
+    pub voice: Box<dyn Voice>,
+}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.request.fmt(f)
+    }
+}
+
+/// How one request is answered: it keeps what of the request still matters once the reply is planned.
+pub trait Voice: Send + Sync {
+    /// The content type of a stream.
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream; charset=utf-8"
+    }
+
+    /// Appends the body of a whole reply, which is JSON.
+    fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
+
+    /// A renderer for the stream that `head` begins.
+    fn stream(&self, head: &Head) -> Box<dyn StreamRenderer>;
 }
 
 /// Renders one stream event by event.
 pub trait StreamRenderer: Send {
     /// Appends the bytes of `event`; some events have none.
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut);
-}
-
-/// What of a request still matters once its reply is planned.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RenderOptions {
-    /// `Some(n)`: log probabilities with `n` alternatives.
-    pub logprobs: Option<u8>,
-    /// How to stream.
-    pub stream: StreamOptions,
-}
-
-impl RenderOptions {
-    /// What `request` asks of the rendering.
-    pub fn of(request: &Request) -> Self {
-        Self { logprobs: request.logprobs, stream: request.stream.unwrap_or_default() }
-    }
 }
 
 /// What headers tell.

@@ -18,7 +18,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::dialect::Dialect;
+use crate::dialect::Endpoint;
 use crate::plan::Plan;
 use crate::plan::decision::decision_of;
 use crate::plan::generation::Generation;
@@ -34,8 +34,8 @@ pub const FORMAT: u64 = 1;
 
 /// One decision as a worker hands it over.
 pub struct Decided {
-    /// Who spoke; without one the log has no ids.
-    pub dialect: Option<&'static dyn Dialect>,
+    /// What was asked; without one the log has no ids.
+    pub endpoint: Option<&'static dyn Endpoint>,
     /// What was asked.
     pub request: Arc<Request>,
     /// What else the plan follows from.
@@ -209,13 +209,16 @@ impl<W: Write> Writer<W> {
     }
 
     fn render(&self, decided: &Decided) -> Value {
-        let Decided { dialect, request, facts, plan } = decided;
+        let Decided { endpoint, request, facts, plan } = decided;
         let identity = &facts.identity;
         let id = plan.events.named("reply-id").bits();
         let mut asked = json!({
             "identity": hex(identity.identity), "content": hex(identity.content), "attempt": identity.attempt,
             "occurrence": identity.occurrence, "headers": request.loggable_headers(), "body_bytes": request.body.len(),
         });
+        if !request.target.is_empty() {
+            asked["target"] = (*request.target).into();
+        }
         match std::str::from_utf8(&request.body) {
             _ if request.body.len() > DECISION_BODY_BYTES_MAX => asked["body_digest"] = digest(&request.body).into(),
             Ok(text) => asked["body"] = text.into(),
@@ -223,9 +226,9 @@ impl<W: Write> Writer<W> {
         }
         json!({
             "time_unix_ms": self.epoch_unix_s * 1_000 + facts.now / 1_000_000,
-            "id": dialect.map(|dialect| dialect.reply_id(id)),
-            "request_id": dialect.map(|dialect| dialect.request_id(id)),
-            "dialect": dialect.map(|dialect| dialect.name()),
+            "id": endpoint.map(|endpoint| endpoint.reply_id(id)),
+            "request_id": endpoint.map(|endpoint| endpoint.dialect().request_id(id)),
+            "endpoint": endpoint.map(|endpoint| endpoint.name()),
             "generation": plan.generation.number,
             "request": asked,
             "facts": {
@@ -294,7 +297,7 @@ mod tests {
         let identity = Identity { content: 1, identity: 2, attempt: 0, occurrence: 0 };
         let facts = Facts { input_tokens: 1, ..Facts::first(identity) };
         let plan = plan(generation, 0, &request, &facts);
-        Decided { dialect: None, request, facts, plan }
+        Decided { endpoint: None, request, facts, plan }
     }
 
     /// A log behind a gate that is shut: what lets it go on, and what it has written.

@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
-use crate::dialect::Dialect;
+use crate::dialect::Endpoint;
 use crate::engine::canary::Canary;
 use crate::engine::conduct::Conduct;
 use crate::engine::decisions::{Decided, Decisions};
@@ -104,8 +104,8 @@ pub struct Origin {
     pub attempt: Option<u32>,
     /// When its head was complete.
     pub arrival: u64,
-    /// Who speaks; the decision log needs it for ids.
-    pub dialect: Option<&'static dyn Dialect>,
+    /// What is asked; the decision log needs it for ids.
+    pub endpoint: Option<&'static dyn Endpoint>,
 }
 
 /// A request that is planned and about to play.
@@ -259,7 +259,7 @@ impl Engine {
         let trial = self.trial.load_full().filter(|trial| trial.takes(&request, origin));
         let running = trial.as_ref().map_or_else(|| self.running.load_full(), |trial| Arc::clone(&trial.running));
         let generation = &running.generation;
-        let unknown = || unknown_model(&request.model);
+        let unknown = || ApiError::unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
         let first = generation.scenario.find(&request.model).ok_or_else(unknown)?;
         let seen = |identity, attempt| self.occurrences.next(identity, attempt);
@@ -269,7 +269,7 @@ impl Engine {
         (facts.running, facts.waiting) = running.crowd(model);
         let Identity { identity, attempt, .. } = facts.identity;
         let mut active = Active::begin(Arc::clone(measure), origin.arrival).watched(&self.conduct, identity, attempt);
-        active.visits(&running.visits, request.stream.is_some());
+        active.visits(&running.visits, request.streams);
         let caller = running.caller(model, &request, &facts);
         let asked = running.limits.asked(generation, &request, &facts, model);
         match running.limits.enter(&asked, self.clock) {
@@ -294,7 +294,7 @@ impl Engine {
         };
         note(trial.as_deref(), planned.failure());
         if let Some((decisions, request)) = logged {
-            decisions.note(Decided { dialect: origin.dialect, request, facts, plan: planned.clone() });
+            decisions.note(Decided { endpoint: origin.endpoint, request, facts, plan: planned.clone() });
         }
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
         let allowance = running.limits.allowance(&asked, tokens);
@@ -336,7 +336,7 @@ impl Running {
         }
         let tenant = request.tenant_key(self.generation.scenario.tenant_header.as_ref());
         let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
-        let prefix = prefix_of(&self.generation, model, request, facts.identity.content);
+        let prefix = prefix_of(&self.generation, model, request);
         Caller { tenant, priority, prefix, tier: facts.tier, request: Some(Arc::clone(request)) }
     }
 
@@ -424,8 +424,3 @@ pub fn facts_of(
     Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
 
-fn unknown_model(name: &str) -> ApiError {
-    let shown: String = name.chars().take(100).collect();
-    let message = format!("The model `{shown}` does not exist or you do not have access to it.");
-    ApiError::of_status(404, message).with_code("model_not_found")
-}

@@ -11,7 +11,7 @@ use crate::plan::token_counts::input_tokens;
 use crate::random::Key;
 use crate::scenario::Scenario;
 use crate::station::replica;
-use crate::types::request::{Message, Request, Role, StreamOptions};
+use crate::types::request::{Message, Request, Role};
 use crate::workload::{Ask, Class, Prefix, Prompt, Workload};
 
 /// The header that names a tenant where the scenario names none of its own.
@@ -134,7 +134,7 @@ impl Template {
         if let Some((_, known)) = self.blocks.iter().find(|(known, _)| *known == model) {
             return known.clone();
         }
-        let blocks = prefix::prefix_of(generation, model, &self.request, self.content);
+        let blocks = prefix::prefix_of(generation, model, &self.request);
         self.blocks.push((model, blocks.clone()));
         blocks
     }
@@ -148,9 +148,8 @@ impl Template {
             Prompt::Text { text, .. } => &**text,
             Prompt::Length(_) => "",
         };
-        let message = Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() };
-        let stream = class.stream.then(StreamOptions::default);
-        let request = Request { stream, headers, ..Request::chat(&class.model, vec![message]) };
+        let message = Message::new(Role::User, text);
+        let request = Request { streams: class.stream, headers, ..Request::chat(&class.model, vec![message]) };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let is_literal = matches!(class.prompt, Prompt::Text { .. });
         let content = if is_literal { content_of(&request) } else { content };

@@ -13,7 +13,7 @@ use crate::behavior::fault::{Cut, Damage};
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
 use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
-use crate::dialect::{Dialect, HeaderFacts, ModelCard, RenderOptions};
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, ModelCard, Parsed, Voice};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin};
@@ -60,10 +60,15 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Answers a chat request, in two parts: what reads and plans is large and short, so it lives in a box of its own; what then
-    /// waits for the head's deadline, perhaps for minutes, is small.
-    pub fn chat(self, request: Request<Incoming>) -> impl Future<Output = Response<ReplyBody>> + Send {
-        let prepared = Box::pin(self.prepare(request));
+    /// Answers what is asked of `endpoint`, in two parts: what reads and plans is large and short, so it lives in a box of its own; what
+    /// then waits for the head's deadline, perhaps for minutes, is small. `target` is what the endpoint leaves open of path and query.
+    pub fn ask(
+        self,
+        endpoint: &'static dyn Endpoint,
+        target: String,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send {
+        let prepared = Box::pin(self.prepare(endpoint, target, request));
         async move {
             // A statement of its own, so that the box is gone before the waiting begins.
             let prepared = prepared.await;
@@ -75,20 +80,26 @@ impl Visit {
     }
 
     /// Reads, parses and plans. The error is the answer to a request that cannot be planned.
-    async fn prepare(self, request: Request<Incoming>) -> Result<Prepared, Box<Response<ReplyBody>>> {
+    async fn prepare(
+        self,
+        endpoint: &'static dyn Endpoint,
+        target: String,
+        request: Request<Incoming>,
+    ) -> Result<Prepared, Box<Response<ReplyBody>>> {
         let connection = InFlight::begin(Arc::clone(&self.wire));
         let arrival = self.door.engine.clock().now();
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
-        let origin = Origin { dialect: Some(self.dialect), ..origin_of(&parts.headers, arrival) };
-        let parsed = read(body).await.and_then(|body| self.dialect.parse_chat(body, parts.headers));
-        let request = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
-        let (options, streams) = (RenderOptions::of(&request), request.stream.is_some());
+        let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
+        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, ..Inbound::default() };
+        let parsed = read(body).await.and_then(|body| endpoint.parse(inbound(body)));
+        let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
+        let streams = request.streams;
         let created_unix_s = self.door.engine.unix_s(arrival);
         let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
         match self.door.engine.begin(Arc::new(request), origin).await {
             Ok(Begun { playback, allowance }) => {
-                let performance = Performance { visit: self, connection, cut_by, options, head, allowance };
+                let performance = Performance { visit: self, connection, cut_by, voice, head, allowance };
                 Ok((Box::new(performance), playback, streams))
             }
             Err(error) => Err(Box::new(self.refuse(&error, arrival))),
@@ -106,12 +117,7 @@ impl Visit {
         let generation = &self.door.engine.running().generation;
         match cards(generation).iter().find(|card| *card.id == *id) {
             Some(card) => self.json(self.dialect.render_model(card), generation.number),
-            None => {
-                let shown: String = id.chars().take(100).collect();
-                let message = format!("The model '{shown}' does not exist");
-                let error = ApiError { param: Some("model".into()), ..ApiError::of_status(404, message) };
-                self.error(&error.with_code("model_not_found"))
-            }
+            None => self.error(&ApiError::unknown_model(id)),
         }
     }
 
@@ -166,7 +172,7 @@ struct Performance {
     visit: Visit,
     connection: InFlight,
     cut_by: CutBy,
-    options: RenderOptions,
+    voice: Box<dyn Voice>,
     head: Head,
     allowance: Allowance,
 }
@@ -206,14 +212,14 @@ impl Performance {
         let spoils = Spoils::of(playback.plan());
         let mut response = self.answer(&playback, clock.now());
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, spoils.content_type("text/event-stream; charset=utf-8"));
+        headers.insert(header::CONTENT_TYPE, spoils.content_type(self.voice.stream_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         if spoils.damage == Some(Damage::EmptyBody) {
             playback.end(200, clock.now(), true);
             return response;
         }
-        let renderer = self.visit.dialect.stream(&self.head, self.options);
+        let renderer = self.voice.stream(&self.head);
         let drip = self.drip(&spoils);
         let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
             .spoilt_by(spoils.damage.map(Spoiler::of))
@@ -238,7 +244,7 @@ impl Performance {
             return self.refuse(&mut playback, &ApiError::of_status(500, message));
         }
         let mut out = BytesMut::with_capacity(gathered.reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
-        self.visit.dialect.render_whole(&self.head, self.options, &gathered.reply, &mut out);
+        self.voice.whole(&self.head, &gathered.reply, &mut out);
         let (step, steps) = playback.progress();
         if let (Some(damage), Some(struck)) = (spoils.damage, gathered.struck) {
             spoil_whole(damage, struck, steps, &mut out);
@@ -424,7 +430,7 @@ impl Stage for Gathered {
 /// What the headers of a request that arrived at `arrival` say of it.
 pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
     let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, dialect: None }
+    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, endpoint: None }
 }
 
 /// The whole body, within the limits of size and of time between its parts.

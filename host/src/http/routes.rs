@@ -1,44 +1,65 @@
-//! Path → dialect and operation, in one table. Paths are served with and without the version prefix, as SDKs and tools use both.
+//! Path → vendor and endpoint, in one table. Paths are served with and without their version, as SDKs and tools use both.
 //!
 //! The table is short and every entry is a constant, so a request is matched by comparing a few texts: no router between the socket
-//! and the plan.
+//! and the plan. Where vendors have the same path, what a request's headers say of its sender decides ([`Dialect::claims`]).
 
 use std::sync::Arc;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::dialect::Dialect;
-use crate::dialect::openai::OpenAi;
+use crate::dialect::openai::{self, OpenAi};
+use crate::dialect::{DIALECTS, Dialect, Endpoint};
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 
 /// What a path is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operation {
-    /// A conversation to continue.
-    Chat,
+#[derive(Clone, Copy)]
+enum Serves {
+    /// Something that is planned and played.
+    Ask(&'static dyn Endpoint),
     /// The list of models.
-    Models,
-    /// One model; its name is the rest of the path and may contain slashes.
-    Model,
+    Models(&'static dyn Dialect),
+    /// One model, whose name the path has.
+    Model(&'static dyn Dialect),
+}
+
+impl Serves {
+    fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            Self::Ask(endpoint) => endpoint.dialect(),
+            Self::Models(dialect) | Self::Model(dialect) => dialect,
+        }
+    }
 }
 
 struct Route {
     method: Method,
+    /// What may come before the path.
+    roots: &'static [&'static str],
+    /// The path; `{}` stands for anything that is not empty.
     path: &'static str,
-    operation: Operation,
-    dialect: &'static dyn Dialect,
+    serves: Serves,
 }
 
-/// Paths without their version; one that ends in a slash stands for everything below it.
-const ROUTES: [Route; 3] = [
-    Route { method: Method::POST, path: "/chat/completions", operation: Operation::Chat, dialect: &OpenAi },
-    Route { method: Method::GET, path: "/models", operation: Operation::Models, dialect: &OpenAi },
-    Route { method: Method::GET, path: "/models/", operation: Operation::Model, dialect: &OpenAi },
+const fn route(method: Method, roots: &'static [&'static str], path: &'static str, serves: Serves) -> Route {
+    Route { method, roots, path, serves }
+}
+
+/// Where OpenAI's API is served: its own place and that of Azure's current form. SDKs and tools leave the version out.
+const OPENAI: &[&str] = &["/v1", "", "/openai/v1"];
+
+/// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
+static ROUTES: [Route; 3] = [
+    route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
+    route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
 ];
+
+/// Roots of paths, the longer ones first.
+const ROOTS: [&str; 2] = ["/openai/v1", "/v1"];
 
 /// Answers `request`, which came in on `wire`.
 pub(super) fn answer(
@@ -46,52 +67,101 @@ pub(super) fn answer(
     wire: Arc<WireState>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<ReplyBody>> + Send {
-    let answer = route(door, wire, request);
+    let answer = begin(door, wire, request);
     async move {
         match answer {
             Answer::Now(response) => *response,
-            Answer::Chat(chat) => chat.await,
+            Answer::Asked(answer) => answer.await,
         }
     }
 }
 
 /// An answer, or what will come to be one.
-enum Answer<C> {
+enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
-    Chat(C),
+    Asked(A),
 }
 
-fn route(
+fn begin(
     door: Arc<Door>,
     wire: Arc<WireState>,
     request: Request<Incoming>,
 ) -> Answer<impl Future<Output = Response<ReplyBody>> + Send> {
     let visit = |dialect| Visit { door, wire, dialect };
     let now = |response| Answer::Now(Box::new(response));
-    let path = request.uri().path();
-    let unversioned = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    let Some((route, rest)) = find(unversioned) else {
-        return now(visit(&OpenAi).error(&unknown_path(request.method(), path)));
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let claims = |dialect: &dyn Dialect| dialect.claims(request.headers(), query);
+    let found = match find(request.method(), path, claims) {
+        Ok(found) => found,
+        Err(miss) => {
+            let speaker = DIALECTS.into_iter().find(|dialect| claims(*dialect)).unwrap_or(&OpenAi);
+            let error = match miss {
+                Miss::Path => unknown_path(request.method(), path),
+                Miss::Method => unknown_method(request.method(), path),
+            };
+            return now(visit(speaker).error(&error));
+        }
     };
-    let visit = visit(route.dialect);
-    if route.method != *request.method() {
-        return now(visit.error(&unknown_method(request.method(), path)));
-    }
-    match route.operation {
-        Operation::Chat => Answer::Chat(visit.chat(request)),
-        Operation::Models => now(visit.models()),
-        Operation::Model => now(visit.model(&percent_decoded(rest))),
+    let open = percent_decoded(found.open);
+    let visit = visit(found.serves.dialect());
+    match found.serves {
+        Serves::Ask(endpoint) => {
+            let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
+            Answer::Asked(visit.ask(endpoint, target, request))
+        }
+        Serves::Models(_) => now(visit.models()),
+        Serves::Model(_) => now(visit.model(&open)),
     }
 }
 
-/// The route of `path` and what of the path lies below it.
-fn find(path: &str) -> Option<(&'static Route, &str)> {
-    static TABLE: [Route; 3] = ROUTES;
-    TABLE.iter().find_map(|route| match path.strip_prefix(route.path) {
-        Some("") if !route.path.ends_with('/') => Some((route, "")),
-        Some(rest) if route.path.ends_with('/') && !rest.is_empty() => Some((route, rest)),
-        _ => None,
-    })
+/// What serves a path, and what of the path its entry leaves open.
+struct Found<'a> {
+    serves: Serves,
+    open: &'a str,
+}
+
+/// Why nothing serves a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Miss {
+    Path,
+    Method,
+}
+
+/// What serves `path` for a sender of whom `claims` says whose client it is.
+fn find<'a>(method: &Method, path: &'a str, claims: impl Fn(&dyn Dialect) -> bool) -> Result<Found<'a>, Miss> {
+    let (root, rest) = rooted(path);
+    let mut miss = Miss::Path;
+    let mut first = None;
+    for route in &ROUTES {
+        let Some(open) = open_part(route, root, rest) else { continue };
+        if route.method != *method {
+            miss = Miss::Method;
+            continue;
+        }
+        let found = Found { serves: route.serves, open };
+        if claims(route.serves.dialect()) {
+            return Ok(found);
+        }
+        first.get_or_insert(found);
+    }
+    first.ok_or(miss)
+}
+
+/// `path` in two: a root that is known, and the rest.
+fn rooted(path: &str) -> (&'static str, &str) {
+    let below = |root: &&'static str| Some((*root, path.strip_prefix(*root)?)).filter(|(_, rest)| rest.starts_with('/'));
+    ROOTS.iter().find_map(below).unwrap_or(("", path))
+}
+
+/// What `route` leaves open of the path, if it is for it.
+fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
+    if !route.roots.contains(&root) {
+        return None;
+    }
+    match route.path.split_once("{}") {
+        None => (rest == route.path).then_some(""),
+        Some((before, after)) => rest.strip_prefix(before)?.strip_suffix(after).filter(|open| !open.is_empty()),
+    }
 }
 
 fn unknown_path(method: &Method, path: &str) -> ApiError {
@@ -129,13 +199,39 @@ fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn found(method: &Method, path: &'static str) -> Result<(&'static str, &'static str), Miss> {
+        find(method, path, |_| false).map(|found| {
+            let name = match found.serves {
+                Serves::Ask(endpoint) => endpoint.name(),
+                Serves::Models(_) => "models",
+                Serves::Model(_) => "model",
+            };
+            (name, found.open)
+        })
+    }
+
     #[test]
-    fn paths_find_their_operation() {
-        let found = |path| find(path).map(|(route, rest)| (route.operation, rest));
-        assert_eq!(found("/chat/completions"), Some((Operation::Chat, "")));
-        assert_eq!(found("/models"), Some((Operation::Models, "")));
-        assert_eq!(found("/models/vendor/name"), Some((Operation::Model, "vendor/name")));
-        assert_eq!([found("/models/"), found("/chat/completions/x"), found("/modelsx"), found("/")], [None; 4]);
+    fn paths_find_what_serves_them() {
+        for root in ["/v1", "", "/openai/v1"] {
+            let path: &'static str = format!("{root}/chat/completions").leak();
+            assert_eq!(found(&Method::POST, path), Ok(("openai/chat", "")));
+        }
+        assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
+        assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
+        for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/", "/v2/models", "/v1"] {
+            assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
+        }
+        assert_eq!(found(&Method::GET, "/v1/chat/completions"), Err(Miss::Method));
+    }
+
+    #[test]
+    fn every_endpoint_has_a_route_and_a_name_of_its_own() {
+        for endpoint in crate::dialect::ENDPOINTS {
+            let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) if served.name() == endpoint.name());
+            assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
+            assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
+            assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);
+        }
     }
 
     #[test]

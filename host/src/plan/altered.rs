@@ -84,11 +84,11 @@ fn finish_early(plan: &mut Plan, finish: &EarlyFinish, step: u32) {
 fn spoil(plan: &mut Plan, damage: Damage, call: &Call<'_>) -> bool {
     let request = call.request;
     match damage {
-        Damage::MissingEnd | Damage::DuplicateChunk | Damage::SwapChunks => request.stream.is_some(),
+        Damage::MissingEnd | Damage::DuplicateChunk | Damage::SwapChunks => request.streams,
         Damage::MalformedChunk | Damage::TruncatedJson | Damage::SplitUtf8 | Damage::WrongContentType | Damage::EmptyBody => true,
         Damage::WrongUsage => {
             plan.told = wrong(plan.usage, call.draw(DRAW));
-            request.stream.is_none_or(|stream| stream.include_usage)
+            request.shows_usage
         }
         Damage::BadToolArguments => spoil_arguments(plan, call),
         Damage::SchemaViolation => spoil_structure(plan, call),

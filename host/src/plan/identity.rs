@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::random::Key;
-use crate::types::request::{Format, Request, ToolChoice};
+use crate::types::request::{Format, Request, Thinking, ToolChoice};
 
 /// Who one request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,8 @@ pub fn content_of(request: &Request) -> u64 {
     let mut hash = Chain(request.operation as u64);
     hash.text(&request.model);
     for message in &request.messages {
-        hash.number(message.role as u64 | u64::from(message.attachments) << 8);
+        hash.number(message.role as u64 | (message.attachments.len() as u64) << 8);
+        message.attachments.iter().for_each(|attachment| hash.number(attachment.digest));
         hash.text(&message.text);
         for (name, arguments) in &message.tool_calls {
             hash.text(name);
@@ -75,6 +76,14 @@ pub fn content_of(request: &Request) -> u64 {
     }
     hash.number(u64::from(request.choices) << 32 | u64::from(request.max_output_tokens.unwrap_or(0)));
     request.stop.iter().for_each(|stop| hash.text(stop));
+    if request.min_output_tokens > 0 || request.ignores_end {
+        hash.number(u64::from(request.min_output_tokens) << 1 | u64::from(request.ignores_end));
+    }
+    match request.thinking {
+        Thinking::Unsaid => {}
+        Thinking::Off => hash.number(4),
+        Thinking::On(budget) => hash.number(5 + u64::from(budget.unwrap_or(0)) << 3),
+    }
     hash.0
 }
 
@@ -137,7 +146,7 @@ mod tests {
         let asking = |schema: &str| {
             let schema: Arc<RawValue> = RawValue::from_string(schema.to_owned()).expect("it is JSON").into();
             let mut request = testing::request("Hello");
-            request.tools = vec![Tool { name: "t".into(), parameters: Some(Arc::clone(&schema)) }];
+            request.tools = vec![Tool { name: "t".into(), is_free: false, parameters: Some(Arc::clone(&schema)) }];
             request.format = Format::JsonSchema { name: "x".into(), schema };
             content_of(&request)
         };

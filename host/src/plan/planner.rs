@@ -24,7 +24,7 @@ use crate::scenario::ModelEntry;
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::request::Request;
 use crate::types::usage::Usage;
 
@@ -212,6 +212,7 @@ fn decide(
     }
 
     match facts.output_tokens {
+        _ if !request.operation.has_words() => plan.reply = Reply::wordless(),
         Some(tokens) => write(plan, generation, request, content, tokens, limit)?,
         None => answer(plan, generation, &mut call, &seen, content)?,
     }
@@ -487,14 +488,12 @@ pub fn output_limit(request: &Request, entry: &ModelEntry, input_tokens: u32) ->
     asked.min(entry.context_window.saturating_sub(input_tokens))
 }
 
-/// The vendor's refusal of a prompt that is too long, if it is.
+/// The refusal of a prompt that is too long, if it is.
 fn check_window(context_window: u32, input_tokens: u32) -> Result<(), Box<ApiError>> {
     if input_tokens >= context_window {
-        let message = format!(
-            "This model's maximum context length is {context_window} tokens. However, your messages resulted in {input_tokens} \
-             tokens. Please reduce the length of the messages."
-        );
-        return Err(Box::new(ApiError::invalid("messages", message).with_code("context_length_exceeded")));
+        let message = format!("the prompt has {input_tokens} tokens and the model reads no more than {context_window}");
+        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window };
+        return Err(Box::new(ApiError::because(cause, 400, message)));
     }
     Ok(())
 }

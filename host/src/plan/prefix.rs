@@ -9,14 +9,14 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::plan::generation::Generation;
-use crate::plan::token_counts::{PER_ATTACHMENT, PER_MESSAGE, PER_TOOL};
+use crate::plan::token_counts::{PER_MESSAGE, PER_TOOL};
 use crate::station::pipeline::route::{ReplyBy, Step};
 use crate::station::replica::Prefix;
 use crate::types::request::Request;
 
 /// The blocks of the prompt of `request`, whose content is `content`, for the replicas that answer the entry `model`. Nothing if there
 /// are none, or if they keep no prefixes.
-pub fn prefix_of(generation: &Generation, model: usize, request: &Request, content: u64) -> Prefix {
+pub fn prefix_of(generation: &Generation, model: usize, request: &Request) -> Prefix {
     let Some(block_tokens) = block_tokens(generation, model) else { return Prefix::None };
     let mut blocks = Blocks { generation, block_tokens, hash: Xxh3::new(), filled: 0, hashes: Vec::new() };
     for tool in &request.tools {
@@ -27,9 +27,9 @@ pub fn prefix_of(generation: &Generation, model: usize, request: &Request, conte
     for message in &request.messages {
         blocks.hash.update(&[message.role as u8]);
         blocks.template(PER_MESSAGE);
-        if message.attachments > 0 {
-            blocks.hash.update(&content.to_le_bytes());
-            blocks.template(message.attachments.saturating_mul(PER_ATTACHMENT));
+        for attachment in &message.attachments {
+            blocks.hash.update(&attachment.digest.to_le_bytes());
+            blocks.template(attachment.tokens);
         }
         blocks.text(&message.text);
         for (name, arguments) in &message.tool_calls {
@@ -108,7 +108,7 @@ mod tests {
         );
         let blocks = block_tokens(&generation, 0);
         let long = "one two three four five six seven eight nine ten ".repeat(20);
-        let prefix = prefix_of(&generation, 0, &request(&long), 1);
+        let prefix = prefix_of(&generation, 0, &request(&long));
         assert_eq!(blocks.is_some(), matches!(prefix, Prefix::Blocks(hashes) if !hashes.is_empty()));
         blocks
     }

@@ -12,7 +12,11 @@ use crate::plan::reply::{Choice, Reply, Segment};
 use crate::random::Key;
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Finish, TextKind};
-use crate::types::request::{Format, Request};
+use crate::types::mistake::{Mistake, Step, What};
+use crate::types::request::{Format, Request, Thinking};
+
+/// Tokens that the host writes as the input of a tool that takes any text.
+const FREE_INPUT_TOKENS: u32 = 12;
 
 /// Why answers cannot be made real.
 #[derive(Debug)]
@@ -85,9 +89,12 @@ impl Work<'_> {
     /// Writes `items` into `choice`, as far as there is room.
     fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
+            if self.request.thinking == Thinking::Off && matches!(item, Item::Think(_) | Item::Reasoning(_)) {
+                continue;
+            }
             self.add(&mut choice.segments, item, self.key.with(index as u64))?;
             let Some(segment) = choice.segments.last_mut() else { continue };
-            let is_stopped = self.stop_at(segment);
+            let stopped = self.stop_at(segment);
             let wanted = segment.tokens();
             let kept = wanted.min(self.left);
             if self.left > 0 {
@@ -100,8 +107,8 @@ impl Work<'_> {
                 choice.finish = Finish::Length;
                 break;
             }
-            if is_stopped {
-                choice.finish = Finish::Stop;
+            if let Some(stop) = stopped {
+                choice.finish = Finish::StopText(stop);
                 break;
             }
         }
@@ -137,8 +144,15 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A text of the length that the responder wants, as far as the client leaves that to it.
     fn generated(&self, kind: TextKind, generate: &Generate, style: u16, key: Key) -> Segment {
-        Segment::Generated { kind, style, seed: key.bits(), tokens: generate.tokens, whole: generate.tokens }
+        let tokens = match (kind, self.request.thinking) {
+            (TextKind::Content, _) if self.request.ignores_end => self.left,
+            (TextKind::Content, _) => generate.tokens.max(self.request.min_output_tokens),
+            (TextKind::Reasoning, Thinking::On(Some(budget))) => generate.tokens.min(budget),
+            _ => generate.tokens,
+        };
+        Segment::Generated { kind, style, seed: key.bits(), tokens, whole: tokens }
     }
 
     /// The index of the style that `generate` names.
@@ -167,8 +181,8 @@ impl Work<'_> {
         written.map_err(|refused| {
             let name = if let Format::JsonSchema { name, .. } = &self.request.format { name } else { "" };
             let place = if refused.pointer.is_empty() { String::new() } else { format!(" (at `{}`)", refused.pointer) };
-            let message = format!("Invalid schema for response_format '{name}': {}{place}", refused.message);
-            Refused::Client(ApiError::invalid("response_format", message).into())
+            let owner = format!("response_format '{name}'");
+            bad_schema(vec![Step::Field("response_format".into())], owner, format!("{}{place}", refused.message))
         })
     }
 
@@ -176,40 +190,44 @@ impl Work<'_> {
         let Some(index) = self.request.tools.iter().position(|tool| *tool.name == *name) else {
             return Ok("{}".to_owned());
         };
-        let Some(schema) = &self.request.tools[index].parameters else {
+        let tool = &self.request.tools[index];
+        if tool.is_free {
+            return Ok(self.write_out(0, key.bits(), FREE_INPUT_TOKENS, FREE_INPUT_TOKENS).0.to_string());
+        }
+        let Some(schema) = &tool.parameters else {
             return Ok("{}".to_owned());
         };
         self.generation.json.write(schema, key.bits()).map_err(|refused| {
-            let message = format!("Invalid schema for function '{name}': {}", refused.message);
-            let error = ApiError::invalid(format!("tools[{index}].function.parameters"), message);
-            Refused::Client(error.with_code("invalid_function_parameters").into())
+            let fields = ["function", "parameters"].map(|name| Step::Field(name.into()));
+            let at = [Step::Field("tools".into()), Step::Element(index)].into_iter().chain(fields).collect();
+            bad_schema(at, format!("function '{name}'"), refused.message.to_string())
         })
     }
 
     /// Ends `segment` before the first stop text, and says whether there was one. The stop text itself is not sent.
-    fn stop_at(&self, segment: &mut Segment) -> bool {
+    fn stop_at(&self, segment: &mut Segment) -> Option<u8> {
         let is_content = match segment {
             Segment::Generated { kind, .. } | Segment::Pieces { kind, .. } => *kind == TextKind::Content,
             Segment::Tool { .. } => false,
         };
         if self.request.stop.is_empty() || !is_content {
-            return false;
+            return None;
         }
         let (text, ends) = match segment {
             Segment::Pieces { text, ends, .. } => (text.clone(), ends.clone()),
             Segment::Generated { style, seed, tokens, whole, .. } => {
                 self.write_out(*style, *seed, (*tokens).min(self.left), *whole)
             }
-            Segment::Tool { .. } => return false,
+            Segment::Tool { .. } => return None,
         };
-        let cut = self.request.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(&**stop)).min();
-        let Some(cut) = cut else { return false };
+        let stops = self.request.stop.iter().zip(0_u8..).filter(|(stop, _)| !stop.is_empty());
+        let (cut, stop) = stops.filter_map(|(stop, number)| Some((text.find(&**stop)?, number))).min()?;
         let mut kept: Vec<u32> = ends.iter().copied().take_while(|end| *end as usize <= cut).collect();
         if kept.last().copied().unwrap_or(0) as usize != cut {
             kept.push(cut as u32);
         }
         *segment = Segment::Pieces { kind: TextKind::Content, text: text[..cut].into(), ends: kept.into() };
-        true
+        Some(stop)
     }
 
     fn write_out(&self, style: u16, seed: u64, tokens: u32, whole: u32) -> (Arc<str>, Arc<[u32]>) {
@@ -222,6 +240,12 @@ impl Work<'_> {
         }
         (text.into(), ends.into())
     }
+}
+
+/// The client's schema of `owner` cannot be used.
+fn bad_schema(at: Vec<Step>, owner: String, reason: String) -> Refused {
+    let what = What::Schema { owner: owner.into(), reason: reason.into() };
+    Refused::Client(Box::new(Mistake { at, what }.into()))
 }
 
 /// Leaves the first `limit` tokens of `segment`; a tool call has one at least.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::behavior::writer::{Pen, TextWriter};
 use crate::random::Key;
@@ -91,6 +91,12 @@ impl Choice {
 }
 
 impl Reply {
+    /// An answer without words: it leaves in one step, and what it says follows from the request.
+    pub fn wordless() -> Self {
+        let choices = smallvec![Choice { segments: SmallVec::new(), finish: Finish::Stop }];
+        Self { choices, logprobs: None }
+    }
+
     /// Steps it is sent in: the tokens of the longest choice, at least 1 if there is any choice.
     pub fn steps(&self) -> u32 {
         self.choices.iter().map(|choice| choice.tokens().max(1)).max().unwrap_or(0)
@@ -204,7 +210,6 @@ fn piece<'a>(text: &'a str, ends: &[u32], index: usize) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use smallvec::smallvec;
 
     use super::*;
     use crate::types::reply::WholeReply;

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::plan::generation::Generation;
 use crate::scenario::ModelEntry;
-use crate::types::request::Request;
+use crate::types::request::{Operation, Request};
 
 /// Texts that one worker remembers: 16 KiB, and enough for the prompts of a load test.
 const REMEMBERED: usize = 1024;
@@ -15,8 +15,6 @@ const WORTH_REMEMBERING_BYTES: usize = 64;
 /// What the chat format adds to each message and to the whole (OpenAI's cookbook): role and separators.
 pub(crate) const PER_MESSAGE: u32 = 4;
 const PER_REQUEST: u32 = 3;
-/// An image at low detail, as OpenAI counts it.
-pub(crate) const PER_ATTACHMENT: u32 = 85;
 /// Names and braces around a declared tool.
 pub(crate) const PER_TOOL: u32 = 7;
 
@@ -28,15 +26,17 @@ thread_local! {
 /// Tokens of the prompt of `request`: of every text, and of what the chat format adds.
 pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
     let count = |text: &str| count(generation, text);
+    let (per_message, per_request) = if request.operation == Operation::Chat { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
     let messages = request.messages.iter().map(|message| {
         let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
-        PER_MESSAGE + count(&message.text) + calls + message.attachments * PER_ATTACHMENT
+        let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
+        (per_message + count(&message.text) + calls).saturating_add(attached)
     });
     let tools = request.tools.iter().map(|tool| {
         let parameters = tool.parameters.as_ref().map_or(0, |schema| count(schema.get()));
         PER_TOOL + count(&tool.name) + parameters
     });
-    messages.chain(tools).sum::<u32>() + PER_REQUEST
+    messages.chain(tools).fold(per_request, u32::saturating_add)
 }
 
 /// Tokens that `request` may take at most, its prompt of `input_tokens` included: what quotas reserve. Without a bound of its own it asks

@@ -177,7 +177,7 @@ impl Condition {
             Self::Complexity(ranges) => ranges.contain(complexity(seen.request, seen.prompt_tokens)),
             Self::Messages(ranges) => ranges.contain(seen.request.messages.len() as u64),
             Self::Requests(ranges) => ranges.contain(seen.number),
-            Self::Stream(asked) => seen.request.stream.is_some() == *asked,
+            Self::Stream(asked) => seen.request.streams == *asked,
             Self::Tools(declared) => seen.request.tools.is_empty() != *declared,
             Self::Time(windows) => windows.contain(seen.now),
             Self::Every { each, lasts, offset } => seen.now.checked_sub(*offset).is_some_and(|since| since % each < *lasts),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::types::mistake::Mistake;
+
 /// What kind of refusal it is. A dialect chooses its type and code from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -49,6 +51,22 @@ pub enum RetryForm {
     Date,
 }
 
+/// What a refusal is about, for vendors that have a sentence of their own for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The request is wrong.
+    Mistake(Mistake),
+    /// Nobody has the model of this name.
+    UnknownModel(Box<str>),
+    /// The prompt has `tokens` and the model reads no more than `window`.
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: u32,
+        /// Tokens that the model reads and writes.
+        window: u32,
+    },
+}
+
 /// A refusal with all that a vendor's error body can say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -56,8 +74,10 @@ pub struct ApiError {
     pub status: u16,
     /// What kind it is.
     pub kind: ErrorKind,
-    /// A sentence for the person who reads it.
+    /// A sentence for the person who reads it. A vendor that has one of its own for the cause says that.
     pub message: Cow<'static, str>,
+    /// What it is about, if vendors have a sentence of their own for it.
+    pub cause: Option<Box<Cause>>,
     /// The field that is wrong, as a path such as `messages[0].role`.
     pub param: Option<Cow<'static, str>>,
     /// A code that overrides the dialect's own choice.
@@ -88,7 +108,17 @@ impl ApiError {
             _ => ErrorKind::InvalidRequest,
         };
         let (retry_form, should_retry) = (RetryForm::default(), None);
-        Self { status, kind, message: message.into(), param: None, code: None, retry_after_ms: None, retry_form, should_retry }
+        Self {
+            status,
+            kind,
+            message: message.into(),
+            cause: None,
+            param: None,
+            code: None,
+            retry_after_ms: None,
+            retry_form,
+            should_retry,
+        }
     }
 
     /// A 400 about one field.
@@ -96,10 +126,30 @@ impl ApiError {
         Self { param: Some(param.into()), ..Self::of_status(400, message) }
     }
 
+    /// A refusal with `status` because of `cause`; `message` is for readers of logs and for vendors that have no sentence for it.
+    pub fn because(cause: Cause, status: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { cause: Some(Box::new(cause)), ..Self::of_status(status, message) }
+    }
+
+    /// The 404 for a model that nobody has.
+    pub fn unknown_model(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        let message = format!("no model is called `{shown}`");
+        Self::because(Cause::UnknownModel(shown.into()), 404, message)
+    }
+
     /// The same refusal with a code of its own.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.code = Some(code.into());
         self
+    }
+}
+
+impl From<Mistake> for ApiError {
+    fn from(mistake: Mistake) -> Self {
+        let (message, path) = (mistake.to_string(), mistake.path());
+        let param = (!path.is_empty()).then_some(path.into());
+        Self { param, ..Self::because(Cause::Mistake(mistake), 400, message) }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
 //! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives;
-//! [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach.
+//! [`mistake`] says what is wrong with a request; [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach.
 
 pub mod allowance;
 pub mod api_error;
@@ -11,6 +11,7 @@ pub mod criterion;
 pub mod excerpt;
 pub mod fields;
 pub mod limits;
+pub mod mistake;
 pub mod problem;
 pub mod quantity;
 pub mod reply;

@@ -11,6 +11,8 @@ use crate::types::usage::Usage;
 pub enum Finish {
     /// It was complete.
     Stop,
+    /// It came to the stop text of this number in the request.
+    StopText(u8),
     /// It reached the token limit.
     Length,
     /// It called tools.

@@ -20,8 +20,17 @@ pub enum Operation {
     Embedding = 3,
     /// A judgement of a text.
     Moderation = 4,
+    /// How many tokens a prompt has.
+    Count = 5,
     /// A route that the scenario defines itself.
     Generic = 100,
+}
+
+impl Operation {
+    /// Is it answered with words? If not, no responder is asked, and the answer follows from the request.
+    pub fn has_words(self) -> bool {
+        matches!(self, Self::Chat | Self::Completion | Self::Generic)
+    }
 }
 
 /// One request, parsed. Built by a dialect, read by the planner and, through the host services, by plugins.
@@ -45,25 +54,26 @@ pub struct Request {
     pub choices: u32,
     /// The most tokens one reply may have, if the client set a bound.
     pub max_output_tokens: Option<u32>,
+    /// The fewest tokens that one reply may have; a reply that would be shorter goes on.
+    pub min_output_tokens: u32,
+    /// Does each reply go on until its bound, whatever it says? Load tools ask for that.
+    pub ignores_end: bool,
+    /// Shall the model think before it answers?
+    pub thinking: Thinking,
     /// Texts at which a reply ends; the stop text itself is not sent.
     pub stop: Vec<Box<str>>,
     /// `Some(n)`: log probabilities are wanted, with the `n` best alternatives per token.
     pub logprobs: Option<u8>,
-    /// How to stream, or `None` for one whole reply.
-    pub stream: Option<StreamOptions>,
+    /// Is the reply a stream? If not, it comes in one piece.
+    pub streams: bool,
+    /// Does the client see what the request cost? In streams some must ask for it.
+    pub shows_usage: bool,
+    /// What path and query say beyond the endpoint, such as a model's name; empty for most.
+    pub target: Box<str>,
     /// The body as it came, for plugins that ask for it.
     pub body: Bytes,
     /// The request's headers as they came; [`Request::header`] is the way to look at them.
     pub headers: http::HeaderMap,
-}
-
-/// How a client wants its stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StreamOptions {
-    /// Send a chunk with the token counts before the end.
-    pub include_usage: bool,
-    /// Pad chunks with a random string, so that their lengths give nothing away.
-    pub obfuscation: bool,
 }
 
 /// Who wrote a message.
@@ -87,10 +97,32 @@ pub struct Message {
     pub role: Role,
     /// Its text; parts of several texts are joined in order.
     pub text: Box<str>,
-    /// Images, sounds and files it carries; counted, never looked into.
-    pub attachments: u32,
+    /// What it carries that is no text.
+    pub attachments: Vec<Attachment>,
     /// Tool calls that an assistant message made, each as `name` and arguments.
     pub tool_calls: Vec<(Box<str>, Box<str>)>,
+}
+
+/// What a message carries that is no text: an image, a sound, a file, or tokens that the client made itself. Never looked into, but for
+/// the size of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    /// Hash of its content, or of where it is.
+    pub digest: u64,
+    /// Tokens that it counts, as its vendor counts them.
+    pub tokens: u32,
+}
+
+/// Shall the model think before it answers?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// The client says nothing of it.
+    #[default]
+    Unsaid,
+    /// No.
+    Off,
+    /// Yes, with at most so many tokens if the client set a bound.
+    On(Option<u32>),
 }
 
 /// A tool as the client declared it.
@@ -98,6 +130,8 @@ pub struct Message {
 pub struct Tool {
     /// The name to call it by.
     pub name: Box<str>,
+    /// Is its input any text, and not JSON?
+    pub is_free: bool,
     /// The JSON Schema of its arguments, as written; `None` means an empty object.
     pub parameters: Option<Arc<RawValue>>,
 }
@@ -131,6 +165,13 @@ pub enum Format {
     },
 }
 
+impl Message {
+    /// A message that is a text and nothing else.
+    pub fn new(role: Role, text: impl Into<Box<str>>) -> Self {
+        Self { role, text: text.into(), attachments: Vec::new(), tool_calls: Vec::new() }
+    }
+}
+
 /// Headers that carry credentials: nothing outside the doors ever sees them.
 const CREDENTIALS: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
 
@@ -160,7 +201,12 @@ impl Request {
             max_output_tokens: None,
             stop: Vec::new(),
             logprobs: None,
-            stream: None,
+            streams: false,
+            shows_usage: true,
+            min_output_tokens: 0,
+            ignores_end: false,
+            thinking: Thinking::Unsaid,
+            target: Box::default(),
             body: Bytes::new(),
             headers: http::HeaderMap::new(),
         }
@@ -221,6 +267,6 @@ pub(crate) mod testing {
 
     /// A chat request with one user message.
     pub(crate) fn request(text: &str) -> Request {
-        Request::chat("test", vec![Message { role: Role::User, text: text.into(), attachments: 0, tool_calls: Vec::new() }])
+        Request::chat("test", vec![Message::new(Role::User, text)])
     }
 }

@@ -10,13 +10,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
-use crate::dialect::Dialect;
-use crate::dialect::openai::OpenAi;
+use crate::dialect::openai;
 use crate::plan::identity::of_header;
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::limits::OUTPUT_TOKENS_MAX;
 use crate::types::problem::Problem;
-use crate::types::request::{Format, Message, Request, Role, StreamOptions, Tool, ToolChoice};
+use crate::types::request::{Format, Message, Request, Role, Tool, ToolChoice};
 use crate::vectors::CallFacts;
 
 /// The model that is asked where a case names none.
@@ -112,13 +111,13 @@ impl Asked {
     pub(super) fn request(self) -> Result<Arc<Request>, Problem> {
         let headers = self.headers.unwrap_or_default();
         if let Some((pointer, body)) = self.body {
-            let read = OpenAi.parse_chat(body, headers);
+            let read = openai::chat_request(body, headers);
             return read.map(Arc::new).map_err(|error| {
                 let at = error.param.as_ref().map_or(String::new(), |param| format!(" (at `{param}`)"));
                 Problem::new(pointer, format!("this request would be refused with {}: {}{at}", error.status, error.message))
             });
         }
-        let message = |role, text: String| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+        let message = |role, text: String| Message::new(role, text);
         let messages: Vec<Message> = match self.messages {
             Some(messages) => messages.into_iter().map(|(role, text)| message(role, text)).collect(),
             None => {
@@ -126,14 +125,14 @@ impl Asked {
                 self.system.map(|text| message(Role::System, text)).into_iter().chain([message(Role::User, user)]).collect()
             }
         };
-        let tools = self.tools.unwrap_or_default().into_iter().map(|(name, parameters)| Tool { name: name.into(), parameters });
+        let tools = self.tools.unwrap_or_default().into_iter().map(|(name, parameters)| Tool { name: name.into(), is_free: false, parameters });
         Ok(Arc::new(Request {
             tools: tools.collect(),
             tool_choice: self.tool_choice.unwrap_or(ToolChoice::Auto),
             format: self.format.unwrap_or(Format::Text),
             choices: self.choices.unwrap_or(1),
             max_output_tokens: self.max_tokens,
-            stream: self.stream.unwrap_or(true).then(StreamOptions::default),
+            streams: self.stream.unwrap_or(true),
             headers,
             ..Request::chat(self.model.as_deref().unwrap_or(MODEL), messages)
         }))

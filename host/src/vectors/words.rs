@@ -119,7 +119,7 @@ pub fn reply(answers: &[Answer]) -> Value {
 
 fn answer(answer: &Answer) -> Value {
     let finish = match answer.finish {
-        Finish::Stop => "stop",
+        Finish::Stop | Finish::StopText(_) => "stop",
         Finish::Length => "length",
         Finish::ToolCalls => "tool-calls",
         Finish::ContentFilter => "content-filter",

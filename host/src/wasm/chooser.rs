@@ -92,7 +92,7 @@ pub(super) fn traits(request: &Request, attempt: u32) -> Traits {
             traits |= flag;
         }
     };
-    note(request.stream.is_some(), Traits::STREAMING);
+    note(request.streams, Traits::STREAMING);
     note(!request.tools.is_empty() && request.tool_choice != ToolChoice::None, Traits::TOOLS);
     note(!matches!(request.format, Format::Text), Traits::JSON);
     note(attempt > 0, Traits::RETRY);

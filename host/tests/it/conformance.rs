@@ -65,7 +65,7 @@ impl Scene {
 
 /// A conversation that ends with `text`, with a header, a credential and a body.
 fn request(text: &str) -> Arc<Request> {
-    let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+    let message = |role, text: &str| Message::new(role, text);
     let mut headers = http::HeaderMap::new();
     headers.insert("x-color", http::HeaderValue::from_static("blue"));
     headers.insert("authorization", http::HeaderValue::from_static("Bearer secret"));

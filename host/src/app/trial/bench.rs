@@ -185,7 +185,7 @@ fn setting() -> Setting {
 
 /// Lets the behaviours take turns until `for_ms` have passed; the first round of each warms it up and is not counted.
 fn take_turns(runs: &mut [(Option<Behaviour>, Calls)], for_ms: u64) -> Result<(), BehaviorError> {
-    let message = Message { role: Role::User, text: "Where is my parcel?".into(), attachments: 0, tool_calls: Vec::new() };
+    let message = Message::new(Role::User, "Where is my parcel?");
     let request = Arc::new(Request::chat("test", vec![message]));
     for (behaviour, _) in runs.iter() {
         behaviour.iter().try_for_each(|behaviour| round(behaviour, &request, 0, &mut Calls::default()))?;

@@ -27,7 +27,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::{Draft, Scenario};
 use crate::stats::histogram::Snapshot;
 use crate::types::problem::Problem;
-use crate::types::request::{Message, Request, Role, StreamOptions};
+use crate::types::request::{Message, Request, Role};
 use crate::vectors::rig_model;
 use crate::wasm::apart::Said;
 use crate::wasm::{Kind, Plugin};
@@ -166,14 +166,8 @@ fn stream(generation: &Arc<Generation>, workload: &Workload) -> Option<Stream> {
     const TRIED: u32 = 16;
     let asked = workload.classes.first()?.model.to_string();
     let streams = (0..TRIED).filter_map(|number| {
-        let message = Message {
-            role: Role::User,
-            text: format!("Tell me something, {number}.").into(),
-            attachments: 0,
-            tool_calls: Vec::new(),
-        };
-        let mut request = Request::chat(&asked, vec![message]);
-        request.stream = Some(StreamOptions::default());
+        let mut request = Request::chat(&asked, vec![Message::new(Role::User, format!("Tell me something, {number}."))]);
+        request.streams = true;
         let content = content_of(&request);
         let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };
         let facts = Facts { input_tokens: input_tokens(generation, &request), ..Facts::first(identity) };

@@ -228,13 +228,13 @@ mod tests {
     }
 
     fn request(tools: &[&str]) -> Request {
-        let tools = tools.iter().map(|name| Tool { name: (*name).into(), parameters: None }).collect();
+        let tools = tools.iter().map(|name| Tool { name: (*name).into(), is_free: false, parameters: None }).collect();
         Request { tools, ..testing::request("hi") }
     }
 
     fn after(mut request: Request, calls: usize) -> Request {
         let tool_calls = vec![("get_a".into(), "{}".into()); calls];
-        let message = |role, tool_calls| Message { role, text: "".into(), attachments: 0, tool_calls };
+        let message = |role, tool_calls| Message { role, text: "".into(), attachments: Vec::new(), tool_calls };
         request.messages.push(message(Role::Assistant, tool_calls));
         request.messages.push(message(Role::Tool, Vec::new()));
         request

@@ -91,7 +91,7 @@ mod tests {
         let responder = Make.make(options, &Setting::default()).expect("good options");
         let mut request = testing::request("hi");
         for role in [Role::Assistant, Role::User].repeat(turns) {
-            request.messages.push(Message { role, text: "…".into(), attachments: 0, tool_calls: Vec::new() });
+            request.messages.push(Message::new(role, "…"));
         }
         let request = Arc::new(request);
         match responder.respond(&testing::call(&request, 1), 1).expect("answers").remove(0).items.remove(0) {

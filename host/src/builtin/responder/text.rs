@@ -18,7 +18,7 @@ use crate::builtin::responder::style::{LANGUAGES, SHAPES, style_name};
 use crate::types::fields::{Fields, kind_of};
 use crate::types::problem::Problem;
 use crate::types::reply::Finish;
-use crate::types::request::{Format, ToolChoice};
+use crate::types::request::{Format, Thinking, ToolChoice};
 use crate::types::schema;
 
 /// Makes [`Text`].
@@ -55,6 +55,9 @@ impl Maker<dyn Responder> for Make {
 }
 
 /// The words for [`Tools`].
+/// Tokens of thoughts that a client asks for and the scenario says nothing of: median and 99th percentile.
+const THOUGHT_P50: u32 = 60;
+const THOUGHT_P99: u32 = 240;
 const TOOLS: [&str; 3] = ["auto", "never", "always"];
 
 /// Reads `style` and `language`; gives the name of the style.
@@ -131,7 +134,9 @@ impl Responder for Text {
 impl Text {
     fn answer(&self, call: &Call<'_>, choice: u32) -> Answer {
         let mut items = Vec::with_capacity(2);
-        let thought = self.reasoning.map_or(0, |reasoning| reasoning.draw(call, choice, "reasoning"));
+        // A client that asks for thoughts gets some, whether the scenario speaks of them or not.
+        let asked = matches!(call.request.thinking, Thinking::On(_)).then(|| Length::log_normal(THOUGHT_P50, THOUGHT_P99));
+        let thought = self.reasoning.or(asked).map_or(0, |reasoning| reasoning.draw(call, choice, "reasoning"));
         if thought > 0 {
             items.push(Item::Think(Generate { tokens: thought, style: self.style.clone() }));
         }
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_demanded_tool_is_called() {
-        let tool = |name: &str| Tool { name: name.into(), parameters: None };
+        let tool = |name: &str| Tool { name: name.into(), is_free: false, parameters: None };
         for choice in [ToolChoice::Required, ToolChoice::Named("look-up".into())] {
             let request = Request { tools: vec![tool("look-up")], tool_choice: choice, ..testing::request("hi") };
             let answer = answer(&Value::Null, request, 1);
@@ -195,7 +200,7 @@ mod tests {
 
     #[test]
     fn tools_are_called_when_the_options_say_so() {
-        let tool = |name: &str| Tool { name: name.into(), parameters: None };
+        let tool = |name: &str| Tool { name: name.into(), is_free: false, parameters: None };
         let request = |choice| Request { tools: vec![tool("a"), tool("b")], tool_choice: choice, ..testing::request("hi") };
         let is_call = |options: &Value, choice| answer(options, request(choice), 1).finish == Finish::ToolCalls;
         assert!(is_call(&json!({"tools": "always"}), ToolChoice::Auto));

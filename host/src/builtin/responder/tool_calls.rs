@@ -101,13 +101,13 @@ mod tests {
     use crate::types::request::{Message, Request, Role, Tool};
 
     fn request(with_result: bool) -> Request {
-        let tools = vec![Tool { name: "get_weather".into(), parameters: None }];
+        let tools = vec![Tool { name: "get_weather".into(), is_free: false, parameters: None }];
         let mut request = Request { tools, ..testing::request("Is it raining?") };
         if with_result {
             let tool_calls = vec![("get_weather".into(), "{}".into())];
-            request.messages.push(Message { role: Role::Assistant, text: "".into(), attachments: 0, tool_calls });
-            let text = "14 degrees, rain".into();
-            request.messages.push(Message { role: Role::Tool, text, attachments: 0, tool_calls: Vec::new() });
+            request.messages.push(Message { role: Role::Assistant, text: "".into(), attachments: Vec::new(), tool_calls });
+            let text = "14 degrees, rain";
+            request.messages.push(Message::new(Role::Tool, text));
         }
         request
     }

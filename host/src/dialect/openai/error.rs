@@ -6,22 +6,28 @@ use bytes::{BufMut, BytesMut};
 use http::HeaderValue;
 use http::header::{HeaderName, RETRY_AFTER};
 
-use super::splice::push_string;
+use super::words::of_cause;
 use crate::dialect::ErrorReply;
+use crate::dialect::json::splice::{push_nullable, push_string};
 use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
 
 /// The answer to `error`.
 pub(super) fn render(error: &ApiError) -> ErrorReply {
     let (kind, code) = words(error);
-    let mut body = BytesMut::with_capacity(128 + error.message.len());
+    let worded = error.cause.as_deref().map(of_cause);
+    let (message, param, code) = match &worded {
+        Some(worded) => (worded.message.as_str(), worded.param.as_deref(), worded.code.or(code)),
+        None => (&*error.message, error.param.as_deref(), error.code.as_deref().or(code)),
+    };
+    let mut body = BytesMut::with_capacity(128 + message.len());
     body.put_slice(b"{\"error\":{\"message\":");
-    push_string(&mut body, &error.message);
+    push_string(&mut body, message);
     body.put_slice(b",\"type\":");
     push_string(&mut body, kind);
     body.put_slice(b",\"param\":");
-    push_nullable(&mut body, error.param.as_deref());
+    push_nullable(&mut body, param);
     body.put_slice(b",\"code\":");
-    push_nullable(&mut body, error.code.as_deref().or(code));
+    push_nullable(&mut body, code);
     body.put_slice(b"}}");
     let mut headers = Vec::new();
     if let Some(ms) = error.retry_after_ms {
@@ -59,14 +65,6 @@ fn words(error: &ApiError) -> (&'static str, Option<&'static str>) {
         | ErrorKind::RequestTimeout
         | ErrorKind::Conflict
         | ErrorKind::TooLarge => ("invalid_request_error", None),
-    }
-}
-
-/// `text` as a JSON string, or `null`.
-pub(super) fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
-    match text {
-        Some(text) => push_string(out, text),
-        None => out.put_slice(b"null"),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::splice::hex;
+use crate::dialect::json::splice::hex;
 use crate::random::Stream;
 
 /// The id of a reply.

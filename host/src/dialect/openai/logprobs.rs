@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::splice::{push_escaped, push_number};
+use crate::dialect::json::splice::{push_escaped, push_number};
 use crate::random::Stream;
 
 /// `(-ln p, -ln (1 - p))` in micro-nats for p = 0.999, 0.99, 0.97, 0.93, 0.87, 0.75, 0.6 and 0.4: confident more often than not,

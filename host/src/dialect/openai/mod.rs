@@ -1,33 +1,25 @@
-//! OpenAI's chat completions, as its own service and the many that speak like it answer them.
+//! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! In: `body` reads what a client wrote (with `given`, which forgives wrong kinds), `chat` and `tools` check it and make the
-//! neutral request, `refuse` words the mistakes. Out: `chat_whole` and `chat_stream` render replies, `error` refusals,
-//! `models` the list of models, `headers` what every answer says of itself; all of them splice bytes with `splice`, `ids` and `logprobs`. Begin with [`OpenAi`].
+//! A folder for each endpoint: [`chat`]. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
+//! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
+//! made of.
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use crate::dialect::{Dialect, ErrorReply, HeaderFacts, ModelCard, RenderOptions, StreamRenderer};
+use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelCard};
 use crate::types::api_error::ApiError;
-use crate::types::reply::{Head, WholeReply};
 use crate::types::request::Request;
 
-mod body;
 mod chat;
-mod chat_stream;
-mod chat_whole;
 mod error;
-mod given;
 mod headers;
 mod ids;
 mod logprobs;
 mod models;
-mod refuse;
-mod splice;
-mod tools;
+mod words;
 
-#[cfg(test)]
-mod tests;
+pub use chat::Chat;
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,24 +30,8 @@ impl Dialect for OpenAi {
         "openai"
     }
 
-    fn reply_id(&self, id: u64) -> String {
-        text_of(|out| ids::push_reply_id(out, id))
-    }
-
     fn request_id(&self, id: u64) -> String {
         text_of(|out| ids::push_request_id(out, id))
-    }
-
-    fn parse_chat(&self, body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {
-        chat::parse(body, headers)
-    }
-
-    fn render_whole(&self, head: &Head, options: RenderOptions, reply: &WholeReply, out: &mut BytesMut) {
-        chat_whole::push_reply(out, head, options, reply);
-    }
-
-    fn stream(&self, head: &Head, options: RenderOptions) -> Box<dyn StreamRenderer> {
-        Box::new(chat_stream::ChatStream::new(head, options))
     }
 
     fn headers(&self, facts: &HeaderFacts, out: &mut HeaderMap) {
@@ -73,6 +49,11 @@ impl Dialect for OpenAi {
     fn render_model(&self, model: &ModelCard) -> Bytes {
         models::one(model)
     }
+}
+
+/// The chat request that `body` is, for those who ask without a door.
+pub fn chat_request(body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {
+    Ok(Chat.parse(Inbound { headers, body, ..Inbound::default() })?.request)
 }
 
 /// What `push` appends, which is ASCII.

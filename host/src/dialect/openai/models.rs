@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_number, push_string};
 use crate::dialect::ModelCard;
 
 /// The answer to `GET /v1/models`.

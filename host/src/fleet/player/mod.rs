@@ -211,7 +211,7 @@ impl Fleet {
     fn ask(&mut self, ask: Ask, watch: &mut impl Watch) {
         let identity = self.templates.identity(&ask);
         let (generation, template) = (&self.generation, self.templates.of_ask(&ask));
-        let (scenario, is_streamed) = (&generation.scenario, template.request.stream.is_some());
+        let (scenario, is_streamed) = (&generation.scenario, template.request.streams);
         let (tier, tenant) = (template.tier, template.tenant);
         let mut facts = facts_of(generation, &mut self.timeline, &ask, identity, tier);
         if let Some(budget) = self.retries.as_mut().filter(|_| ask.attempt == 0) {

@@ -189,7 +189,7 @@ fn chosen(chooser: &Arc<Recorder>, number: u64, group: u64, tokens: u32) -> Work
     let message = || crate::types::request::Message {
         role: crate::types::request::Role::User,
         text: "".into(),
-        attachments: 0,
+        attachments: Vec::new(),
         tool_calls: Vec::new(),
     };
     let asker = Asker {

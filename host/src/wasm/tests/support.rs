@@ -114,7 +114,7 @@ pub(in crate::wasm) fn call(identity: u64, request: &Arc<Request>) -> Call<'_> {
 
 /// A small conversation.
 pub(in crate::wasm) fn request() -> Arc<Request> {
-    let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+    let message = |role, text: &str| Message::new(role, text);
     let mut headers = http::HeaderMap::new();
     headers.insert("x-color", http::HeaderValue::from_static("blue"));
     let messages =

@@ -22,12 +22,12 @@ fn text(template: &str, request: Request) -> String {
 
 fn long_request() -> Request {
     let mut request = testing::request("one");
-    let message = |role, text: &str| Message { role, text: text.into(), attachments: 0, tool_calls: Vec::new() };
+    let message = |role, text: &str| Message::new(role, text);
     request.messages.insert(0, message(Role::System, "be kind"));
     request.messages.push(message(Role::Assistant, "two"));
     request.messages.push(message(Role::User, "three"));
     request.messages.push(message(Role::Tool, "four"));
-    request.tools = vec![Tool { name: "look_up".into(), parameters: None }];
+    request.tools = vec![Tool { name: "look_up".into(), is_free: false, parameters: None }];
     request.headers.insert("x-tenant", "acme".parse().expect("a value"));
     request.headers.insert("authorization", "Bearer secret".parse().expect("a value"));
     request

@@ -5,12 +5,12 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::chat_whole::{push_usage, word};
-use super::error::push_nullable;
-use super::ids::{push_alphanumeric, push_call_id, push_fingerprint, push_reply_id};
-use super::logprobs;
-use super::splice::{push_escaped, push_number, push_string};
-use crate::dialect::{RenderOptions, StreamRenderer};
+use super::Options;
+use super::whole::{push_usage, word};
+use crate::dialect::StreamRenderer;
+use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
+use crate::dialect::openai::ids::{push_alphanumeric, push_call_id, push_fingerprint, push_reply_id};
+use crate::dialect::openai::logprobs;
 use crate::random::Key;
 use crate::types::reply::{Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
@@ -24,7 +24,7 @@ const CHUNK_BYTES: usize = 160;
 pub(super) struct ChatStream {
     /// `data: {"id": … "choices":[`
     beginning: Box<[u8]>,
-    options: RenderOptions,
+    options: Options,
     /// Where the padding is drawn from.
     padding: Key,
     chunks: u64,
@@ -34,7 +34,7 @@ pub(super) struct ChatStream {
 
 impl ChatStream {
     /// A renderer for the reply that `head` begins.
-    pub(super) fn new(head: &Head, options: RenderOptions) -> Self {
+    pub(super) fn new(head: &Head, options: Options) -> Self {
         let mut out = BytesMut::with_capacity(224 + head.model.len());
         out.put_slice(b"data: {\"id\":\"");
         push_reply_id(&mut out, head.id);
@@ -66,10 +66,10 @@ impl ChatStream {
 
     /// Ends a chunk after its choices: usage if it is wanted, padding if it is wanted.
     fn end(&mut self, usage: &[u8], text_bytes: usize, out: &mut BytesMut) {
-        if self.options.stream.include_usage {
+        if self.options.include_usage {
             out.put_slice(usage);
         }
-        if self.options.stream.obfuscation {
+        if self.options.obfuscation {
             out.put_slice(b",\"obfuscation\":\"");
             let mut stream = self.padding.with(self.chunks).stream();
             push_alphanumeric(out, &mut stream, PADDED_BYTES - text_bytes % PADDED_BYTES);
@@ -158,7 +158,7 @@ impl ChatStream {
     }
 
     fn usage(&mut self, usage: &Usage, out: &mut BytesMut) {
-        if !self.options.stream.include_usage {
+        if !self.options.include_usage {
             return;
         }
         out.put_slice(&self.beginning);

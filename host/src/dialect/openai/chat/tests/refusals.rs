@@ -4,14 +4,21 @@
 
 use proptest::prelude::*;
 
-use super::{parse, with};
+use serde_json::Value;
+
+use super::{parse, parse_bytes, with};
+use crate::dialect::openai::OpenAi;
+use crate::dialect::{Dialect, Manners};
+use crate::types::api_error::ApiError;
+use crate::types::request::Request;
 
 /// `param | code | message` of the refusal.
-fn refusal(result: Result<crate::types::request::Request, crate::types::api_error::ApiError>) -> String {
+fn refusal(result: Result<Request, ApiError>) -> String {
     let error = result.expect_err("the request should be refused");
     assert_eq!(error.status, 400);
-    let or_dash = |text: Option<std::borrow::Cow<'static, str>>| text.unwrap_or("-".into());
-    format!("{} | {} | {}", or_dash(error.param), or_dash(error.code), error.message)
+    let body: Value = serde_json::from_slice(&OpenAi.render_error(&error).body).expect("JSON");
+    let shown = |name: &str| body["error"][name].as_str().unwrap_or("-").to_owned();
+    format!("{} | {} | {}", shown("param"), shown("code"), shown("message"))
 }
 
 /// The refusal of a request with these messages.
@@ -33,8 +40,7 @@ fn broken_json_is_refused_with_its_place() {
 
 #[test]
 fn bodies_that_are_no_text_are_refused() {
-    use crate::dialect::Dialect;
-    let error = super::OpenAi.parse_chat(bytes::Bytes::from_static(b"{\"model\":\"\xff\"}"), http::HeaderMap::new()).unwrap_err();
+    let error = parse_bytes(b"{\"model\":\"\xff\"}", Manners::default()).unwrap_err();
     assert_eq!(error.status, 400);
 }
 
@@ -151,6 +157,19 @@ fn wrong_tools_and_formats_are_refused() {
 fn a_reply_schema_that_is_no_object_is_refused() {
     let text = refusal(with(r#""response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"string"}}}"#));
     insta::assert_snapshot!(text, @r#"response_format | - | Invalid schema for response_format 'x': schema must be a JSON Schema of 'type: "object"', got 'type: "string"'."#);
+}
+
+#[test]
+fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
+    let strict = |messages: &str, fields: &str| {
+        let body = format!(r#"{{"model":"m","messages":[{messages}],"seed":1,"user":"u"{fields}}}"#);
+        parse_bytes(body.as_bytes(), Manners { is_strict: true })
+    };
+    let hello = r#"{"role":"user","content":"x"}"#;
+    assert!(strict(hello, "").is_ok());
+    insta::assert_snapshot!(refusal(strict(hello, r#","top_k":3"#)), @"top_k | - | Unrecognized request argument supplied: top_k");
+    let odd = r#"{"role":"user","content":"x","mood":"good"}"#;
+    insta::assert_snapshot!(refusal(strict(odd, "")), @"messages[0].mood | unknown_parameter | Unknown parameter: 'messages[0].mood'.");
 }
 
 #[test]

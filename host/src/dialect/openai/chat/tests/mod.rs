@@ -9,18 +9,29 @@ mod whole;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::OpenAi;
-use crate::dialect::{Dialect, HeaderFacts, RenderOptions};
+use super::{Chat, Options};
+use crate::dialect::openai::OpenAi;
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
-use crate::types::request::{Format, Request, Role, StreamOptions, ToolChoice};
+use crate::types::request::{Format, Request, Role, ToolChoice};
 
 fn head() -> Head {
     Head { id: 42, created_unix_s: 1_790_000_000, model: "gpt-5-mini".into(), fingerprint: 7 }
 }
 
 fn parse(body: &str) -> Result<Request, ApiError> {
-    OpenAi.parse_chat(Bytes::copy_from_slice(body.as_bytes()), HeaderMap::new())
+    parse_bytes(body.as_bytes(), Manners::default())
+}
+
+fn parse_bytes(body: &[u8], manners: Manners) -> Result<Request, ApiError> {
+    Ok(Chat.parse(Inbound { body: Bytes::copy_from_slice(body), manners, ..Inbound::default() })?.request)
+}
+
+/// How a request with `fields` is rendered.
+fn options_with(fields: &str) -> Options {
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
+    super::read::read(Inbound { body: body.into(), ..Inbound::default() }).unwrap().1
 }
 
 /// A request whose messages are fine, with `fields` besides.
@@ -28,8 +39,8 @@ fn with(fields: &str) -> Result<Request, ApiError> {
     parse(&format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Write json"}}],{fields}}}"#))
 }
 
-fn stream_text(options: RenderOptions, events: &[StreamEvent<'_>]) -> String {
-    let mut renderer = OpenAi.stream(&head(), options);
+fn stream_text(options: Options, events: &[StreamEvent<'_>]) -> String {
+    let mut renderer = options.stream(&head());
     let mut out = BytesMut::new();
     for event in events {
         renderer.event(event, &mut out);
@@ -37,13 +48,13 @@ fn stream_text(options: RenderOptions, events: &[StreamEvent<'_>]) -> String {
     String::from_utf8(out.to_vec()).unwrap()
 }
 
-fn whole_text(options: RenderOptions, events: &[StreamEvent<'_>]) -> String {
+fn whole_text(options: Options, events: &[StreamEvent<'_>]) -> String {
     let mut reply = WholeReply::default();
     for event in events {
         reply.gather(event);
     }
     let mut out = BytesMut::new();
-    OpenAi.render_whole(&head(), options, &reply, &mut out);
+    options.whole(&head(), &reply, &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
@@ -64,28 +75,28 @@ fn a_full_request_is_understood() {
     assert_eq!((&*request.model, request.choices, request.max_output_tokens), ("org/m", 2, Some(20)));
     let roles: Vec<_> = request.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool]);
-    assert_eq!((&*request.messages[1].text, request.messages[1].attachments), ("What is this?", 1));
+    assert_eq!((&*request.messages[1].text, request.messages[1].attachments.len()), ("What is this?", 1));
     assert_eq!(request.messages[2].tool_calls, [("look".into(), "{}".into())]);
     assert_eq!(request.tools[0].parameters.as_ref().unwrap().get(), r#"{"type":"object","properties":{}}"#);
     assert!(request.tools[1].parameters.is_none());
     assert_eq!(request.tool_choice, ToolChoice::Named("look".into()));
     assert_eq!((request.parallel_tool_calls, request.logprobs), (false, Some(3)));
     assert_eq!(request.stop, ["a".into(), "b".into()]);
-    assert_eq!(request.stream, Some(StreamOptions { include_usage: true, obfuscation: false }));
+    assert!(request.streams && request.shows_usage && request.ignores_end);
     assert!(request.body.starts_with(br#"{"model":"org/m""#));
 }
 
 #[test]
 fn what_is_left_out_has_the_documented_default() {
     let request = with(r#""stream":null,"stop":null,"tools":null"#).unwrap();
-    assert_eq!((request.choices, request.max_output_tokens, request.logprobs, request.stream), (1, None, None, None));
+    assert_eq!((request.choices, request.max_output_tokens, request.logprobs, request.streams), (1, None, None, false));
     assert_eq!((request.tool_choice, request.parallel_tool_calls), (ToolChoice::Auto, true));
     assert!(matches!(request.format, Format::Text));
 }
 
 #[test]
 fn padding_is_off_until_the_client_asks_for_it() {
-    let padded = |fields| with(fields).unwrap().stream.unwrap().obfuscation;
+    let padded = |fields| options_with(fields).obfuscation;
     assert!(!padded(r#""stream":true"#));
     assert!(padded(r#""stream":true,"stream_options":{"include_obfuscation":true}"#));
 }
@@ -108,7 +119,7 @@ fn every_documented_kind_of_part_is_counted() {
             {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},{"type":"text","text":"Compare"}]}]}"#,
     )
     .unwrap();
-    assert_eq!((request.messages[0].attachments, request.last_user_text()), (3, "Compare"));
+    assert_eq!((request.messages[0].attachments.len(), request.last_user_text()), (3, "Compare"));
 }
 
 #[test]

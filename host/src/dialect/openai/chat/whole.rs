@@ -4,15 +4,15 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::ids::{push_call_id, push_fingerprint, push_reply_id};
-use super::logprobs;
-use super::splice::{push_number, push_string};
-use crate::dialect::RenderOptions;
+use super::Options;
+use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
+use crate::dialect::openai::logprobs;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
 
 /// Appends the body of a whole reply.
-pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: RenderOptions, reply: &WholeReply) {
+pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: Options, reply: &WholeReply) {
     out.reserve(640 + reply.choices.iter().map(|choice| choice.content.len() + 160).sum::<usize>());
     out.put_slice(b"{\"id\":\"");
     push_reply_id(out, head.id);
@@ -34,7 +34,7 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: RenderOptions
     out.put_slice(b"\"}");
 }
 
-fn push_choice(out: &mut BytesMut, index: usize, options: RenderOptions, choice: &WholeChoice) {
+fn push_choice(out: &mut BytesMut, index: usize, options: Options, choice: &WholeChoice) {
     out.put_slice(b"{\"index\":");
     push_number(out, index as u64);
     out.put_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
@@ -111,7 +111,7 @@ pub(super) fn push_usage(out: &mut BytesMut, usage: &Usage) {
 /// The vendor's word for why a reply ended.
 pub(super) fn word(finish: Finish) -> &'static str {
     match finish {
-        Finish::Stop => "stop",
+        Finish::Stop | Finish::StopText(_) => "stop",
         Finish::Length => "length",
         Finish::ToolCalls => "tool_calls",
         Finish::ContentFilter => "content_filter",

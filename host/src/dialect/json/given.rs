@@ -1,7 +1,7 @@
 //! Reading JSON that may be wrong: a [`Given`] accepts any value and remembers what kind came instead of the expected one.
 //!
-//! So serde itself fails only where the body is no JSON at all, and every other mistake is found afterwards, in [`super::chat`]
-//! and [`super::tools`], where its path is known. Texts are borrowed from the body; of two equal keys the last one counts.
+//! So serde itself fails only where the body is no JSON at all, and every other mistake is found afterwards, in the dialects, where its
+//! path is known ([`super::path`]). Texts are borrowed from the body; of two equal keys the last one counts.
 //! [`object!`] writes the reader of one object; begin with [`Shape`].
 
 use std::borrow::Cow;
@@ -10,9 +10,11 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::types::mistake::Kind;
+
 /// One value of a body: what was expected, something else, or nothing.
 #[derive(Debug, Default)]
-pub(super) enum Given<T> {
+pub(crate) enum Given<T> {
     /// The key is not there.
     #[default]
     Absent,
@@ -24,36 +26,15 @@ pub(super) enum Given<T> {
     Wrong(Kind),
 }
 
-/// Kinds of JSON values, in the vendor's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Null,
-    Boolean,
-    Integer,
-    Decimal,
-    Text,
-    Array,
-    Object,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Null => "null",
-            Self::Boolean => "a boolean",
-            Self::Integer => "an integer",
-            Self::Decimal => "a decimal",
-            Self::Text => "a string",
-            Self::Array => "an array",
-            Self::Object => "an object",
-        })
-    }
-}
-
 /// A type that some kinds of JSON values can be read as; kinds that are not overridden are wrong.
-pub(super) trait Shape<'de>: Sized {
-    /// The kinds that fit, in the vendor's words.
+pub(crate) trait Shape<'de>: Sized {
+    /// The kinds that fit, such as `a string`.
     const EXPECTED: &'static str;
+
+    /// A field of it that nobody knows, if there is one.
+    fn unknown(&self) -> Option<&str> {
+        None
+    }
 
     fn of_boolean(_value: bool) -> Given<Self> {
         Given::Wrong(Kind::Boolean)
@@ -183,7 +164,7 @@ impl<'de, T: Shape<'de>> Shape<'de> for Vec<Given<T>> {
 }
 
 /// An object's key, borrowed where it has no escapes.
-pub(super) struct Name<'de>(pub(super) Cow<'de, str>);
+pub(crate) struct Name<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
@@ -207,36 +188,46 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// Declares an object of a body: its fields with their keys. Other keys are skipped.
+/// Declares an object of a body: its fields with their keys, and after a `_` the keys that are known and skipped. The first of all other
+/// keys is remembered.
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident $(<$de:lifetime>)? { $($field:ident $key:literal: $kind:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident $(<$de:lifetime>)? { $($field:ident $key:literal: $kind:ty,)* $(_ $($skipped:literal)+)? }) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
-        pub(super) struct $name $(<$de>)? {
-            $(pub(super) $field: $kind,)*
+        pub(crate) struct $name $(<$de>)? {
+            $(pub(crate) $field: $kind,)*
+            unknown: Option<Box<str>>,
         }
 
-        impl<'de> crate::dialect::openai::given::Shape<'de> for $name $(<$de>)? {
+        impl<'de> crate::dialect::json::given::Shape<'de> for $name $(<$de>)? {
             const EXPECTED: &'static str = "an object";
+
+            fn unknown(&self) -> Option<&str> {
+                self.unknown.as_deref()
+            }
 
             fn of_object<A: serde::de::MapAccess<'de>>(
                 mut entries: A,
-            ) -> Result<crate::dialect::openai::given::Given<Self>, A::Error> {
+            ) -> Result<crate::dialect::json::given::Given<Self>, A::Error> {
                 let mut object = Self::default();
-                while let Some(crate::dialect::openai::given::Name(name)) = entries.next_key()? {
+                while let Some(crate::dialect::json::given::Name(name)) = entries.next_key()? {
                     match &*name {
                         $($key => object.$field = entries.next_value()?,)*
+                        $($($skipped)|+ => {
+                            entries.next_value::<serde::de::IgnoredAny>()?;
+                        })?
                         _ => {
+                            object.unknown.get_or_insert_with(|| crate::dialect::json::path::excerpt(&name).into());
                             entries.next_value::<serde::de::IgnoredAny>()?;
                         }
                     }
                 }
-                Ok(crate::dialect::openai::given::Given::Is(object))
+                Ok(crate::dialect::json::given::Given::Is(object))
             }
         }
     };
 }
-pub(super) use object;
+pub(crate) use object;
 
 #[cfg(test)]
 mod tests {

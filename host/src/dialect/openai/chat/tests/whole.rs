@@ -2,8 +2,8 @@
 //!
 //! Each reply is gathered from the events that a stream would have, so that both ways of answering are fed alike.
 
+use super::super::Options;
 use super::whole_text;
-use crate::dialect::RenderOptions;
 use crate::types::reply::{Finish, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
@@ -18,7 +18,7 @@ fn a_text_reply_has_all_the_vendors_fields() {
     let usage = Usage { input: 9, cached_input: 4, output: 2, reasoning: 0 };
     let events =
         [text(TextKind::Content, "Hello", None), text(TextKind::Content, " \"you\"\n", None), STOP, StreamEvent::Usage(usage)];
-    insta::assert_snapshot!(whole_text(RenderOptions::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Hello \"you\"\n","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
+    insta::assert_snapshot!(whole_text(Options::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Hello \"you\"\n","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
 }
 
 #[test]
@@ -29,18 +29,18 @@ fn a_tool_call_takes_the_place_of_the_text() {
         StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "\"Oslo\"}" },
         StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
     ];
-    insta::assert_snapshot!(whole_text(RenderOptions::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_X8tolSPiun1zO7GnOahGy9CO","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Oslo\"}"}}],"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
+    insta::assert_snapshot!(whole_text(Options::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_X8tolSPiun1zO7GnOahGy9CO","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Oslo\"}"}}],"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
 }
 
 #[test]
 fn a_refusal_and_reasoning_have_fields_of_their_own() {
     let events = [text(TextKind::Reasoning, "Hm.", None), text(TextKind::Refusal, "I can't.", None), STOP];
-    insta::assert_snapshot!(whole_text(RenderOptions::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning_content":"Hm.","refusal":"I can't.","annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
+    insta::assert_snapshot!(whole_text(Options::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning_content":"Hm.","refusal":"I can't.","annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
 }
 
 #[test]
 fn log_probabilities_come_one_a_token() {
-    let options = RenderOptions { logprobs: Some(1), ..RenderOptions::default() };
+    let options = Options { logprobs: Some(1), ..Options::default() };
     let events = [text(TextKind::Content, "Hi", Some(1)), text(TextKind::Content, "é", Some(2)), STOP];
     insta::assert_snapshot!(whole_text(options, &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Hié","refusal":null,"annotations":[]},"logprobs":{"content":[{"token":"Hi","logprob":-0.145974,"bytes":[72,105],"top_logprobs":[{"token":"Hi","logprob":-0.145974,"bytes":[72,105]}]},{"token":"é","logprob":-0.146004,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.146004,"bytes":[195,169]}]}],"refusal":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
 }

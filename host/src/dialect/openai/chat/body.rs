@@ -1,13 +1,13 @@
 //! A chat request as clients write it: one declaration an object, nothing checked yet.
 //!
-//! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are not declared and thus skipped.
+//! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are known by name and skipped.
 
 use std::borrow::Cow;
 
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::given::{Given, Shape, object};
+use crate::dialect::json::given::{Given, Shape, object};
 
 /// A text of a body.
 pub(super) type Text<'de> = Given<Cow<'de, str>>;
@@ -37,12 +37,17 @@ object! {
         response_format "response_format": Given<ResponseFormat<'de>>,
         functions "functions": Option<&'de RawValue>,
         function_call "function_call": Option<&'de RawValue>,
+        ignore_eos "ignore_eos": Given<bool>,
+        min_tokens "min_tokens": Given<i64>,
+        _ "seed" "user" "metadata" "logit_bias" "store" "reasoning_effort" "verbosity" "modalities" "audio" "prediction"
+          "web_search_options" "service_tier" "moderation" "safety_identifier" "prompt_cache_key" "prompt_cache_options"
+          "prompt_cache_retention"
     }
 }
 
 /// The list of messages: a type of its own because the vendor names what it must contain.
 #[derive(Debug)]
-pub(super) struct Messages<'de>(pub(super) Vec<Given<Message<'de>>>);
+pub(crate) struct Messages<'de>(pub(crate) Vec<Given<Message<'de>>>);
 
 impl<'de> Shape<'de> for Messages<'de> {
     const EXPECTED: &'static str = "an array of objects";
@@ -61,6 +66,7 @@ object! {
     StreamOptions {
         include_usage "include_usage": Given<bool>,
         include_obfuscation "include_obfuscation": Given<bool>,
+        continuous_usage_stats "continuous_usage_stats": Given<bool>,
     }
 }
 
@@ -80,7 +86,7 @@ object! {
 
 /// A message's content: one text or parts.
 #[derive(Debug)]
-pub(super) enum Content<'de> {
+pub(crate) enum Content<'de> {
     Text(Cow<'de, str>),
     Parts(Vec<Given<Part<'de>>>),
 }
@@ -117,6 +123,7 @@ object! {
     /// Where an image is.
     ImageUrl<'de> {
         url "url": Text<'de>,
+        detail "detail": Text<'de>,
     }
 }
 
@@ -130,7 +137,7 @@ object! {
 
 /// An object that is never looked into.
 #[derive(Debug)]
-pub(super) struct AnyObject;
+pub(crate) struct AnyObject;
 
 impl<'de> Shape<'de> for AnyObject {
     const EXPECTED: &'static str = "an object";
@@ -169,7 +176,7 @@ object! {
 
 /// Texts at which a reply ends: one or several.
 #[derive(Debug)]
-pub(super) enum Stop<'de> {
+pub(crate) enum Stop<'de> {
     One(Cow<'de, str>),
     Many(Vec<Given<Cow<'de, str>>>),
 }
@@ -194,6 +201,7 @@ object! {
     Tool<'de> {
         kind "type": Text<'de>,
         function "function": Given<Function<'de>>,
+        custom "custom": Given<Named<'de>>,
     }
 }
 
@@ -202,12 +210,21 @@ object! {
     Function<'de> {
         name "name": Text<'de>,
         parameters "parameters": Option<&'de RawValue>,
+        _ "description" "strict"
+    }
+}
+
+object! {
+    /// Something of which only the name counts.
+    Named<'de> {
+        name "name": Text<'de>,
+        _ "description" "format"
     }
 }
 
 /// Whether and which tool must be called: a word or an object.
 #[derive(Debug)]
-pub(super) enum ToolChoice<'de> {
+pub(crate) enum ToolChoice<'de> {
     Word(Cow<'de, str>),
     Object(ToolChoiceObject<'de>),
 }
@@ -231,7 +248,8 @@ object! {
     /// A choice of one tool, or of several allowed ones.
     ToolChoiceObject<'de> {
         kind "type": Text<'de>,
-        function "function": Given<Call<'de>>,
+        function "function": Given<Named<'de>>,
+        custom "custom": Given<Named<'de>>,
         allowed_tools "allowed_tools": Given<AllowedTools<'de>>,
     }
 }
@@ -257,12 +275,6 @@ object! {
     NamedSchema<'de> {
         name "name": Text<'de>,
         schema "schema": Option<&'de RawValue>,
-    }
-}
-
-object! {
-    /// What is looked at in a JSON Schema: its outermost type.
-    SchemaHead<'de> {
-        kind "type": Text<'de>,
+        _ "description" "strict"
     }
 }

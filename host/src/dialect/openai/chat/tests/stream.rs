@@ -7,17 +7,16 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::Options;
 use super::{head, stream_text};
-use crate::dialect::RenderOptions;
 use crate::types::reply::{Finish, StreamEvent, TextKind};
-use crate::types::request::StreamOptions;
 use crate::types::usage::Usage;
 
 const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false };
 const STOP: StreamEvent<'_> = StreamEvent::Finish { choice: 0, reason: Finish::Stop };
 
-fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> RenderOptions {
-    RenderOptions { logprobs, stream: StreamOptions { include_usage, obfuscation } }
+fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Options {
+    Options { logprobs, include_usage, obfuscation }
 }
 
 fn content(choice: u32, text: &str) -> StreamEvent<'_> {
@@ -35,7 +34,7 @@ fn read(stream: &str) -> Vec<Value> {
 fn a_text_stream_has_a_role_pieces_a_finish_and_its_terminator() {
     let events =
         [START, content(0, "Hi"), content(0, " \"you\"\n"), STOP, StreamEvent::Usage(Usage::default()), StreamEvent::End];
-    insta::assert_snapshot!(stream_text(RenderOptions::default(), &events), @r#"
+    insta::assert_snapshot!(stream_text(Options::default(), &events), @r#"
     data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"gpt-5-mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]}
 
     data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"gpt-5-mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":null,"finish_reason":null}]}
@@ -72,7 +71,7 @@ fn a_tool_call_that_comes_first_carries_the_role() {
         StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
         StreamEvent::End,
     ];
-    insta::assert_snapshot!(stream_text(RenderOptions::default(), &events), @r#"
+    insta::assert_snapshot!(stream_text(Options::default(), &events), @r#"
     data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"gpt-5-mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_X8tolSPiun1zO7GnOahGy9CO","type":"function","function":{"name":"get_weather","arguments":""}}],"refusal":null},"logprobs":null,"finish_reason":null}]}
 
     data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"gpt-5-mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\""}}]},"logprobs":null,"finish_reason":null}]}
@@ -90,7 +89,7 @@ fn reasoning_and_refusals_stream_in_fields_of_their_own() {
     let text = |kind, text| StreamEvent::Text { choice: 0, kind, text, logprob: None };
     let events = [START, text(TextKind::Reasoning, "Hm"), text(TextKind::Refusal, "No"), STOP, StreamEvent::End];
     let deltas: Vec<Value> =
-        read(&stream_text(RenderOptions::default(), &events)).iter().map(|c| c["choices"][0]["delta"].clone()).collect();
+        read(&stream_text(Options::default(), &events)).iter().map(|c| c["choices"][0]["delta"].clone()).collect();
     assert_eq!(deltas[1..], [json!({"reasoning_content": "Hm"}), json!({"refusal": "No"}), json!({})]);
 }
 
@@ -103,14 +102,14 @@ fn log_probabilities_stream_with_their_token() {
 #[test]
 fn a_role_that_waits_for_a_call_is_sent_when_something_else_comes() {
     let events = [StreamEvent::Start { choice: 3, tool_first: true }, content(3, "x"), StreamEvent::End];
-    let chunks = read(&stream_text(RenderOptions::default(), &events));
+    let chunks = read(&stream_text(Options::default(), &events));
     assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
     assert_eq!(chunks[1]["choices"][0]["delta"], json!({"content": "x"}));
 }
 
 #[test]
 fn an_error_inside_a_stream_is_an_event_with_all_four_keys() {
-    let text = stream_text(RenderOptions::default(), &[StreamEvent::Error { message: "lost \"it\"", code: None }]);
+    let text = stream_text(Options::default(), &[StreamEvent::Error { message: "lost \"it\"", code: None }]);
     assert!(text.ends_with("}\n\n"), "the last event would be lost without its blank line");
     insta::assert_snapshot!(text, @r#"data: {"error":{"message":"lost \"it\"","type":"server_error","param":null,"code":null}}"#);
 }

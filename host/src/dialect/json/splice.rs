@@ -24,7 +24,7 @@ static ESCAPES: [u8; 256] = {
 };
 
 /// Appends `text` as the inside of a JSON string, without the quotes.
-pub(super) fn push_escaped(out: &mut BytesMut, text: &str) {
+pub(crate) fn push_escaped(out: &mut BytesMut, text: &str) {
     let bytes = text.as_bytes();
     let mut done = 0;
     for (index, &byte) in bytes.iter().enumerate() {
@@ -44,14 +44,22 @@ pub(super) fn push_escaped(out: &mut BytesMut, text: &str) {
 }
 
 /// Appends `text` as a JSON string with its quotes.
-pub(super) fn push_string(out: &mut BytesMut, text: &str) {
+pub(crate) fn push_string(out: &mut BytesMut, text: &str) {
     out.put_u8(b'"');
     push_escaped(out, text);
     out.put_u8(b'"');
 }
 
+/// Appends `text` as a JSON string, or `null`.
+pub(crate) fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
+    match text {
+        Some(text) => push_string(out, text),
+        None => out.put_slice(b"null"),
+    }
+}
+
 /// Appends `number` in decimal.
-pub(super) fn push_number(out: &mut BytesMut, mut number: u64) {
+pub(crate) fn push_number(out: &mut BytesMut, mut number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {
@@ -66,7 +74,7 @@ pub(super) fn push_number(out: &mut BytesMut, mut number: u64) {
 }
 
 /// The digit for a number below 16.
-pub(super) fn hex(nibble: u8) -> u8 {
+pub(crate) fn hex(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble & 15)]
 }
 

@@ -1,0 +1,7 @@
+//! Reading and writing JSON for all dialects: [`given`] reads values that may be of the wrong kind, [`path`] names their places and
+//! says what is wrong with them, [`schema`] looks at the schemas that clients send, [`splice`] writes answers.
+
+pub(crate) mod given;
+pub(crate) mod path;
+pub(crate) mod schema;
+pub(crate) mod splice;

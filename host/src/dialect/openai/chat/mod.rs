@@ -1,0 +1,64 @@
+//! Chat completions: `POST /v1/chat/completions`.
+//!
+//! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
+//! splicing bytes.
+
+use bytes::BytesMut;
+
+use super::{OpenAi, ids, text_of};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
+use crate::types::api_error::ApiError;
+use crate::types::reply::{Head, WholeReply};
+
+mod body;
+mod read;
+mod stream;
+mod tools;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+/// The endpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chat;
+
+impl Endpoint for Chat {
+    fn name(&self) -> &'static str {
+        "openai/chat"
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &OpenAi
+    }
+
+    fn reply_id(&self, id: u64) -> String {
+        text_of(|out| ids::push_reply_id(out, id))
+    }
+
+    fn parse(&self, inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
+        let (request, options) = read::read(inbound)?;
+        Ok(Parsed { request, voice: Box::new(options) })
+    }
+}
+
+/// What of a request its rendering follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Options {
+    /// `Some(n)`: log probabilities with `n` alternatives.
+    logprobs: Option<u8>,
+    /// Does a stream have a chunk with the token counts before its end?
+    include_usage: bool,
+    /// Are chunks padded with a random string, so that their lengths give nothing away?
+    obfuscation: bool,
+}
+
+impl Voice for Options {
+    fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
+        whole::push_reply(out, head, *self, reply);
+    }
+
+    fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
+        Box::new(stream::ChatStream::new(head, *self))
+    }
+}

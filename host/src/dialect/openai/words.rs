@@ -1,0 +1,134 @@
+//! The vendor's sentences for bad requests, one for each kind of mistake.
+//!
+//! Sentences and codes follow what the real service answers, because client code and its tests match on them; that is why they
+//! do not follow our own style of messages. Where the real wording is not known, the sentence says what is wrong and has no code.
+
+use crate::types::api_error::{ApiError, Cause};
+use crate::types::mistake::{Mistake, What};
+
+/// What the vendor says of a refusal.
+pub(super) struct Words {
+    pub(super) message: String,
+    pub(super) param: Option<String>,
+    pub(super) code: Option<&'static str>,
+}
+
+/// The vendor's words for `cause`.
+pub(super) fn of_cause(cause: &Cause) -> Words {
+    match cause {
+        Cause::Mistake(mistake) => of_mistake(mistake),
+        Cause::UnknownModel(name) => Words {
+            message: format!("The model `{name}` does not exist or you do not have access to it."),
+            param: None,
+            code: Some("model_not_found"),
+        },
+        Cause::PromptTooLong { tokens, window } => Words {
+            message: format!(
+                "This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} tokens. Please \
+                 reduce the length of the messages."
+            ),
+            param: Some("messages".to_owned()),
+            code: Some("context_length_exceeded"),
+        },
+    }
+}
+
+fn of_mistake(mistake: &Mistake) -> Words {
+    let path = mistake.path();
+    let (message, code) = match &mistake.what {
+        // The vendor's sentence does not say where; ours does, at its end.
+        What::NotJson(reason) => {
+            let hint = "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library \
+                        correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.";
+            return Words { message: format!("{hint} The parser says: {reason}.)"), param: None, code: None };
+        }
+        What::Missing => (format!("Missing required parameter: '{path}'."), Some("missing_required_parameter")),
+        What::Kind { expected, found } => {
+            (format!("Invalid type for '{path}': expected {expected}, but got {found} instead."), Some("invalid_type"))
+        }
+        What::Unknown => match mistake.at.len() {
+            1 => (format!("Unrecognized request argument supplied: {path}"), None),
+            _ => (format!("Unknown parameter: '{path}'."), Some("unknown_parameter")),
+        },
+        What::Word { found, known } => {
+            (format!("Invalid value: '{found}'. Supported values are: {}.", listed(known)), Some("invalid_value"))
+        }
+        What::Range { whole, below, bound, found } => {
+            let kind = if *whole { "integer" } else { "decimal" };
+            let (side, extreme, sign) = if *below { ("below", "minimum", ">=") } else { ("above", "maximum", "<=") };
+            let code = match (whole, below) {
+                (true, true) => "integer_below_min_value",
+                (true, false) => "integer_above_max_value",
+                (false, true) => "decimal_below_min_value",
+                (false, false) => "decimal_above_max_value",
+            };
+            let expected = format!("Expected a value {sign} {bound}, but got {found} instead.");
+            (format!("Invalid '{path}': {kind} {side} {extreme} value. {expected}"), Some(code))
+        }
+        What::Length { text, below, bound, found } => of_length(&path, *text, *below, *bound, *found),
+        What::Pattern(pattern) => {
+            let expected = format!("Expected a string that matches the pattern '{pattern}'.");
+            (format!("Invalid '{path}': string does not match pattern. {expected}"), Some("invalid_value"))
+        }
+        What::Schema { owner, reason } => {
+            let message = format!("Invalid schema for {owner}: {reason}.");
+            // Only for tools does the vendor name the place and a code.
+            if owner.starts_with("response_format") {
+                return Words { message, param: Some("response_format".to_owned()), code: None };
+            }
+            (message, Some("invalid_function_parameters"))
+        }
+    };
+    Words { message, param: Some(path), code }
+}
+
+fn of_length(path: &str, text: bool, below: bool, bound: usize, found: usize) -> (String, Option<&'static str>) {
+    let side = if below { "minimum" } else { "maximum" };
+    let (kind, came) = match (text, found) {
+        (true, 0) => ("a string", "an empty string".to_owned()),
+        (true, _) => ("a string", format!("a string with length {found}")),
+        (false, 0) => ("an array", "an empty array".to_owned()),
+        (false, _) => ("an array", format!("an array with length {found}")),
+    };
+    let (problem, code) = match (text, below) {
+        (true, true) => ("empty string", "empty_string"),
+        (true, false) => ("string too long", "string_above_max_length"),
+        (false, true) => ("empty array", "empty_array"),
+        (false, false) => ("array too long", "array_above_max_length"),
+    };
+    (format!("Invalid '{path}': {problem}. Expected {kind} with {side} length {bound}, but got {came} instead."), Some(code))
+}
+
+/// `'a', 'b', and 'c'`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => format!("'{one}'"),
+        [one, other] => format!("'{one}' and '{other}'"),
+        [others @ .., last] => {
+            let others: Vec<String> = others.iter().map(|word| format!("'{word}'")).collect();
+            format!("{}, and '{last}'", others.join(", "))
+        }
+    }
+}
+
+/// There is no model.
+pub(super) fn no_model() -> ApiError {
+    ApiError::of_status(400, "you must provide a model parameter")
+}
+
+/// A field that only makes sense beside another one.
+pub(super) fn only_with(field: &'static str, other: &str) -> ApiError {
+    ApiError::invalid(field, format!("The '{field}' parameter is only allowed when '{other}' is enabled."))
+}
+
+/// A field that only makes sense when there are tools.
+pub(super) fn only_with_tools(field: &'static str) -> ApiError {
+    ApiError::invalid(field, format!("Invalid value for '{field}': '{field}' is only allowed when 'tools' are specified."))
+}
+
+/// A field that this server does not have, with the one to use instead.
+pub(super) fn unsupported(field: &'static str, instead: &str) -> ApiError {
+    let message = format!("Unsupported parameter: '{field}' is not supported by this server. Use '{instead}' instead.");
+    ApiError::invalid(field, message).with_code("unsupported_parameter")
+}
