@@ -28,6 +28,7 @@ use simwright::plan::timeline::{Timeline, applying};
 use simwright::plan::token_counts::input_tokens;
 use simwright::scenario::read;
 use simwright::types::reply::{Head, StreamEvent, WholeReply};
+use simwright::types::usage::Usage;
 use simwright::types::request::Request;
 use simwright::worker;
 use simwright_benches::palette::samples;
@@ -180,7 +181,7 @@ fn planned_as(generation: &Arc<Generation>, model: usize, request: &Arc<Request>
 /// A request from its bytes to the bytes of its whole reply: everything but HTTP and the socket.
 async fn answered(engine: &Engine, body: &Bytes) {
     let Ok(Parsed { request, voice }) = Chat.parse(Inbound { body: body.clone(), ..Inbound::default() }) else { return };
-    let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1 };
+    let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1, usage: Usage::default() };
     let Ok(begun) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await else {
         return;
     };

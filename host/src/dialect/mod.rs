@@ -15,6 +15,7 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
+pub mod anthropic;
 mod json;
 pub mod openai;
 pub mod spoil;
@@ -36,8 +37,8 @@ pub trait Dialect: Send + Sync {
     /// Headers that the vendor sends with every answer, errors included.
     fn headers(&self, facts: &HeaderFacts, out: &mut HeaderMap);
 
-    /// The vendor's answer to a refusal.
-    fn render_error(&self, error: &ApiError) -> ErrorReply;
+    /// The vendor's answer to a refusal of the request whose id is drawn from `request_id`.
+    fn render_error(&self, error: &ApiError, request_id: u64) -> ErrorReply;
 
     /// The answer to a request for the list of models.
     fn render_models(&self, models: &[ModelCard]) -> Bytes;
@@ -74,10 +75,10 @@ impl fmt::Debug for dyn Endpoint {
 }
 
 /// All vendors.
-pub const DIALECTS: [&dyn Dialect; 1] = [&openai::OpenAi];
+pub const DIALECTS: [&dyn Dialect; 2] = [&openai::OpenAi, &anthropic::Anthropic];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 1] = [&openai::Chat];
+pub const ENDPOINTS: [&dyn Endpoint; 3] = [&openai::Chat, &anthropic::Messages, &anthropic::CountTokens];
 
 /// The endpoint called `name`, as logs name it.
 pub fn named(name: &str) -> Option<&'static dyn Endpoint> {
@@ -145,6 +146,8 @@ pub struct HeaderFacts {
     pub request_id: u64,
     /// Time from the request to its first byte, in milliseconds.
     pub processing_ms: u32,
+    /// Unix time in milliseconds.
+    pub now_unix_ms: u64,
     /// What the caller may still ask for; `None` for what counts against no budget.
     pub allowance: Option<Allowance>,
 }

@@ -11,7 +11,7 @@ use metrics::Gauge;
 use tokio::sync::oneshot;
 
 use crate::telemetry::metrics as names;
-use crate::types::api_error::ApiError;
+use crate::types::api_error::{ApiError, Cause};
 use crate::types::limits::{SLOW_LANE_RETRY_AFTER_MS, SLOW_LANE_WAITING_MAX};
 
 /// As many as it takes to run two looping guests and still serve a third; more would only fight the workers for the cores.
@@ -178,7 +178,7 @@ impl Queue {
 
 fn full() -> ApiError {
     let message = "simwright: too many requests wait for slow plugins; make the plugins faster or send fewer";
-    ApiError { retry_after_ms: Some(SLOW_LANE_RETRY_AFTER_MS), ..ApiError::of_status(503, message) }
+    ApiError { retry_after_ms: Some(SLOW_LANE_RETRY_AFTER_MS), ..ApiError::because(Cause::Overloaded, 503, message) }
 }
 
 #[cfg(test)]

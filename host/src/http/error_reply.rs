@@ -11,15 +11,14 @@ pub const MARK: HeaderName = HeaderName::from_static("x-simwright-generation");
 /// Names the behaviours whose fallback had to answer.
 pub const FALLBACK: HeaderName = HeaderName::from_static("x-simwright-fallback");
 
-/// The response to a refused request. `now_unix_ms` is for hints that are written as a date.
+/// The response to a refused request.
 pub fn respond(
     error: &ApiError,
     dialect: &dyn Dialect,
     facts: &HeaderFacts,
     generation: u64,
-    now_unix_ms: u64,
 ) -> Response<ReplyBody> {
-    let reply = dialect.render_error(error);
+    let reply = dialect.render_error(error, facts.request_id);
     let mut response = Response::new(ReplyBody::Plain(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -29,7 +28,7 @@ pub fn respond(
         headers.insert(name, value);
     });
     if let (Some(ms), RetryForm::Date) = (error.retry_after_ms, error.retry_form) {
-        headers.insert(header::RETRY_AFTER, date(now_unix_ms + u64::from(ms)));
+        headers.insert(header::RETRY_AFTER, date(facts.now_unix_ms + u64::from(ms)));
     }
     mark(headers, generation);
     response

@@ -31,6 +31,7 @@ use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
 use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::usage::Usage;
 
 /// The header in which a client names a request's identity itself.
 pub const IDENTITY: HeaderName = HeaderName::from_static("x-simwright-identity");
@@ -96,7 +97,7 @@ impl Visit {
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let streams = request.streams;
         let created_unix_s = self.door.engine.unix_s(arrival);
-        let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0 };
+        let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0, usage: Usage::default() };
         match self.door.engine.begin(Arc::new(request), origin).await {
             Ok(Begun { playback, allowance }) => {
                 let performance = Performance { visit: self, connection, cut_by, voice, head, allowance };
@@ -131,9 +132,13 @@ impl Visit {
         let engine = &self.door.engine;
         let now = engine.clock().now();
         engine.unplanned(error.status, now);
-        let facts =
-            HeaderFacts { request_id: Key::of_seed(arrival).bits(), processing_ms: since_ms(arrival, now), allowance: None };
-        respond(error, self.dialect, &facts, engine.running().generation.number, engine.clock().unix_ms(now))
+        let facts = HeaderFacts {
+            request_id: Key::of_seed(arrival).bits(),
+            processing_ms: since_ms(arrival, now),
+            now_unix_ms: engine.clock().unix_ms(now),
+            allowance: None,
+        };
+        respond(error, self.dialect, &facts, engine.running().generation.number)
     }
 
     /// A body that generation `generation` has made.
@@ -141,8 +146,10 @@ impl Visit {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let now = self.door.engine.clock().now();
-        let facts = HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1, allowance: None };
+        let clock = self.door.engine.clock();
+        let now = clock.now();
+        let now_unix_ms = clock.unix_ms(now);
+        let facts = HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1, now_unix_ms, allowance: None };
         self.dialect.headers(&facts, headers);
         mark(headers, generation);
         response
@@ -181,6 +188,7 @@ impl Performance {
     async fn run(mut self: Box<Self>, mut playback: Box<Playback>, streams: bool) -> Response<ReplyBody> {
         let plan = playback.plan();
         self.head.id = plan.events.named("reply-id").bits();
+        self.head.usage = plan.told;
         self.head.fingerprint = Key::of_seed(plan.generation.seed).named("fingerprint").bits();
         if let Outcome::Refuse(error) = &plan.outcome {
             let error = error.clone();
@@ -303,8 +311,8 @@ impl Performance {
         let timing = timing_of(playback, now);
         playback.end(error.status, now, false);
         let plan = playback.plan();
-        let (facts, now_unix_ms) = (self.facts(playback, now), self.visit.door.engine.clock().unix_ms(now));
-        let mut response = respond(error, self.visit.dialect, &facts, plan.generation.number, now_unix_ms);
+        let facts = self.facts(playback, now);
+        let mut response = respond(error, self.visit.dialect, &facts, plan.generation.number);
         mark_fallbacks(response.headers_mut(), &plan.fallbacks);
         response.headers_mut().extend(timing);
         response
@@ -328,7 +336,8 @@ impl Performance {
 
     fn facts(&self, playback: &Playback, now: u64) -> HeaderFacts {
         let processing_ms = since_ms(playback.arrival(), now);
-        HeaderFacts { request_id: self.head.id, processing_ms, allowance: Some(self.allowance) }
+        let now_unix_ms = self.visit.door.engine.clock().unix_ms(now);
+        HeaderFacts { request_id: self.head.id, processing_ms, now_unix_ms, allowance: Some(self.allowance) }
     }
 }
 

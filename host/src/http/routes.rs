@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+use crate::dialect::anthropic::{self, Anthropic};
 use crate::dialect::openai::{self, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint};
 use crate::http::body::ReplyBody;
@@ -51,15 +52,22 @@ const fn route(method: Method, roots: &'static [&'static str], path: &'static st
 /// Where OpenAI's API is served: its own place and that of Azure's current form. SDKs and tools leave the version out.
 const OPENAI: &[&str] = &["/v1", "", "/openai/v1"];
 
+/// Where Anthropic's API is served: its own place, without the version, and below a prefix as gateways have it.
+const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 3] = [
+static ROUTES: [Route; 7] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
+    route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
+    route(Method::POST, ANTHROPIC, "/messages/count_tokens", Serves::Ask(&anthropic::CountTokens)),
+    route(Method::GET, ANTHROPIC, "/models", Serves::Models(&Anthropic)),
+    route(Method::GET, ANTHROPIC, "/models/{}", Serves::Model(&Anthropic)),
 ];
 
 /// Roots of paths, the longer ones first.
-const ROOTS: [&str; 2] = ["/openai/v1", "/v1"];
+const ROOTS: [&str; 3] = ["/anthropic/v1", "/openai/v1", "/v1"];
 
 /// Answers `request`, which came in on `wire`.
 pub(super) fn answer(

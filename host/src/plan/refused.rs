@@ -2,7 +2,7 @@
 
 use crate::plan::Plan;
 use crate::station::{Cause, Refusal};
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, Cause as About, ErrorKind};
 
 /// The refusal of the request that `plan` answers, in no vendor's words.
 pub fn error_of(refusal: Refusal, plan: &Plan) -> ApiError {
@@ -61,7 +61,11 @@ fn unserved(cause: Cause) -> ApiError {
         Cause::StageFailed => "The server had an error while processing your request. Sorry about that!",
         _ => "The service is temporarily unavailable: no server is ready for the request.",
     };
-    ApiError::of_status(status_of(cause), message).with_code(cause.name())
+    let error = match status_of(cause) {
+        503 => ApiError::because(About::Overloaded, 503, message),
+        status => ApiError::of_status(status, message),
+    };
+    error.with_code(cause.name())
 }
 
 fn too_long(plan: &Plan) -> ApiError {

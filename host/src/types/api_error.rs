@@ -65,6 +65,8 @@ pub enum Cause {
         /// Tokens that the model reads and writes.
         window: u32,
     },
+    /// More load than there is room for, though nobody asked for this refusal.
+    Overloaded,
 }
 
 /// A refusal with all that a vendor's error body can say.

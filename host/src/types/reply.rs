@@ -32,6 +32,8 @@ pub struct Head {
     pub model: Box<str>,
     /// Number that vendor fingerprints are drawn from: the same for one scenario.
     pub fingerprint: u64,
+    /// What the client is told that the request costs, if all of the reply is sent.
+    pub usage: Usage,
 }
 
 /// What a piece of text is.

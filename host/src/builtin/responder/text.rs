@@ -54,10 +54,11 @@ impl Maker<dyn Responder> for Make {
     }
 }
 
-/// The words for [`Tools`].
 /// Tokens of thoughts that a client asks for and the scenario says nothing of: median and 99th percentile.
 const THOUGHT_P50: u32 = 60;
 const THOUGHT_P99: u32 = 240;
+
+/// The words for [`Tools`].
 const TOOLS: [&str; 3] = ["auto", "never", "always"];
 
 /// Reads `style` and `language`; gives the name of the style.

@@ -115,6 +115,11 @@ impl<'a> Path<'a> {
         Ok(())
     }
 
+    /// Checks the length of a text, in characters.
+    pub(crate) fn text(self, text: &str, fewest: usize, most: usize) -> Result<(), Mistake> {
+        self.length(true, text.chars().count(), fewest, most)
+    }
+
     fn length(self, text: bool, found: usize, fewest: usize, most: usize) -> Result<(), Mistake> {
         let wrong = |below, bound| Err(self.mistake(What::Length { text, below, bound, found }));
         match found {
@@ -134,6 +139,18 @@ impl<T> Given<T> {
         match self {
             Given::Null => Err(path.wrong_kind(T::EXPECTED, Kind::Null)),
             other => other.optional(path)?.ok_or_else(|| path.missing()),
+        }
+    }
+
+    /// The value, if it is there and not `null`, left where it is.
+    pub(crate) fn look<'de>(&self, path: Path<'_>) -> Result<Option<&T>, Mistake>
+    where
+        T: Shape<'de>,
+    {
+        match self {
+            Given::Is(value) => Ok(Some(value)),
+            Given::Absent | Given::Null => Ok(None),
+            Given::Wrong(kind) => Err(path.wrong_kind(T::EXPECTED, *kind)),
         }
     }
 

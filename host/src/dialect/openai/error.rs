@@ -14,7 +14,7 @@ use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
 /// The answer to `error`.
 pub(super) fn render(error: &ApiError) -> ErrorReply {
     let (kind, code) = words(error);
-    let worded = error.cause.as_deref().map(of_cause);
+    let worded = error.cause.as_deref().and_then(of_cause);
     let (message, param, code) = match &worded {
         Some(worded) => (worded.message.as_str(), worded.param.as_deref(), worded.code.or(code)),
         None => (&*error.message, error.param.as_deref(), error.code.as_deref().or(code)),

@@ -101,11 +101,11 @@ mod tests {
         let left = |limit, remaining, ms: u64| Some(Left { limit, remaining, reset_ns: ms * 1_000_000 });
         let allowance = Some(Allowance { requests: left(10_000, 9_999, 6), tokens: left(2_000_000, 1_999_000, 30) });
         let mut headers = HeaderMap::new();
-        push(&HeaderFacts { request_id: 1, processing_ms: 2, allowance }, &mut headers);
+        push(&HeaderFacts { request_id: 1, processing_ms: 2, now_unix_ms: 0, allowance }, &mut headers);
         let values: Vec<_> = REQUESTS.iter().chain(&TOKENS).map(|name| headers[name].to_str().expect("text")).collect();
         assert_eq!(values, ["10000", "9999", "6ms", "2000000", "1999000", "30ms"]);
         let mut headers = HeaderMap::new();
-        push(&HeaderFacts { request_id: 1, processing_ms: 2, allowance: None }, &mut headers);
+        push(&HeaderFacts { request_id: 1, processing_ms: 2, now_unix_ms: 0, allowance: None }, &mut headers);
         assert!(!headers.contains_key(&REQUESTS[0]));
     }
 }

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::dialect::json::splice::hex;
+use crate::dialect::json::id::{push_alphanumeric, push_hex};
 use crate::random::Stream;
 
 /// The id of a reply.
@@ -31,41 +31,10 @@ pub(super) fn push_request_id(out: &mut BytesMut, id: u64) {
     push_hex(out, &mut Stream::of(id), 32);
 }
 
-/// Appends `count` random letters and digits.
-pub(super) fn push_alphanumeric(out: &mut BytesMut, stream: &mut Stream, count: usize) {
-    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut bits = 0;
-    for index in 0..count {
-        // One draw is good for eight letters: each multiplication takes the high part and leaves the rest for the next.
-        if index % 8 == 0 {
-            bits = stream.bits();
-        }
-        let product = u128::from(bits) * 62;
-        out.put_u8(LETTERS[(product >> 64) as usize]);
-        bits = product as u64;
-    }
-}
-
-fn push_hex(out: &mut BytesMut, stream: &mut Stream, count: usize) {
-    let mut bits = 0;
-    for index in 0..count {
-        if index % 16 == 0 {
-            bits = stream.bits();
-        }
-        out.put_u8(hex((bits & 15) as u8));
-        bits >>= 4;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(push: impl FnOnce(&mut BytesMut)) -> String {
-        let mut out = BytesMut::new();
-        push(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
+    use crate::dialect::json::id::text_of as text;
 
     #[test]
     fn an_id_depends_on_its_number_alone() {

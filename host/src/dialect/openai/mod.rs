@@ -4,9 +4,10 @@
 //! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
 //! made of.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::dialect::json::id::text_of;
 use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelCard};
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
@@ -38,7 +39,7 @@ impl Dialect for OpenAi {
         headers::push(facts, out);
     }
 
-    fn render_error(&self, error: &ApiError) -> ErrorReply {
+    fn render_error(&self, error: &ApiError, _request_id: u64) -> ErrorReply {
         error::render(error)
     }
 
@@ -54,11 +55,4 @@ impl Dialect for OpenAi {
 /// The chat request that `body` is, for those who ask without a door.
 pub fn chat_request(body: Bytes, headers: HeaderMap) -> Result<Request, ApiError> {
     Ok(Chat.parse(Inbound { headers, body, ..Inbound::default() })?.request)
-}
-
-/// What `push` appends, which is ASCII.
-fn text_of(push: impl FnOnce(&mut BytesMut)) -> String {
-    let mut out = BytesMut::new();
-    push(&mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -13,10 +13,12 @@ pub(super) struct Words {
     pub(super) code: Option<&'static str>,
 }
 
-/// The vendor's words for `cause`.
-pub(super) fn of_cause(cause: &Cause) -> Words {
-    match cause {
+/// The vendor's words for `cause`, if it has any of its own.
+pub(super) fn of_cause(cause: &Cause) -> Option<Words> {
+    Some(match cause {
         Cause::Mistake(mistake) => of_mistake(mistake),
+        // The refusal's own sentence says why there is no room.
+        Cause::Overloaded => return None,
         Cause::UnknownModel(name) => Words {
             message: format!("The model `{name}` does not exist or you do not have access to it."),
             param: None,
@@ -30,7 +32,7 @@ pub(super) fn of_cause(cause: &Cause) -> Words {
             param: Some("messages".to_owned()),
             code: Some("context_length_exceeded"),
         },
-    }
+    })
 }
 
 fn of_mistake(mistake: &Mistake) -> Words {

@@ -5,7 +5,8 @@
 
 use bytes::BytesMut;
 
-use super::{OpenAi, ids, text_of};
+use super::{OpenAi, ids};
+use crate::dialect::json::id::text_of;
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};

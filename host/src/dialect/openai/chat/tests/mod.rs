@@ -14,10 +14,11 @@ use crate::dialect::openai::OpenAi;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::usage::Usage;
 use crate::types::request::{Format, Request, Role, ToolChoice};
 
 fn head() -> Head {
-    Head { id: 42, created_unix_s: 1_790_000_000, model: "gpt-5-mini".into(), fingerprint: 7 }
+    Head { id: 42, created_unix_s: 1_790_000_000, model: "gpt-5-mini".into(), fingerprint: 7, usage: Usage::default() }
 }
 
 fn parse(body: &str) -> Result<Request, ApiError> {
@@ -133,7 +134,7 @@ fn a_schema_is_kept_as_written() {
 #[test]
 fn headers_name_the_request() {
     let mut headers = HeaderMap::new();
-    OpenAi.headers(&HeaderFacts { request_id: 3, processing_ms: 12, allowance: None }, &mut headers);
+    OpenAi.headers(&HeaderFacts { request_id: 3, processing_ms: 12, now_unix_ms: 0, allowance: None }, &mut headers);
     let id = headers["x-request-id"].to_str().unwrap();
     assert!(id.len() == 36 && id.starts_with("req_"), "{id}");
     assert_eq!(

@@ -16,7 +16,7 @@ use crate::types::request::Request;
 fn refusal(result: Result<Request, ApiError>) -> String {
     let error = result.expect_err("the request should be refused");
     assert_eq!(error.status, 400);
-    let body: Value = serde_json::from_slice(&OpenAi.render_error(&error).body).expect("JSON");
+    let body: Value = serde_json::from_slice(&OpenAi.render_error(&error, 1).body).expect("JSON");
     let shown = |name: &str| body["error"][name].as_str().unwrap_or("-").to_owned();
     format!("{} | {} | {}", shown("param"), shown("code"), shown("message"))
 }

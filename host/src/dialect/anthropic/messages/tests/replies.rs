@@ -1,0 +1,157 @@
+//! Replies, byte by byte; and a strict reader that gets back exactly what was planned.
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::body_with;
+use crate::dialect::{Manners, Voice};
+use crate::types::reply::{Finish, Head, StreamEvent, TextKind, WholeReply};
+use crate::types::usage::Usage;
+
+const USAGE: Usage = Usage { input: 9, cached_input: 4, output: 3, reasoning: 1 };
+const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false };
+
+fn head() -> Head {
+    Head { id: 42, created_unix_s: 1_790_000_000, model: "claude-x".into(), fingerprint: 7, usage: USAGE }
+}
+
+fn voice(fields: &str) -> Box<dyn Voice> {
+    super::parsed(&body_with(fields), "2023-06-01", Manners::default()).unwrap().voice
+}
+
+fn piece(kind: TextKind, text: &str) -> StreamEvent<'_> {
+    StreamEvent::Text { choice: 0, kind, text, logprob: None }
+}
+
+fn finish(reason: Finish) -> StreamEvent<'static> {
+    StreamEvent::Finish { choice: 0, reason }
+}
+
+fn streamed(fields: &str, events: &[StreamEvent<'_>]) -> String {
+    let mut renderer = voice(fields).stream(&head());
+    let mut out = BytesMut::new();
+    events.iter().for_each(|event| renderer.event(event, &mut out));
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn whole(fields: &str, events: &[StreamEvent<'_>]) -> String {
+    let mut reply = WholeReply::default();
+    events.iter().for_each(|event| reply.gather(event));
+    let mut out = BytesMut::new();
+    voice(fields).whole(&head(), &reply, &mut out);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+/// Reads a stream as the vendor's SDKs do: a name, one line of data whose type is the name, a blank line.
+fn read(stream: &str) -> Vec<Value> {
+    let events = stream.split_terminator("\n\n").map(|event| {
+        let (name, data) = event.split_once('\n').expect("two lines");
+        let data: Value = serde_json::from_str(data.strip_prefix("data: ").expect("data")).expect("JSON");
+        assert_eq!(data["type"], name.strip_prefix("event: ").expect("a name"));
+        data
+    });
+    events.collect()
+}
+
+#[test]
+fn a_stream_thinks_speaks_and_ends_with_what_it_cost() {
+    let events = [
+        START,
+        piece(TextKind::Reasoning, "Hm."),
+        piece(TextKind::Content, "Hi"),
+        piece(TextKind::Content, " \"you\"\n"),
+        finish(Finish::Stop),
+        StreamEvent::Usage(USAGE),
+        StreamEvent::End,
+    ];
+    insta::assert_snapshot!(streamed("", &events));
+}
+
+#[test]
+fn a_tool_is_used_in_a_block_of_its_own() {
+    let events = [
+        START,
+        StreamEvent::ToolStart { choice: 0, index: 0, id: 5, name: "look" },
+        StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "{\"at\":" },
+        StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "1}" },
+        finish(Finish::ToolCalls),
+        StreamEvent::Usage(USAGE),
+        StreamEvent::End,
+    ];
+    insta::assert_snapshot!(streamed("", &events));
+    let message: Value = serde_json::from_str(&whole("", &events)).unwrap();
+    assert_eq!((&message["stop_reason"], &message["content"][0]["input"]), (&json!("tool_use"), &json!({"at": 1})));
+}
+
+#[test]
+fn a_whole_message_has_all_the_vendors_fields() {
+    let events = [piece(TextKind::Reasoning, "Hm."), piece(TextKind::Content, "Hi"), finish(Finish::Stop), StreamEvent::Usage(USAGE)];
+    insta::assert_snapshot!(whole("", &events));
+}
+
+#[test]
+fn why_a_reply_ended_is_told_with_the_text_that_ended_it() {
+    let reason = |end| {
+        let events = [piece(TextKind::Content, "Hi"), finish(end), StreamEvent::Usage(USAGE)];
+        let message: Value = serde_json::from_str(&whole(r#","stop_sequences":["a","END"]"#, &events)).unwrap();
+        (message["stop_reason"].clone(), message["stop_sequence"].clone())
+    };
+    assert_eq!(reason(Finish::StopText(1)), (json!("stop_sequence"), json!("END")));
+    assert_eq!(reason(Finish::Length), (json!("max_tokens"), Value::Null));
+    assert_eq!(reason(Finish::ContentFilter), (json!("refusal"), Value::Null));
+    let refused = whole("", &[piece(TextKind::Refusal, "No."), finish(Finish::Stop)]);
+    assert!(refused.contains(r#""stop_reason":"refusal""#) && refused.contains(r#""stop_details":{"type":"refusal""#), "{refused}");
+}
+
+#[test]
+fn what_is_marked_for_the_cache_is_written_to_it() {
+    let cached = r#","system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]"#;
+    let usage = |fields| -> Value {
+        let message: Value = serde_json::from_str(&whole(fields, &[StreamEvent::Usage(USAGE)])).unwrap();
+        json!([message["usage"]["input_tokens"], message["usage"]["cache_creation_input_tokens"], message["usage"]["cache_read_input_tokens"]])
+    };
+    assert_eq!((usage(""), usage(cached)), (json!([5, 0, 4]), json!([0, 5, 4])));
+}
+
+#[test]
+fn an_error_inside_a_stream_is_an_event() {
+    let error = StreamEvent::Error { message: "Overloaded", code: None };
+    let events = read(&streamed("", &[START, error]));
+    assert_eq!(events[1], json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}));
+}
+
+proptest! {
+    #[test]
+    fn a_strict_reader_gets_back_what_was_planned(pieces in prop::collection::vec((0..2_u8, ".{1,12}"), 0..12)) {
+        let kind = |kind: &u8| if *kind == 0 { TextKind::Reasoning } else { TextKind::Content };
+        let mut events = vec![START];
+        events.extend(pieces.iter().map(|(is, text)| piece(kind(is), text)));
+        events.extend([finish(Finish::Stop), StreamEvent::Usage(USAGE), StreamEvent::End]);
+        let read = read(&streamed("", &events));
+        let (first, last) = (&read[0]["type"], &read[read.len() - 1]["type"]);
+        prop_assert_eq!((first, last), (&json!("message_start"), &json!("message_stop")));
+        let mut open = None;
+        let mut texts = Vec::new();
+        for event in &read {
+            match event["type"].as_str().unwrap() {
+                "content_block_start" => {
+                    prop_assert!(open.is_none());
+                    open = Some(event["index"].clone());
+                    texts.push(String::new());
+                }
+                "content_block_delta" => {
+                    prop_assert_eq!(Some(&event["index"]), open.as_ref());
+                    let delta = &event["delta"];
+                    let text = delta["text"].as_str().or(delta["thinking"].as_str()).unwrap_or_default();
+                    texts.last_mut().unwrap().push_str(text);
+                }
+                "content_block_stop" => prop_assert_eq!(Some(event["index"].clone()), open.take()),
+                _ => {}
+            }
+        }
+        prop_assert!(open.is_none());
+        let said: String = pieces.iter().map(|(_, text)| text.as_str()).collect();
+        prop_assert_eq!(texts.concat(), said);
+    }
+}
