@@ -16,6 +16,7 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
 pub mod anthropic;
+pub mod gemini;
 mod json;
 pub mod openai;
 pub mod spoil;
@@ -75,10 +76,17 @@ impl fmt::Debug for dyn Endpoint {
 }
 
 /// All vendors.
-pub const DIALECTS: [&dyn Dialect; 2] = [&openai::OpenAi, &anthropic::Anthropic];
+pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 3] = [&openai::Chat, &anthropic::Messages, &anthropic::CountTokens];
+pub const ENDPOINTS: [&dyn Endpoint; 6] = [
+    &openai::Chat,
+    &anthropic::Messages,
+    &anthropic::CountTokens,
+    &gemini::Generate,
+    &gemini::StreamGenerate,
+    &gemini::CountTokens,
+];
 
 /// The endpoint called `name`, as logs name it.
 pub fn named(name: &str) -> Option<&'static dyn Endpoint> {
@@ -174,4 +182,6 @@ pub struct ModelCard {
     pub owned_by: Box<str>,
     /// Tokens of prompt and reply together.
     pub context_window: u32,
+    /// Tokens of the longest reply.
+    pub max_output_tokens: u32,
 }

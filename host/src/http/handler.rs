@@ -163,6 +163,7 @@ fn cards(generation: &Generation) -> Vec<ModelCard> {
         created_unix_s: entry.created_unix_s,
         owned_by: entry.owned_by.as_str().into(),
         context_window: entry.context_window,
+        max_output_tokens: entry.max_output_tokens,
     };
     generation.scenario.models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
 }

@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic};
+use crate::dialect::gemini::{self, Gemini};
 use crate::dialect::openai::{self, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint};
 use crate::http::body::ReplyBody;
@@ -55,8 +56,11 @@ const OPENAI: &[&str] = &["/v1", "", "/openai/v1"];
 /// Where Anthropic's API is served: its own place, without the version, and below a prefix as gateways have it.
 const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 
+/// Where Gemini's API is served: the versions that its SDKs know.
+const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 7] = [
+static ROUTES: [Route; 12] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
@@ -64,10 +68,15 @@ static ROUTES: [Route; 7] = [
     route(Method::POST, ANTHROPIC, "/messages/count_tokens", Serves::Ask(&anthropic::CountTokens)),
     route(Method::GET, ANTHROPIC, "/models", Serves::Models(&Anthropic)),
     route(Method::GET, ANTHROPIC, "/models/{}", Serves::Model(&Anthropic)),
+    route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
+    route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
+    route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
+    route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
 ];
 
 /// Roots of paths, the longer ones first.
-const ROOTS: [&str; 3] = ["/anthropic/v1", "/openai/v1", "/v1"];
+const ROOTS: [&str; 5] = ["/anthropic/v1", "/openai/v1", "/v1beta", "/v1alpha", "/v1"];
 
 /// Answers `request`, which came in on `wire`.
 pub(super) fn answer(

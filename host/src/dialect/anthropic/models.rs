@@ -54,6 +54,7 @@ mod tests {
             created_unix_s: 1_790_000_000,
             owned_by: "simwright".into(),
             context_window: 200_000,
+            max_output_tokens: 16_384,
         };
         insta::assert_snapshot!(
             std::str::from_utf8(&list(&[card("claude-x"), card("claude-y")])).unwrap(),

@@ -188,10 +188,11 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// Declares an object of a body: its fields with their keys, and after a `_` the keys that are known and skipped. The first of all other
+/// Declares an object of a body: its fields with their keys, other spellings after a `|`, and after a `_` the keys that are known and
+/// skipped. The first of all other
 /// keys is remembered.
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident $(<$de:lifetime>)? { $($field:ident $key:literal: $kind:ty,)* $(_ $($skipped:literal)+)? }) => {
+    ($(#[$doc:meta])* $name:ident $(<$de:lifetime>)? { $($field:ident $key:literal $(| $also:literal)*: $kind:ty,)* $(_ $($skipped:literal)+)? }) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(crate) struct $name $(<$de>)? {
@@ -212,7 +213,7 @@ macro_rules! object {
                 let mut object = Self::default();
                 while let Some(crate::dialect::json::given::Name(name)) = entries.next_key()? {
                     match &*name {
-                        $($key => object.$field = entries.next_value()?,)*
+                        $($key $(| $also)* => object.$field = entries.next_value()?,)*
                         $($($skipped)|+ => {
                             entries.next_value::<serde::de::IgnoredAny>()?;
                         })?

@@ -22,9 +22,7 @@ object! {
 /// without end. `owner` says whose it is.
 pub(crate) fn kept(schema: &RawValue, path: Path<'_>, owner: impl Fn() -> String) -> Result<Arc<RawValue>, Mistake> {
     let bad = |reason: String| path.mistake(What::Schema { owner: owner().into(), reason: reason.into() });
-    if depth(schema.get()) > JSON_DEPTH_MAX {
-        return Err(bad(format!("it is nested deeper than {JSON_DEPTH_MAX} levels")));
-    }
+    check_depth(schema).map_err(bad)?;
     let not_json = |error: serde_json::Error| path.mistake(What::NotJson(error.to_string().into()));
     let head: Given<SchemaHead<'_>> = serde_json::from_str(schema.get()).map_err(not_json)?;
     let wrong = |found: &str| Err(bad(format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{found}\"'")));
@@ -37,6 +35,14 @@ pub(crate) fn kept(schema: &RawValue, path: Path<'_>, owner: impl Fn() -> String
         Given::Absent | Given::Null => return Err(path.wrong_kind("an object", Kind::Null)),
     }
     Ok(Arc::from(schema.to_owned()))
+}
+
+/// Refuses a schema that is nested without end.
+pub(crate) fn check_depth(schema: &RawValue) -> Result<(), String> {
+    match depth(schema.get()) {
+        0..=JSON_DEPTH_MAX => Ok(()),
+        _ => Err(format!("it is nested deeper than {JSON_DEPTH_MAX} levels")),
+    }
 }
 
 /// How deep lists and objects are nested in `json`, which is well formed. Raw values are skipped without a bound by the reader.

@@ -51,6 +51,7 @@ mod tests {
             created_unix_s: 1_700_000_000,
             owned_by: "simwright".into(),
             context_window: 128_000,
+            max_output_tokens: 16_384,
         };
         let list = list(&[card("gpt-x"), card("org/model\"1")]);
         insta::assert_snapshot!(
