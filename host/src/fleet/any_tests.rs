@@ -133,7 +133,7 @@ impl Lot {
         let autoscale = json!({ "max": count + self.from(0, 3), "every": "250ms", "rule": rule });
         let mut pace = || json!({ "after": self.ms(900), "step": self.from(1, 3), "pause": self.ms(700) });
         let (up, down) = (pace(), pace());
-        let optional = vec![("boot", self.ms(900)), ("drain", self.ms(400)), ("up", up), ("down", down)];
+        let optional = vec![("min", json!(0)), ("boot", self.ms(900)), ("drain", self.ms(400)), ("up", up), ("down", down)];
         self.fields(autoscale, optional)
     }
 
