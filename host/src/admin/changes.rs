@@ -40,12 +40,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/canary/abort", post(async |State(shared): State<Shared>| settle(shared, false).await))
 }
 
-async fn put_scenario(
-    State(shared): State<Shared>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    sent: Body,
-) -> Response<Body> {
+async fn put_scenario(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap, sent: Body) -> Response<Body> {
     let sent = body::read(sent, SCENARIO_BYTES_MAX, "a scenario").await;
     let change = || {
         terms::check_kind(&headers, &YAML, "send it for example with `curl -T scenario.yaml`")?;

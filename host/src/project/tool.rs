@@ -171,7 +171,9 @@ mod tests {
     #[test]
     fn lines_come_while_it_runs_and_the_last_are_kept() {
         let mut seen = Vec::new();
-        let ended = shell("echo one; echo two >&2; exit 3").run(&Interest::for_ever(), &mut |line| seen.push(line.to_owned())).expect("it runs");
+        let ended = shell("echo one; echo two >&2; exit 3")
+            .run(&Interest::for_ever(), &mut |line| seen.push(line.to_owned()))
+            .expect("it runs");
         seen.sort();
         assert_eq!(seen, ["one", "two"]);
         assert!(!ended.good && ended.words.contains("one") && ended.output.is_empty());
@@ -188,7 +190,10 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_told_from_one_that_fails() {
-        assert!(matches!(Tool::new("no-such-program-anywhere", "/").run(&Interest::for_ever(), &mut |_| {}), Err(Trouble::Missing)));
+        assert!(matches!(
+            Tool::new("no-such-program-anywhere", "/").run(&Interest::for_ever(), &mut |_| {}),
+            Err(Trouble::Missing)
+        ));
     }
 
     #[test]

@@ -197,7 +197,9 @@ impl Reloader {
                 return Ok(self.let_answer(&mut desk, engine, built, change, terms));
             }
             let running = desk.running.as_ref().ok_or(Declined::Outdated)?;
-            let sources = running.sources.after(change, self.file.as_deref(), &running.copy.scenario, &|name| self.workshop.offered(name))?;
+            let sources = running
+                .sources
+                .after(change, self.file.as_deref(), &running.copy.scenario, &|name| self.workshop.offered(name))?;
             match self.attempt(&sources, desk.newest + 1, &loads, !terms.dry_run)? {
                 Attempt::Built(built) if may_be_nothing && desk.is_at(built.made.digest) => {
                     count("unchanged");

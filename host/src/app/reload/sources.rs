@@ -133,7 +133,8 @@ fn no_plugin(name: &str, running: &Scenario) -> Declined {
 /// and whoever offers them follows them.
 fn named(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
     let source = &scenario.source;
-    let plugins = scenario.plugins.iter().filter(|plugin| workshop.offered(&plugin.name).is_none()).map(|plugin| plugin.file.clone());
+    let plugins =
+        scenario.plugins.iter().filter(|plugin| workshop.offered(&plugin.name).is_none()).map(|plugin| plugin.file.clone());
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
     plugins.chain(options).chain(lock_of(scenario)).collect()
 }

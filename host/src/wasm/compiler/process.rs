@@ -135,7 +135,12 @@ impl ChildCompiler {
             if waited.is_zero() {
                 tracing::info!(plugin, "compiling the plugin; this happens once and takes a while for a large one");
             } else {
-                tracing::info!(plugin, "compiling `{plugin}`, {} s so far, limit {} s", (waited + wait).as_secs(), limit.as_secs());
+                tracing::info!(
+                    plugin,
+                    "compiling `{plugin}`, {} s so far, limit {} s",
+                    (waited + wait).as_secs(),
+                    limit.as_secs()
+                );
             }
             waited += wait;
             step = Duration::from_secs(COMPILE_PROGRESS_S);
