@@ -192,10 +192,11 @@ fn a_build_is_ended_when_its_source_is_saved_again_and_when_the_server_stops() {
     assert!(runs(older));
     never_ends(&project, &second);
     let newer = number(&second);
-    assert!(!runs(older) && runs(newer), "only the newest source is built");
+    eventually("the older build is ended", || !runs(older));
+    assert!(runs(newer), "only the newest source is built");
     assert!(host.app().generation() == 1 && refusal(&host).is_null(), "nothing was wrong: {}", refusal(&host));
     host.into_app().stop(Duration::from_secs(1));
-    assert!(!runs(newer), "the build ends with the server");
+    eventually("the build ends with the server", || !runs(newer));
 }
 
 #[test]
@@ -219,5 +220,5 @@ fn a_server_that_is_stopped_while_it_builds_for_its_start_leaves_nothing_behind(
     server.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
     assert_eq!(server.wait().expect("it ends").code(), Some(1), "{said}");
     assert!(said.contains("stopped before it was ready"), "{said}");
-    assert!(!runs(build), "the build ends with the server");
+    eventually("the build ends with the server", || !runs(build));
 }

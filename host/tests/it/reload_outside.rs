@@ -21,6 +21,9 @@ fn scenario(word: &str, plugins: &str) -> String {
     )
 }
 
+/// More than the memory that the adversary begins with, and less than its compiled code.
+const FILE_BYTES: u64 = 256 * 1024;
+
 /// A folder with a scenario and the adversary as `guest.wasm`.
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -67,7 +70,8 @@ fn thousands_of_reloads_leave_the_memory_as_it_was() {
     assert!(threads() <= threads_before + 4, "{threads_before} threads before, {} after", threads());
 }
 
-// R8: what cannot be written is only not kept for the next start. A limit on the size of files stands for a disk that is full.
+// R8: what cannot be written is only not kept for the next start. A limit on the size of files stands for a disk that is full: compiled
+// code does not fit, while what instances begin with does, which lies in files without a disk.
 #[test]
 fn a_disk_that_is_full_stops_no_reload() {
     let (folder, file) = folder();
@@ -78,7 +82,7 @@ fn a_disk_that_is_full_stops_no_reload() {
     command.args(["-c", &script, "sh"]).arg(&file).env("XDG_CACHE_HOME", cache.path());
     let server = Server::start_by(command);
     let pid = Pid::from_child(&server.child);
-    prlimit(Some(pid), Resource::Fsize, Rlimit { current: Some(0), maximum: Some(0) }).expect("a limit");
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: Some(FILE_BYTES), maximum: Some(FILE_BYTES) }).expect("a limit");
     for round in 0..3 {
         let (word, name) = (format!("word{round}"), format!("cold{round}.wasm"));
         std::fs::write(folder.path().join(&name), unseen(std::fs::read(adversary()).expect("a component"))).expect("written");
