@@ -8,15 +8,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
 use axum::routing::{get, post, put};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use serde_json::json;
 
 use crate::admin::terms::{self, Asked, Refused, Takes};
-use crate::admin::{Shared, answer, refusal};
+use crate::admin::{Shared, answer, body, refusal};
 use crate::engine::change::{Change, Declined, Terms};
 use crate::types::limits::{CHANGES_WAITING_MAX, COMPONENT_BYTES_MAX, SCENARIO_BYTES_MAX};
 
@@ -28,15 +27,11 @@ const YAML: [&str; 6] = ["application/yaml", "application/x-yaml", "text/yaml", 
 /// What a component may be sent as.
 const WASM: [&str; 2] = ["application/wasm", "application/octet-stream"];
 
-/// A body, or why there is none.
-type Given = Result<Bytes, BytesRejection>;
-
 /// The routes of changes.
 pub(super) fn routes() -> Router<Shared> {
-    let limit = |bytes: u64| DefaultBodyLimit::max(usize::try_from(bytes).unwrap_or(usize::MAX));
     Router::new()
-        .route("/scenario", put(put_scenario).layer(limit(SCENARIO_BYTES_MAX)).get(show_scenario))
-        .route("/plugins/{name}", put(put_plugin).layer(limit(COMPONENT_BYTES_MAX)))
+        .route("/scenario", put(put_scenario).get(show_scenario))
+        .route("/plugins/{name}", put(put_plugin))
         .route("/plugins", get(async |State(shared): State<Shared>| answer(200, &shared.changes.plugins())))
         .route("/generations", get(async |State(shared): State<Shared>| answer(200, &shared.changes.generations())))
         .route("/reload", post(reload))
@@ -45,15 +40,11 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/canary/abort", post(async |State(shared): State<Shared>| settle(shared, false).await))
 }
 
-async fn put_scenario(
-    State(shared): State<Shared>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Given,
-) -> Response<Body> {
+async fn put_scenario(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap, sent: Body) -> Response<Body> {
+    let sent = body::read(sent, SCENARIO_BYTES_MAX, "a scenario").await;
     let change = || {
         terms::check_kind(&headers, &YAML, "send it for example with `curl -T scenario.yaml`")?;
-        let text = String::from_utf8(given(body, SCENARIO_BYTES_MAX, "a scenario")?.to_vec());
+        let text = String::from_utf8(sent?.to_vec());
         Ok(Change::Scenario(text.map_err(|error| (400, format!("the scenario is not UTF-8 text: {}", error.utf8_error())))?))
     };
     change_by(shared, query.as_deref(), &headers, Takes::Canary, |_| change()).await
@@ -64,11 +55,12 @@ async fn put_plugin(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Given,
+    sent: Body,
 ) -> Response<Body> {
+    let sent = body::read(sent, COMPONENT_BYTES_MAX, "a component").await;
     let change = || {
         terms::check_kind(&headers, &WASM, "send it for example with `curl -T plugin.wasm`")?;
-        let component = given(body, COMPONENT_BYTES_MAX, "a component")?.to_vec();
+        let component = sent?.to_vec();
         Ok(Change::Plugin { name, component })
     };
     change_by(shared, query.as_deref(), &headers, Takes::Canary, |_| change()).await
@@ -80,16 +72,6 @@ async fn reload(State(shared): State<Shared>, RawQuery(query): RawQuery, headers
 
 async fn roll_back(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response<Body> {
     change_by(shared, query.as_deref(), &headers, Takes::To, |asked| Ok(Change::Rollback { to: asked.to })).await
-}
-
-/// The body, if there is one and it is not too large.
-fn given(body: Given, bytes_max: u64, what: &str) -> Result<Bytes, Refused> {
-    match body {
-        Ok(body) if body.is_empty() => Err((400, format!("the body is empty; send {what}"))),
-        Ok(body) => Ok(body),
-        Err(rejection) if rejection.status() == 413 => Err((413, format!("{what} has at most {bytes_max} bytes"))),
-        Err(rejection) => Err((400, format!("the body cannot be read: {rejection}"))),
-    }
 }
 
 /// Makes the change that `change` finds in a request.

@@ -35,6 +35,7 @@ use crate::types::limits::{CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
+mod body;
 mod caches;
 mod changes;
 mod incidents;
@@ -154,6 +155,7 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
         .method_not_allowed_fallback(|| async { refusal(405, "this route has no such method; `allow` names those that it has") })
         .layer(middleware::from_fn(no_foreign_pages))
         .layer(middleware::from_fn(loopback_names_only))
+        .layer(middleware::from_fn(body::read_out))
 }
 
 /// What is answered while the server starts.

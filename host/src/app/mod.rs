@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms};
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
+use crate::interest::Interest;
 use crate::plan::generation::Generation;
 use crate::report::Verdict;
 use crate::scenario::refusal::Refusal;
@@ -101,6 +102,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// Nobody wanted the server any more before it was ready.
+    #[error("stopped before it was ready")]
+    Unwanted,
     /// Something of the machine is missing.
     #[error("cannot start: {0}")]
     Machine(#[from] io::Error),
@@ -115,8 +119,7 @@ pub struct App {
     engine: Arc<Engine>,
     server: Server,
     admin: Admin,
-    /// Held, because dropping it ends the following.
-    _plugins: Option<PluginWatch>,
+    plugins: Option<PluginWatch>,
 }
 
 /// What is left of a server that has stopped.
@@ -130,6 +133,11 @@ pub struct Stopped {
 impl App {
     /// Starts a server: builds the scenario, then opens the doors, then says that it is ready.
     pub fn start(options: ServeOptions) -> Result<Self, StartError> {
+        Self::start_while(options, &Interest::for_ever())
+    }
+
+    /// The same, given up as soon as `interest` is lost: toolchains and the compiler are ended.
+    pub fn start_while(options: ServeOptions, interest: &Interest) -> Result<Self, StartError> {
         if !options.admin.ip().is_loopback() {
             return Err(StartError::AdminNotLoopback(options.admin));
         }
@@ -138,13 +146,16 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
-        let followed = options.watch_plugins.map(|folder| plugin_watch::prepare(&folder, &workshop)).transpose()?;
+        let followed = options.watch_plugins.map(|folder| plugin_watch::prepare(&folder, &workshop, interest)).transpose()?;
+        if !interest.is_there() {
+            return Err(StartError::Unwanted);
+        }
         let reloader = Reloader::new(workshop, options.scenario);
         let inner = listen(options.admin, "--admin")?;
         let waiting = Arc::downgrade(&reloader);
         let admin = Admin::open(inner, handle, move || waits_for(&waiting))?;
         let mut server = None;
-        reloader.start(|generation| {
+        reloader.start(interest, |generation| {
             let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
             let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
             server = Some(Server::start(Arc::clone(&engine), listen(options.listen, "--listen")?, workers)?);
@@ -152,11 +163,11 @@ impl App {
             Ok::<_, StartError>(engine)
         })?;
         let (Some(server), Some(engine)) = (server, reloader.engine()) else {
-            return Err(StartError::Machine(io::Error::other("the start has built nothing")));
+            return Err(StartError::Unwanted);
         };
         let plugins = followed.map(|followed| followed.start(&reloader)).transpose()?;
         admin.set_ready(true);
-        Ok(Self { reloader, engine, server, admin, _plugins: plugins })
+        Ok(Self { reloader, engine, server, admin, plugins })
     }
 
     /// Where clients connect.
@@ -208,6 +219,9 @@ impl App {
     /// The same, and judges the run.
     pub fn finish(self, limit: Duration) -> Stopped {
         self.reloader.stop();
+        if let Some(plugins) = &self.plugins {
+            plugins.stop();
+        }
         self.admin.set_ready(false);
         let finished = self.server.drain(limit);
         if let Some(decisions) = self.engine.decisions() {

@@ -1,7 +1,7 @@
 //! Follows a folder of plugins: a saved source becomes a component, and the component answers, while the server runs.
 //!
 //! The folder is a plugin's project, or holds projects and `.wasm` files. Whatever is saved is looked at once it has been quiet for a
-//! moment; projects are built one at a time, and what was saved during a build is built again before anything is swapped. A component
+//! moment; projects are built one at a time, and a build is given up when its sources are saved again, or the server stops. A component
 //! takes the one path of every change (`reload`): checked, its vectors run, swapped or refused. A line says what happened.
 //!
 //! Plugins are known by their projects' names, or by their files'. One that the scenario declares takes the place of the file that is
@@ -10,32 +10,37 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::select;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::app::StartError;
-use crate::app::plugin_project::{BuildFailure, build};
+use crate::app::plugin_project::{BuildFailure, build_while};
 use crate::app::reload::Reloader;
 use crate::app::trial::{Subject, test};
 use crate::app::workshop::{Offer, Workshop};
 use crate::clock::real::monotonic_ns;
 use crate::engine::change::{Change, Changes, Declined, Terms};
-use crate::project::{FILE, Project};
+use crate::interest::Interest;
+use crate::project::{BuildError, FILE, Project};
 use crate::types::limits::{WATCH_QUIET_MS, WATCHED_BUILD_LINES};
 use crate::vectors::read::files_of;
 
 /// Folders that toolchains fill: what happens there is no reason to look.
 const MADE: [&str; 4] = ["build", "target", "node_modules", "__pycache__"];
 
-/// A folder that is followed. Dropping it ends that; a build that is under way then comes to nothing.
+/// A folder that is followed. Dropping it ends that, and waits until nothing of a build is left.
 pub(super) struct PluginWatch {
     signals: Sender<Signal>,
     /// Held, because dropping it stops the events.
     _system: RecommendedWatcher,
+    /// Who follows, once somebody does.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A folder whose plugins have been offered, and from where on changes are noted.
@@ -99,20 +104,29 @@ impl Found {
         }
     }
 
-    /// Builds it, if it is a project: how long that took, or what the toolchain says.
-    fn build(&self) -> Result<Option<Duration>, String> {
+    /// Builds it, if it is a project: how long that took, or why there is nothing new. The tools are ended when `interest` is lost.
+    fn build(&self, interest: &Interest) -> Result<Option<Duration>, Unbuilt> {
         let Self::Project(folder) = self else { return Ok(None) };
         let from = monotonic_ns();
         let mut said: Vec<String> = Vec::new();
-        match build(folder, false, &mut |line| said.push(line.to_owned())) {
+        match build_while(folder, false, interest, &mut |line| said.push(line.to_owned())) {
             Ok(_) => Ok(Some(Duration::from_nanos(monotonic_ns().saturating_sub(from)))),
+            Err(BuildFailure::Unwanted | BuildFailure::Build(BuildError::Unwanted { .. })) => Err(Unbuilt::Unwanted),
             Err(error @ BuildFailure::Build(_)) => {
                 let shown = &said[..said.len().min(WATCHED_BUILD_LINES)];
-                Err(format!("it does not build\n{}\n{error}", shown.join("\n")))
+                Err(Unbuilt::Wrong(format!("it does not build\n{}\n{error}", shown.join("\n"))))
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(Unbuilt::Wrong(error.to_string())),
         }
     }
+}
+
+/// Why there is nothing new.
+enum Unbuilt {
+    /// Nobody wants it any more.
+    Unwanted,
+    /// What is wrong.
+    Wrong(String),
 }
 
 /// The plugins in `folder`, which may be one itself.
@@ -157,8 +171,9 @@ fn concerns(event: &Event, folder: &Path) -> bool {
     event.need_rescan() || (!matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(is_made))
 }
 
-/// Offers what is in `folder` to the scenarios of `workshop`. Projects without a component, or with younger sources, are built first.
-pub(super) fn prepare(folder: &Path, workshop: &Workshop) -> Result<Prepared, StartError> {
+/// Offers what is in `folder` to the scenarios of `workshop`. Projects without a component, or with younger sources, are built first,
+/// unless `interest` is lost.
+pub(super) fn prepare(folder: &Path, workshop: &Workshop, interest: &Interest) -> Result<Prepared, StartError> {
     let failed = |error: io::Error| StartError::WatchPlugins { folder: folder.to_owned(), error };
     let prepared = follow(folder).map_err(failed)?;
     for found in prepared.prints.keys() {
@@ -167,10 +182,13 @@ pub(super) fn prepare(folder: &Path, workshop: &Workshop) -> Result<Prepared, St
                 && Project::open(folder).is_ok_and(|project| project.is_stale())
             {
                 tracing::info!("plugin `{name}`: is being built");
-                match found.build() {
-                    Err(why) if offer.file.is_file() => tracing::error!("plugin `{name}`: {why}\nits older component answers"),
-                    Err(why) => return Err(format!("`{name}`: {why}")),
-                    Ok(_) => {}
+                match found.build(interest) {
+                    Err(Unbuilt::Wrong(why)) if offer.file.is_file() => {
+                        tracing::error!("plugin `{name}`: {why}\nits older component answers");
+                    }
+                    Err(Unbuilt::Wrong(why)) => return Err(format!("`{name}`: {why}")),
+                    // Who gave it up knows.
+                    Err(Unbuilt::Unwanted) | Ok(_) => {}
                 }
             }
             Ok((name, offer))
@@ -188,7 +206,7 @@ fn follow(folder: &Path) -> io::Result<Prepared> {
     let folder = folder.canonicalize()?;
     // That it is no folder is known before anything is built.
     std::fs::read_dir(&folder)?;
-    let (signals, received) = channel();
+    let (signals, received) = unbounded();
     let (touched, place) = (signals.clone(), folder.clone());
     let mut system = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // If something was missed, everything is looked at.
@@ -200,23 +218,34 @@ fn follow(folder: &Path) -> io::Result<Prepared> {
     .map_err(io::Error::other)?;
     system.watch(&folder, RecursiveMode::Recursive).map_err(io::Error::other)?;
     let prints = prints(&folder);
-    Ok(Prepared { watch: PluginWatch { signals, _system: system }, folder, received, prints })
+    Ok(Prepared { watch: PluginWatch { signals, _system: system, thread: None }, folder, received, prints })
 }
 
 impl Prepared {
     /// From now on what is changed is built, and goes to `reloader`.
     pub(super) fn start(self, reloader: &Arc<Reloader>) -> io::Result<PluginWatch> {
-        let Self { watch, folder, received, prints } = self;
-        let follower = Follower { folder, received, reloader: Arc::downgrade(reloader), prints };
-        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || follower.run())?;
+        let Self { mut watch, folder, received, prints } = self;
+        let follower = Follower { folder, received, reloader: Arc::downgrade(reloader), prints, left: Left::Nothing };
+        watch.thread = Some(std::thread::Builder::new().name("plugins".to_owned()).spawn(move || follower.run())?);
         Ok(watch)
+    }
+}
+
+impl PluginWatch {
+    /// Ends the following, and what toolchains are at.
+    pub(super) fn stop(&self) {
+        // A closed channel means that nobody follows any more.
+        let _ = self.signals.send(Signal::Stop);
     }
 }
 
 impl Drop for PluginWatch {
     fn drop(&mut self) {
-        // Its end is not waited for: a toolchain may take minutes, and the reloader makes no change any more.
-        let _ = self.signals.send(Signal::Stop);
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic has been printed by its thread.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -226,22 +255,85 @@ struct Follower {
     received: Receiver<Signal>,
     reloader: Weak<Reloader>,
     prints: Prints,
+    left: Left,
+}
+
+/// What came during a piece of work and is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Something was touched.
+    Look,
+    Stop,
 }
 
 impl Follower {
     fn run(mut self) {
-        // What is changed during the work is in the channel after it.
-        while let Ok(Signal::Touched) = self.received.recv() {
+        while self.is_touched() {
             let Some(now) = self.settle() else { return };
-            let before = std::mem::replace(&mut self.prints, now);
-            for (found, print) in &self.prints {
+            let before = std::mem::replace(&mut self.prints, now.clone());
+            for (found, print) in &now {
                 let Some(reloader) = self.reloader.upgrade() else { return };
                 match before.get(found) {
                     Some(before) if before == print => {}
                     Some(before) if before.made_of == print.made_of => try_vectors(&reloader, found),
-                    _ => bring(&reloader, found, print),
+                    _ => self.bring(&reloader, found, print),
+                }
+                if self.left == Left::Stop {
+                    return;
                 }
             }
+        }
+    }
+
+    /// Waits until something is touched; `false` to stop.
+    fn is_touched(&mut self) -> bool {
+        match std::mem::replace(&mut self.left, Left::Nothing) {
+            Left::Look => true,
+            Left::Nothing => matches!(self.received.recv(), Ok(Signal::Touched)),
+            Left::Stop => false,
+        }
+    }
+
+    /// Builds what must be built, and lets it answer. If it is saved again meanwhile that is given up, and the next look brings it.
+    fn bring(&mut self, reloader: &Reloader, found: &Found, print: &Print) {
+        let (name, offer) = match found.offer() {
+            Ok(offer) => offer,
+            Err(why) => return tracing::error!("a plugin cannot be followed\n{why}"),
+        };
+        let (hold, interest) = Interest::begin();
+        let (done, is_done) = bounded::<()>(0);
+        let is_whole = std::thread::scope(|scope| {
+            let bring = || {
+                bring(reloader, &name, offer, found, &interest);
+                drop(done);
+            };
+            let bringing = std::thread::Builder::new().name("plugin-bring".to_owned()).spawn_scoped(scope, bring);
+            if let Err(error) = &bringing {
+                tracing::error!(%error, "plugin `{name}`: cannot start a thread for its build; save it again");
+                return true;
+            }
+            let mut hold = Some(hold);
+            loop {
+                let signal = select! {
+                    recv(is_done) -> _ => return hold.is_some(),
+                    recv(self.received) -> signal => signal,
+                };
+                self.left = if matches!(signal, Ok(Signal::Touched)) { Left::Look } else { Left::Stop };
+                if self.left == Left::Stop || found.print().made_of != print.made_of {
+                    drop(hold.take());
+                    reloader.give_up(&name);
+                }
+                if self.left == Left::Stop {
+                    let _ = is_done.recv();
+                    return false;
+                }
+            }
+        });
+        if !is_whole {
+            tracing::info!("plugin `{name}`: saved again meanwhile, so the newer one is taken");
+            // Even if the next look finds what this one found.
+            self.prints.remove(found);
         }
     }
 
@@ -264,21 +356,18 @@ impl Follower {
     }
 }
 
-/// Builds what must be built, and lets it answer.
-fn bring(reloader: &Reloader, found: &Found, print: &Print) {
-    let (name, offer) = match found.offer() {
-        Ok(offer) => offer,
-        Err(why) => return tracing::error!("a plugin cannot be followed\n{why}"),
-    };
-    let took = match found.build() {
-        Ok(took) => took.map_or_else(String::new, |took| format!("built in {:.1} s, ", took.as_secs_f64())),
-        Err(why) => return reloader.not_built(&name, format!("plugin `{name}`: {why}")),
-    };
-    if found.print().made_of != print.made_of {
-        // The next look builds it, and only that one is swapped in.
-        return tracing::info!("plugin `{name}`: {took}saved again meanwhile, so the newer one is taken");
+/// Builds what must be built while `interest` is there, and lets it answer.
+fn bring(reloader: &Reloader, name: &str, offer: Offer, found: &Found, interest: &Interest) {
+    match found.build(interest) {
+        Ok(took) => {
+            let took = took.map_or_else(String::new, |took| format!("built in {:.1} s, ", took.as_secs_f64()));
+            if interest.is_there() {
+                let_answer(reloader, name, offer, &took);
+            }
+        }
+        Err(Unbuilt::Unwanted) => {}
+        Err(Unbuilt::Wrong(why)) => reloader.not_built(name, format!("plugin `{name}`: {why}")),
     }
-    let_answer(reloader, &name, offer, &took);
 }
 
 /// Lets the component of `offer` answer, which `took` so long to build, and says what came of it.

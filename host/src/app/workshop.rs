@@ -12,6 +12,7 @@ use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::interest::Interest;
 use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
@@ -99,9 +100,9 @@ impl Workshop {
         self.offers().insert(name.to_owned(), offer);
     }
 
-    /// Is there such an offer?
-    pub fn is_offered(&self, name: &str) -> bool {
-        self.offers().contains_key(name)
+    /// The file of such an offer.
+    pub fn offered(&self, name: &str) -> Option<PathBuf> {
+        self.offers().get(name).map(|offer| offer.file.clone())
     }
 
     fn offers(&self) -> MutexGuard<'_, BTreeMap<String, Offer>> {
@@ -136,7 +137,7 @@ impl Workshop {
     /// The same; plugins pass their own vectors first, as they must before they take over in a server.
     pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let load = |need| self.load(need, &|| true).transpose();
+        let load = |need| self.load(need, &Interest::for_ever()).transpose();
         let loaded: Vec<_> = needs.plugins.iter().filter_map(|need| Some((&*need.name, load(need)?))).collect();
         self.assemble(draft, number, &needs, &loaded)
     }
@@ -165,7 +166,7 @@ impl Workshop {
         for (name, offer) in offers.iter().filter(|(name, _)| !brought(name)) {
             known.push(name.clone());
             let Some(used) = scenario.behaviours().find(|used| used.name == *name) else { continue };
-            match offer.need(name, &used.pointer) {
+            match offer.need(name, &used.pointer, sent.get(name)) {
                 Ok(need) => needs.push(need),
                 Err(problem) => {
                     problems.push(problem);
@@ -181,17 +182,17 @@ impl Workshop {
         Needs { plugins: needs, known, unresolved }
     }
 
-    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
-    /// when the compiler is free, or while its vectors run.
-    pub fn load(&self, need: &Need, is_wanted: Wanted<'_>) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
-        let plugin = self.plugins.load_while(need.spec(), &|| is_wanted()).map_err(|error| vec![need.problem(&error)])?;
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost before
+    /// it is compiled, or while its vectors run.
+    pub fn load(&self, need: &Need, interest: &Interest) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), interest).map_err(|error| vec![need.problem(&error)])?;
         let Some(plugin) = plugin else { return Ok(None) };
         let until = self.clock.now().saturating_add(VECTORS_S * 1_000_000_000);
         let is_in_time = || self.clock.now() < until;
-        if need.try_vectors(&plugin, &|| is_wanted() && is_in_time())? {
+        if need.try_vectors(&plugin, &|| interest.is_there() && is_in_time())? {
             return Ok(Some(plugin));
         }
-        if !is_wanted() {
+        if !interest.is_there() {
             return Ok(None);
         }
         let message = format!("its vectors were not done after {VECTORS_S} s");
@@ -283,14 +284,17 @@ impl Offer {
         PluginSource { file: self.file.clone(), ..source.clone() }
     }
 
-    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it.
-    fn need(&self, name: &str, pointer: &str) -> Result<Need, Problem> {
+    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it. What was `sent` goes before the file.
+    fn need(&self, name: &str, pointer: &str, sent: Option<&Bytes>) -> Result<Need, Problem> {
         let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, &[]);
         let memory_bytes = self.memory_bytes.map_or(memory_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let time_us = self.time_us.unwrap_or(time_us);
         let limits = (memory_bytes, time_us, fresh_per_call, granted);
-        let component = read_file(&self.file, pointer)?;
-        Ok(Need::with(name, Some(self.file.clone()), Origin::File, component.into(), limits, pointer.to_owned()))
+        let (component, origin) = match sent {
+            Some(component) => (component.clone(), Origin::Sent),
+            None => (read_file(&self.file, pointer)?.into(), Origin::File),
+        };
+        Ok(Need::with(name, Some(self.file.clone()), origin, component, limits, pointer.to_owned()))
     }
 }
 

@@ -127,7 +127,9 @@ pub enum Declined {
         canary: u64,
     },
     /// The scenario has no such plugin.
-    #[error("the running scenario declares no plugin `{name}` under `plugins:`; {hint}")]
+    #[error(
+        "the running scenario has no plugin `{name}`: it neither declares it under `plugins:` nor uses a followed one of that name; {hint}"
+    )]
     NoPlugin {
         /// What was asked for.
         name: String,

@@ -1,16 +1,19 @@
-//! Runs a tool of somebody else's: without a shell, for a bounded time, its words handed on line by line while it runs.
+//! Runs a tool of somebody else's: without a shell, for a bounded time and as long as somebody wants it, its words handed on line by
+//! line while it runs.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::select;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::clock::real::monotonic_ns;
+use crate::interest::Interest;
 use crate::types::limits::{PLUGIN_BUILD_LINE_BYTES, PLUGIN_BUILD_S, PLUGIN_BUILD_WORDS_BYTES};
 
 /// A tool and what it is told.
@@ -43,6 +46,8 @@ pub(super) enum Trouble {
     Missing,
     /// It was not done in time, and was ended.
     TooLong,
+    /// Nobody wanted it any more, and it was ended.
+    Unwanted,
     /// The system refused to run it.
     System(io::Error),
 }
@@ -63,8 +68,8 @@ impl Tool {
         self
     }
 
-    /// Runs it; each of its lines goes to `say` as it comes.
-    pub(super) fn run(&self, say: &mut dyn FnMut(&str)) -> Result<Ended, Trouble> {
+    /// Runs it; each of its lines goes to `say` as it comes. It is ended when `interest` is lost.
+    pub(super) fn run(&self, interest: &Interest, say: &mut dyn FnMut(&str)) -> Result<Ended, Trouble> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -86,7 +91,12 @@ impl Tool {
         let (mut words, mut output) = (String::new(), String::new());
         loop {
             let left = Duration::from_nanos(deadline.saturating_sub(monotonic_ns()));
-            match said.recv_timeout(left) {
+            let heard = select! {
+                recv(said) -> heard => heard,
+                recv(interest.end()) -> _ => return Err(Trouble::Unwanted),
+                default(left) => return Err(Trouble::TooLong),
+            };
+            match heard {
                 Ok(Said::Word(line)) => {
                     say(&line);
                     words.push_str(&line);
@@ -95,8 +105,7 @@ impl Tool {
                     words.drain(..words.ceil_char_boundary(surplus));
                 }
                 Ok(Said::Data(line)) => output.push_str(&format!("{line}\n")),
-                Err(RecvTimeoutError::Timeout) => return Err(Trouble::TooLong),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(_) => break,
             }
         }
         // Its pipes are closed, so it has ended, or is about to.
@@ -105,8 +114,8 @@ impl Tool {
     }
 
     /// Two threads that read the pipes of `child` to their end.
-    fn listen(&self, child: &mut Child) -> io::Result<std::sync::mpsc::Receiver<Said>> {
-        let (sender, receiver) = channel();
+    fn listen(&self, child: &mut Child) -> io::Result<Receiver<Said>> {
+        let (sender, receiver) = unbounded();
         let data = self.data;
         if let Some(stdout) = child.stdout.take() {
             read_lines(stdout, sender.clone(), move |line| if data { Said::Data(line) } else { Said::Word(line) })?;
@@ -162,7 +171,9 @@ mod tests {
     #[test]
     fn lines_come_while_it_runs_and_the_last_are_kept() {
         let mut seen = Vec::new();
-        let ended = shell("echo one; echo two >&2; exit 3").run(&mut |line| seen.push(line.to_owned())).expect("it runs");
+        let ended = shell("echo one; echo two >&2; exit 3")
+            .run(&Interest::for_ever(), &mut |line| seen.push(line.to_owned()))
+            .expect("it runs");
         seen.sort();
         assert_eq!(seen, ["one", "two"]);
         assert!(!ended.good && ended.words.contains("one") && ended.output.is_empty());
@@ -173,12 +184,37 @@ mod tests {
         let mut tool = shell("echo data; echo word >&2");
         tool.data = true;
         let mut seen = Vec::new();
-        let ended = tool.run(&mut |line| seen.push(line.to_owned())).expect("it runs");
+        let ended = tool.run(&Interest::for_ever(), &mut |line| seen.push(line.to_owned())).expect("it runs");
         assert_eq!((ended.good, ended.output.as_str(), seen), (true, "data\n", vec!["word".to_owned()]));
     }
 
     #[test]
     fn a_program_that_is_not_there_is_told_from_one_that_fails() {
-        assert!(matches!(Tool::new("no-such-program-anywhere", "/").run(&mut |_| {}), Err(Trouble::Missing)));
+        assert!(matches!(
+            Tool::new("no-such-program-anywhere", "/").run(&Interest::for_ever(), &mut |_| {}),
+            Err(Trouble::Missing)
+        ));
+    }
+
+    #[test]
+    fn a_tool_that_nobody_wants_any_more_is_ended_with_all_that_it_started() {
+        let (hold, interest) = Interest::begin();
+        let mut hold = Some(hold);
+        let mut pid = None;
+        // The shell waits for a child of its own, and has said which.
+        let ended = shell("sleep 1000 & echo $!; wait").run(&interest, &mut |line| {
+            pid = line.parse::<i32>().ok().and_then(Pid::from_raw);
+            hold.take();
+        });
+        assert!(matches!(ended, Err(Trouble::Unwanted)), "{ended:?}");
+        let pid = pid.expect("a number");
+        // A signal takes a moment, and who adopts the child reaps it in its own time; what was ended runs no more.
+        let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        let deadline = monotonic_ns() + 10_000_000_000;
+        while runs() {
+            assert!(monotonic_ns() < deadline, "it is still there");
+            std::thread::yield_now();
+        }
     }
 }

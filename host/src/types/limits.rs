@@ -276,6 +276,12 @@ pub const REGISTRY_WAIT_S_MAX: u64 = 30;
 /// A file of a user's credentials for registries, in bytes: thousands of registries.
 pub const CREDENTIALS_BYTES_MAX: u64 = 1024 * 1024;
 
+/// What is read of an operator's request after its answer is known, in bytes: some times the largest component, so that whoever sends a
+/// file that is too large is told so.
+pub const BODY_DISCARDED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// For how long, in seconds: that much takes a second on loopback.
+pub const BODY_DISCARDED_S: u64 = 10;
+
 /// Size of a scenario file, in bytes.
 pub const SCENARIO_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Values in a scenario file once its aliases are expanded: what a thousand models need, tenfold.

@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use ::metrics::Gauge;
@@ -18,22 +17,24 @@ use serde_json::Value;
 use crate::app::reload::desk::{Built, Desk, Made};
 use crate::app::reload::record::{Entry, Record, Shown, cause_of, difference, entry};
 use crate::app::reload::sources::Sources;
+use crate::app::reload::wishes::Wishes;
 use crate::app::workshop::{Loaded, Need, Offer, Workshop};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms, Trying};
+use crate::interest::Interest;
 use crate::plan::generation::Generation;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
-use crate::vectors::check::Wanted;
 use crate::wasm::{Compiling, Plugin, PluginKey};
 
 mod desk;
 mod record;
 mod sources;
 mod trial;
+mod wishes;
 
 /// Makes changes, one at a time.
 pub(super) struct Reloader {
@@ -49,9 +50,8 @@ pub(super) struct Reloader {
     engine: OnceLock<Arc<Engine>>,
     /// Not there without a scenario file.
     watcher: OnceLock<Watcher>,
-    /// Counts looks at saved files; only the newest goes on after a wait for the compiler.
-    looks: AtomicU64,
-    stopping: AtomicBool,
+    /// What is waited for; closed when no change is made any more.
+    wishes: Wishes,
     me: Weak<Self>,
 }
 
@@ -76,14 +76,18 @@ impl Reloader {
             kept: Mutex::default(),
             engine: OnceLock::new(),
             watcher: OnceLock::new(),
-            looks: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            wishes: Wishes::default(),
             me: Weak::clone(me),
         })
     }
 
-    /// Builds the first generation and hands it to `open`, which makes the engine of it. Files are followed from before they are read.
-    pub(super) fn start<E: From<Refusal>>(&self, open: impl FnOnce(Generation) -> Result<Arc<Engine>, E>) -> Result<(), E> {
+    /// Builds the first generation and hands it to `open`, which makes the engine of it; there is none if `interest` is lost
+    /// before. Files are followed from before they are read.
+    pub(super) fn start<E: From<Refusal>>(
+        &self,
+        interest: &Interest,
+        open: impl FnOnce(Generation) -> Result<Arc<Engine>, E>,
+    ) -> Result<(), E> {
         self.follow();
         let mut loads = Loads::new();
         loop {
@@ -92,7 +96,10 @@ impl Reloader {
             match self.attempt(&Sources::default(), 1, &loads, true)? {
                 Attempt::Missing(needs) => {
                     drop(desk);
-                    self.load(needs, &mut loads, &|| true);
+                    let interests = vec![interest.clone(); needs.len()];
+                    if !self.load(needs, interests, &mut loads) || !interest.is_there() {
+                        return Ok(());
+                    }
                 }
                 Attempt::Built(built) => {
                     let engine = open(built.generation)?;
@@ -120,9 +127,14 @@ impl Reloader {
         self.engine.get().cloned()
     }
 
-    /// Makes no change any more.
+    /// Makes no change any more, and ends what is compiled for one.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.wishes.close();
+    }
+
+    /// The followed plugin called `name` has changed again: its older component is not waited for.
+    pub(super) fn give_up(&self, name: &str) {
+        self.wishes.give_up(name);
     }
 
     /// Lets scenarios use `offer` by `name` from the next change on.
@@ -169,17 +181,12 @@ impl Reloader {
 
     /// The one path.
     fn make(&self, change: &Change, terms: &Terms) -> Result<Applied, Declined> {
-        let look = match change {
-            Change::Saved(_) => Some(self.looks.fetch_add(1, Ordering::AcqRel) + 1),
-            _ => None,
-        };
-        let may_be_nothing = look.is_some() || matches!(change, Change::Offered { .. });
-        let is_wanted =
-            || !self.stopping.load(Ordering::Acquire) && look.is_none_or(|look| look == self.looks.load(Ordering::Acquire));
+        let under_way = self.wishes.begin(change);
+        let may_be_nothing = matches!(change, Change::Saved(_) | Change::Offered { .. });
         let mut loads = Loads::new();
         loop {
             let mut desk = self.turn();
-            if self.stopping.load(Ordering::Acquire) {
+            if self.wishes.is_closed() {
                 return Err(Declined::Stopping);
             }
             // Without an engine the start is still at it, and reads the files itself.
@@ -190,7 +197,9 @@ impl Reloader {
                 return Ok(self.let_answer(&mut desk, engine, built, change, terms));
             }
             let running = desk.running.as_ref().ok_or(Declined::Outdated)?;
-            let sources = running.sources.after(change, self.file.as_deref(), &running.copy.scenario)?;
+            let sources = running
+                .sources
+                .after(change, self.file.as_deref(), &running.copy.scenario, &|name| self.workshop.offered(name))?;
             match self.attempt(&sources, desk.newest + 1, &loads, !terms.dry_run)? {
                 Attempt::Built(built) if may_be_nothing && desk.is_at(built.made.digest) => {
                     count("unchanged");
@@ -204,8 +213,9 @@ impl Reloader {
                 Attempt::Built(built) => return Ok(self.let_answer(&mut desk, engine, *built, change, terms)),
                 Attempt::Missing(needs) => {
                     drop(desk);
-                    if !self.load(needs, &mut loads, &is_wanted) {
-                        return Err(if look.is_some() { Declined::Outdated } else { Declined::Stopping });
+                    let keys: Vec<PluginKey> = needs.iter().map(|need| need.key.clone()).collect();
+                    if !self.load(needs, under_way.wait_for(&keys), &mut loads) || !under_way.is_wanted() {
+                        return Err(if self.wishes.is_closed() { Declined::Stopping } else { Declined::Outdated });
                     }
                 }
             }
@@ -216,7 +226,7 @@ impl Reloader {
     fn attempt(&self, sources: &Sources, number: u64, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
         let mut draft = sources.read(self.file.as_deref(), self.watcher.get().filter(|_| follows), &self.workshop)?;
         let mut sources = sources.clone();
-        sources.fit(&draft.scenario);
+        sources.fit(&draft.scenario, &|name| self.workshop.offered(name));
         let needs = self.workshop.needs(&mut draft, &sources.sent());
         let host = self.workshop.plugins();
         let found = |need: &Need| loads.get(&need.key).cloned().or_else(|| host.loaded(&need.key).map(Ok));
@@ -238,10 +248,10 @@ impl Reloader {
         Ok(Attempt::Built(Box::new(Built { generation, made: Made { number, copy, sources, digest, plugins } })))
     }
 
-    /// Loads `needs`, one after the other; `false` if nobody wants them any more.
-    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: Wanted<'_>) -> bool {
-        for need in needs {
-            match self.workshop.load(&need, is_wanted) {
+    /// Loads `needs`, one after the other; `false` if nobody wants one of them any more, as `interests` say.
+    fn load(&self, needs: Vec<Need>, interests: Vec<Interest>, loads: &mut Loads) -> bool {
+        for (need, interest) in needs.into_iter().zip(interests) {
+            match self.workshop.load(&need, &interest) {
                 Ok(Some(plugin)) => drop(loads.insert(need.key, Ok(plugin))),
                 Ok(None) => return false,
                 Err(problems) => drop(loads.insert(need.key, Err(problems))),

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::interest::Interest;
 use crate::project::Project;
 use crate::project::embedded::{contract_files, interface, version};
 use crate::project::lang::Lang;
@@ -76,6 +77,12 @@ pub enum BuildError {
         /// Which one.
         tool: &'static str,
     },
+    /// Nobody wanted the component any more.
+    #[error("{tool} was ended: nobody waits for the component any more")]
+    Unwanted {
+        /// Which one.
+        tool: &'static str,
+    },
     /// The system refused to run a tool.
     #[error("cannot run {tool}: {error}")]
     System {
@@ -116,13 +123,15 @@ pub struct Toolchain<'a> {
     project: &'a Project,
     /// The project's folder as an absolute path: tools run in it.
     folder: PathBuf,
+    /// In the component.
+    interest: &'a Interest,
     say: &'a mut dyn FnMut(&str),
 }
 
 impl Project {
-    /// Makes the component. What the tools say goes to `say`, a line at a time. With `renew` the project first gets the SDK of this
-    /// release and says so in `plugin.toml`.
-    pub fn build(&mut self, renew: bool, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+    /// Makes the component. What the tools say goes to `say`, a line at a time; they are ended when `interest` is lost. With `renew` the
+    /// project first gets the SDK of this release and says so in `plugin.toml`.
+    pub fn build(&mut self, renew: bool, interest: &Interest, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
         if renew {
             self.renew()?;
         }
@@ -134,7 +143,7 @@ impl Project {
         }
         let unreadable = |error| BuildError::Unreadable { path: self.folder.clone(), error };
         let folder = self.folder.canonicalize().map_err(unreadable)?;
-        let mut toolchain = Toolchain { project: self, folder, say };
+        let mut toolchain = Toolchain { project: self, folder, interest, say };
         toolchain.lay_out()?;
         let bytes = match self.manifest.lang {
             Lang::Rust => rust::build(&mut toolchain),
@@ -188,12 +197,13 @@ impl Toolchain<'_> {
         get: &str,
         explain: impl FnOnce(&str) -> Option<BuildError>,
     ) -> Result<String, BuildError> {
-        match tool.run(self.say) {
+        match tool.run(self.interest, self.say) {
             Ok(ended) if ended.good => Ok(ended.output),
             Ok(ended) => Err(explain(&ended.words).unwrap_or(BuildError::Failed { tool: name, words: ended.words })),
             Err(Trouble::Missing) => {
                 Err(BuildError::Missing { what: format!("{name} is not installed, or not on the path"), get: get.to_owned() })
             }
+            Err(Trouble::Unwanted) => Err(BuildError::Unwanted { tool: name }),
             Err(Trouble::TooLong) => Err(BuildError::TooLong { tool: name }),
             Err(Trouble::System(error)) => Err(BuildError::System { tool: name, error }),
         }
@@ -227,7 +237,7 @@ mod tests {
         let text = std::fs::read_to_string(&file).expect("a manifest");
         std::fs::write(&file, text.replace(version(), "0.9.0")).expect("written");
         let mut old = Project::open(project.folder()).expect("a project");
-        let refused = old.build(false, &mut |_| {}).expect_err("an old contract").to_string();
+        let refused = old.build(false, &Interest::for_ever(), &mut |_| {}).expect_err("an old contract").to_string();
         assert!(refused.contains("simwright:plugin@0.9.0") && refused.contains("--renew"), "{refused}");
         std::fs::remove_file(project.folder().join("vendor/simwright.h")).expect("removed");
         old.renew().expect("renewed");
