@@ -11,7 +11,9 @@ use crate::cli::pack::shown;
 
 /// Arguments of `pack build`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: simwright pack build acme\n\nPlugin projects are built where a source is younger than the component. Equal files make equal bytes, and so an equal digest.")]
+#[command(
+    after_help = "Example: simwright pack build acme\n\nPlugin projects are built where a source is younger than the component. Equal files make equal bytes, and so an equal digest."
+)]
 pub(super) struct Args {
     /// The folder with `pack.toml`.
     #[arg(default_value = ".")]
