@@ -63,11 +63,9 @@ fn time(fields: &mut Fields<'_>, name: &'static str) -> Option<Nanos> {
 
 impl Scene {
     /// Reads what is written of both among `fields`.
-    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
-        let mut problems = Vec::new();
-        let backends = fields.value("backends").and_then(|value| backends(value, &fields.pointer("backends"), &mut problems));
-        let group = fields.value("group").map(|value| GroupAsked::read(value, &fields.pointer("group"), &mut problems));
-        fields.extend(problems);
+    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Vec<Problem>) -> Self {
+        let backends = fields.value("backends").and_then(|value| backends(value, &fields.pointer("backends"), problems));
+        let group = fields.value("group").map(|value| GroupAsked::read(value, &fields.pointer("group"), problems));
         Self { backends, group: group.unwrap_or_default() }
     }
 

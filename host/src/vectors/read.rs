@@ -153,7 +153,7 @@ impl Reader<'_> {
         if let Some(call) = fields.value("call") {
             self.defaults.call = CallAsked::read(call, "/defaults/call", problems);
         }
-        self.defaults.scene = Scene::read(&mut fields);
+        self.defaults.scene = Scene::read(&mut fields, problems);
         self.defaults.max_fuel = fields.integer("max-fuel", 1..=u64::MAX);
         problems.extend(fields.finish());
     }
@@ -199,7 +199,7 @@ impl Reader<'_> {
         let mut problems = Vec::new();
         let request = fields.value("request").map(|value| Asked::read(value, &fields.pointer("request"), &mut problems));
         let call = fields.value("call").map(|value| CallAsked::read(value, &fields.pointer("call"), &mut problems));
-        let scene = Scene::read(fields);
+        let scene = Scene::read(fields, &mut problems);
         let common = Common { request: request.unwrap_or_default(), call: call.unwrap_or_default(), scene };
         let pointer = fields.pointer("steps");
         let items = fields.list("steps");
@@ -226,21 +226,20 @@ impl Reader<'_> {
         let call = call.unwrap_or_default().over(&common.call).over(&self.defaults.call).facts();
         let over = over(fields);
         fields.require("expect");
+        let mistakes = problems.len();
         let expect = fields.value("expect").map(|value| {
             let pointer = fields.pointer("expect");
             Expect::read(value, &pointer, over.is_some(), &mut problems)
         });
-        let own = Scene::read(fields);
+        let own = Scene::read(fields, &mut problems);
         let has_own = own.backends.is_some();
         let scene = own.over(&common.scene).over(&self.defaults.scene);
-        let asks = match expect.as_ref().map(|expect| asks(expect, scene, fields, has_own)) {
-            Some(Ok(asks)) => asks,
-            Some(Err(problem)) => {
-                problems.push(problem);
-                Asks::Request
-            }
-            None => Asks::Request,
-        };
+        // Of what cannot be read nobody knows whom it asks.
+        let asks = expect.as_ref().filter(|_| problems.len() == mistakes).map(|expect| asks(expect, scene, fields, has_own));
+        let asks = asks.unwrap_or(Ok(Asks::Request)).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Asks::Request
+        });
         fields.extend(problems);
         Step {
             place: self.place(&format!("{pointer}/expect")),

@@ -335,7 +335,24 @@ cases:
   - { name: f, group: { least: 11 }, expect: { autoscaler: { one-of: [keep, drop] } } }
   - { name: g, backends: [{ open: false }], expect: { balancer: any, ttft: 1s } }
   - { name: h, group: { interval: 0s }, expect: { autoscaler: { replicas: 1, not: 2 } } }
+  - { name: i, group: { least: 11 }, expect: { autoscaler: keep } }
 ",
     );
-    insta::assert_snapshot!(found.join("\n"), @"");
+    insta::assert_snapshot!(found.join("\n"), @r"
+    3:19 expected a whole number from 0 to 4294967295, found a text
+    3:25 unknown field `intervall`
+    5:24 there is nothing to choose from
+    6:26 expected a list of 1 to 1024 backends, or how many idle ones there are
+    6:49 `sometimes` is no choice
+    7:46 unknown field `load`
+    7:80 `bakcend` is no choice
+    8:26 these are for a balancer, and of one nothing is expected
+    9:37 a step asks one: a balancer, an autoscaler, or the behaviours of a request
+    10:77 `drop` is no wish
+    11:26 none of these is open, and a balancer is asked only where one is
+    12:35 from one decision to the next some time passes
+    12:78 `not` is a rule, and nothing may stand beside it
+    12:78 `not` is no wish
+    13:22 `least` is 11 and `most` is 10, so that no number of replicas is allowed
+    ");
 }
