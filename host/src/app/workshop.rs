@@ -370,7 +370,7 @@ impl Need {
     fn suite(&self, part: &PackPart) -> Result<Suite, Vec<Problem>> {
         let mut suite = Suite::default();
         for (title, file, digest) in &part.vectors {
-            let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem])?;
+            let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
             check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
             let cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
             let mut own: Vec<Case> =
@@ -417,13 +417,16 @@ fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
+/// What to do where a pack's file is missing or has other bytes.
+const DAMAGED: &str = "the store is damaged: `simwright pack verify` says where, and installing the pack again mends it";
+
 /// Says that the bytes of a pack's file, called `name`, are others than its `digest` says.
 fn check_bytes(name: &str, bytes: &[u8], digest: Digest, pointer: &str) -> Result<(), Problem> {
     if Digest::of(bytes) == digest {
         return Ok(());
     }
     let problem = Problem::new(pointer, format!("the bytes of `{name}` are not those of `{digest}`"));
-    Err(problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it"))
+    Err(problem.hint(DAMAGED))
 }
 
 /// The component in the file at `path`, which was named at `pointer`.
