@@ -103,15 +103,15 @@ struct Differs {
 /// Asks all of `case`, of each step `at_most` so many requests, as long as somebody wants to know; its state begins empty.
 fn play(rig: &mut Rig, case: &Case, at_most: Option<u64>, is_wanted: Wanted<'_>) -> Played {
     rig.plugin().forget_state();
-    let generation = match rig.set_up(case) {
-        Ok(generation) => generation,
+    let ready = match rig.set_up(case) {
+        Ok(ready) => ready,
         Err(problems) => return Played { refused: Some(problems), answers: Vec::new() },
     };
     let many = |step: &super::Step| step.over.map_or(1, |over| over.requests).min(at_most.unwrap_or(u64::MAX));
     let steps = case.steps.iter().enumerate();
     let answers = steps.map(|(index, step)| {
         let numbers = (0..many(step)).take_while(|_| is_wanted());
-        numbers.map(|number| rig.ask(&generation, case, index, number)).collect()
+        numbers.map(|number| rig.ask(&ready, case, index, number)).collect()
     });
     Played { refused: None, answers: answers.collect() }
 }
@@ -385,7 +385,8 @@ impl Report {
         let measures = |expect: &Expect, word: &str| match word {
             "latency" => expect.measured.iter().any(|measured| measured.what != Quantity::Tokens),
             "reply" => expect.measured.iter().any(|measured| measured.what == Quantity::Tokens),
-            _ => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            "fault" => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            _ => false,
         };
         let looks = |expect: &Expect, word: &str| {
             let named = expect.decisions.iter().any(|(known, _)| *known == word);
