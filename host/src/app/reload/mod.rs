@@ -290,6 +290,8 @@ impl Reloader {
             watcher.keep(followed.chain(self.file.clone()));
         }
         desk.newest = made.number;
+        // Those that were at rest must be warm before anybody asks them.
+        made.plugins.iter().for_each(|(_, plugin)| plugin.resume());
         match canary {
             Some(settings) => self.try_out(desk, engine, generation, made, settings, &applied),
             None => self.swap(desk, engine, generation, made, &applied),
