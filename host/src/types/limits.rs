@@ -181,6 +181,12 @@ pub const PLUGIN_PROJECT_TOML_BYTES_MAX: u64 = 64 * 1024;
 pub const PLUGIN_BUILD_S: u64 = 600;
 /// One line of what a toolchain says, in bytes; a longer one is cut into several.
 pub const PLUGIN_BUILD_LINE_BYTES: u64 = 1024 * 1024;
+/// The last data of a toolchain that are kept, in bytes: what cargo says of the component itself comes last.
+pub const PLUGIN_BUILD_DATA_BYTES: usize = 4 * 1024 * 1024;
+/// Lines of a toolchain that wait for whoever shows them; then the toolchain waits.
+pub const PLUGIN_BUILD_LINES_WAITING: usize = 64;
+/// Time for the last words of a tool that has ended, in milliseconds: they are in its pipes already, if nobody else holds these open.
+pub const PLUGIN_BUILD_LAST_WORDS_MS: u64 = 1_000;
 /// The last words of a toolchain that are kept, in bytes: enough to tell what is missing.
 pub const PLUGIN_BUILD_WORDS_BYTES: usize = 64 * 1024;
 /// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
@@ -361,7 +367,9 @@ pub const GENERATIONS_LISTED_MAX: usize = 100;
 pub const REFUSALS_LISTED_MAX: usize = 20;
 /// Places that the list of what a change changed names; more are counted.
 pub const CHANGED_PLACES_MAX: usize = 50;
-/// Changes by the admin door that may be under way at a time, each a thread; more are answered 503.
+/// Connections to the admin door at a time; more wait. An operator has some, dashboards and probes a few dozen.
+pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+/// Changes by the admin door that may be under way at a time, each a thread and a body; more are answered 503.
 pub const CHANGES_WAITING_MAX: usize = 16;
 /// How long a canary may last, in seconds: a day; longer is an operation of its own.
 pub const CANARY_S_MAX: u64 = 86_400;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use simwright::app;
 use simwright::app::explain::{ExplainOptions, explain};
-use simwright::app::inspect::inspect;
+use simwright::app::inspect::look;
 use simwright::behavior::catalog::Catalog;
 use simwright::builtin;
 use simwright::scenario::read;
@@ -78,10 +78,9 @@ fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_s
     let component = scene.path().join("target/wasm32-wasip2/release/night_shift.wasm");
     build_to(&folder, &component);
 
-    let plugin = inspect(&component).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(plugin.about().name, "night-shift");
-    assert_eq!(plugin.kinds().into_iter().map(|kind| kind.word()).collect::<Vec<_>>(), ["latency"]);
-    let schema: Value = serde_json::from_str(&plugin.about().options_schema).expect("JSON");
+    let looked = look(&component).unwrap_or_else(|error| panic!("{error}")).json();
+    assert_eq!((&looked["name"], &looked["kinds"]), (&json!("night-shift"), &json!(["latency"])));
+    let schema = &looked["options_schema"];
     assert_eq!(schema["properties"]["first"]["default"], "900ms", "{schema}");
 
     let host = TestHost::start_in(scene, &chapter.yaml, Some(1));

@@ -135,7 +135,12 @@ impl ChildCompiler {
             if waited.is_zero() {
                 tracing::info!(plugin, "compiling the plugin; this happens once and takes a while for a large one");
             } else {
-                tracing::info!(plugin, "compiling `{plugin}`, {} s so far, limit {} s", (waited + wait).as_secs(), limit.as_secs());
+                tracing::info!(
+                    plugin,
+                    "compiling `{plugin}`, {} s so far, limit {} s",
+                    (waited + wait).as_secs(),
+                    limit.as_secs()
+                );
             }
             waited += wait;
             step = Duration::from_secs(COMPILE_PROGRESS_S);
@@ -150,6 +155,11 @@ impl ChildCompiler {
         let too_much = |what: String| PluginError::new(plugin, Cause::Compile, format!("to compile it takes more than {what}"));
         if end.waited == Waited::TooLate {
             return too_much(format!("{} s on this machine", limits.wall_s));
+        }
+        if end.answer.len() as u64 >= COMPILE_OUTPUT_BYTES_MAX {
+            let most = mebibytes(usize::try_from(COMPILE_OUTPUT_BYTES_MAX).unwrap_or(usize::MAX));
+            let message = format!("its compiled code is larger than {most}");
+            return PluginError::new(plugin, Cause::Compile, message);
         }
         if signal == Some(Signal::XCPU.as_raw()) {
             return too_much(format!("{} s of CPU time", limits.cpu_s));
