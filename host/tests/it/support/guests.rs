@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::OnceLock;
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::process::runs;
 
 /// What the host's own build is told and guests must not hear.
 const MEANT_FOR_THE_HOST: [&str; 5] =
@@ -69,13 +71,13 @@ pub fn waiting_cargo(folder: &Path) -> (String, WaitingTool) {
 
 impl WaitingTool {
     /// The number of its process, once it runs.
-    pub fn pid(&self) -> Option<Pid> {
-        std::fs::read_to_string(&self.0).ok()?.trim().parse().ok().and_then(Pid::from_raw)
+    pub fn pid(&self) -> Option<u32> {
+        std::fs::read_to_string(&self.0).ok()?.trim().parse().ok()
     }
 
     /// Does it still run?
     pub fn runs(&self) -> bool {
-        self.pid().is_some_and(|pid| test_kill_process(pid).is_ok())
+        self.pid().is_some_and(runs)
     }
 }
 
