@@ -112,3 +112,22 @@ impl Desk {
         Ok(Built { generation, made: Made { number, copy, sources: made.sources.clone(), digest: made.digest, plugins } })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_counts_until_a_change_has_taken_it() {
+        let saved = |names: &[&str]| Change::Saved(names.iter().map(PathBuf::from).collect());
+        let mut desk = Desk::default();
+        assert_eq!(*desk.with_saved(&saved(&["b"])), saved(&["b"]));
+        assert_eq!(*desk.with_saved(&saved(&["a"])), saved(&["a", "b"]), "the first look came to nothing");
+        let offered = Change::Offered { name: "x".to_owned() };
+        desk.has_taken(&offered);
+        assert_eq!(*desk.with_saved(&offered), offered);
+        assert_eq!(*desk.with_saved(&saved(&["a"])), saved(&["a", "b"]), "a followed plugin says nothing of files");
+        desk.has_taken(&Change::Files);
+        assert_eq!(*desk.with_saved(&saved(&["c"])), saved(&["c"]));
+    }
+}

@@ -153,9 +153,11 @@ impl Reloader {
         self.workshop.withdraw_offer(name);
     }
 
-    /// Does what runs use the plugin called `name`?
+    /// Does what runs or is on trial use the plugin called `name`?
     pub(super) fn uses(&self, name: &str) -> bool {
-        self.turn().running.as_ref().is_some_and(|made| made.plugins.iter().any(|(need, _)| need.name == name))
+        let desk = self.turn();
+        let made = [&desk.running, &desk.trial].into_iter().flatten();
+        made.flat_map(|made| &made.plugins).any(|(need, _)| need.name == name)
     }
 
     /// The followed plugin called `name` does not build: `why`. What runs goes on.
