@@ -34,6 +34,7 @@ pub(super) struct Guest {
     /// A trial call: it must leave no trace in state, log and metrics.
     pub(super) rehearsal: bool,
     transfer_left: usize,
+    /// Lines that the call may log, and one more to say that it may not.
     log_left: u32,
     /// Standard output's and standard error's unfinished lines.
     lines: [Vec<u8>; 2],
@@ -81,7 +82,7 @@ impl Guest {
             draws: None,
             rehearsal: false,
             transfer_left: limits::GUEST_TRANSFER_BYTES,
-            log_left: limits::GUEST_LOG_LINES,
+            log_left: 0,
             lines: [Vec::new(), Vec::new()],
             words: Vec::new(),
         }
@@ -107,7 +108,7 @@ impl Guest {
         self.watch.begin(time_us);
         self.space.begin();
         self.transfer_left = limits::GUEST_TRANSFER_BYTES;
-        self.log_left = limits::GUEST_LOG_LINES;
+        self.log_left = limits::GUEST_LOG_LINES + 1;
         self.draws = None;
         self.words.clear();
     }
@@ -160,7 +161,7 @@ impl Guest {
         self.log_left -= 1;
         if self.log_left == 0 {
             let lines = limits::GUEST_LOG_LINES;
-            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {lines} lines");
+            self.home.say(Level::Warn, &format!("the rest of this call's log is dropped; it has reached {lines} lines"));
             return false;
         }
         true

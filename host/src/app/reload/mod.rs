@@ -304,6 +304,8 @@ impl Reloader {
         self.follow_only(desk, &generation, canary.is_some());
         desk.newest = made.number;
         desk.has_taken(change);
+        // Those that were at rest must be warm before anybody asks them.
+        made.plugins.iter().for_each(|(_, plugin)| plugin.resume());
         match canary {
             Some(settings) => self.try_out(desk, engine, generation, made, settings, &applied),
             None => self.swap(desk, engine, generation, made, &applied),
