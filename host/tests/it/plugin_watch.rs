@@ -150,7 +150,8 @@ fn a_followed_plugin_that_changes_nothing_leaves_a_trial_alone_and_one_that_chan
     // The next is offered after the first has been brought to its end.
     replace(&plugins.join("unused_too.wasm"), &guest("verb "));
     let uses = scenario("unused-too", "");
-    let is_offered = || client::send_patiently(host.admin, "PUT", "/scenario?dry-run=true", &headers, uses.as_bytes()).status == 200;
+    let is_offered =
+        || client::send_patiently(host.admin, "PUT", "/scenario?dry-run=true", &headers, uses.as_bytes()).status == 200;
     sooner_or_later("both have been offered", is_offered);
     assert_eq!(get(&host, "/generations")["canary"]["generation"], 2);
 
