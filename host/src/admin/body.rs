@@ -14,7 +14,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::oneshot;
 
 use crate::admin::terms::Refused;
-use crate::types::limits::{BODY_DISCARDED_BYTES_MAX, BODY_DISCARDED_S};
+use crate::types::limits::{BODY_DISCARDED_BYTES_MAX, BODY_DISCARDED_S, BODY_IDLE_S};
 
 /// All of `body`, which is `what` and has at most `bytes_max` bytes.
 pub(super) async fn read(mut body: Body, bytes_max: u64, what: &str) -> Result<Bytes, Refused> {
@@ -23,7 +23,9 @@ pub(super) async fn read(mut body: Body, bytes_max: u64, what: &str) -> Result<B
         return too_large();
     }
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let idle = Duration::from_secs(BODY_IDLE_S);
+    let slow = |_| (408, format!("the body has paused for {BODY_IDLE_S} s"));
+    while let Some(frame) = tokio::time::timeout(idle, body.frame()).await.map_err(slow)? {
         let frame = frame.map_err(|error| (400, format!("the body cannot be read: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         if (bytes.len() + data.len()) as u64 > bytes_max {

@@ -30,7 +30,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::connection::builder;
 use crate::engine::Engine;
 use crate::engine::change::Changes;
-use crate::types::limits::{CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
+use crate::types::limits::{ADMIN_CONNECTIONS_MAX, CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
 
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
@@ -275,13 +275,17 @@ async fn serve(listener: std::net::TcpListener, both: Both, metrics: &'static Pr
             metrics.run_upkeep();
         }
     });
+    let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
+        // Nobody closes it. Who finds no room waits in the system's queue.
+        let place = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
         match listener.accept().await {
             Ok((socket, _)) => {
                 let both = both.clone();
                 let service =
                     service_fn(move |request: http::Request<Incoming>| TowerToHyperService::new(both.now()).call(request));
                 tokio::spawn(async move {
+                    let _place = place;
                     let mut http = builder();
                     http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(KEEP_ALIVE_IDLE_S));
                     if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {

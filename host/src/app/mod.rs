@@ -1,7 +1,7 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors. Start and every change are one path,
-//! `reload`: watch, read, check, load plugins, build, swap; `plugin_watch` follows a folder of plugins. Whatever fails on it leaves what runs as it is.
+//! `reload`: watch, read, check, load plugins, build, swap; `plugin_watch` follows a folder of plugins (`plugin_found`). Whatever fails on it leaves what runs as it is.
 //! [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
 //! [`trial`] tries a plugin out, [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
@@ -9,7 +9,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::admin::Admin;
@@ -33,6 +33,7 @@ use crate::wasm::Compiler;
 pub mod explain;
 pub mod inspect;
 pub mod pack;
+mod plugin_found;
 pub mod plugin_project;
 mod plugin_watch;
 mod reload;
@@ -146,14 +147,17 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
-        let followed = options.watch_plugins.map(|folder| plugin_watch::prepare(&folder, &workshop, interest)).transpose()?;
+        let reloader = Reloader::new(workshop, options.scenario);
+        let inner = listen(options.admin, "--admin")?;
+        let (waiting, building) = (Arc::downgrade(&reloader), Arc::new(Mutex::new(None)));
+        let at = Arc::clone(&building);
+        let admin = Admin::open(inner, handle, move || waits_for(&waiting, lock(&at).as_deref()))?;
+        let say = |name: Option<&str>| *lock(&building) = name.map(str::to_owned);
+        let follow = |folder: PathBuf| plugin_watch::prepare(&folder, reloader.workshop(), interest, &say);
+        let followed = options.watch_plugins.map(follow).transpose()?;
         if !interest.is_there() {
             return Err(StartError::Unwanted);
         }
-        let reloader = Reloader::new(workshop, options.scenario);
-        let inner = listen(options.admin, "--admin")?;
-        let waiting = Arc::downgrade(&reloader);
-        let admin = Admin::open(inner, handle, move || waits_for(&waiting))?;
         let mut server = None;
         reloader.start(interest, |generation| {
             let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
@@ -232,10 +236,15 @@ impl App {
 }
 
 /// What the start of a server waits for, in a few words.
-fn waits_for(reloader: &Weak<Reloader>) -> String {
+fn waits_for(reloader: &Weak<Reloader>, building: Option<&str>) -> String {
+    let building = building.map(|name| format!("building the plugin `{name}`"));
     let compiling = reloader.upgrade().map(|reloader| reloader.compiling()).unwrap_or_default();
-    let said: Vec<String> = compiling.iter().map(ToString::to_string).collect();
+    let said: Vec<String> = building.into_iter().chain(compiling.iter().map(ToString::to_string)).collect();
     if said.is_empty() { "the scenario is being read".to_owned() } else { said.join(", ") }
+}
+
+fn lock(building: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    building.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Checks a scenario as starting would: reads it, loads its plugins, makes its behaviours. Without a file, the built-in one.

@@ -16,6 +16,7 @@ use crate::interest::Interest;
 use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
+use crate::project::FILE;
 use crate::random;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::{Draft, PackPart, PluginSource};
@@ -98,6 +99,11 @@ impl Workshop {
     /// the file that is written there, within the limits that are.
     pub fn offer_file(&self, name: &str, offer: Offer) {
         self.offers().insert(name.to_owned(), offer);
+    }
+
+    /// Takes such an offer back: a file that is declared counts again.
+    pub fn withdraw_offer(&self, name: &str) {
+        self.offers().remove(name);
     }
 
     /// The file of such an offer.
@@ -420,7 +426,7 @@ fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per
 /// The project whose component `file` is: it is built to `build/NAME.wasm`.
 fn project_of(file: &Path) -> Option<&Path> {
     let build = file.parent().filter(|folder| folder.ends_with("build"))?;
-    build.parent().filter(|project| project.join("plugin.toml").is_file())
+    build.parent().filter(|project| project.join(FILE).is_file())
 }
 
 /// Where in its entry a plugin's file is named: packs name theirs elsewhere.

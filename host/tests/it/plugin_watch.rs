@@ -1,6 +1,7 @@
 //! A server that follows a folder of plugins: what is saved there answers, and what is wrong there does not.
 
 use std::io::Read;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use simwright::project::{Lang, Project, Template};
 use tempfile::TempDir;
 
 use super::support::client;
-use super::support::guests::{adversary, target_dir};
+use super::support::guests::{adversary, interrupt, target_dir, waiting_cargo};
 use super::support::host::{TestHost, ask, eventually, sooner_or_later};
 use super::support::process::runs;
 
@@ -88,6 +89,97 @@ fn a_component_in_the_folder_answers_by_its_files_name_and_a_replaced_one_is_swa
     replace(&file.with_file_name("late.wasm"), &guest("verb "));
     sooner_or_later("the newcomer answers", || get(&host, "/plugins")["plugins"][0]["name"] == "late");
     assert_eq!(host.app().generation(), 3);
+}
+
+#[test]
+fn a_plugin_that_is_taken_out_gives_its_name_back_and_one_of_the_same_name_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plugins = folder.path().join("plugins");
+    std::fs::create_dir(&plugins).expect("made");
+    std::fs::write(plugins.join("some_guest.wasm"), guest("word ")).expect("written");
+    std::fs::write(plugins.join("spare.wasm"), guest("spare")).expect("written");
+    std::fs::write(folder.path().join("own.wasm"), guest("verb ")).expect("written");
+    let declared = "plugins: { some-guest: { file: ./own.wasm } }\n";
+    std::fs::write(folder.path().join("scenario.yaml"), scenario("some-guest", declared)).expect("written");
+    let host = TestHost::start_following(folder, "plugins");
+    let from = || get(&host, "/plugins")["plugins"][0]["from"].as_str().map(str::to_owned).unwrap_or_default();
+    assert!(from().ends_with("plugins/some_guest.wasm"), "{}", from());
+
+    // `some-guest.wasm` and `some_guest.wasm` are one name.
+    replace(&plugins.join("some-guest.wasm"), &guest("noun "));
+    eventually("the second of a name is refused", || refusal(&host)["kind"] == "not-built");
+    let reason = refusal(&host)["reason"].take();
+    let says = |part: &str| reason.as_str().is_some_and(|reason| reason.contains(part));
+    assert!(says("some-guest.wasm` has the name of") && says("some_guest.wasm`, which keeps it"), "{reason}");
+    assert_eq!(host.app().generation(), 1);
+
+    // Its name is free when the first is gone.
+    std::fs::remove_file(plugins.join("some_guest.wasm")).expect("removed");
+    sooner_or_later("the second answers", || from().ends_with("plugins/some-guest.wasm"));
+    std::fs::remove_file(plugins.join("some-guest.wasm")).expect("removed");
+    sooner_or_later("what is declared answers", || from().ends_with("own.wasm") && !from().contains("plugins/"));
+    let generation = host.app().generation();
+
+    // Changes go on as if they had never been there, and so do those of what is still there.
+    let headers = [("content-type", "text/yaml")];
+    let other = scenario("spare", "");
+    let put = client::send_patiently(host.admin, "PUT", "/scenario", &headers, other.as_bytes());
+    assert_eq!((put.status, host.app().generation()), (200, generation + 1), "{}", put.text());
+    // One that is used and not declared goes on answering, and the next change may do without it.
+    std::fs::remove_file(plugins.join("spare.wasm")).expect("removed");
+    eventually("what runs needs it", || refusal(&host)["reason"].as_str().is_some_and(|reason| reason.contains("`spare`")));
+    assert!(!said(&host).is_empty());
+    let put = client::send(host.admin, "PUT", "/scenario", &headers, scenario("some-guest", declared).as_bytes());
+    assert_eq!(put.status, 200, "{}", put.text());
+}
+
+#[test]
+fn a_followed_plugin_that_changes_nothing_leaves_a_trial_alone_and_one_that_changes_it_is_tried_in_the_same_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plugins = folder.path().join("plugins");
+    std::fs::create_dir(&plugins).expect("made");
+    std::fs::write(plugins.join("some_guest.wasm"), guest("word ")).expect("written");
+    std::fs::write(folder.path().join("scenario.yaml"), scenario("some-guest", "")).expect("written");
+    let host = TestHost::start_following(folder, "plugins");
+    let text = format!("seed: 77\n{}", scenario("some-guest", ""));
+    let headers = [("content-type", "text/yaml")];
+    let begun = client::send(host.admin, "PUT", "/scenario?canary=50%25&for=600s", &headers, text.as_bytes());
+    assert_eq!((begun.status, &begun.json()["state"]), (200, &Value::from("canary")), "{}", begun.text());
+
+    replace(&plugins.join("unused.wasm"), &guest("noun "));
+    // The next is offered after the first has been brought to its end.
+    replace(&plugins.join("unused_too.wasm"), &guest("verb "));
+    let uses = scenario("unused-too", "");
+    let is_offered =
+        || client::send_patiently(host.admin, "PUT", "/scenario?dry-run=true", &headers, uses.as_bytes()).status == 200;
+    sooner_or_later("both have been offered", is_offered);
+    assert_eq!(get(&host, "/generations")["canary"]["generation"], 2);
+
+    replace(&plugins.join("some_guest.wasm"), &guest("noun "));
+    sooner_or_later("the newer component is on trial", || get(&host, "/generations")["canary"]["generation"] == 3);
+    let told = get(&host, "/generations");
+    assert_eq!((&told["running"], &told["canary"]["share"]), (&Value::from(1), &Value::from(0.5)), "{told}");
+    assert_eq!(client::send(host.admin, "POST", "/canary/promote", &[], b"").status, 200);
+    let text = client::send(host.admin, "GET", "/scenario", &[], b"").text().to_owned();
+    assert!(text.starts_with("seed: 77\n"), "what the operator had sent is in it: {text}");
+}
+
+#[test]
+fn a_server_that_builds_as_it_starts_says_so_and_ends_with_its_tools_when_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let template = Template { name: "greets", kinds: vec!["responder"], lang: Lang::Rust };
+    template.write(&folder.path().join("plugins/greets")).expect("a project");
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    let (path, tool) = waiting_cargo(folder.path());
+    let mut server = Command::new(env!("CARGO_BIN_EXE_simwright"));
+    server.args(["serve", "--watch-plugins", "plugins", "--listen", "127.0.0.1:0", "--admin", &admin.to_string()]);
+    let mut server = server.current_dir(folder.path()).env("PATH", path).stdout(Stdio::null()).spawn().expect("it runs");
+    eventually("it builds", || tool.pid().is_some());
+    let ready = client::send(admin, "GET", "/readyz", &[], b"");
+    assert_eq!((ready.status, ready.text()), (503, "not ready: building the plugin `greets`\n"));
+    interrupt(&server);
+    assert!(!server.wait().expect("it ends").success());
+    assert!(!tool.runs());
 }
 
 #[test]

@@ -113,6 +113,25 @@ fn what_the_newer_of_two_saves_needs_too_is_compiled_once() {
 }
 
 #[test]
+fn a_saved_file_keeps_its_effect_when_its_look_is_outdated() {
+    let (host, gate) = host_that_waits(&scenario("one"));
+    let beside = |name: &str| host.scenario_file().with_file_name(name);
+    std::fs::write(beside("more.yaml"), "simwright: 1\nseed: 1\n").expect("written");
+    assert_eq!(put_scenario(&host, &format!("include: ./more.yaml\n{}", scenario("sent"))).status, 200);
+    assert_eq!(said(&host), "sent");
+    // The text that was sent lasts until the scenario's file is saved. That look waits for the compiler when another file is saved.
+    std::fs::write(beside("cold.wasm"), unseen()).expect("written");
+    std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
+    eventually("the first is compiled", || is_compiling(&host));
+    std::fs::write(beside("more.yaml"), "simwright: 1\nseed: 2\n").expect("written");
+    let under_way =
+        || client::send(host.admin, "GET", "/generations", &[], b"").json()["compiling"].as_array().map_or(0, Vec::len);
+    eventually("the second look is under way", || under_way() == 2 || host.app().generation() > 2);
+    open(&gate);
+    sooner_or_later("what was saved first answers", || said(&host) == "cold");
+}
+
+#[test]
 fn a_server_says_what_its_start_waits_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let gate = tempfile::tempdir().expect("a folder");

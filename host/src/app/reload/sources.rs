@@ -48,7 +48,7 @@ impl Sources {
                 let is_used = || running.behaviours().any(|used| used.name == *name);
                 let followed = offered(name).filter(|_| declared.is_some() || is_used());
                 let place = followed.or_else(|| declared.cloned()).ok_or_else(|| no_plugin(name, running))?;
-                sources.sent.insert(name.clone(), (place, component.clone().into()));
+                sources.sent.insert(name.clone(), (place, component.clone()));
             }
         }
         Ok(sources)
@@ -129,6 +129,16 @@ fn no_plugin(name: &str, running: &Scenario) -> Declined {
     Declined::NoPlugin { name: name.to_owned(), hint }
 }
 
+/// Does `change` come by itself and leave the scenario as it is? Such a one is made to the newest generation, even if that is on trial: what
+/// an operator has begun is neither ended nor left out by it. `file` is the scenario's.
+pub(super) fn comes_by_itself(change: &Change, file: Option<&Path>) -> bool {
+    match change {
+        Change::Offered { .. } => true,
+        Change::Saved(files) => !file.is_some_and(|file| files.iter().any(|saved| saved == file)),
+        _ => false,
+    }
+}
+
 /// The files that `scenario` names: plugins', those of options, and the lock of its packs. Plugins that were offered come from elsewhere,
 /// and whoever offers them follows them.
 fn named(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
@@ -175,7 +185,7 @@ mod tests {
     fn a_saved_file_takes_back_what_was_sent_in_its_place() {
         let (running, file) = (scenario(TWO), Some(Path::new("s.yaml")));
         let send = |sources: &Sources, name: &str| {
-            let change = Change::Plugin { name: name.to_owned(), component: vec![1] };
+            let change = Change::Plugin { name: name.to_owned(), component: vec![1].into() };
             sources.after(&change, file, &running, &|_| None).expect("declared")
         };
         let both = send(&send(&Sources::default(), "a"), "b");
@@ -194,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_plugin_that_is_not_declared_is_named_with_the_nearest() {
-        let change = Change::Plugin { name: "zzz".to_owned(), component: Vec::new() };
+        let change = Change::Plugin { name: "zzz".to_owned(), component: Bytes::new() };
         let error = Sources::default().after(&change, None, &scenario(TWO), &|_| None).unwrap_err().to_string();
         assert!(error.contains("has no plugin `zzz`") && error.contains("it declares a, b"), "{error}");
     }

@@ -156,6 +156,11 @@ impl ChildCompiler {
         if end.waited == Waited::TooLate {
             return too_much(format!("{} s on this machine", limits.wall_s));
         }
+        if end.answer.len() as u64 >= COMPILE_OUTPUT_BYTES_MAX {
+            let most = mebibytes(usize::try_from(COMPILE_OUTPUT_BYTES_MAX).unwrap_or(usize::MAX));
+            let message = format!("its compiled code is larger than {most}");
+            return PluginError::new(plugin, Cause::Compile, message);
+        }
         if signal == Some(Signal::XCPU.as_raw()) {
             return too_much(format!("{} s of CPU time", limits.cpu_s));
         }
