@@ -11,6 +11,7 @@ pub mod criterion;
 pub mod excerpt;
 pub mod fields;
 pub mod limits;
+pub mod printable;
 pub mod problem;
 pub mod quantity;
 pub mod reply;

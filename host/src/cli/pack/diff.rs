@@ -4,9 +4,8 @@ use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
-use crate::cli::pack::shown;
+use crate::cli::pack::{shown, user_store};
 use crate::pack::diff::diff;
-use crate::pack::store::Store;
 
 /// Arguments of `pack diff`.
 #[derive(Debug, clap::Args)]
@@ -24,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
+    let store = user_store()?;
     let (old, new) = (find(&bench, &store, &args.old)?.pack, find(&bench, &store, &args.new)?.pack);
     let changes = diff(&old.manifest, &new.manifest);
     if args.json {
