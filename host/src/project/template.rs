@@ -86,11 +86,9 @@ impl Template<'_> {
     fn files(&self) -> Vec<(String, String)> {
         let folders = ["any/".to_owned(), format!("{}/", self.lang.word())];
         let own = |path: &'static str| folders.iter().find_map(|folder| path.strip_prefix(folder.as_str()));
-        let vectors = self.kinds.iter().any(|kind| ["fault", "responder", "latency"].contains(kind));
         TEMPLATES
             .iter()
             .filter_map(|(path, text)| Some((own(path)?, *text)))
-            .filter(|(path, _)| vectors || !path.starts_with("tests/"))
             // What tools would take for theirs has an ending that they do not know.
             .map(|(path, text)| (path.trim_end_matches(".template").to_owned(), self.fill(text)))
             .collect()
@@ -168,7 +166,8 @@ mod tests {
     #[test]
     fn every_template_is_filled_whole() {
         for lang in Lang::ALL {
-            for kinds in [vec!["fault"], vec!["responder"], vec!["latency"], KINDS[..3].to_vec()] {
+            let of_groups = [vec!["balancer"], vec!["autoscaler"]].into_iter().filter(|_| lang == Lang::Rust);
+            for kinds in [vec!["fault"], vec!["responder"], vec!["latency"], KINDS[..3].to_vec()].into_iter().chain(of_groups) {
                 let folder = tempfile::tempdir().expect("a folder");
                 let template = Template { name: "slow-lane", kinds: kinds.clone(), lang };
                 let project =

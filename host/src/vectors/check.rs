@@ -92,13 +92,13 @@ struct Differs {
 /// Asks all of `case`, of each step `at_most` so many requests; its state begins empty.
 fn play(rig: &mut Rig, case: &Case, at_most: Option<u64>) -> Played {
     rig.plugin().forget_state();
-    let generation = match rig.set_up(case) {
-        Ok(generation) => generation,
+    let ready = match rig.set_up(case) {
+        Ok(ready) => ready,
         Err(problems) => return Played { refused: Some(problems), answers: Vec::new() },
     };
     let many = |step: &super::Step| step.over.map_or(1, |over| over.requests).min(at_most.unwrap_or(u64::MAX));
     let steps = case.steps.iter().enumerate();
-    let answers = steps.map(|(index, step)| (0..many(step)).map(|number| rig.ask(&generation, case, index, number)).collect());
+    let answers = steps.map(|(index, step)| (0..many(step)).map(|number| rig.ask(&ready, case, index, number)).collect());
     Played { refused: None, answers: answers.collect() }
 }
 
@@ -362,7 +362,8 @@ impl Report {
         let measures = |expect: &Expect, word: &str| match word {
             "latency" => expect.measured.iter().any(|measured| measured.what != Quantity::Tokens),
             "reply" => expect.measured.iter().any(|measured| measured.what == Quantity::Tokens),
-            _ => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            "fault" => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            _ => false,
         };
         let looks = |expect: &Expect, word: &str| {
             let named = expect.decisions.iter().any(|(known, _)| *known == word);

@@ -10,6 +10,7 @@ use semver::{Version, VersionReq};
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::in_folder;
+use crate::app::pack::make::Projects;
 use crate::app::pack::remote;
 use crate::app::pack::resolve::lock_of;
 use crate::app::pack::{Failure, Flaws};
@@ -236,12 +237,15 @@ impl Installer {
         if !is_folder(source) {
             return self.candidate_from_afar(intake, source, &folder, wanted);
         }
-        let pack = in_folder(&self.bench, &folder)?;
+        let pack = in_folder(&self.bench, &folder, Projects::Built)?;
         let voucher = self.judge(&pack, &Origin::Folder, source)?;
         self.bench.examine(&pack)?;
         // Who lists packs stands somewhere else.
         let place = std::path::absolute(&folder).unwrap_or(folder);
-        let record = record(&pack, &place.display().to_string(), None, voucher.is_err());
+        let record = match self.store.record(&pack.digest())?.filter(|known| known.repository.is_some()) {
+            Some(known) => known.with_signatures(&pack.artifact.signatures),
+            None => record(&pack, &place.display().to_string(), None, voucher.is_err()),
+        };
         Ok(Candidate { pack, record, manifest: None, voucher })
     }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::app::pack::remote;
 use crate::cli::error::Failure;
 use crate::cli::output;
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let registry = args.access.registry()?;
     let mut bench = Bench::open().map_err(Failure::from)?;
     let store = user_store()?;
-    let found = find(&bench, &store, &args.pack)?;
+    let found = find(&bench, &store, &args.pack, Projects::Built)?;
     // What is built or installed was tried out before.
     if found.folder.as_deref().is_some_and(|folder| !Pack::is_built(folder)) {
         bench.examine(&found.pack)?;

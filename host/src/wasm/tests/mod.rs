@@ -1,7 +1,7 @@
 //! The plugin host against good guests and bad ones. The adversary (plugins/test-guests) does what `call.identity` says.
 //!
 //! [`support`] builds it once and sets scenes; [`conduct`] is about bad calls, [`answers`] about bad values and what guests may
-//! see, [`loading`] about files, options and reloads, [`choosers`] about balancers and autoscalers. [`hostile`] is about guests that
+//! see, [`loading`] about files, options and reloads, [`choosers`] about balancers and autoscalers, [`versions`] about other versions of the contract. [`hostile`] is about guests that
 //! mean harm, which [`forge`] makes where no compiler would.
 
 mod answers;
@@ -11,3 +11,4 @@ mod forge;
 mod hostile;
 mod loading;
 pub(crate) mod support;
+mod versions;

@@ -23,7 +23,7 @@ pub(crate) fn adversary() -> &'static [u8] {
 }
 
 /// The component of balancers and autoscalers that do what they are told.
-pub(in crate::wasm) fn choosers() -> &'static [u8] {
+pub(crate) fn choosers() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| component("test-choosers", "test_choosers"))
 }

@@ -1,5 +1,4 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::Read;
 
 use serde_json::Value;
 
@@ -155,12 +154,7 @@ fn a_server_notices_when_a_pack_is_trusted_no_more_and_when_it_is_again() {
     desk.acme("acme", "1.0.0");
     desk.scenario("state, log");
     desk.done(&["pack", "install", "scenario.yaml"]);
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "error", "scenario.yaml"];
-    let mut command = desk.command(env!("CARGO_BIN_EXE_simwright"), &arguments);
-    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut ready = String::new();
-    BufReader::new(server.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
-    let admin = ready.split("admin=http://").nth(1).expect("an address").trim().parse().expect("an address");
+    let (mut server, admin) = desk.serve();
     let told = |outcome: &str| {
         let line = format!("simwright_reloads_total{{outcome=\"{outcome}\"}} 1");
         client::send(admin, "GET", "/metrics", &[], b"").text().lines().any(|other| other == line)
