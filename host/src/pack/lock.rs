@@ -233,7 +233,7 @@ mod tests {
             (text.replacen("sha256:", "md5:", 1), "expected a digest"),
             (text.replacen("version = \"1.2.0\"", "version = \"new\"", 1), "simwright.lock:6:11"),
             (text.replacen("[[pack]]", "[[pack]]\nevil = 1", 1), "unknown field `evil`"),
-            (text.replacen("\"zeta\"", "\"acme\"", 1), "simwright.lock:22:8: `acme` is locked twice, first in line 5"),
+            (text.replacen("\"zeta\"", "\"acme\"", 1), "simwright.lock:21:8: `acme` is locked twice, first in line 5"),
         ] {
             let error = Lock::parse("simwright.lock", &spoilt).expect_err(part).to_string();
             assert!(error.contains(part), "{part}: {error}");

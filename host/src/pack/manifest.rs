@@ -342,6 +342,7 @@ mod tests {
             (text.replacen("sha256:", "sha512:", 1), "sha256"),
             (text.replace("tests/a.yaml\"\n", "tests/b.yaml\"\n"), "names a file"),
             (text.replacen("\"tests/a.yaml\"", "\"scenarios/noon.yaml\"", 1), "should be called `tests/…`"),
+            (text.replace("[\n    \"tests/a.yaml\"\n  ]", "[]"), "nothing in it names"),
             (text.replace("\"tests/a.yaml\"", "\"a\""), "should be called `tests/…`"),
             (text.replace("\"plugins/brown-out.wasm\"", "\"x\""), "should be called `plugins/…`"),
             (text.replace("\"scenarios/noon.yaml\"", "\"x\""), "should be called `scenarios/…`"),

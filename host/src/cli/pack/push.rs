@@ -17,8 +17,8 @@ use crate::pack::whole::Pack;
 /// Arguments of `pack push`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: simwright pack push acme/build/acme-1.2.0 ghcr.io/acme/acme:1.2.0\n\n\
-    A recipe is tried out first, as `pack check` does. Prints the place with the digest of what lies there now. Signatures\n\
-    travel with the pack.")]
+    A recipe is tried out first, as by `pack check`. Prints the place with the digest of what lies\n\
+    there now. Signatures travel with the pack.")]
 pub(super) struct Args {
     /// A folder, built or with `pack.toml`, or the name of an installed pack.
     pack: String,

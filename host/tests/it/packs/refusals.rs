@@ -132,9 +132,9 @@ fn one_lock_that_cannot_be_read_keeps_nobody_from_seeing_what_is_installed() {
 fn a_pack_is_removed_only_where_it_is_clear_which() {
     let desk = Desk::new();
     for (version, text) in [("1.0.0", "Acme."), ("1.1.0", "Acme."), ("1.1.0", "Acme!"), ("2.0.0-rc.1", "Acme.")] {
-        desk.acme("acme", version);
-        desk.edit("acme/pack.toml", "Acme.", text);
-        desk.done(&["pack", "install", "./acme"]);
+        desk.acme("src", version);
+        desk.edit("src/pack.toml", "Acme.", text);
+        desk.done(&["pack", "install", "./src"]);
     }
     let said = desk.fails(1, &["pack", "remove", "acme"]);
     assert!(said.contains("`acme@1.0.0`") && said.contains("`acme@2.0.0-rc.1`") && said.contains("(acme 1.1.0)"), "{said}");
