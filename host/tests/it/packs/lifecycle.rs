@@ -225,7 +225,8 @@ fn a_server_follows_the_lock_and_keeps_what_it_uses_from_being_removed() {
     let metrics = answer.text();
     assert!(metrics.lines().any(|line| line == "simwright_packs_insecure 1"), "{metrics}");
     // A try that is not made changes no figure.
-    client::send(admin, "PUT", "/scenario?dry-run=true", &[], b"simwright: 1\nmodels: [{ match: m }]\n");
+    let tried = client::send(admin, "PUT", "/scenario?dry-run=true", &[], b"simwright: 1\nmodels: [{ match: m }]\n");
+    assert_eq!(tried.status, 200, "{}", tried.text());
     let answer = client::send(admin, "GET", "/metrics", &[], b"");
     let metrics = answer.text();
     assert!(metrics.lines().any(|line| line == "simwright_packs_insecure 1"), "{metrics}");
