@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::app::StartError;
-use crate::app::pack::resolve::Shelf;
+use crate::app::pack::resolve::{Shelf, lock_of};
 use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::plan::generation::Generation;
 use crate::project::FILE;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{Draft, PackPart, PluginSource};
+use crate::scenario::{Draft, PackPart, PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
@@ -88,6 +88,13 @@ impl Workshop {
     pub fn with_shelf(mut self, shelf: Shelf) -> Self {
         self.shelf = shelf;
         self
+    }
+
+    /// The files besides the scenario's own that say which packs it uses: its lock and the trust policy. None if it names no packs.
+    pub fn files_of_packs(&self, scenario: &Scenario) -> Vec<PathBuf> {
+        let lock = lock_of(scenario);
+        let policy = self.shelf.policy().filter(|_| lock.is_some()).map(Path::to_owned);
+        lock.into_iter().chain(policy).collect()
     }
 
     /// Lets every scenario use `plugin` by its name.
@@ -185,7 +192,7 @@ impl Workshop {
                 needs.push(Need::standard(name, bytes));
             }
         }
-        Needs { plugins: needs, known, unresolved }
+        Needs { plugins: needs, known, unresolved, insecure: resolved.insecure }
     }
 
     /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost before
@@ -313,6 +320,8 @@ pub struct Needs {
     known: Vec<String>,
     /// Names that it uses of packs which could not be resolved.
     unresolved: Vec<String>,
+    /// How many of its packs nobody who is trusted has signed.
+    pub insecure: usize,
 }
 
 /// A plugin that a scenario needs.

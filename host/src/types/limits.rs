@@ -231,6 +231,12 @@ pub const REGISTRY_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const REGISTRY_WORDS_BYTES_MAX: u64 = 64 * 1024;
 /// Redirects of one request: to a store of objects, with one for each of two proxies before it.
 pub const REGISTRY_REDIRECTS_MAX: usize = 3;
+/// Tags that a registry is asked for at once, which most of them give.
+pub const REGISTRY_TAGS_ASKED: usize = 1_000;
+/// A part of a registry's list of tags, in bytes: so many tags of the longest kind, eightfold.
+pub const REGISTRY_TAGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Parts of a registry's list of tags: tens of thousands of versions of one pack.
+pub const REGISTRY_TAG_PAGES_MAX: usize = 32;
 /// Tries of one request to a registry that fails for now.
 pub const REGISTRY_TRIES_MAX: u32 = 4;
 /// Time before the second try, in milliseconds; each later one doubles it, and half of each is drawn.

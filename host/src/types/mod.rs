@@ -12,6 +12,7 @@ pub mod excerpt;
 pub mod fields;
 pub mod limit;
 pub mod limits;
+pub mod printable;
 pub mod problem;
 pub mod quantity;
 pub mod reply;

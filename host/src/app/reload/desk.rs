@@ -39,6 +39,8 @@ pub(super) struct Made {
     pub(super) digest: u128,
     /// Its plugins, held so that the next generation finds them loaded.
     pub(super) plugins: Vec<(Need, Arc<Plugin>)>,
+    /// How many of its packs nobody who is trusted has signed.
+    pub(super) insecure: usize,
 }
 
 /// A generation that may begin to answer.
@@ -115,7 +117,8 @@ impl Desk {
         let generation = made.copy.renumbered(number, metrics::gauge(metrics::GENERATIONS, &[]));
         let copy = made.copy.renumbered(number, Gauge::noop());
         let plugins = made.plugins.clone();
-        Ok(Built { generation, made: Made { number, copy, sources: made.sources.clone(), digest: made.digest, plugins } })
+        let (sources, digest, insecure) = (made.sources.clone(), made.digest, made.insecure);
+        Ok(Built { generation, made: Made { number, copy, sources, digest, plugins, insecure } })
     }
 }
 

@@ -263,12 +263,15 @@ impl Reloader {
         if !missing.is_empty() {
             return Ok(Attempt::Missing(missing));
         }
-        let digest = sources::digest(&draft.scenario, &needs.plugins);
+        let digest = sources::digest(&draft.scenario, &needs.plugins, &self.workshop);
         let named: Vec<_> = loaded.iter().map(|(need, plugin): &(&Need, Loaded)| (&*need.name, plugin.clone())).collect();
         let generation = self.workshop.assemble(draft, number, &needs, &named)?;
         let plugins = loaded.into_iter().filter_map(|(need, plugin)| Some((need.clone(), plugin.ok()?))).collect();
         let copy = generation.renumbered(number, Gauge::noop());
-        Ok(Attempt::Built(Box::new(Built { generation, made: Made { number, copy, sources, digest, plugins } })))
+        Ok(Attempt::Built(Box::new(Built {
+            generation,
+            made: Made { number, copy, sources, digest, plugins, insecure: needs.insecure },
+        })))
     }
 
     /// Loads `needs`, one after the other; `false` if nobody wants one of them any more, as `interests` say.
@@ -383,6 +386,7 @@ impl Reloader {
     }
 
     fn show(&self, made: &Made) {
+        metrics::gauge(metrics::PACKS_INSECURE, &[]).set(made.insecure as f64);
         self.record().run(made.shown());
     }
 

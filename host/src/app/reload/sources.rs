@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::app::pack::resolve::lock_of;
 use crate::app::workshop::{Need, Sent, Workshop};
 use crate::behavior::catalog::files_of;
 use crate::engine::change::{Change, Declined};
@@ -139,14 +138,14 @@ pub(super) fn comes_by_itself(change: &Change, file: Option<&Path>) -> bool {
     }
 }
 
-/// The files that `scenario` names: plugins', those of options, and the lock of its packs. Plugins that were offered come from elsewhere,
-/// and whoever offers them follows them.
+/// The files that `scenario` names: plugins', those of options, and those that say which packs it uses. Plugins that were offered come from
+/// elsewhere, and whoever offers them follows them.
 fn named(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
     let source = &scenario.source;
     let plugins =
         scenario.plugins.iter().filter(|plugin| workshop.offered(&plugin.name).is_none()).map(|plugin| plugin.file.clone());
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
-    plugins.chain(options).chain(lock_of(scenario)).collect()
+    plugins.chain(options).chain(workshop.files_of_packs(scenario)).collect()
 }
 
 /// Every file that `scenario` was read from or names, which must be followed while it runs.
@@ -156,7 +155,7 @@ pub(super) fn followed(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf>
 }
 
 /// A digest of everything that a generation of `scenario` with the plugins `needs` is made from, so that equal ones are recognized.
-pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
+pub(super) fn digest(scenario: &Scenario, needs: &[Need], workshop: &Workshop) -> u128 {
     let mut hash = Xxh3::new();
     hash.update(&scenario.source.digest().to_le_bytes());
     for need in needs {
@@ -165,8 +164,9 @@ pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
     }
     let source = &scenario.source;
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
-    // Another version of a pack may have the same components. A file that cannot be read is the mistake of who needs it.
-    options.chain(lock_of(scenario)).for_each(|file| hash.update(&std::fs::read(file).unwrap_or_default()));
+    // Another version of a pack may have the same components, and may be trusted no more. A file that cannot be read is the mistake of
+    // who needs it.
+    options.chain(workshop.files_of_packs(scenario)).for_each(|file| hash.update(&std::fs::read(file).unwrap_or_default()));
     hash.digest128()
 }
 

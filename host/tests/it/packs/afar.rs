@@ -57,12 +57,48 @@ fn a_signed_pack_goes_through_a_registry_into_a_scenario_that_starts_without_it(
     assert!(desk.done(&["pack", "update", "scenario.yaml"]).contains("acme 1.1.0"));
     assert_ne!(desk.read("simwright.lock"), lock);
 
+    // Who has the lock of then gets the bytes of then, wherever the tag leads by now.
+    let later = Desk::new();
+    later.write("home/trust.toml", desk.read("home/trust.toml"));
+    later.write("scenario.yaml", desk.read("scenario.yaml"));
+    later.write("simwright.lock", &lock);
+    let said = later.done(&["pack", "install", "scenario.yaml"]);
+    assert!(said.contains("acme 1.0.0") && said.contains("as locked"), "{said}");
+    assert_eq!(later.read("simwright.lock"), lock);
+
     // The registry goes; starts do not notice, and who asks it is told.
     drop(registry);
     desk.done(&["check", "scenario.yaml"]);
     assert!(desk.done(&["pack", "install", "scenario.yaml"]).contains("as locked"));
     let said = desk.fails(1, &["pack", "update", "scenario.yaml"]);
     assert!(said.contains("error[unreachable]: ") && said.contains("tried 4 times"), "{said}");
+}
+
+#[test]
+fn the_newest_version_in_the_range_is_installed_where_no_tag_is_named() {
+    let Some(registry) = RealRegistry::open() else { return };
+    let (place, publisher, desk) = (registry.place("acme/acme"), Desk::new(), Desk::new());
+    let publish = |version: &str| {
+        publisher.acme("acme", version);
+        publisher.done(&["pack", "push", "./acme", &place]);
+    };
+    publish("1.0.0");
+    desk.write("home/trust.toml", format!("unsigned = [\"{}/*\"]\n", place.split('/').next().expect("a host")));
+    // As the help of `pack` has it: pushed without a tag, installed without one.
+    assert!(desk.done(&["pack", "install", &place]).contains("acme 1.0.0"));
+    desk.scenario("state, log");
+    desk.edit("scenario.yaml", "./acme", &place);
+    desk.done(&["pack", "install", "scenario.yaml"]);
+    for version in ["1.10.0", "1.9.0", "2.0.0", "1.11.0-rc.1"] {
+        publish(version);
+    }
+    assert!(desk.done(&["pack", "install", "scenario.yaml"]).contains("acme 1.0.0"), "only `update` moves a lock");
+    assert!(desk.done(&["pack", "update", "scenario.yaml"]).contains("acme 1.10.0"));
+    desk.edit("scenario.yaml", "^1.0", "^3.0");
+    let said = desk.fails(1, &["pack", "update", "scenario.yaml"]);
+    assert!(said.contains("error[not_found]") && said.contains("in `^3.0`; it has 2.0.0, 1.11.0-rc.1"), "{said}");
+    desk.done(&["pack", "pull", &place]);
+    assert!(desk.path("acme-2.0.0/pack.json").exists());
 }
 
 #[test]
