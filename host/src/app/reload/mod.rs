@@ -29,7 +29,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
-use crate::wasm::{Compiling, Plugin};
+use crate::wasm::{Compiling, Plugin, PluginKey};
 
 mod desk;
 mod record;
