@@ -298,15 +298,13 @@ pub const FAIR_IDLE_TENANTS_MAX: usize = 1_024;
 pub const SCENARIO_REPLICAS_MAX: u64 = 100_000;
 /// Points on the rings of all balancers of one scenario together, 16 bytes each: a hundred for each of the most replicas of a station.
 pub const SCENARIO_RING_POINTS_MAX: u64 = 1_000_000;
-/// Tokens of one block of all replicas of one scenario together, because each replica keeps four bytes a token of a block: a hundred for
-/// each of the most replicas.
+/// Tokens of one block of all replicas of one scenario together, four bytes each: a hundred for each of the most replicas.
 pub const SCENARIO_BLOCK_TOKENS_MAX: u64 = 10_000_000;
 /// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
-/// Answers of a level of a cache that does not say how many it holds: more than a day's different questions of most services, in some
-/// 70 MB.
+/// Answers of a level of a cache that does not say how many it holds: more than most services' questions of a day, in some 70 MB.
 pub const CACHE_ENTRIES: u32 = 1_000_000;
 /// Levels of one cache: processors have three or four.
 pub const CACHE_LEVELS_MAX: usize = 8;
