@@ -23,9 +23,10 @@ use crate::scenario::{Draft, PluginSource};
 use crate::telemetry::metrics;
 use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
-use crate::types::limits::COMPONENT_BYTES_MAX;
+use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
 use crate::vectors;
+use crate::vectors::check::Wanted;
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -188,13 +189,20 @@ impl Workshop {
     }
 
     /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost
-    /// before it is compiled.
+    /// before it is compiled, or while its vectors run.
     pub fn load(&self, need: &Need, interest: &Interest) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
         let plugin = self.plugins.load_while(need.spec(), interest).map_err(|error| vec![need.problem(&error)])?;
-        if let Some(plugin) = &plugin {
-            need.try_vectors(plugin)?;
+        let Some(plugin) = plugin else { return Ok(None) };
+        let until = self.clock.now().saturating_add(VECTORS_S * 1_000_000_000);
+        let is_in_time = || self.clock.now() < until;
+        if need.try_vectors(&plugin, &|| interest.is_there() && is_in_time())? {
+            return Ok(Some(plugin));
         }
-        Ok(plugin)
+        if !interest.is_there() {
+            return Ok(None);
+        }
+        let message = format!("its vectors were not done after {VECTORS_S} s");
+        Err(vec![Problem::new(&need.pointer, message).hint("ask fewer requests with `over`, or make the plugin quicker")])
     }
 
     /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
@@ -347,16 +355,21 @@ impl Need {
         spec_of(&self.name, &self.component, self.limits)
     }
 
-    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it.
-    fn try_vectors(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
-        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(()) };
+    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it; `false` if nobody
+    /// wanted to know before they were done.
+    fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
+        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(true) };
         let files = vectors::read::files_of(project);
         if files.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
-        let report = vectors::check(plugin, &suite).map_err(|error| vec![self.problem(&error)])?;
-        if report.is_good() { Ok(()) } else { Err(report.problems()) }
+        suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
+        match vectors::check_while(plugin, &suite, is_wanted).map_err(|error| vec![self.problem(&error)])? {
+            None => Ok(false),
+            Some(report) if report.is_good() => Ok(true),
+            Some(report) => Err(report.problems()),
+        }
     }
 
     fn problem(&self, error: &PluginError) -> Problem {

@@ -3,7 +3,7 @@
 //!
 //! What a case fixes and a planner would draw or look up (seed, identity, names) is put into the call just before the plugin sees it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +27,7 @@ use crate::plan::{Phase, Plan};
 use crate::random::Key;
 use crate::scenario::read::parse;
 use crate::types::fields::escape;
+use crate::types::limits;
 use crate::types::problem::Problem;
 use crate::types::request::Request;
 use crate::vectors::{CallFacts, Case, words};
@@ -56,7 +57,8 @@ pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
     lens: Arc<Lens>,
-    generations: HashMap<String, Result<Arc<Generation>, Vec<Problem>>>,
+    /// By settings, what was used last at the end. Each holds an instance, and a live server needs some, too.
+    generations: VecDeque<(String, Result<Arc<Generation>, Vec<Problem>>)>,
 }
 
 /// What came of one request.
@@ -108,7 +110,7 @@ fn index(list: &[String], name: &str) -> u32 {
 
 impl Rig {
     pub(super) fn new(plugin: Arc<Plugin>) -> Self {
-        Self { plugin, lens: Arc::default(), generations: HashMap::new() }
+        Self { plugin, lens: Arc::default(), generations: VecDeque::new() }
     }
 
     pub(super) fn plugin(&self) -> &Plugin {
@@ -119,11 +121,12 @@ impl Rig {
     pub(super) fn set_up(&mut self, case: &Case) -> Result<Arc<Generation>, Vec<Problem>> {
         let names = Names::of(case);
         let key = format!("{}\n{names:?}", case.options);
-        if let Some(made) = self.generations.get(&key) {
-            return made.clone();
+        let known = self.generations.iter().position(|(known, _)| *known == key).and_then(|at| self.generations.remove(at));
+        if known.is_none() && self.generations.len() == limits::VECTOR_SETTINGS_MAX {
+            self.generations.pop_front();
         }
-        let made = self.make(&case.options, &names).map(Arc::new);
-        self.generations.insert(key, made.clone());
+        let (_, made) = known.unwrap_or_else(|| (String::new(), self.make(&case.options, &names).map(Arc::new)));
+        self.generations.push_back((key, made.clone()));
         made
     }
 
@@ -226,8 +229,8 @@ fn of_options(problems: Vec<Problem>, name: &str) -> Vec<Problem> {
 fn answered(plan: &Plan, seen: Vec<Seen>) -> Answered {
     let mut answered = Answered::default();
     for Seen { kind, decided, fuel } in seen {
-        answered.decided.insert(kind.to_owned(), decided);
-        answered.fuel.extend(fuel.map(|fuel| (kind, fuel)));
+        answered.decided.insert(word_of(kind).to_owned(), decided);
+        answered.fuel.extend(fuel.map(|fuel| (kind.word(), fuel)));
     }
     answered.decided.insert("outcome".to_owned(), outcome(&plan.outcome));
     if plan.last_asked == Some(Phase::Latency) && !matches!(plan.outcome, Outcome::Refuse(_)) {
@@ -280,12 +283,12 @@ struct Given {
 
 #[derive(Debug)]
 struct Seen {
-    kind: &'static str,
+    kind: Kind,
     decided: Value,
     fuel: Option<u64>,
 }
 
-/// The word for what `kind` decides.
+/// The word for what `kind` decides, as scenarios and vectors write it.
 pub(super) fn word_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Fault => "fault",
@@ -324,7 +327,7 @@ impl Lensed {
             Ok(answer) => words(answer),
             Err(error) => words::failed(error),
         };
-        lock(&self.lens.seen).push(Seen { kind: word_of(kind), decided, fuel: self.plugin.fuel_used() });
+        lock(&self.lens.seen).push(Seen { kind, decided, fuel: self.plugin.fuel_used() });
         answer
     }
 

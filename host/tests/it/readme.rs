@@ -78,7 +78,7 @@ fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_s
     let component = scene.path().join("target/wasm32-wasip2/release/night_shift.wasm");
     build_to(&folder, &component);
 
-    let looked = look(&component).unwrap_or_else(|error| panic!("{error}")).json();
+    let looked = look(&component, &mut |_| {}).unwrap_or_else(|error| panic!("{error}")).json();
     assert_eq!((&looked["name"], &looked["kinds"]), (&json!("night-shift"), &json!(["latency"])));
     let schema = &looked["options_schema"];
     assert_eq!(schema["properties"]["first"]["default"], "900ms", "{schema}");
