@@ -188,8 +188,8 @@ impl Workshop {
         Needs { plugins: needs, known, unresolved }
     }
 
-    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost
-    /// before it is compiled, or while its vectors run.
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost before it is
+    /// compiled, or while its vectors run.
     pub fn load(&self, need: &Need, interest: &Interest) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
         let plugin = self.plugins.load_while(need.spec(), interest).map_err(|error| vec![need.problem(&error)])?;
         let Some(plugin) = plugin else { return Ok(None) };
