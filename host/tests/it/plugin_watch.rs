@@ -11,9 +11,9 @@ use simwright::project::{Lang, Project, Template};
 use tempfile::TempDir;
 
 use super::support::client;
-use super::support::guests::{adversary, interrupt, target_dir, waiting_cargo};
+use super::support::guests::{adversary, target_dir};
 use super::support::host::{TestHost, ask, eventually, sooner_or_later};
-use super::support::process::runs;
+use super::support::process::{interrupt, runs, waiting_cargo};
 
 /// A scenario whose answers are those of `plugin`, which it declares if `plugins` says so.
 fn scenario(plugin: &str, plugins: &str) -> String {

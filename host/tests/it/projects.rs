@@ -6,8 +6,9 @@ use simwright::project::{Lang, Project, Template};
 use simwright::vectors::{check, read};
 use simwright::wasm::{Meter, PluginHost, PluginHostConfig, default_folder};
 
-use super::support::guests::{cargo, interrupt, run, target_dir, waiting_cargo};
+use super::support::guests::{cargo, run, target_dir};
 use super::support::host::{compiler, eventually};
+use super::support::process::{interrupt, waiting_cargo};
 use super::support::readme::blocks;
 
 fn simwright(folder: &Path, arguments: &[&str]) -> Output {

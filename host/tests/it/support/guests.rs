@@ -1,15 +1,9 @@
 //! Builds components for tests as a person would: with cargo, for `wasm32-wasip2`. Their target directory lies below the workspace's,
 //! so that a second run finds everything built.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
-
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::process::runs;
 
 /// What the host's own build is told and guests must not hear.
 const MEANT_FOR_THE_HOST: [&str; 5] =
@@ -54,34 +48,4 @@ pub fn workspace() -> &'static Path {
 /// The target directory of these tests.
 pub fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
-}
-
-/// A toolchain that never comes to its end.
-pub struct WaitingTool(PathBuf);
-
-/// A `cargo` in `folder` that never comes to its end, and the `PATH` on which it is found first.
-pub fn waiting_cargo(folder: &Path) -> (String, WaitingTool) {
-    let (bin, pid) = (folder.join("bin"), folder.join("pid"));
-    std::fs::create_dir(&bin).expect("made");
-    let script = format!("#!/bin/sh\necho $$ > '{0}.new'\nmv '{0}.new' '{0}'\nexec sleep 1000\n", pid.display());
-    std::fs::write(bin.join("cargo"), script).expect("written");
-    std::fs::set_permissions(bin.join("cargo"), Permissions::from_mode(0o755)).expect("set");
-    (format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default()), WaitingTool(pid))
-}
-
-impl WaitingTool {
-    /// The number of its process, once it runs.
-    pub fn pid(&self) -> Option<u32> {
-        std::fs::read_to_string(&self.0).ok()?.trim().parse().ok()
-    }
-
-    /// Does it still run?
-    pub fn runs(&self) -> bool {
-        self.pid().is_some_and(runs)
-    }
-}
-
-/// What Ctrl-C does to `child`.
-pub fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).expect("it runs");
 }

@@ -1,9 +1,13 @@
 //! The server in a process of its own, as a person starts it: for what can only be seen from outside, such as its memory.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A server in a process of its own. Dropping it ends it.
 pub struct Server {
@@ -64,4 +68,34 @@ pub fn kib(pid: u32, name: &str) -> Option<u64> {
 /// Does process `pid` run? One that has ended and that nobody has asked about yet runs no more.
 pub fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// A toolchain that never comes to its end.
+pub struct WaitingTool(PathBuf);
+
+/// A `cargo` in `folder` that never comes to its end, and the `PATH` on which it is found first.
+pub fn waiting_cargo(folder: &Path) -> (String, WaitingTool) {
+    let (bin, pid) = (folder.join("bin"), folder.join("pid"));
+    std::fs::create_dir(&bin).expect("made");
+    let script = format!("#!/bin/sh\necho $$ > '{0}.new'\nmv '{0}.new' '{0}'\nexec sleep 1000\n", pid.display());
+    std::fs::write(bin.join("cargo"), script).expect("written");
+    std::fs::set_permissions(bin.join("cargo"), Permissions::from_mode(0o755)).expect("set");
+    (format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default()), WaitingTool(pid))
+}
+
+impl WaitingTool {
+    /// The number of its process, once it runs.
+    pub fn pid(&self) -> Option<u32> {
+        std::fs::read_to_string(&self.0).ok()?.trim().parse().ok()
+    }
+
+    /// Does it still run?
+    pub fn runs(&self) -> bool {
+        self.pid().is_some_and(runs)
+    }
+}
+
+/// What Ctrl-C does to `child`.
+pub fn interrupt(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::INT).expect("it runs");
 }
