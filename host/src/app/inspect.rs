@@ -48,9 +48,10 @@ pub struct Inspection {
     file: Option<String>,
 }
 
-/// Looks at the plugin that `path` means: a project, a component, or a name of the standard pack.
-pub fn look(path: &Path) -> Result<Inspection, TrialError> {
-    let subject = Subject::find(path)?;
+/// Looks at the plugin that `path` means: a project, which is built if it must be and then talks to `say`, a component, or a name of
+/// the standard pack.
+pub fn look(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Inspection, TrialError> {
+    let subject = Subject::find(path, say)?;
     let spec = subject.spec();
     let workshop = Workshop::open(RealClock::start(), None, 1)?;
     let was_compiled = workshop.plugins().is_compiled(subject.bytes());
@@ -66,8 +67,8 @@ pub fn look(path: &Path) -> Result<Inspection, TrialError> {
 }
 
 /// The interfaces of the plugin that `path` means, as WIT.
-pub fn interfaces(path: &Path) -> Result<String, TrialError> {
-    wit(Subject::find(path)?.bytes()).map_err(TrialError::Unfound)
+pub fn interfaces(path: &Path, say: &mut dyn FnMut(&str)) -> Result<String, TrialError> {
+    wit(Subject::find(path, say)?.bytes()).map_err(TrialError::Unfound)
 }
 
 fn digest(bytes: &[u8]) -> String {

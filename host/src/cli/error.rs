@@ -120,7 +120,7 @@ impl From<TrialError> for Failure {
             TrialError::Vectors(refusal) => (&refusal).into(),
             TrialError::Start(error) => error.into(),
             TrialError::Refused(error) => Self { kind: Kind::Scenario, text: format!("error: {error}") },
-            TrialError::Unfound(what) => Self { kind: Kind::Other, text: format!("error: {what}") },
+            TrialError::Unfound(what) => Self { kind: Kind::Scenario, text: format!("error: {what}") },
         }
     }
 }
@@ -145,6 +145,11 @@ mod tests {
         let failure = Failure::from(anyhow::Error::from(refusal));
         assert_eq!(failure.kind, Kind::Scenario);
         assert_eq!(failure.to_string(), "it is bad\n\nerror: 1 mistake in `s.yaml`");
+    }
+
+    #[test]
+    fn a_plugin_that_cannot_be_used_is_told_apart_from_one_that_fails_its_cases() {
+        assert_eq!(Failure::from(TrialError::Unfound("it does not build".to_owned())).kind.exit_code(), ExitCode::from(3));
     }
 
     #[test]

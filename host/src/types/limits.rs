@@ -308,6 +308,8 @@ pub const SCALING_AFTER_S_MAX: u64 = 86_400;
 pub const SCALING_STEPS_MAX: usize = 672;
 /// Changes of one group's size that a report lists: one in ten seconds for a day.
 pub const SCALING_CHANGES_MAX: usize = 8_640;
+/// Decisions of one autoscaler that are kept with their reasons: a day of them, where one in three quarters of an hour changes anything.
+pub const SCALING_DECISIONS_MAX: usize = 32;
 /// Tokens of one block of a KV cache: four thousand times vLLM's default.
 pub const BLOCK_TOKENS_MAX: u32 = 65_536;
 /// Points of one replica on the ring of `consistent-hash`: with a hundred, loads differ by a tenth already, and with this by a hundredth.

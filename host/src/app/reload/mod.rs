@@ -27,6 +27,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
+use crate::vectors::check::Wanted;
 use crate::wasm::{Compiling, Plugin};
 
 mod desk;
@@ -240,7 +241,7 @@ impl Reloader {
     }
 
     /// Loads `needs`, one after the other; `false` if nobody wants them any more.
-    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: &dyn Fn() -> bool) -> bool {
+    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: Wanted<'_>) -> bool {
         for need in needs {
             match self.workshop.load(&need, is_wanted) {
                 Ok(Some(plugin)) => drop(loads.insert(need.tried(), Ok(plugin))),

@@ -42,7 +42,7 @@ pub struct Subject {
 /// Why a plugin cannot be tried out.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
-    /// There is no plugin.
+    /// There is no plugin, or none can be built of its project.
     #[error("{0}")]
     Unfound(String),
     /// Its vectors cannot be used.
@@ -58,10 +58,11 @@ pub enum TrialError {
 
 impl Subject {
     /// The plugin that `path` means: a folder with `plugin.toml`, a `.wasm` file, or the name of one of the standard pack.
-    pub fn find(path: &Path) -> Result<Self, TrialError> {
+    /// A project that must be built first says so to `say`, and what its tools say.
+    pub fn find(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, TrialError> {
         let named = path.to_str().and_then(|name| STANDARD_PACK.iter().find(|(known, _)| *known == name));
         match named {
-            _ if path.is_dir() => Self::of_project(path),
+            _ if path.is_dir() => Self::of_project(path, say),
             _ if path.is_file() => {
                 let stem = path.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
                 Self::of_file(stem, path, tests_beside(path))
@@ -85,13 +86,12 @@ impl Subject {
     }
 
     /// The plugin of a project, built first where its component is missing or older than a source.
-    fn of_project(folder: &Path) -> Result<Self, TrialError> {
+    fn of_project(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, TrialError> {
         let failed = |error: &dyn std::fmt::Display| TrialError::Unfound(error.to_string());
         let project = Project::open(folder).map_err(|error| failed(&error))?;
         if project.is_stale() {
-            let mut said: Vec<String> = Vec::new();
-            let built = build(folder, false, &mut |line| said.push(line.to_owned()));
-            built.map_err(|error| TrialError::Unfound(format!("{}\n{error}", said.join("\n"))))?;
+            say(&format!("building `{}`: its component is missing, or older than a source", folder.display()));
+            build(folder, false, say).map_err(|error| failed(&error))?;
         }
         let manifest = project.manifest();
         let mut subject = Self::of_file(manifest.name.clone(), &project.component(), Some(folder.to_owned()))?;
@@ -184,5 +184,6 @@ pub(super) fn steady_host() -> Result<Workshop, StartError> {
 pub fn test(subject: &Subject, files: &[PathBuf]) -> Result<Report, TrialError> {
     let suite = vectors::read::read(files)?;
     let plugin: Arc<Plugin> = steady_host()?.plugins().load(subject.spec())?;
+    suite.only_about(&plugin)?;
     Ok(vectors::check(&plugin, &suite)?)
 }

@@ -51,7 +51,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let subject = Subject::find(&args.plugin)?;
+    let subject = Subject::find(&args.plugin, &mut |line| output::talk(line))?;
     let Args { options, scenario, requests, over, seed, .. } = args;
     let played = play(&subject, &RunOptions { options, scenario, requests, over, seed })?;
     let pen = Pen { width: output::width(), is_ascii: args.ascii || !output::is_unicode() };

@@ -8,19 +8,12 @@ use crate::behavior::catalog::Setting;
 use crate::behavior::fault::{Fault, Verdict};
 use crate::types::limits;
 use crate::wasm::adapter::PluginFault;
-use crate::wasm::engine_config::{Room, engine_in};
 use crate::wasm::instance::Instance;
 use crate::wasm::maker::PluginMaker;
 use crate::wasm::pool::Pool;
 use crate::wasm::tests::forge::{Forged, ask};
-use crate::wasm::{Cause, Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig};
-
-/// A host for two workers with room for so many instances.
-fn host_with(instances: u32) -> PluginHost {
-    let engine = engine_in(Meter::Cpu, Room { instances, keep_resident: 0 }).expect("an engine");
-    let config = PluginHostConfig { cache_dir: None, workers: 2, meter: Meter::Cpu, compiler: Compiler::InProcess };
-    PluginHost::with_engine(config, engine).expect("a host")
-}
+use crate::wasm::tests::support::small_host;
+use crate::wasm::{Cause, LoadSpec, Meter, Plugin, PluginError};
 
 fn pool(plugin: &Arc<Plugin>) -> Arc<Pool> {
     PluginMaker(Arc::clone(plugin)).pool(&json!({}), &Setting::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -28,7 +21,7 @@ fn pool(plugin: &Arc<Plugin>) -> Arc<Pool> {
 
 #[test]
 fn an_instance_of_many_modules_takes_the_room_of_one() {
-    let host = host_with(4);
+    let host = small_host(Meter::Cpu, 4);
     let many = crate::wasm::tests::hostile::of_modules(&Forged::default().component(), 20);
     let plugin = host.load(LoadSpec::new("modular", &many)).expect("a good plugin");
     let start = |_| plugin.mould.start(0);
@@ -41,7 +34,7 @@ fn an_instance_of_many_modules_takes_the_room_of_one() {
 fn a_plugin_at_rest_makes_room_for_another_and_is_ready_when_it_comes_back() {
     crate::worker::enter(0);
     let most = limits::PLUGIN_SPARES as u32 + 2;
-    let host = host_with(most);
+    let host = small_host(Meter::Cpu, most);
     let component = Forged::default().component();
     let load = |name| host.load(LoadSpec::new(name, &component)).expect("a good plugin");
     let (first, second) = (load("rests"), load("takes-over"));
