@@ -26,11 +26,7 @@ use crate::types::fields::escape;
 use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
 use crate::vectors::check::Wanted;
-<<<<<<< HEAD
 use crate::vectors::{self, Case, Suite};
-=======
-use crate::vectors::{self, Suite};
->>>>>>> packs
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -384,7 +380,6 @@ impl Need {
     /// if nobody wanted to know before they were done.
     fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
         let suite = match (&self.pack, self.file.as_deref().and_then(project_of)) {
-<<<<<<< HEAD
             (Some(part), _) => self.suite(part)?,
             (None, Some(project)) => {
                 let files = vectors::read::files_of(project);
@@ -392,11 +387,6 @@ impl Need {
                     return Ok(true);
                 }
                 let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
-=======
-            (Some(part), _) => self.suite(part, plugin)?,
-            (None, Some(project)) => {
-                let suite = vectors::read::read(&vectors::read::files_of(project)).map_err(|refusal| refusal.problems)?;
->>>>>>> packs
                 suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
                 suite
             }
@@ -412,16 +402,17 @@ impl Need {
         }
     }
 
-    /// The cases of its pack that are about it: they name it as its pack does, or as it calls itself.
-    fn suite(&self, part: &PackPart, plugin: &Plugin) -> Result<Suite, Vec<Problem>> {
+    /// The cases of its pack that are about it. They name it as its pack does.
+    fn suite(&self, part: &PackPart) -> Result<Suite, Vec<Problem>> {
         let mut suite = Suite::default();
         for (title, file, digest) in &part.vectors {
             let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
             check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
-            let mut cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
-            cases.retain(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name || plugin.is_called(name)));
-            cases.iter_mut().for_each(|case| case.plugin = None);
-            suite.cases.extend(cases);
+            let cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
+            let mut own: Vec<Case> =
+                cases.into_iter().filter(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name)).collect();
+            own.iter_mut().for_each(|case| case.plugin = None);
+            suite.cases.extend(own);
         }
         Ok(suite)
     }

@@ -29,12 +29,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
-<<<<<<< HEAD
 use crate::wasm::{Compiling, Plugin, PluginKey};
-=======
-use crate::vectors::check::Wanted;
-use crate::wasm::{Compiling, Plugin};
->>>>>>> packs
 
 mod desk;
 mod record;
