@@ -6,35 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::app::StartError;
 use crate::app::trial::{Subject, TrialError};
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
 use crate::types::quantity::{show_bytes, show_duration_us};
+use crate::wasm::Plugin;
 use crate::wasm::look::{Import, wit};
-use crate::wasm::{LoadSpec, Plugin, PluginError};
-
-/// Loads the component in `file` as a server would and gives it for looking at.
-pub fn inspect(file: &Path) -> Result<Arc<Plugin>, InspectError> {
-    let bytes = std::fs::read(file).map_err(|error| InspectError::Unreadable(file.display().to_string(), error))?;
-    let name = file.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
-    let workshop = Workshop::open(RealClock::start(), None, 1)?;
-    Ok(workshop.plugins().load(LoadSpec::new(&name, &bytes))?)
-}
-
-/// Why a component cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The file cannot be read.
-    #[error("cannot read `{0}`: {1}")]
-    Unreadable(String, std::io::Error),
-    /// The component cannot be loaded.
-    #[error("{0}")]
-    Refused(#[from] PluginError),
-    /// The host cannot start.
-    #[error("{0}")]
-    Host(#[from] StartError),
-}
 
 /// All that there is to know of a component.
 pub struct Inspection {

@@ -17,14 +17,14 @@ use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{Draft, PluginSource};
+use crate::scenario::{Draft, PackPart, PluginSource};
 use crate::telemetry::metrics;
 use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
 use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
-use crate::vectors;
 use crate::vectors::check::Wanted;
+use crate::vectors::{self, Suite};
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -318,15 +318,27 @@ pub struct Need {
     pub key: PluginKey,
     component: Bytes,
     limits: Limits,
+    /// What it is in its pack, if it is of one.
+    pack: Option<PackPart>,
     /// Where mistakes about it belong.
     pointer: String,
 }
 
+/// What a plugin was tried out as before it answered: other bytes, other limits or another version of its pack, which may have other
+/// vectors, are to be tried anew.
+pub type Tried = (PluginKey, Option<Digest>);
+
 impl Need {
+    /// What it must have been tried out as.
+    pub fn tried(&self) -> Tried {
+        (self.key.clone(), self.pack.as_ref().map(|part| part.pack))
+    }
+
     fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
         let limits = (source.memory_bytes, source.time_us, source.fresh_per_call, source.granted);
         let pointer = format!("{}{}", source.pointer, field_of(source));
-        Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
+        let need = Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer);
+        Self { pack: source.pack.clone(), ..need }
     }
 
     fn standard(name: &str, bytes: &'static [u8]) -> Self {
@@ -338,28 +350,47 @@ impl Need {
     fn with(name: &str, file: Option<PathBuf>, origin: Origin, component: Bytes, limits: Limits, pointer: String) -> Self {
         let name = name.to_owned();
         let key = PluginKey::of(&spec_of(&name, &component, limits));
-        Self { name, file, origin, key, component, limits, pointer }
+        Self { name, file, origin, key, component, limits, pack: None, pointer }
     }
 
     fn spec(&self) -> LoadSpec<'_> {
         spec_of(&self.name, &self.component, self.limits)
     }
 
-    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it; `false` if nobody
-    /// wanted to know before they were done.
+    /// Runs the vectors of its pack, or of the project that the component was built in, if its file lies where projects build it; `false`
+    /// if nobody wanted to know before they were done.
     fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
-        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(true) };
-        let files = vectors::read::files_of(project);
-        if files.is_empty() {
+        let suite = match (&self.pack, self.file.as_deref().and_then(project_of)) {
+            (Some(part), _) => self.suite(part, plugin)?,
+            (None, Some(project)) => {
+                let suite = vectors::read::read(&vectors::read::files_of(project)).map_err(|refusal| refusal.problems)?;
+                suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
+                suite
+            }
+            (None, None) => Suite::default(),
+        };
+        if suite.cases.is_empty() {
             return Ok(true);
         }
-        let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
-        suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
         match vectors::check_while(plugin, &suite, is_wanted).map_err(|error| vec![self.problem(&error)])? {
             None => Ok(false),
             Some(report) if report.is_good() => Ok(true),
             Some(report) => Err(report.problems()),
         }
+    }
+
+    /// The cases of its pack that are about it: they name it as its pack does, or as it calls itself.
+    fn suite(&self, part: &PackPart, plugin: &Plugin) -> Result<Suite, Vec<Problem>> {
+        let mut suite = Suite::default();
+        for (title, file, digest) in &part.vectors {
+            let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
+            check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
+            let mut cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
+            cases.retain(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name || plugin.is_called(name)));
+            cases.iter_mut().for_each(|case| case.plugin = None);
+            suite.cases.extend(cases);
+        }
+        Ok(suite)
     }
 
     fn problem(&self, error: &PluginError) -> Problem {
@@ -385,20 +416,29 @@ fn project_of(file: &Path) -> Option<&Path> {
 
 /// Where in its entry a plugin's file is named: packs name theirs elsewhere.
 fn field_of(source: &PluginSource) -> &'static str {
-    if source.digest.is_some() { "" } else { "/file" }
+    if source.pack.is_some() { "" } else { "/file" }
 }
 
 /// The component in the file of `source`.
 fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
     let pointer = format!("{}{}", source.pointer, field_of(source));
     let bytes = read_file(&source.file, &pointer)?;
-    if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
-        let problem = Problem::new(pointer, format!("the bytes of `{}` are not those of `{digest}`", source.name));
-        return Err(
-            problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
-        );
+    if let Some(part) = &source.pack {
+        check_bytes(&source.name, &bytes, part.component, &pointer)?;
     }
     Ok(bytes)
+}
+
+/// What to do where a pack's file is missing or has other bytes.
+const DAMAGED: &str = "the store is damaged: `simwright pack verify` says where, and installing the pack again mends it";
+
+/// Says that the bytes of a pack's file, called `name`, are others than its `digest` says.
+fn check_bytes(name: &str, bytes: &[u8], digest: Digest, pointer: &str) -> Result<(), Problem> {
+    if Digest::of(bytes) == digest {
+        return Ok(());
+    }
+    let problem = Problem::new(pointer, format!("the bytes of `{name}` are not those of `{digest}`"));
+    Err(problem.hint(DAMAGED))
 }
 
 /// The component in the file at `path`, which was named at `pointer`.

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use crate::app::StartError;
 use crate::app::explain::ExplainError;
-use crate::app::inspect::InspectError;
 use crate::app::replay::ReplayError;
 use crate::app::trial::TrialError;
 use crate::scenario::refusal::Refusal;
@@ -104,13 +103,6 @@ impl From<ReplayError> for Failure {
             ReplayError::Start(error) => error.into(),
             other => anyhow::Error::from(other).into(),
         }
-    }
-}
-
-impl From<InspectError> for Failure {
-    fn from(error: InspectError) -> Self {
-        let kind = if matches!(error, InspectError::Refused(_)) { Kind::Scenario } else { Kind::Other };
-        Self { kind, text: format!("error: {error}") }
     }
 }
 

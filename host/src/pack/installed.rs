@@ -22,6 +22,7 @@ use crate::pack::manifest::Manifest;
 use crate::pack::store::{Intake, Store, StoreError, replace};
 use crate::pack::trust::Origin;
 use crate::pack::whole::{Pack, PackError};
+use crate::types::limits::PACK_SIGNATURES_MAX;
 
 const RECORDS: &str = "installed";
 const ROOTS: &str = "roots";
@@ -51,6 +52,16 @@ impl Record {
     /// Where it came from, for the trust policy.
     pub fn origin(&self) -> Origin {
         self.repository.clone().map_or(Origin::Folder, Origin::Registry)
+    }
+
+    /// The same pack came again, from a folder and with `signatures`. It stays one from its registry: a folder, which the policy may
+    /// believe without a signature, is no way around what the policy says of that place.
+    #[must_use]
+    pub fn with_signatures(mut self, signatures: &[String]) -> Self {
+        let new = signatures.iter().filter(|signature| !self.signatures.contains(signature)).cloned().collect::<Vec<_>>();
+        self.signatures.extend(new);
+        self.signatures.truncate(PACK_SIGNATURES_MAX);
+        self
     }
 }
 

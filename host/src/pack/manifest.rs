@@ -139,6 +139,16 @@ impl Manifest {
         self.files.iter().find(|file| file.title == title)
     }
 
+    /// The files of vectors that may be about the plugin called `plugin`: those in `tests/PLUGIN/`, which came with its project, and those
+    /// in `tests/` itself, which say whom they are about.
+    pub fn tests_of(&self, plugin: &str) -> impl Iterator<Item = &Layer> {
+        let own = format!("tests/{plugin}/");
+        let is_about = move |title: &&String| {
+            title.starts_with(&own) || title.strip_prefix("tests/").is_some_and(|name| !name.contains('/'))
+        };
+        self.tests.iter().filter(is_about).filter_map(|title| self.file(title))
+    }
+
     /// What all plugins together ask for: enough for each.
     pub fn reach(&self) -> Reach {
         self.plugins.iter().map(PluginPart::reach).fold(Reach::default(), Reach::and)

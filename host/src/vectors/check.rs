@@ -103,15 +103,15 @@ struct Differs {
 /// Asks all of `case`, of each step `at_most` so many requests, as long as somebody wants to know; its state begins empty.
 fn play(rig: &mut Rig, case: &Case, at_most: Option<u64>, is_wanted: Wanted<'_>) -> Played {
     rig.plugin().forget_state();
-    let generation = match rig.set_up(case) {
-        Ok(generation) => generation,
+    let ready = match rig.set_up(case) {
+        Ok(ready) => ready,
         Err(problems) => return Played { refused: Some(problems), answers: Vec::new() },
     };
     let many = |step: &super::Step| step.over.map_or(1, |over| over.requests).min(at_most.unwrap_or(u64::MAX));
     let steps = case.steps.iter().enumerate();
     let answers = steps.map(|(index, step)| {
         let numbers = (0..many(step)).take_while(|_| is_wanted());
-        numbers.map(|number| rig.ask(&generation, case, index, number)).collect()
+        numbers.map(|number| rig.ask(&ready, case, index, number)).collect()
     });
     Played { refused: None, answers: answers.collect() }
 }
@@ -250,7 +250,10 @@ fn judge_step(expect: &Expect, answers: &[Answered]) -> Vec<Difference> {
         }
         mismatches.extend(unexpected_failures(expect, answered));
         if !mismatches.is_empty() {
-            let decided = Some(format!("decided {}", said(answered))).filter(|_| !answered.decided.is_empty());
+            // What one difference shows whole needs no second telling.
+            let decided = said(answered);
+            let is_shown = mismatches.iter().any(|mismatch| decided == format!("{}: {}", mismatch.path, mismatch.got));
+            let decided = (!answered.decided.is_empty() && !is_shown).then(|| format!("decided {decided}"));
             let each = mismatches.into_iter().map(|Mismatch { path, expected, got }| Difference {
                 place: None,
                 path: step_path(0, Some(number), &path),
@@ -385,7 +388,8 @@ impl Report {
         let measures = |expect: &Expect, word: &str| match word {
             "latency" => expect.measured.iter().any(|measured| measured.what != Quantity::Tokens),
             "reply" => expect.measured.iter().any(|measured| measured.what == Quantity::Tokens),
-            _ => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            "fault" => expect.decisions.iter().any(|(word, _)| *word == "outcome"),
+            _ => false,
         };
         let looks = |expect: &Expect, word: &str| {
             let named = expect.decisions.iter().any(|(known, _)| *known == word);

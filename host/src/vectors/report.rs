@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::station::autoscaler::Sight;
 use crate::types::problem::{Place, Problem};
-use crate::vectors::Case;
 use crate::vectors::words::flow;
+use crate::vectors::{Asks, Case};
 use crate::wasm::Plugin;
 
 /// What came out of the cases of one plugin.
@@ -152,6 +153,14 @@ fn asked(case: &Case) -> String {
     }
     if !call.tenant.is_empty() {
         words.push(format!("tenant {}", call.tenant));
+    }
+    match &step.asks {
+        Asks::Request => {}
+        Asks::Balancer(backends) => words.push(format!("{} backends", backends.len())),
+        Asks::Autoscaler(group) => {
+            let Sight { wanted, running, waiting, .. } = group.sight;
+            words = vec![format!("`{}`: wanted {wanted}, running {running}, waiting {waiting}", group.station)];
+        }
     }
     words.extend(step.over.map(|over| format!("{} requests", over.requests)));
     if case.steps.len() > 1 {

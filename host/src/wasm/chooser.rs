@@ -23,22 +23,45 @@ use crate::wasm::pool::Pool;
 const REHEARSED_BACKENDS: usize = 16;
 
 /// A plugin's balancer.
-pub(super) struct PluginChooser(pub(super) Arc<Pool>);
+pub struct PluginChooser(pub(super) Arc<Pool>);
+
+impl PluginChooser {
+    /// What it chooses, or why it does not: asked also where it would hold others up.
+    pub fn choose(&self, question: &Question<'_>) -> Result<Choice, BehaviorError> {
+        let moment = Moment { now: question.now, seed: question.seed, request: Some(&question.asker.request) };
+        let backends: Vec<Backend> = question.backends.iter().map(backend).collect();
+        let ask = |instance: &mut Instance| instance.pick(ask(question), &backends);
+        self.0.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends))
+    }
+}
 
 impl Chooser for PluginChooser {
     fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
         if self.0.holds_up(Kind::Balancer) {
             return told(Err(self.0.left_out(Kind::Balancer)));
         }
-        let moment = Moment { now: question.now, seed: question.seed, request: Some(&question.asker.request) };
-        let backends: Vec<Backend> = question.backends.iter().map(backend).collect();
-        let ask = |instance: &mut Instance| instance.pick(ask(question), &backends);
-        told(self.0.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends)))
+        told(self.choose(question))
     }
 }
 
 /// A plugin's autoscaler.
-pub(super) struct PluginScaler(pub(super) Arc<Pool>);
+pub struct PluginScaler(pub(super) Arc<Pool>);
+
+impl PluginScaler {
+    /// What it wishes and why, or why it wishes nothing: asked also where it would hold others up.
+    pub fn decide(
+        &self,
+        station: &str,
+        seed: u64,
+        settings: &autoscaler::Settings,
+        sight: &autoscaler::Sight,
+    ) -> Result<(Wish, String), BehaviorError> {
+        let moment = Moment { now: sight.now, seed, request: None };
+        let group = group(station, seed, settings, sight);
+        let judge = |given: Decision| judge::decision(given, settings);
+        self.0.call(Kind::Autoscaler, moment, |instance| instance.scale(&group), judge)
+    }
+}
 
 impl Scaler for PluginScaler {
     fn wish(
@@ -51,10 +74,7 @@ impl Scaler for PluginScaler {
         if self.0.holds_up(Kind::Autoscaler) {
             return told(Err(self.0.left_out(Kind::Autoscaler)));
         }
-        let moment = Moment { now: sight.now, seed, request: None };
-        let group = group(station, seed, settings, sight);
-        let judge = |given: Decision| judge::decision(given, settings);
-        let (wish, reason) = told(self.0.call(Kind::Autoscaler, moment, |instance| instance.scale(&group), judge))?;
+        let (wish, reason) = told(self.decide(station, seed, settings, sight))?;
         if let Wish::Replicas(replicas) = wish
             && replicas != sight.wanted
         {

@@ -3,8 +3,8 @@
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
 //! `instance` from it, which the `janitor` replaces, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`,
 //! `ticker` and `breaker` see to it that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was
-//! asked, `reach` what it imports. `host_services` with `state` and `wasi`
-//! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! asked, `reach` what it imports. `host_services` with `state` and `wasi` are all that a guest can reach; `contract` says which versions
+//! fit. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
@@ -30,6 +30,7 @@ mod chooser;
 mod code;
 mod compile_cache;
 mod compiler;
+mod contract;
 mod engine_config;
 mod error;
 mod guest;
@@ -54,11 +55,13 @@ pub(crate) mod tests;
 
 pub use apart::Room;
 pub use breaker::BreakerState;
+pub use chooser::{PluginChooser, PluginScaler};
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
+pub use contract::CONTRACT;
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
-pub use instance::{CONTRACT, Kind};
+pub use instance::Kind;
 pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;

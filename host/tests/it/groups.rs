@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use simwright::app::explain::{ExplainOptions, explain};
 use simwright::app::simulate::{SimulateOptions, Simulation};
 use simwright::fleet::{Limits, Report};
+use simwright::vectors::{Asks, Suite, check, read};
+use simwright::wasm::{LoadSpec, Meter, PluginHost, PluginHostConfig, default_folder};
 
 use super::support::client;
 use super::support::guests::{build, workspace};
@@ -34,6 +36,26 @@ fn simulate(scenario: &str) -> Report {
     let report = simulation.play(&mut ()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(report.broken, Vec::<String>::new());
     report
+}
+
+#[test]
+fn the_examples_pass_their_vectors() {
+    let host = PluginHostConfig { cache_dir: default_folder(), workers: 1, meter: Meter::Fuel, compiler: compiler() };
+    let host = PluginHost::new(host).expect("a plugin host");
+    for name in ["session-affinity", "queue-scaler"] {
+        let bytes = std::fs::read(component(name)).expect("a component");
+        let plugin = host.load(LoadSpec::new(name, &bytes)).unwrap_or_else(|error| panic!("{error}"));
+        let suite = read::read(&read::files_of(&workspace().join("plugins").join(name)));
+        let report = check(&plugin, &suite.unwrap_or_else(|refusal| panic!("{refusal}"))).expect("it runs");
+        assert!(report.is_good() && report.cases.len() >= 8 && report.warnings.is_empty(), "{}", report.text());
+        // The document about vectors has one case for each.
+        let document = include_str!("../../../docs/vectors.md");
+        let (_, example) = document.split_once("what it sees of it:\n\n```yaml\n").expect("an example");
+        let mut cases = read::parse("docs/vectors.md", example.split_once("```").expect("its end").0).expect("cases");
+        cases.retain(|case| matches!(case.steps[0].asks, Asks::Balancer(_)) == (name == "session-affinity"));
+        let report = check(&plugin, &Suite { cases }).expect("it runs");
+        assert!(report.is_good() && report.cases.len() == 1, "{}", report.text());
+    }
 }
 
 #[test]

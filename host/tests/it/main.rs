@@ -53,6 +53,8 @@ mod projects;
 mod quotas;
 /// What the READMEs promise.
 mod readme;
+/// Plugins of released versions of the contract.
+mod released_plugins;
 /// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
 /// Changes by the admin door: scenarios, components, rollbacks, trials.

@@ -79,9 +79,7 @@ fn a_new_project_in_rust_builds_and_passes_its_tests_and_shows_a_valid_scenario_
         native.args(["test", "--quiet"]).env("CARGO_TARGET_DIR", target_dir().join("guests"));
         run(native);
         shows_a_valid_scenario(&project);
-        if kind == "full" {
-            passes_its_vectors(&project);
-        }
+        passes_its_vectors(&project);
     }
 }
 

@@ -105,10 +105,9 @@ impl Bench {
         if plugin.about().options_schema != part.options_schema {
             flaws.add(format!("`{}` takes other options than the manifest says", part.name));
         }
-        let own = format!("tests/{}/", part.name);
-        let is_about = |title: &str| title.starts_with(&own) || !title["tests/".len()..].contains('/');
-        let cases =
-            suites.iter().filter(|(title, _)| is_about(title)).flat_map(|(_, suite)| suite.cases.iter().cloned()).collect();
+        let files: Vec<&str> = pack.manifest.tests_of(&part.name).map(|layer| layer.title.as_str()).collect();
+        let own = suites.iter().filter(|(title, _)| files.contains(&title.as_str()));
+        let cases = own.flat_map(|(_, suite)| suite.cases.iter().cloned()).collect();
         self.workshop.offer(&named);
         match check(&plugin, &Suite { cases }) {
             Ok(report) => Ok(Some(report)),

@@ -6,7 +6,7 @@ use semver::Version;
 
 use crate::app::pack::Failure;
 use crate::app::pack::examine::Bench;
-use crate::app::pack::make::make;
+use crate::app::pack::make::{Projects, make};
 use crate::pack::installed::Record;
 use crate::pack::recipe::RECIPE;
 use crate::pack::store::Store;
@@ -24,23 +24,23 @@ pub struct Found {
     pub folder: Option<PathBuf>,
 }
 
-/// The pack that `which` means. A recipe is made on `bench`.
-pub fn find(bench: &Bench, store: &Store, which: &str) -> Result<Found, Failure> {
+/// The pack that `which` means. A recipe is made on `bench`, with its `projects`.
+pub fn find(bench: &Bench, store: &Store, which: &str, projects: Projects<'_>) -> Result<Found, Failure> {
     let folder = Path::new(which);
     if folder.exists() || which.starts_with('.') || which.starts_with('/') {
-        let pack = in_folder(bench, folder)?;
+        let pack = in_folder(bench, folder, projects)?;
         return Ok(Found { pack, origin: Origin::Folder, folder: Some(folder.to_owned()) });
     }
     let record = installed(store, which)?;
     Ok(Found { pack: store.pack(&record)?, origin: record.origin(), folder: None })
 }
 
-/// The pack in `folder`, built or made now.
-pub fn in_folder(bench: &Bench, folder: &Path) -> Result<Pack, Failure> {
+/// The pack in `folder`, built or made now with its `projects`.
+pub fn in_folder(bench: &Bench, folder: &Path, projects: Projects<'_>) -> Result<Pack, Failure> {
     if Pack::is_built(folder) || !folder.join(RECIPE).exists() && !folder.is_dir() {
         return Ok(Pack::in_folder(folder)?);
     }
-    make(bench, folder)
+    make(bench, folder, projects)
 }
 
 /// The installed pack `which`: a name, a name with `@` and a version, or the beginning of a digest. Of several, the newest version.

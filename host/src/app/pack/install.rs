@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::in_folder;
+use crate::app::pack::make::Projects;
 use crate::app::pack::remote;
 use crate::app::pack::resolve::lock_of;
 use crate::app::pack::{Failure, Flaws};
@@ -195,10 +196,13 @@ impl Installer {
         if !is_folder(source, &folder) {
             return self.bring_from_afar(intake, source);
         }
-        let pack = in_folder(&self.bench, &folder)?;
+        let pack = in_folder(&self.bench, &folder, Projects::Built)?;
         let voucher = self.judge(&pack, &Origin::Folder, source)?;
         self.bench.examine(&pack)?;
-        let record = record(&pack, source, None, voucher.is_err());
+        let record = match self.store.record(&pack.digest())?.filter(|known| known.repository.is_some()) {
+            Some(known) => known.with_signatures(&pack.artifact.signatures),
+            None => record(&pack, source, None, voucher.is_err()),
+        };
         intake.install(&pack, &record)?;
         Ok(Installed { record, voucher })
     }

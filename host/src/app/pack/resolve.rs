@@ -14,7 +14,7 @@ use crate::pack::lock::{Lock, Locked, file_in};
 use crate::pack::store::{Store, StoreError};
 use crate::pack::trust::{Distrust, Policy};
 use crate::pack::whole::Pack;
-use crate::scenario::{PackUse, PluginSource, Scenario};
+use crate::scenario::{PackPart, PackUse, PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::capability::{Capability, Reach};
 use crate::types::problem::Problem;
@@ -205,6 +205,8 @@ fn add(resolved: &mut Resolved, used: &PackUse, pack: &Pack, store: Option<&Stor
         let name = format!("{}/{}", used.name, plugin.name);
         if let (Some(file), Some(store), true) = (pack.manifest.file(&plugin.file), store, names.contains(name.as_str())) {
             let reach = plugin.reach();
+            let vectors = pack.manifest.tests_of(&plugin.name);
+            let vectors = vectors.map(|layer| (layer.title.clone(), store.blob(&layer.digest), layer.digest));
             resolved.plugins.push(PluginSource {
                 name: name.clone(),
                 file: store.blob(&file.digest),
@@ -212,7 +214,12 @@ fn add(resolved: &mut Resolved, used: &PackUse, pack: &Pack, store: Option<&Stor
                 time_us: reach.time_us,
                 fresh_per_call: false,
                 granted: reach.capabilities,
-                digest: Some(file.digest),
+                pack: Some(PackPart {
+                    pack: pack.digest(),
+                    name: plugin.name.clone(),
+                    component: file.digest,
+                    vectors: vectors.collect(),
+                }),
                 pointer: used.pointer.clone(),
             });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::metrics::Gauge;
 
 use crate::app::reload::sources::Sources;
-use crate::app::workshop::Need;
+use crate::app::workshop::{Need, Tried};
 use crate::engine::change::{Declined, Terms};
 use crate::plan::generation::Generation;
 use crate::telemetry::metrics;
@@ -43,6 +43,12 @@ pub(super) struct Built {
 }
 
 impl Desk {
+    /// Does anything that is here have a plugin that was tried out as `tried`? Then it need not be again.
+    pub(super) fn has_tried(&self, tried: &Tried) -> bool {
+        let mut made = self.running.iter().chain(&self.trial).chain(&self.kept);
+        made.any(|made| made.plugins.iter().any(|(need, _)| need.tried() == *tried))
+    }
+
     /// Is what runs, or what is on trial, among what `terms` expect?
     pub(super) fn expect(&self, terms: &Terms) -> Result<(), Declined> {
         let number = |made: &Option<Made>| made.as_ref().map(|made| made.number);

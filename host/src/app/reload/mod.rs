@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::app::reload::desk::{Built, Desk, Made};
 use crate::app::reload::record::{Entry, Record, Shown, cause_of, difference, entry};
 use crate::app::reload::sources::Sources;
-use crate::app::workshop::{Loaded, Need, Offer, Workshop};
+use crate::app::workshop::{Loaded, Need, Offer, Tried, Workshop};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms, Trying};
@@ -28,7 +28,7 @@ use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
 use crate::vectors::check::Wanted;
-use crate::wasm::{Compiling, Plugin, PluginKey};
+use crate::wasm::{Compiling, Plugin};
 
 mod desk;
 mod record;
@@ -56,7 +56,7 @@ pub(super) struct Reloader {
 }
 
 /// Plugins that were loaded for one change, so that it finds them when it has the turn again.
-type Loads = HashMap<PluginKey, Loaded>;
+type Loads = HashMap<Tried, Loaded>;
 
 /// What came of trying to build.
 enum Attempt {
@@ -89,7 +89,7 @@ impl Reloader {
         loop {
             // A change that is seen from here on waits for its turn.
             let mut desk = self.turn();
-            match self.attempt(&Sources::default(), 1, &loads, true)? {
+            match self.attempt(&desk, &Sources::default(), &loads, true)? {
                 Attempt::Missing(needs) => {
                     drop(desk);
                     self.load(needs, &mut loads, &|| true);
@@ -191,7 +191,7 @@ impl Reloader {
             }
             let running = desk.running.as_ref().ok_or(Declined::Outdated)?;
             let sources = running.sources.after(change, self.file.as_deref(), &running.copy.scenario)?;
-            match self.attempt(&sources, desk.newest + 1, &loads, !terms.dry_run)? {
+            match self.attempt(&desk, &sources, &loads, !terms.dry_run)? {
                 Attempt::Built(built) if may_be_nothing && desk.is_at(built.made.digest) => {
                     count("unchanged");
                     tracing::debug!("files were saved, and nothing differs");
@@ -212,14 +212,16 @@ impl Reloader {
         }
     }
 
-    /// Builds generation `number` from `sources` as far as that goes without a compiler; files are watched if `follows`.
-    fn attempt(&self, sources: &Sources, number: u64, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
+    /// Builds the next generation from `sources` as far as that goes without loading a plugin; files are watched if `follows`.
+    fn attempt(&self, desk: &Desk, sources: &Sources, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
+        let number = desk.newest + 1;
         let mut draft = sources.read(self.file.as_deref(), self.watcher.get().filter(|_| follows), &self.workshop)?;
         let mut sources = sources.clone();
         sources.fit(&draft.scenario);
         let needs = self.workshop.needs(&mut draft, &sources.sent());
         let host = self.workshop.plugins();
-        let found = |need: &Need| loads.get(&need.key).cloned().or_else(|| host.loaded(&need.key).map(Ok));
+        let ready = |need: &Need| host.loaded(&need.key).filter(|_| desk.has_tried(&need.tried())).map(Ok);
+        let found = |need: &Need| loads.get(&need.tried()).cloned().or_else(|| ready(need));
         let (mut loaded, mut missing) = (Vec::new(), Vec::new());
         for need in &needs.plugins {
             match found(need) {
@@ -242,9 +244,9 @@ impl Reloader {
     fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: Wanted<'_>) -> bool {
         for need in needs {
             match self.workshop.load(&need, is_wanted) {
-                Ok(Some(plugin)) => drop(loads.insert(need.key, Ok(plugin))),
+                Ok(Some(plugin)) => drop(loads.insert(need.tried(), Ok(plugin))),
                 Ok(None) => return false,
-                Err(problems) => drop(loads.insert(need.key, Err(problems))),
+                Err(problems) => drop(loads.insert(need.tried(), Err(problems))),
             }
         }
         true

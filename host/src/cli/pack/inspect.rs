@@ -2,6 +2,7 @@
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::cli::pack::shown;
@@ -22,7 +23,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bench = Bench::open().map_err(Failure::from)?;
     let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
-    let pack = find(&bench, &store, &args.pack)?.pack;
+    let pack = find(&bench, &store, &args.pack, Projects::Built)?.pack;
     if args.json {
         output::data(&String::from_utf8_lossy(&pack.artifact.config));
     } else {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::app::pack::{Failure as PackFailure, remote};
 use crate::cli::error::Failure;
 use crate::cli::output;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let registry = args.access.registry()?;
     let bench = Bench::open().map_err(Failure::from)?;
     let store = Store::of_user().map_err(PackFailure::from)?;
-    let pack = find(&bench, &store, &args.pack)?.pack;
+    let pack = find(&bench, &store, &args.pack, Projects::Built)?.pack;
     let tag = tag_of(&pack.manifest.version.to_string());
     let reference = reference.or_tag(&tag).map_err(|error| Failure::usage(&format!("error: {error}")))?;
     let pushed = remote::push(&registry, &reference, &pack)?;

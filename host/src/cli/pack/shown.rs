@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::output;
 use crate::pack::diff::Change;
 use crate::pack::manifest::{Manifest, PluginPart};
 use crate::pack::trust::Voucher;
@@ -25,9 +26,9 @@ pub(super) fn manifest(manifest: &Manifest) -> Vec<String> {
         "" => format!("scenario   {}", part.name),
         summary => format!("scenario   {}: {summary}", part.name),
     }));
-    lines.push(format!("tests      {}", crate::cli::output::count(manifest.tests.len(), "file")));
+    lines.push(format!("tests      {}", output::count(manifest.tests.len(), "file")));
     let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();
-    lines.push(format!("size       {bytes} bytes in {}", crate::cli::output::count(manifest.files.len(), "file")));
+    lines.push(format!("size       {bytes} bytes in {}", output::count(manifest.files.len(), "file")));
     lines
 }
 
@@ -72,6 +73,11 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
 pub(super) fn changes_json(changes: &[Change]) -> Value {
     let one = |change: &Change| json!({"path": change.path, "old": change.old, "new": change.new, "grew": change.grew});
     changes.iter().map(one).collect()
+}
+
+/// What a toolchain says while it builds `plugin`.
+pub(super) fn said(plugin: &str, line: &str) {
+    output::talk(&format!("{plugin}: {line}"));
 }
 
 /// Who vouches for a pack.

@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
+use crate::cli::pack::shown;
 use crate::pack::store::Store;
 
 /// Arguments of `pack test`.
@@ -25,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut bench = Bench::open().map_err(Failure::from)?;
     let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
-    let found = find(&bench, &store, &args.pack)?;
+    let found = find(&bench, &store, &args.pack, Projects::Build(&mut shown::said))?;
     let examined = bench.examine(&found.pack)?;
     if args.json {
         let reports: Value = examined.reports.iter().map(|report| report.json()).collect();

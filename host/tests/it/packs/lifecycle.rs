@@ -1,5 +1,4 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::Read;
 
 use serde_json::Value;
 
@@ -135,6 +134,31 @@ fn a_scenario_of_a_pack_becomes_a_file_of_ones_own_with_what_it_grants_in_plain_
     assert!(desk.fails(1, &["pack", "scenario", "acne/noon"]).contains("did you mean `acme`?"));
 }
 
+/// A folder, which the policy believes without a signature, is no way around what it says of the place that a pack came from.
+#[test]
+fn a_pack_from_a_registry_stays_one_when_a_folder_has_the_same_bytes() {
+    let desk = Desk::new();
+    desk.acme("acme", "1.0.0");
+    desk.done(&["pack", "install", "./acme"]);
+    let (record, text) = files(&desk.path("home/packs/installed")).pop().expect("a record");
+    let afar = String::from_utf8(text).expect("text").replace("\"./acme\"", "\"registry.example/acme:1.0.0\"");
+    let afar = afar.replace("\"repository\": null", "\"repository\": \"registry.example/acme\"");
+    let afar = afar.replace("\"insecure\": false", "\"insecure\": true");
+    std::fs::write(&record, &afar).expect("written");
+    desk.done(&["pack", "install", "./acme"]);
+    assert_eq!(std::fs::read_to_string(&record).expect("text"), afar);
+    assert!(afar.contains("registry.example/acme\"") && afar.contains("true"), "{afar}");
+
+    // Signatures that come with the folder are kept: they may be what the policy asks for.
+    desk.done(&["pack", "build", "acme", "--output", "out"]);
+    desk.done(&["pack", "keygen", "me"]);
+    desk.done(&["pack", "sign", "out", "--key", "me.key"]);
+    desk.done(&["pack", "install", "./out"]);
+    let record = json(&std::fs::read_to_string(&record).expect("text"));
+    assert_eq!(record["repository"], "registry.example/acme");
+    assert_eq!(record["signatures"].as_array().map(Vec::len), Some(1));
+}
+
 #[test]
 fn a_lock_moves_by_update_alone_and_what_grew_needs_consent() {
     let desk = Desk::new();
@@ -191,12 +215,7 @@ fn a_server_follows_the_lock_and_keeps_what_it_uses_from_being_removed() {
     assert!(desk.fails(1, &["pack", "install", "./acme"]).contains("--insecure"));
     desk.done(&["pack", "install", "./acme", "--insecure"]);
 
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "warn", "scenario.yaml"];
-    let mut command = desk.command(env!("CARGO_BIN_EXE_simwright"), &arguments);
-    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut ready = String::new();
-    BufReader::new(server.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
-    let admin = ready.split("admin=http://").nth(1).expect("an address").trim().parse().expect("an address");
+    let (mut server, admin) = desk.serve();
     let answer = client::send(admin, "GET", "/metrics", &[], b"");
     let metrics = answer.text();
     assert!(metrics.lines().any(|line| line == "simwright_packs_insecure 1"), "{metrics}");

@@ -6,7 +6,7 @@ use super::mangler::{cut_short, disordered, patched, turned};
 use super::size;
 use crate::behavior::catalog::{Catalog, Setting};
 use crate::types::limits;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::tests::forge::Forged;
 use crate::wasm::tests::support::{adversary, call, request};
 use crate::wasm::{Cause, Compiler, LoadSpec, Meter, PluginError, PluginHost, PluginHostConfig};

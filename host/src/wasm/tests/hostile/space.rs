@@ -8,7 +8,7 @@ use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, ModuleSection
 use super::size;
 use crate::behavior::fault::Verdict;
 use crate::types::limits;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::tests::forge::{Forged, ask};
 use crate::wasm::tests::support::host;
 use crate::wasm::{Cause, LoadSpec};
