@@ -250,7 +250,10 @@ fn judge_step(expect: &Expect, answers: &[Answered]) -> Vec<Difference> {
         }
         mismatches.extend(unexpected_failures(expect, answered));
         if !mismatches.is_empty() {
-            let decided = Some(format!("decided {}", said(answered))).filter(|_| !answered.decided.is_empty());
+            // What one difference shows whole needs no second telling.
+            let decided = said(answered);
+            let is_shown = mismatches.iter().any(|mismatch| decided == format!("{}: {}", mismatch.path, mismatch.got));
+            let decided = (!answered.decided.is_empty() && !is_shown).then(|| format!("decided {decided}"));
             let each = mismatches.into_iter().map(|Mismatch { path, expected, got }| Difference {
                 place: None,
                 path: step_path(0, Some(number), &path),

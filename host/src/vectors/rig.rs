@@ -53,12 +53,15 @@ pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
     })
 }
 
+/// A generation, or what is wrong with its settings.
+type Made = Result<Arc<Generation>, Vec<Problem>>;
+
 /// A plugin under test.
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
     lens: Arc<Lens>,
     /// By settings, what was used last at the end. Each holds an instance, and a live server needs some, too.
-    generations: VecDeque<(String, Result<Arc<Generation>, Vec<Problem>>)>,
+    generations: VecDeque<(String, Made)>,
 }
 
 /// What came of one request.

@@ -86,8 +86,12 @@ impl Cause {
     fn hint(self) -> &'static str {
         match self {
             Self::Trap | Self::Panic => "correct the plugin; its last words, if any, are in its log",
-            Self::Timeout => "find the loop, or give the plugin more with `time:`",
-            Self::Memory => "find the leak, or give the plugin more with `memory:`",
+            Self::Timeout => {
+                "find the loop, or give the plugin more with `time:` beside its `file:` (in a project, under `[limits]` of `plugin.toml`)"
+            }
+            Self::Memory => {
+                "find the leak, or give the plugin more with `memory:` beside its `file:` (in a project, under `[limits]` of `plugin.toml`)"
+            }
             Self::Stack => "find the recursion that does not end",
             Self::Transfer => "let the host write long texts (`generate`), and read the body once",
             Self::State => "give keys a lifetime, use fewer of them, or store less under each",

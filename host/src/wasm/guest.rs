@@ -189,7 +189,9 @@ impl Guest {
             let text = String::from_utf8_lossy(&self.lines[output as usize]);
             let line = crate::wasm::host_services::printable(text.trim_end());
             let level = if output == Output::Out { Level::Info } else { Level::Warn };
-            self.home.say(level, &line);
+            if !is_noise(&line) {
+                self.home.say(level, &line);
+            }
         }
         self.lines[output as usize].clear();
     }
@@ -197,7 +199,9 @@ impl Guest {
     /// What this call wrote to standard error, on one line, without control characters.
     pub(super) fn last_words(&self) -> String {
         let text = String::from_utf8_lossy(&self.words);
-        let text = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect::<Vec<_>>().join(": ");
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect();
+        // A plugin has one thread, which has no name.
+        let text = lines.join(": ").replace(":: ", ": ").replace("thread '<unnamed>' (1) panicked", "panicked");
         crate::wasm::host_services::printable(&text).into_owned()
     }
 

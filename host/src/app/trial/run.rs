@@ -93,7 +93,9 @@ pub fn run(subject: &Subject, options: &RunOptions) -> Result<Played, TrialError
         of_requests(&plugin)?;
     }
     used(&draft.scenario, plugin.name())?;
-    let generation = workshop.build_with(draft, options.seed, &plugin).map_err(StartError::from)?;
+    let built = workshop.build_with(draft, options.seed, &plugin);
+    let of_plugin = |refusal| if options.scenario.is_none() { in_options(refusal, plugin.name()) } else { refusal };
+    let generation = built.map_err(of_plugin).map_err(StartError::from)?;
     let generation = Arc::new(generation);
     let workload = workload(&generation.scenario, options).map_err(StartError::from)?;
     worker::enter(0);
@@ -125,8 +127,21 @@ fn alone(plugin: &Plugin, options: &RunOptions) -> Result<Draft, TrialError> {
         model["latency"] = json!({ "constant": { "first": "300ms", "between": "20ms" } });
     }
     let scenario = json!({ "simwright": 1, "name": plugin.name(), "models": [model] });
-    let shown = "(the plugin's options)";
-    Ok(parse(shown, &scenario.to_string(), Path::new("")).map_err(StartError::from)?)
+    Ok(parse("(the plugin)", &scenario.to_string(), Path::new("")).map_err(StartError::from)?)
+}
+
+/// A refusal of the scenario that `alone` makes, as one of the options of the plugin `name`: they are all of it that a person wrote.
+fn in_options(refusal: Refusal, name: &str) -> Refusal {
+    let mut problems: Vec<Problem> = Vec::new();
+    for mut problem in refusal.problems {
+        let within = problem.pointer.split_once(&format!("/{name}")).map(|(_, within)| within.to_owned());
+        (problem.pointer, problem.place) = (within.unwrap_or(problem.pointer), None);
+        // Each kind that the plugin decides has been given the same options.
+        if !problems.iter().any(|known| (&known.pointer, &known.message) == (&problem.pointer, &problem.message)) {
+            problems.push(problem);
+        }
+    }
+    Refusal { file: "the options".to_owned(), files: Vec::new(), problems }
 }
 
 /// Refuses a plugin of which no request asks for a decision.

@@ -47,6 +47,18 @@ fn project(name: &str) -> tempfile::TempDir {
 }
 
 #[test]
+fn mistakes_in_options_are_told_by_where_they_are_in_the_options() {
+    let failed = run(&standard("regional-incident"), &options(json!({ "frist": "1s" }), 1)).err().expect("a mistake");
+    let TrialError::Start(StartError::Scenario(refusal)) = failed else { panic!("{failed}") };
+    let told: Vec<_> = refusal.problems.iter().map(|problem| (&*problem.pointer, &*problem.message)).collect();
+    assert_eq!(
+        (&*refusal.file, told),
+        ("the options", vec![("/frist", "unknown option `frist`")]),
+        "once, though two kinds have them"
+    );
+}
+
+#[test]
 fn a_project_brings_its_name_its_limits_and_its_vectors() {
     let folder = project("slow-day");
     let subject = Subject::find(folder.path(), &mut silent).unwrap_or_else(|error| panic!("{error}"));
@@ -54,8 +66,9 @@ fn a_project_brings_its_name_its_limits_and_its_vectors() {
     let files = subject.vectors(&[]).expect("files");
     let report = test(&subject, &files).unwrap_or_else(|error| panic!("{error}"));
     assert!(report.is_good() && report.cases.len() == 2, "{}", report.text());
-    // The component alone finds the vectors of the project that it was built in, and a pattern chooses among them.
+    // The component alone finds limits and vectors of the project that it was built in, and a pattern chooses among them.
     let component = Subject::find(&folder.path().join("build/slow_day.wasm"), &mut silent).expect("a component");
+    assert_eq!((component.spec().memory_bytes, component.spec().time_us), (32 << 20, 5_000));
     assert_eq!((component.name.as_str(), component.vectors(&[]).expect("files").len()), ("slow-day", 2));
     let wanted = |text: &str| component.vectors(&[folder.path().join(text).display().to_string()]).map(|files| files.len());
     assert_eq!((wanted("tests/*.yml").ok(), wanted("tests/a.yaml").ok(), wanted("tests").ok()), (Some(1), Some(1), Some(1)));

@@ -64,6 +64,6 @@ pub(super) fn object(text: &str) -> Result<Value, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(map)) => Ok(Value::Object(map)),
         Ok(_) => Err("options are a JSON object, such as `{\"first\": \"100ms\"}`".to_owned()),
-        Err(error) => Err(format!("this is no JSON: {error}")),
+        Err(error) => Err(format!("this is no JSON ({error}); options are an object, such as `{{\"first\": \"100ms\"}}`")),
     }
 }
