@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
                 priority: 0,
                 backends: &backends,
             };
-            chooser.pick(&question).is_some()
+            chooser.pick(&question).is_ok()
         })?;
         println!("{count:>10}{least:>11.0} ns{two:>11.0} ns{plugin:>11.0} ns");
     }

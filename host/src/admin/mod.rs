@@ -1,6 +1,6 @@
-//! The admin door: health, readiness, metrics, the verdict so far, what operators do by hand ([`phases`], [`incidents`],
-//! [`caches`]) and changes of what runs ([`changes`]), on a listener of its own that stays reachable when the data door is busy. It
-//! opens before there is a scenario to tell of: until then it says what is waited for.
+//! The admin door: health, readiness, metrics, the verdict so far, what stations do ([`stations`]), what operators do by hand
+//! ([`phases`], [`incidents`], [`caches`]) and changes of what runs ([`changes`]), on a listener of its own that stays reachable when
+//! the data door is busy. It opens before there is a scenario to tell of: until then it says what is waited for.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
 //! rebinds its name to 127.0.0.1 gets nothing. Nor does a page that sends its requests here: they carry its `Origin`.
@@ -39,6 +39,7 @@ mod caches;
 mod changes;
 mod incidents;
 mod phases;
+mod stations;
 mod terms;
 
 /// A running admin door. Dropping it closes it.
@@ -176,9 +177,13 @@ fn router() -> Router<Shared> {
         .merge(phases::routes())
         .merge(incidents::routes())
         .merge(caches::routes())
+        .merge(stations::routes())
         .merge(changes::routes())
         .fallback(|| async {
-            refusal(404, "there is no such route; docs/reload.md and docs/scenario.md name those that there are")
+            refusal(
+                404,
+                "there is no such route; docs/reload.md, docs/scenario.md and docs/stations.md name those that there are",
+            )
         })
 }
 

@@ -21,9 +21,10 @@ use crate::scenario::{Draft, PackPart, PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
-use crate::types::limits::COMPONENT_BYTES_MAX;
+use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
-use crate::vectors::{self, Case, Suite};
+use crate::vectors::check::Wanted;
+use crate::vectors::{self, Suite};
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -188,13 +189,20 @@ impl Workshop {
     }
 
     /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
-    /// when the compiler is free.
-    pub fn load(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
-        let plugin = self.plugins.load_while(need.spec(), is_wanted).map_err(|error| vec![need.problem(&error)])?;
-        if let Some(plugin) = &plugin {
-            need.try_vectors(plugin)?;
+    /// when the compiler is free, or while its vectors run.
+    pub fn load(&self, need: &Need, is_wanted: Wanted<'_>) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), &|| is_wanted()).map_err(|error| vec![need.problem(&error)])?;
+        let Some(plugin) = plugin else { return Ok(None) };
+        let until = self.clock.now().saturating_add(VECTORS_S * 1_000_000_000);
+        let is_in_time = || self.clock.now() < until;
+        if need.try_vectors(&plugin, &|| is_wanted() && is_in_time())? {
+            return Ok(Some(plugin));
         }
-        Ok(plugin)
+        if !is_wanted() {
+            return Ok(None);
+        }
+        let message = format!("its vectors were not done after {VECTORS_S} s");
+        Err(vec![Problem::new(&need.pointer, message).hint("ask fewer requests with `over`, or make the plugin quicker")])
     }
 
     /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
@@ -358,34 +366,38 @@ impl Need {
         spec_of(&self.name, &self.component, self.limits)
     }
 
-    /// Runs the vectors of its pack, or of the project that the component was built in, if its file lies where projects build it.
-    fn try_vectors(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
-        let project = self.file.as_deref().and_then(project_of);
-        let suite = match (&self.pack, project) {
-            (Some(part), _) => self.suite(part)?,
+    /// Runs the vectors of its pack, or of the project that the component was built in, if its file lies where projects build it; `false`
+    /// if nobody wanted to know before they were done.
+    fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
+        let suite = match (&self.pack, self.file.as_deref().and_then(project_of)) {
+            (Some(part), _) => self.suite(part, plugin)?,
             (None, Some(project)) => {
-                vectors::read::read(&vectors::read::files_of(project)).map_err(|refusal| refusal.problems)?
+                let suite = vectors::read::read(&vectors::read::files_of(project)).map_err(|refusal| refusal.problems)?;
+                suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
+                suite
             }
             (None, None) => Suite::default(),
         };
         if suite.cases.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let report = vectors::check(plugin, &suite).map_err(|error| vec![self.problem(&error)])?;
-        if report.is_good() { Ok(()) } else { Err(report.problems()) }
+        match vectors::check_while(plugin, &suite, is_wanted).map_err(|error| vec![self.problem(&error)])? {
+            None => Ok(false),
+            Some(report) if report.is_good() => Ok(true),
+            Some(report) => Err(report.problems()),
+        }
     }
 
-    /// The cases of its pack that are about it. They name it as its pack does.
-    fn suite(&self, part: &PackPart) -> Result<Suite, Vec<Problem>> {
+    /// The cases of its pack that are about it: they name it as its pack does, or as it calls itself.
+    fn suite(&self, part: &PackPart, plugin: &Plugin) -> Result<Suite, Vec<Problem>> {
         let mut suite = Suite::default();
         for (title, file, digest) in &part.vectors {
             let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
             check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
-            let cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
-            let mut own: Vec<Case> =
-                cases.into_iter().filter(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name)).collect();
-            own.iter_mut().for_each(|case| case.plugin = None);
-            suite.cases.extend(own);
+            let mut cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
+            cases.retain(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name || plugin.is_called(name)));
+            cases.iter_mut().for_each(|case| case.plugin = None);
+            suite.cases.extend(cases);
         }
         Ok(suite)
     }

@@ -134,8 +134,7 @@ pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// CPU time to compile one component, in seconds: six times what a Python component of 20 MB needs.
 pub const COMPILE_CPU_S: u64 = 120;
-/// Address space of a process that compiles one component, in bytes: ten times the memory that one of 20 MB was seen to use, because
-/// allocators reserve more than they use.
+/// Address space of a process that compiles one component, in bytes: ten times what one of 20 MB uses, as allocators reserve more.
 pub const COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Time to compile one component from start to end, in seconds: the CPU time on a machine that is busy otherwise.
 pub const COMPILE_WALL_S: u64 = 300;
@@ -165,8 +164,12 @@ pub const GUEST_TABLE_ELEMENTS: usize = 20_000;
 pub const GUEST_FUEL_PER_US: u64 = 1_000;
 /// Bytes of a guest's standard error that an error message repeats: room for a panic and its place.
 pub const GUEST_LAST_WORDS_BYTES: usize = 2 * 1024;
-/// Plugin instances alive at once, over all plugins and generations: 4 GiB of address space each, memory only as used.
-pub const PLUGIN_INSTANCES_MAX: u32 = 1_000;
+/// Plugin instances alive at once, over all plugins and generations: each has 4 GiB of address space, and these half of all there is.
+pub const PLUGIN_INSTANCES_MAX: u32 = 16_000;
+/// Those of them for each worker, of which 16 count at least: ten plugins of a running generation, and of five more while they change.
+pub const PLUGIN_INSTANCES_PER_WORKER: u32 = 64;
+/// CPU time after which setting an instance up is nothing for a worker, in microseconds: many times what one of Rust takes.
+pub const GUEST_SETUP_INLINE_US: u64 = 1_000;
 /// Core instances within one component: a Python component has 14.
 pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
 /// Ready instances kept beside the workers' own, for each plugin and its options.
@@ -189,6 +192,10 @@ pub const TRIAL_LINES_MAX: usize = 1_000;
 pub const VECTOR_CASES_MAX: usize = 1_000;
 /// Requests that one case asks to see how many of them fail: enough to tell 1 % from 1.1 %.
 pub const VECTOR_REQUESTS_MAX: u64 = 100_000;
+/// Settings (options and names) of which each run of vectors keeps instances at a time: the cases of a file rarely have more.
+pub const VECTOR_SETTINGS_MAX: usize = 16;
+/// Time that a plugin's vectors may take before it goes live, in seconds: a thousand times what most take.
+pub const VECTORS_S: u64 = 60;
 /// Names of counters that one plugin may keep.
 pub const PLUGIN_COUNTERS_MAX: usize = 64;
 /// Bytes of a key in the host's state, and of a name that a plugin gives (a counter, a style, a tool, an open case).
@@ -307,6 +314,8 @@ pub const SCALING_AFTER_S_MAX: u64 = 86_400;
 pub const SCALING_STEPS_MAX: usize = 672;
 /// Changes of one group's size that a report lists: one in ten seconds for a day.
 pub const SCALING_CHANGES_MAX: usize = 8_640;
+/// Decisions of one autoscaler that are kept with their reasons: a day of them, where one in three quarters of an hour changes anything.
+pub const SCALING_DECISIONS_MAX: usize = 32;
 /// Tokens of one block of a KV cache: four thousand times vLLM's default.
 pub const BLOCK_TOKENS_MAX: u32 = 65_536;
 /// Points of one replica on the ring of `consistent-hash`: with a hundred, loads differ by a tenth already, and with this by a hundredth.
@@ -353,7 +362,7 @@ pub const WATCH_QUIET_MS: u64 = 80;
 pub const WATCHED_FILES_MAX: usize = 2_000;
 /// Lines of a toolchain that a server shows when a followed plugin does not build: the first mistakes are what counts.
 pub const WATCHED_BUILD_LINES: usize = 40;
-/// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins' instances.
+/// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins loaded.
 pub const GENERATIONS_KEPT_MAX: usize = 4;
 /// Generations that `GET /generations` lists; older ones are forgotten unless they still answer requests.
 pub const GENERATIONS_LISTED_MAX: usize = 100;

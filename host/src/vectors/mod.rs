@@ -26,12 +26,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::clock::Nanos;
+use crate::scenario::refusal::Refusal;
 use crate::scenario::source::Source;
 use crate::station::balancer::chooser::Sight;
-use crate::types::problem::Place;
+use crate::types::problem::{Place, Problem};
 use crate::types::request::Request;
+use crate::wasm::Plugin;
 
-pub use check::check;
+pub use check::{check, check_while};
 pub use expect::Expect;
 pub use group::Group;
 pub use report::Report;
@@ -42,6 +44,27 @@ pub use rig::rig_model;
 pub struct Suite {
     /// In the order of the files.
     pub cases: Vec<Case>,
+}
+
+impl Suite {
+    /// Refuses cases that say they are about another plugin than `plugin`, each file once: nobody would run them.
+    pub fn only_about(&self, plugin: &Plugin) -> Result<(), Refusal> {
+        let mut refusal = Refusal { file: String::new(), files: Vec::new(), problems: Vec::new() };
+        let others =
+            self.cases.iter().filter_map(|case| Some((case, case.plugin.as_deref().filter(|name| !plugin.is_called(name))?)));
+        for (case, name) in others {
+            let mut problem =
+                Problem::new("/plugin", format!("these cases are about `{name}`, and there is only `{}`", plugin.about().name));
+            problem = problem.hint("correct the name, or leave it out where there is only one plugin");
+            let found = Refusal::of(&case.source, vec![problem]);
+            if !refusal.problems.contains(&found.problems[0]) {
+                refusal.file = found.file;
+                refusal.files.extend(found.files);
+                refusal.problems.extend(found.problems);
+            }
+        }
+        if refusal.problems.is_empty() { Ok(()) } else { Err(refusal) }
+    }
 }
 
 /// One case: what is asked in order, and what must come.

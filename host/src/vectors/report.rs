@@ -40,6 +40,8 @@ pub struct CaseReport {
     pub differences: Vec<Difference>,
     /// What the plugin said meanwhile: level and line.
     pub said: Vec<(&'static str, String)>,
+    /// Lines besides, which were too many to be kept.
+    pub said_dropped: u64,
 }
 
 /// Something that is not as it must be.
@@ -57,7 +59,7 @@ pub struct Difference {
     pub note: Option<String>,
 }
 
-/// Instructions of calls, by the word for what was decided.
+/// Instructions of calls, by the word for the kind.
 #[derive(Debug, Clone, Default)]
 pub struct Fuel {
     calls: Vec<(&'static str, Vec<u64>)>,
@@ -94,6 +96,7 @@ impl CaseReport {
             fuel_max: None,
             differences: Vec::new(),
             said: Vec::new(),
+            said_dropped: 0,
         }
     }
 
@@ -123,7 +126,8 @@ impl CaseReport {
         }
         const SAID_SHOWN: usize = 10;
         lines.extend(self.said.iter().take(SAID_SHOWN).map(|(level, line)| format!("      said      {level}: {line}")));
-        if let Some(more) = self.said.len().checked_sub(SAID_SHOWN).filter(|more| *more > 0) {
+        let more = (self.said.len().saturating_sub(SAID_SHOWN) as u64).saturating_add(self.said_dropped);
+        if more > 0 {
             lines.push(format!("      said      {more} lines more"));
         }
         lines.join("\n")

@@ -3,7 +3,7 @@
 //!
 //! What a case fixes and a planner would draw or look up (seed, identity, names) is put into the call just before the plugin sees it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +29,7 @@ use crate::scenario::read::parse;
 use crate::station::autoscaler::Sight;
 use crate::station::balancer::chooser::{self, Asker, Question};
 use crate::types::fields::escape;
+use crate::types::limits;
 use crate::types::problem::Problem;
 use crate::types::request::Request;
 use crate::vectors::{Asks, CallFacts, Case, Step, words};
@@ -58,7 +59,8 @@ pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
     lens: Arc<Lens>,
-    ready: HashMap<String, Result<Ready, Vec<Problem>>>,
+    /// By settings, what was used last at the end. Each holds an instance, and a live server needs some, too.
+    ready: VecDeque<(String, Result<Ready, Vec<Problem>>)>,
 }
 
 /// The plugin, set up for a case.
@@ -118,7 +120,7 @@ fn index(list: &[String], name: &str) -> u32 {
 
 impl Rig {
     pub(super) fn new(plugin: Arc<Plugin>) -> Self {
-        Self { plugin, lens: Arc::default(), ready: HashMap::new() }
+        Self { plugin, lens: Arc::default(), ready: VecDeque::new() }
     }
 
     pub(super) fn plugin(&self) -> &Plugin {
@@ -129,20 +131,23 @@ impl Rig {
     pub(super) fn set_up(&mut self, case: &Case) -> Result<Ready, Vec<Problem>> {
         let names = Names::of(case);
         let key = format!("{}\n{names:?}", case.options);
-        if let Some(made) = self.ready.get(&key) {
-            return made.clone();
+        let known = self.ready.iter().position(|(known, _)| *known == key).and_then(|at| self.ready.remove(at));
+        if known.is_none() && self.ready.len() == limits::VECTOR_SETTINGS_MAX {
+            self.ready.pop_front();
         }
-        let made = self.make(&case.options, &names).and_then(|generation| {
-            let Names { models, tenants, stages } = names;
-            let setting = Setting { models, tenants, stages, epoch_unix_s: EPOCH_UNIX_S, ..Setting::default() };
-            let decides = |kind| self.plugin.kinds().contains(&kind);
-            let balancer = decides(Kind::Balancer).then(|| self.plugin.chooser(&case.options, &setting)).transpose()?;
-            let autoscaler = decides(Kind::Autoscaler).then(|| self.plugin.scaler(&case.options, &setting)).transpose()?;
-            let (balancer, autoscaler) = (balancer.map(Arc::new), autoscaler.map(Arc::new));
-            Ok(Ready { generation: Arc::new(generation), balancer, autoscaler })
-        });
-        self.ready.insert(key, made.clone());
+        let (_, made) = known.unwrap_or_else(|| (String::new(), self.get_ready(&case.options, names)));
+        self.ready.push_back((key, made.clone()));
         made
+    }
+
+    fn get_ready(&self, options: &Value, names: Names) -> Result<Ready, Vec<Problem>> {
+        let generation = Arc::new(self.make(options, &names)?);
+        let Names { models, tenants, stages } = names;
+        let setting = Setting { models, tenants, stages, epoch_unix_s: EPOCH_UNIX_S, ..Setting::default() };
+        let decides = |kind| self.plugin.kinds().contains(&kind);
+        let balancer = decides(Kind::Balancer).then(|| self.plugin.chooser(options, &setting)).transpose()?;
+        let autoscaler = decides(Kind::Autoscaler).then(|| self.plugin.scaler(options, &setting)).transpose()?;
+        Ok(Ready { generation, balancer: balancer.map(Arc::new), autoscaler: autoscaler.map(Arc::new) })
     }
 
     fn make(&self, options: &Value, names: &Names) -> Result<Generation, Vec<Problem>> {
@@ -293,8 +298,8 @@ fn of_options(problems: Vec<Problem>, name: &str) -> Vec<Problem> {
 fn answered(plan: &Plan, seen: Vec<Seen>) -> Answered {
     let mut answered = Answered::default();
     for Seen { kind, decided, fuel } in seen {
-        answered.decided.insert(kind.to_owned(), decided);
-        answered.fuel.extend(fuel.map(|fuel| (kind, fuel)));
+        answered.decided.insert(word_of(kind).to_owned(), decided);
+        answered.fuel.extend(fuel.map(|fuel| (kind.word(), fuel)));
     }
     answered.decided.insert("outcome".to_owned(), outcome(&plan.outcome));
     if plan.last_asked == Some(Phase::Latency) && !matches!(plan.outcome, Outcome::Refuse(_)) {
@@ -347,12 +352,12 @@ struct Given {
 
 #[derive(Debug)]
 struct Seen {
-    kind: &'static str,
+    kind: Kind,
     decided: Value,
     fuel: Option<u64>,
 }
 
-/// The word for what `kind` decides.
+/// The word for what `kind` decides, as scenarios and vectors write it.
 pub(super) fn word_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Fault => "fault",
@@ -391,7 +396,7 @@ impl Lensed {
             Ok(answer) => words(answer),
             Err(error) => words::failed(error),
         };
-        lock(&self.lens.seen).push(Seen { kind: word_of(kind), decided, fuel: self.plugin.fuel_used() });
+        lock(&self.lens.seen).push(Seen { kind, decided, fuel: self.plugin.fuel_used() });
         answer
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::report::Report;
 use super::{Suite, check, read};
-use crate::wasm::tests::support::{adversary, new_host};
+use crate::wasm::tests::support::{adversary, new_host, small_host};
 use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, STANDARD_PACK};
 
 fn host() -> &'static PluginHost {
@@ -234,13 +234,61 @@ cases:
 
 #[test]
 fn a_live_plugin_of_the_same_name_notices_nothing() {
+    use crate::wasm::BreakerState;
     let plugin = host().load(LoadSpec::new("noticed", adversary())).expect("a good plugin");
-    let counting = suite("[{ name: a, call: { identity: 203 }, expect: { fault: { http-error: { message: \"1\" } } } }]");
+    // It keeps state, counts and logs, and fails often enough to open a breaker.
+    let cases = suite(
+        "
+- { name: it keeps, call: { identity: 203 }, expect: { fault: { http-error: { message: \"1\" } } } }
+- { name: it logs and counts, call: { identity: 213 }, expect: { fault: pass } }
+- { name: it traps, call: { identity: 6 }, over: 100, expect: { fault: { failed: { cause: trap } } } }
+",
+    );
     for _ in 0..3 {
-        let report = check(&plugin, &counting).expect("it runs");
+        let report = check(&plugin, &cases).expect("it runs");
         assert!(report.is_good(), "{}", report.text());
+        assert_eq!(report.cases[1].said.len(), 1, "the log is whoever tries it's");
     }
-    assert_eq!(plugin.state(0), []);
+    assert_eq!((plugin.state(0), plugin.counts(), plugin.breaker(0)), (Vec::new(), (0, 0), BreakerState::Closed));
+}
+
+#[test]
+fn the_most_fuel_holds_for_every_request_on_the_instance_that_answers_all() {
+    let text = |most: u64| {
+        format!("[{{ name: a, max-fuel: {most}, over: 40, call: {{ attempt: 1 }}, expect: {{ fails: {{ at-least: 0% }} }} }}]")
+    };
+    let plugin = standard("retry-storm");
+    let open = run(&plugin, &text(1_000_000_000));
+    let all = open.cases[0].fuel_max.expect("counted");
+    let fresh = open.fuel.figures()[0].3;
+    assert!(all >= fresh, "{all} on the instance that answered all, {fresh} on fresh ones");
+    assert!(run(&plugin, &text(all)).is_good());
+    assert!(!run(&plugin, &text(all - 1)).is_good());
+}
+
+#[test]
+fn cases_with_many_options_hold_few_instances_at_a_time() {
+    // Room for those that are kept of the three runs, and one that is tried.
+    let room = 3 * crate::types::limits::VECTOR_SETTINGS_MAX as u32 + 4;
+    let host = small_host(Meter::Fuel, room);
+    let (_, bytes) = STANDARD_PACK.iter().find(|(name, _)| *name == "brown-out").expect("in the pack");
+    let plugin = host.load(LoadSpec::new("brown-out", bytes)).expect("a good plugin");
+    let cases = (1..=2 * room).map(|ms| {
+        format!(
+            "- {{ name: c{ms}, options: {{ first: {ms}ms, spread: 1, depth: 0 }}, expect: {{ latency: {{ first: {ms}ms }} }} }}\n"
+        )
+    });
+    let report = run(&plugin, &cases.collect::<String>());
+    assert!(report.is_good(), "{}", report.text());
+}
+
+#[test]
+fn cases_that_nobody_waits_for_are_given_up() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let suite = suite("[{ name: a, over: 100000, expect: { fails: { at-least: 0% } } }]");
+    let is_wanted = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 50;
+    let report = super::check_while(&standard("retry-storm"), &suite, &is_wanted).expect("it runs");
+    assert!(report.is_none() && asked.into_inner() < 100);
 }
 
 #[test]

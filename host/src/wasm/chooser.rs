@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::behavior::call::BehaviorError;
 use crate::clock::Nanos;
-use crate::station::autoscaler::{self, Scaler, Wish};
+use crate::station::Unanswered;
+use crate::station::autoscaler::{self, Scaler, Wish, Wished};
 use crate::station::balancer::chooser::{Asker, Choice, Chooser, Question, Sight};
 use crate::types::request::{Format, Request, ToolChoice};
 use crate::wasm::bindings::exports::simwright::plugin::autoscaler::{Decision, Group};
@@ -35,7 +36,7 @@ impl PluginChooser {
 }
 
 impl Chooser for PluginChooser {
-    fn pick(&self, question: &Question<'_>) -> Option<Choice> {
+    fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
         if self.0.holds_up(Kind::Balancer) {
             return told(Err(self.0.left_out(Kind::Balancer)));
         }
@@ -63,7 +64,13 @@ impl PluginScaler {
 }
 
 impl Scaler for PluginScaler {
-    fn wish(&self, station: &str, seed: u64, settings: &autoscaler::Settings, sight: &autoscaler::Sight) -> Option<Wish> {
+    fn wish(
+        &self,
+        station: &str,
+        seed: u64,
+        settings: &autoscaler::Settings,
+        sight: &autoscaler::Sight,
+    ) -> Result<Wished, Unanswered> {
         if self.0.holds_up(Kind::Autoscaler) {
             return told(Err(self.0.left_out(Kind::Autoscaler)));
         }
@@ -74,13 +81,13 @@ impl Scaler for PluginScaler {
             let plugin = &self.0.mould().name;
             tracing::info!(plugin, station, wanted = sight.wanted, wished = replicas, "{}", printable(&reason));
         }
-        Some(wish)
+        Ok(Wished { wish, reason })
     }
 }
 
 /// What was answered. A failure has been counted; the log says the rest to those who look for it.
-fn told<T>(answered: Result<T, BehaviorError>) -> Option<T> {
-    answered.inspect_err(|error| tracing::debug!("{error}; the rule of the station decides")).ok()
+fn told<T>(answered: Result<T, BehaviorError>) -> Result<T, Unanswered> {
+    Ok(answered.inspect_err(|error| tracing::debug!("{error}; the rule of the station decides"))?)
 }
 
 /// The question as the contract has it.

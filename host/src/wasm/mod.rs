@@ -1,9 +1,10 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
-//! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
-//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services` with `state` and `wasi`
-//! are all that a guest can reach. `contract` says which versions of the contract fit. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! `instance` from it, which the `janitor` replaces, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`,
+//! `ticker` and `breaker` see to it that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was
+//! asked, `reach` what it imports. `host_services` with `state` and `wasi` are all that a guest can reach; `contract` says which versions
+//! fit. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
@@ -35,6 +36,7 @@ mod error;
 mod guest;
 mod host_services;
 mod instance;
+mod janitor;
 mod journal;
 mod judge;
 mod limits;
@@ -67,8 +69,9 @@ use compile_cache::CompileCache;
 use compiler::Progress;
 use host_services::Home;
 use instance::Mould;
+use janitor::Janitor;
 use maker::PluginMaker;
-use pool::{Janitor, Pool};
+use pool::Pool;
 use ticker::Ticker;
 use usage::Usage;
 
@@ -156,10 +159,12 @@ impl<'a> LoadSpec<'a> {
 }
 
 impl PluginHost {
-    /// Prepares to run plugins. Fails where the system gives neither the address space (about 4 TiB, never filled) nor the
+    /// Prepares to run plugins. Fails where the system gives neither the address space (4 TiB and more, never filled) nor the
     /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
-        let engine = engine_config::engine(config.meter)?;
+        let room = engine_config::Room::for_workers(config.workers);
+        tracing::debug!(instances = room.instances, "room for plugins");
+        let engine = engine_config::engine_in(config.meter, room)?;
         Self::with_engine(config, engine)
     }
 
@@ -170,7 +175,6 @@ impl PluginHost {
         };
         let cache = CompileCache::open(config.cache_dir.as_deref());
         tracing::debug!(
-            instances = bounds::PLUGIN_INSTANCES_MAX,
             memory = %error::mebibytes(bounds::GUEST_MEMORY_BYTES),
             time_us = bounds::GUEST_TIME_US,
             stack = %error::mebibytes(bounds::GUEST_STACK_BYTES),
@@ -315,6 +319,11 @@ impl Plugin {
         &self.name
     }
 
+    /// Is it called `name`, in the scenario or by itself?
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.about.name == name
+    }
+
     /// SHA-256 of its component, in hexadecimal.
     pub fn digest(&self) -> String {
         self.key.digest()
@@ -325,9 +334,21 @@ impl Plugin {
         self.usage.counts()
     }
 
-    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back.
+    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back, and its instances make room for others.
     pub fn rest(&self) {
         self.breaker.recover();
+        self.pools().for_each(|pool| pool.rest());
+    }
+
+    /// It is to be asked again: every worker has an instance. Costs nothing unless it has been at [`Plugin::rest`].
+    pub fn resume(&self) {
+        self.pools().for_each(|pool| pool.resume());
+    }
+
+    /// The pools that somebody holds.
+    fn pools(&self) -> impl Iterator<Item = Arc<Pool>> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().filter_map(|(_, pool)| pool.upgrade()).collect::<Vec<_>>().into_iter()
     }
 
     /// What it reaches, by its imports.

@@ -8,8 +8,11 @@ use simwright::wasm::{LoadSpec, Meter, PluginHost, PluginHostConfig, default_fol
 use super::support::guests::workspace;
 use super::support::host::compiler;
 
-/// By version: the components, with what they decide and how many cases were recorded of each.
-const RELEASED: [(&str, &[(&str, &[&str], usize)]); 1] = [(
+/// A component, with what it decides and how many cases were recorded of it.
+type Released = (&'static str, &'static [&'static str], usize);
+
+/// The components by version.
+const RELEASED: [(&str, &[Released]); 1] = [(
     "1.0.0",
     &[
         ("full", &["fault", "responder", "latency"], 57),

@@ -27,6 +27,7 @@ use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
 use crate::types::limits::GENERATIONS_KEPT_MAX;
+use crate::vectors::check::Wanted;
 use crate::wasm::{Compiling, Plugin};
 
 mod desk;
@@ -243,7 +244,7 @@ impl Reloader {
     }
 
     /// Loads `needs`, one after the other; `false` if nobody wants them any more.
-    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: &dyn Fn() -> bool) -> bool {
+    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: Wanted<'_>) -> bool {
         for need in needs {
             match self.workshop.load(&need, is_wanted) {
                 Ok(Some(plugin)) => drop(loads.insert(need.tried(), Ok(plugin))),
@@ -295,6 +296,8 @@ impl Reloader {
             watcher.keep(followed.chain(self.file.clone()));
         }
         desk.newest = made.number;
+        // Those that were at rest must be warm before anybody asks them.
+        made.plugins.iter().for_each(|(_, plugin)| plugin.resume());
         match canary {
             Some(settings) => self.try_out(desk, engine, generation, made, settings, &applied),
             None => self.swap(desk, engine, generation, made, &applied),

@@ -63,7 +63,7 @@ fn a_plugin_of_many_globals_is_refused() {
 }
 
 /// A component around `inner` that exports what it exports, and has `modules` instances of a core module of its own besides.
-fn around(inner: &[u8], modules: u32) -> Vec<u8> {
+pub(in crate::wasm::tests) fn around(inner: &[u8], modules: u32) -> Vec<u8> {
     let mut component = Component::new();
     component.section(&RawSection { id: ComponentSectionId::Component as u8, data: inner });
     let mut instances = ComponentInstanceSection::new();
