@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Locks that are still there, with the packs that they name, or why that is not known.
-    fn locks(&self) -> Result<Vec<(PathBuf, Result<Vec<Digest>, StoreError>)>, StoreError> {
+    fn locks(&self) -> Result<Vec<Noted>, StoreError> {
         let mut locks = Vec::new();
         for root in entries(&self.root().join(ROOTS))? {
             let path = match fs::read(&root) {
@@ -235,17 +235,20 @@ impl Store {
     }
 }
 
+/// A lock that is there, with the packs that it names, or why that is not known.
+type Noted = (PathBuf, Result<Vec<Digest>, StoreError>);
+
 /// Who needs which packs.
 #[derive(Debug)]
 pub struct Users {
-    locks: Vec<(PathBuf, Result<Vec<Digest>, StoreError>)>,
+    locks: Vec<Noted>,
     running: BTreeSet<Digest>,
 }
 
 impl Users {
     /// Who needs the pack `digest`, for people. A lock that cannot be read may need any.
     pub fn of(&self, digest: &Digest) -> Vec<String> {
-        let lock = |(path, digests): &(PathBuf, Result<Vec<Digest>, StoreError>)| match digests {
+        let lock = |(path, digests): &Noted| match digests {
             Ok(digests) => digests.contains(digest).then(|| format!("`{}`", path.display())),
             Err(_) => Some(format!("perhaps `{}`, which cannot be read", path.display())),
         };

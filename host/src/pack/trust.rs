@@ -162,7 +162,7 @@ impl Policy {
                         return Err(Distrust::Bad(format!("its signature by {} (key {id}) is bad: {reason}", publisher.name)));
                     }
                     Err(Fault::Expired(reason)) => {
-                        reasons.push(format!("its signature by {} (key {id}): {reason}", publisher.name))
+                        reasons.push(format!("its signature by {} (key {id}): {reason}", publisher.name));
                     }
                     Ok(()) if may_publish(&publisher) => {
                         voucher.get_or_insert(Voucher::Publisher { name: publisher.name.clone(), key_id: id });
