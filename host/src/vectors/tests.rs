@@ -401,6 +401,6 @@ cases:
     12:35 from one decision to the next some time passes
     12:78 `not` is a rule, and nothing may stand beside it
     12:78 `not` is no wish
-    13:22 `least` is 11 and `most` is 10, so that no number of replicas is allowed
+    13:23 `least` is 11 and `most` is 10, so that no number of replicas is allowed
     ");
 }
