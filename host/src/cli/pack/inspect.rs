@@ -5,8 +5,7 @@ use crate::app::pack::find::find;
 use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::cli::pack::shown;
-use crate::pack::store::Store;
+use crate::cli::pack::{shown, user_store};
 
 /// Arguments of `pack inspect`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
+    let store = user_store()?;
     let pack = find(&bench, &store, &args.pack, Projects::Built)?.pack;
     if args.json {
         output::data(&String::from_utf8_lossy(&pack.artifact.config));

@@ -6,6 +6,7 @@ use crate::cli::output;
 use crate::pack::diff::Change;
 use crate::pack::manifest::{Manifest, PluginPart};
 use crate::pack::trust::Voucher;
+use crate::types::printable::printable;
 use crate::types::quantity::{show_bytes, show_duration_us};
 
 /// What `manifest` says, for people.
@@ -29,7 +30,8 @@ pub(super) fn manifest(manifest: &Manifest) -> Vec<String> {
     lines.push(format!("tests      {}", output::count(manifest.tests.len(), "file")));
     let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();
     lines.push(format!("size       {bytes} bytes in {}", output::count(manifest.files.len(), "file")));
-    lines
+    // Schemas hold what strangers wrote.
+    lines.into_iter().map(|line| printable(&line).into_owned()).collect()
 }
 
 fn reach(part: &PluginPart) -> Vec<String> {
@@ -64,7 +66,7 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
             (Some(_), None) => format!("{what}: gone"),
             (old, new) => format!("{what}: {} → {}", old.as_deref().unwrap_or(""), new.as_deref().unwrap_or("")),
         };
-        format!("{} {told}", if change.grew { "!" } else { " " })
+        format!("{} {}", if change.grew { "!" } else { " " }, printable(&told))
     };
     changes.iter().map(line).collect()
 }

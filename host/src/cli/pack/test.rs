@@ -7,8 +7,7 @@ use crate::app::pack::find::find;
 use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::cli::pack::shown;
-use crate::pack::store::Store;
+use crate::cli::pack::{shown, user_store};
 
 /// Arguments of `pack test`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
+    let store = user_store()?;
     let found = find(&bench, &store, &args.pack, Projects::Build(&mut shown::said))?;
     let examined = bench.examine(&found.pack)?;
     if args.json {

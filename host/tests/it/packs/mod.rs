@@ -20,5 +20,9 @@ mod live;
 mod lying_registry;
 /// A registry as people have it.
 mod real_registry;
+/// What is refused, and that it leaves nothing behind.
+mod refusals;
 /// Packs in that one.
 mod registry;
+/// The recipe of the standard pack.
+mod standard;
