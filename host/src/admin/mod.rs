@@ -30,11 +30,12 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::connection::builder;
 use crate::engine::Engine;
 use crate::engine::change::Changes;
-use crate::types::limits::{CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
+use crate::types::limits::{ADMIN_CONNECTIONS_MAX, CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
 
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
+mod body;
 mod caches;
 mod changes;
 mod incidents;
@@ -154,6 +155,7 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
         .method_not_allowed_fallback(|| async { refusal(405, "this route has no such method; `allow` names those that it has") })
         .layer(middleware::from_fn(no_foreign_pages))
         .layer(middleware::from_fn(loopback_names_only))
+        .layer(middleware::from_fn(body::read_out))
 }
 
 /// What is answered while the server starts.
@@ -273,13 +275,17 @@ async fn serve(listener: std::net::TcpListener, both: Both, metrics: &'static Pr
             metrics.run_upkeep();
         }
     });
+    let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
+        // Nobody closes it. Who finds no room waits in the system's queue.
+        let place = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
         match listener.accept().await {
             Ok((socket, _)) => {
                 let both = both.clone();
                 let service =
                     service_fn(move |request: http::Request<Incoming>| TowerToHyperService::new(both.now()).call(request));
                 tokio::spawn(async move {
+                    let _place = place;
                     let mut http = builder();
                     http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(KEEP_ALIVE_IDLE_S));
                     if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {

@@ -12,9 +12,11 @@ use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::interest::Interest;
 use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
+use crate::project::FILE;
 use crate::random;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::{Draft, PackPart, PluginSource, Scenario};
@@ -24,7 +26,7 @@ use crate::types::fields::escape;
 use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
 use crate::vectors::check::Wanted;
-use crate::vectors::{self, Suite};
+use crate::vectors::{self, Case, Suite};
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -106,9 +108,14 @@ impl Workshop {
         self.offers().insert(name.to_owned(), offer);
     }
 
-    /// Is there such an offer?
-    pub fn is_offered(&self, name: &str) -> bool {
-        self.offers().contains_key(name)
+    /// Takes such an offer back: a file that is declared counts again.
+    pub fn withdraw_offer(&self, name: &str) {
+        self.offers().remove(name);
+    }
+
+    /// The file of such an offer.
+    pub fn offered(&self, name: &str) -> Option<PathBuf> {
+        self.offers().get(name).map(|offer| offer.file.clone())
     }
 
     fn offers(&self) -> MutexGuard<'_, BTreeMap<String, Offer>> {
@@ -143,7 +150,7 @@ impl Workshop {
     /// The same; plugins pass their own vectors first, as they must before they take over in a server.
     pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let load = |need| self.load(need, &|| true).transpose();
+        let load = |need| self.load(need, &Interest::for_ever()).transpose();
         let loaded: Vec<_> = needs.plugins.iter().filter_map(|need| Some((&*need.name, load(need)?))).collect();
         self.assemble(draft, number, &needs, &loaded)
     }
@@ -172,7 +179,7 @@ impl Workshop {
         for (name, offer) in offers.iter().filter(|(name, _)| !brought(name)) {
             known.push(name.clone());
             let Some(used) = scenario.behaviours().find(|used| used.name == *name) else { continue };
-            match offer.need(name, &used.pointer) {
+            match offer.need(name, &used.pointer, sent.get(name)) {
                 Ok(need) => needs.push(need),
                 Err(problem) => {
                     problems.push(problem);
@@ -188,17 +195,17 @@ impl Workshop {
         Needs { plugins: needs, known, unresolved, insecure: resolved.insecure }
     }
 
-    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
-    /// when the compiler is free, or while its vectors run.
-    pub fn load(&self, need: &Need, is_wanted: Wanted<'_>) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
-        let plugin = self.plugins.load_while(need.spec(), &|| is_wanted()).map_err(|error| vec![need.problem(&error)])?;
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost before
+    /// it is compiled, or while its vectors run.
+    pub fn load(&self, need: &Need, interest: &Interest) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), interest).map_err(|error| vec![need.problem(&error)])?;
         let Some(plugin) = plugin else { return Ok(None) };
         let until = self.clock.now().saturating_add(VECTORS_S * 1_000_000_000);
         let is_in_time = || self.clock.now() < until;
-        if need.try_vectors(&plugin, &|| is_wanted() && is_in_time())? {
+        if need.try_vectors(&plugin, &|| interest.is_there() && is_in_time())? {
             return Ok(Some(plugin));
         }
-        if !is_wanted() {
+        if !interest.is_there() {
             return Ok(None);
         }
         let message = format!("its vectors were not done after {VECTORS_S} s");
@@ -290,14 +297,17 @@ impl Offer {
         PluginSource { file: self.file.clone(), ..source.clone() }
     }
 
-    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it.
-    fn need(&self, name: &str, pointer: &str) -> Result<Need, Problem> {
+    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it. What was `sent` goes before the file.
+    fn need(&self, name: &str, pointer: &str, sent: Option<&Bytes>) -> Result<Need, Problem> {
         let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, &[]);
         let memory_bytes = self.memory_bytes.map_or(memory_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let time_us = self.time_us.unwrap_or(time_us);
         let limits = (memory_bytes, time_us, fresh_per_call, granted);
-        let component = read_file(&self.file, pointer)?;
-        Ok(Need::with(name, Some(self.file.clone()), Origin::File, component.into(), limits, pointer.to_owned()))
+        let (component, origin) = match sent {
+            Some(component) => (component.clone(), Origin::Sent),
+            None => (read_file(&self.file, pointer)?.into(), Origin::File),
+        };
+        Ok(Need::with(name, Some(self.file.clone()), origin, component, limits, pointer.to_owned()))
     }
 }
 
@@ -370,9 +380,13 @@ impl Need {
     /// if nobody wanted to know before they were done.
     fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
         let suite = match (&self.pack, self.file.as_deref().and_then(project_of)) {
-            (Some(part), _) => self.suite(part, plugin)?,
+            (Some(part), _) => self.suite(part)?,
             (None, Some(project)) => {
-                let suite = vectors::read::read(&vectors::read::files_of(project)).map_err(|refusal| refusal.problems)?;
+                let files = vectors::read::files_of(project);
+                if files.is_empty() {
+                    return Ok(true);
+                }
+                let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
                 suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
                 suite
             }
@@ -388,16 +402,17 @@ impl Need {
         }
     }
 
-    /// The cases of its pack that are about it: they name it as its pack does, or as it calls itself.
-    fn suite(&self, part: &PackPart, plugin: &Plugin) -> Result<Suite, Vec<Problem>> {
+    /// The cases of its pack that are about it. They name it as its pack does.
+    fn suite(&self, part: &PackPart) -> Result<Suite, Vec<Problem>> {
         let mut suite = Suite::default();
         for (title, file, digest) in &part.vectors {
             let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
             check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
-            let mut cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
-            cases.retain(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name || plugin.is_called(name)));
-            cases.iter_mut().for_each(|case| case.plugin = None);
-            suite.cases.extend(cases);
+            let cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
+            let mut own: Vec<Case> =
+                cases.into_iter().filter(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name)).collect();
+            own.iter_mut().for_each(|case| case.plugin = None);
+            suite.cases.extend(own);
         }
         Ok(suite)
     }
@@ -420,7 +435,7 @@ fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per
 /// The project whose component `file` is: it is built to `build/NAME.wasm`.
 fn project_of(file: &Path) -> Option<&Path> {
     let build = file.parent().filter(|folder| folder.ends_with("build"))?;
-    build.parent().filter(|project| project.join("plugin.toml").is_file())
+    build.parent().filter(|project| project.join(FILE).is_file())
 }
 
 /// Where in its entry a plugin's file is named: packs name theirs elsewhere.

@@ -108,6 +108,14 @@ impl Manifest {
     }
 }
 
+/// The manifest `text` with another `interface`, if it names one.
+pub(super) fn with_interface(text: &str, interface: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?;
+    let (_, value) = table.get_ref().iter().find(|(key, _)| key.get_ref() == "interface")?;
+    let span = value.span();
+    Some(format!("{}\"{interface}\"{}", &text[..span.start], &text[span.end..]))
+}
+
 /// Where a value and its key begin, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spot {

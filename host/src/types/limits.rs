@@ -3,49 +3,7 @@
 //! The macro makes each a constant and an entry of [`ALL`], which `simwright limits` prints: what is written here is what is shown.
 //! A name holds the unit: `BYTES`, `US`, `MS` and `S` for sizes and times, nothing for numbers.
 
-use crate::types::quantity::{show_bytes, show_duration_us};
-
-/// A limit, for lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// The constant's name.
-    pub name: &'static str,
-    /// Its value, in the unit of [`Limit::unit`].
-    pub value: u64,
-    /// What it bounds, and after a colon why it is this much.
-    pub reason: &'static str,
-}
-
-impl Limit {
-    /// `bytes`, `us`, `ms`, `s`, or nothing for a number of things.
-    pub fn unit(&self) -> &'static str {
-        // `FUEL_PER_US` is fuel and no time.
-        let words = || self.name.split('_').take_while(|word| *word != "PER");
-        let units = [("BYTES", "bytes"), ("US", "us"), ("MS", "ms"), ("S", "s")];
-        units.into_iter().find(|(word, _)| words().any(|own| own == *word)).map_or("", |(_, unit)| unit)
-    }
-
-    /// The value as a person writes it in a scenario: `16MiB`, `20ms`, `1_000`.
-    pub fn shown(&self) -> String {
-        match self.unit() {
-            "bytes" => show_bytes(self.value),
-            "us" => show_duration_us(self.value),
-            "ms" => show_duration_us(self.value * 1_000),
-            "s" => show_duration_us(self.value * 1_000_000),
-            _ => grouped(self.value),
-        }
-    }
-}
-
-/// `1_000_000` for a million.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let group = |(index, digit): (usize, char)| {
-        let separated = index > 0 && (digits.len() - index).is_multiple_of(3);
-        separated.then_some('_').into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(group).collect()
-}
+pub use crate::types::limit::Limit;
 
 macro_rules! limits {
     ($($(#[doc = $reason:literal])+ pub const $name:ident: $type:ty = $value:expr;)+) => {
@@ -184,6 +142,12 @@ pub const PLUGIN_PROJECT_TOML_BYTES_MAX: u64 = 64 * 1024;
 pub const PLUGIN_BUILD_S: u64 = 600;
 /// One line of what a toolchain says, in bytes; a longer one is cut into several.
 pub const PLUGIN_BUILD_LINE_BYTES: u64 = 1024 * 1024;
+/// The last data of a toolchain that are kept, in bytes: what cargo says of the component itself comes last.
+pub const PLUGIN_BUILD_DATA_BYTES: usize = 4 * 1024 * 1024;
+/// Lines of a toolchain that wait for whoever shows them; then the toolchain waits.
+pub const PLUGIN_BUILD_LINES_WAITING: usize = 64;
+/// Time for the last words of a tool that has ended, in milliseconds: they are in its pipes already, if nobody else holds these open.
+pub const PLUGIN_BUILD_LAST_WORDS_MS: u64 = 1_000;
 /// The last words of a toolchain that are kept, in bytes: enough to tell what is missing.
 pub const PLUGIN_BUILD_WORDS_BYTES: usize = 64 * 1024;
 /// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
@@ -282,6 +246,12 @@ pub const REGISTRY_WAIT_S_MAX: u64 = 30;
 /// A file of a user's credentials for registries, in bytes: thousands of registries.
 pub const CREDENTIALS_BYTES_MAX: u64 = 1024 * 1024;
 
+/// What is read of an operator's request after its answer is known, in bytes: some times the largest component, so that whoever sends a
+/// file that is too large is told so.
+pub const BODY_DISCARDED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// For how long, in seconds: that much takes a second on loopback.
+pub const BODY_DISCARDED_S: u64 = 10;
+
 /// Size of a scenario file, in bytes.
 pub const SCENARIO_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Values in a scenario file once its aliases are expanded: what a thousand models need, tenfold.
@@ -328,15 +298,13 @@ pub const FAIR_IDLE_TENANTS_MAX: usize = 1_024;
 pub const SCENARIO_REPLICAS_MAX: u64 = 100_000;
 /// Points on the rings of all balancers of one scenario together, 16 bytes each: a hundred for each of the most replicas of a station.
 pub const SCENARIO_RING_POINTS_MAX: u64 = 1_000_000;
-/// Tokens of one block of all replicas of one scenario together, because each replica keeps four bytes a token of a block: a hundred for
-/// each of the most replicas.
+/// Tokens of one block of all replicas of one scenario together, four bytes each: a hundred for each of the most replicas.
 pub const SCENARIO_BLOCK_TOKENS_MAX: u64 = 10_000_000;
 /// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
-/// Answers of a level of a cache that does not say how many it holds: more than a day's different questions of most services, in some
-/// 70 MB.
+/// Answers of a level of a cache that does not say how many it holds: more than most services' questions of a day, in some 70 MB.
 pub const CACHE_ENTRIES: u32 = 1_000_000;
 /// Levels of one cache: processors have three or four.
 pub const CACHE_LEVELS_MAX: usize = 8;
@@ -370,7 +338,9 @@ pub const GENERATIONS_LISTED_MAX: usize = 100;
 pub const REFUSALS_LISTED_MAX: usize = 20;
 /// Places that the list of what a change changed names; more are counted.
 pub const CHANGED_PLACES_MAX: usize = 50;
-/// Changes by the admin door that may be under way at a time, each a thread; more are answered 503.
+/// Connections to the admin door at a time; more wait. An operator has some, dashboards and probes a few dozen.
+pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+/// Changes by the admin door that may be under way at a time, each a thread and a body; more are answered 503.
 pub const CHANGES_WAITING_MAX: usize = 16;
 /// How long a canary may last, in seconds: a day; longer is an operation of its own.
 pub const CANARY_S_MAX: u64 = 86_400;
@@ -489,18 +459,5 @@ mod tests {
         assert!(ALL.iter().all(|limit| limit.value > 0 && limit.reason.trim_end().ends_with('.')));
         // A long reason goes over two lines, each with its space in front.
         assert!(ALL.iter().all(|limit| limit.reason.starts_with(' ')));
-    }
-
-    #[test]
-    fn values_are_shown_with_their_units() {
-        let shown = |name: &str| ALL.iter().find(|limit| limit.name == name).map(Limit::shown).expect(name);
-        assert_eq!(shown("BODY_BYTES_MAX"), "32MiB");
-        assert_eq!(shown("GUEST_TIME_US"), "20ms");
-        assert_eq!(shown("DELAY_US_MAX"), "1h");
-        assert_eq!(shown("GUEST_INLINE_US"), "100us");
-        assert_eq!(shown("PLUGIN_BREAKER_WINDOW_MS"), "10s");
-        assert_eq!(shown("DRAIN_S"), "25s");
-        assert_eq!(shown("GUEST_FUEL_PER_US"), "1_000");
-        assert_eq!(shown("OUTPUT_TOKENS_MAX"), "1_000_000");
     }
 }

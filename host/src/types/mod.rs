@@ -10,6 +10,7 @@ pub mod capability;
 pub mod criterion;
 pub mod excerpt;
 pub mod fields;
+pub mod limit;
 pub mod limits;
 pub mod printable;
 pub mod problem;

@@ -59,7 +59,7 @@ pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
     lens: Arc<Lens>,
-    /// By settings, what was used last at the end. Each holds an instance, and a live server needs some, too.
+    /// By settings, what was used last at the end. Each holds instances, and a live server needs some, too.
     ready: VecDeque<(String, Result<Ready, Vec<Problem>>)>,
 }
 
@@ -135,7 +135,7 @@ impl Rig {
         if known.is_none() && self.ready.len() == limits::VECTOR_SETTINGS_MAX {
             self.ready.pop_front();
         }
-        let (_, made) = known.unwrap_or_else(|| (String::new(), self.get_ready(&case.options, names)));
+        let made = known.map_or_else(|| self.get_ready(&case.options, names), |(_, made)| made);
         self.ready.push_back((key, made.clone()));
         made
     }

@@ -19,6 +19,7 @@ use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
 use crate::clock::Nanos;
+use crate::interest::Interest;
 use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
@@ -192,17 +193,17 @@ impl PluginHost {
     /// An equal plugin that somebody still holds is given again.
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
         let given_up = || PluginError::new(spec.name, Cause::Host, "it was given up while it waited for the compiler");
-        self.load_while(spec, &|| true)?.ok_or_else(given_up)
+        self.load_while(spec, &Interest::for_ever())?.ok_or_else(given_up)
     }
 
-    /// The same; a plugin that must wait for the compiler is given up, and `None`, if nobody wants it any more when its turn comes.
-    pub fn load_while(&self, spec: LoadSpec<'_>, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, PluginError> {
+    /// The same; a plugin that waits for the compiler, or is with it, is given up, and `None`, as soon as `interest` is lost.
+    pub fn load_while(&self, spec: LoadSpec<'_>, interest: &Interest) -> Result<Option<Arc<Plugin>>, PluginError> {
         check_file(&spec)?;
         let key = PluginKey::of(&spec);
         if let Some(plugin) = self.loaded(&key) {
             return Ok(Some(plugin));
         }
-        let Some(component) = self.component(spec.name, spec.bytes, is_wanted)? else { return Ok(None) };
+        let Some(component) = self.component(spec.name, spec.bytes, interest)? else { return Ok(None) };
         let capabilities = reach::reached(&component);
         reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
@@ -247,13 +248,13 @@ impl PluginHost {
     }
 
     /// The component of `bytes`: from the cache if it is there, else compiled and kept.
-    fn component(&self, plugin: &str, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -> Result<Option<Component>, PluginError> {
+    fn component(&self, plugin: &str, bytes: &[u8], interest: &Interest) -> Result<Option<Component>, PluginError> {
         if let Some(component) = self.cache.component(&self.engine, bytes) {
             return Ok(Some(component));
         }
         let on_its_way = self.progress.enter(plugin, self.config.compiler.limit_s());
         let _turn = Compiler::turn();
-        if !is_wanted() {
+        if !interest.is_there() {
             return Ok(None);
         }
         // Whoever had the turn before may have compiled this one.
@@ -261,7 +262,7 @@ impl PluginHost {
             return Ok(Some(component));
         }
         on_its_way.begins();
-        let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
+        let Some(code) = self.config.compiler.compile(plugin, self.config.meter, bytes, interest)? else { return Ok(None) };
         let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(Some(component))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
 
+use crate::interest::Interest;
 use crate::types::capability::{Capabilities, Capability};
 use crate::types::limits;
 use crate::wasm::contract::CONTRACT;
@@ -27,7 +28,7 @@ const ADD: Service = Service {
 };
 
 fn component(forged: &Forged<'_>, version: &str) -> Component {
-    let made = host().component("versioned", &forged.component_of(version), &|| true);
+    let made = host().component("versioned", &forged.component_of(version), &Interest::for_ever());
     made.expect("it compiles").expect("somebody wants it")
 }
 
