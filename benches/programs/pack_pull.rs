@@ -32,9 +32,10 @@ fn main() -> Result<()> {
     let registry = RealRegistry::open().context("`docker-registry` is not installed")?;
     let pack = pack(bytes);
     let place = registry.place("acme/large:1.0.0");
+    let reference = place.parse().context("no reference")?;
     let push = async {
         let client = Registry::new(Access::default());
-        client.push(&place.parse()?, &pack.artifact, |layer| pack.read(layer)).await
+        client.push(&reference, &pack.artifact, |layer| pack.read(layer)).await
     };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(push)?;
 

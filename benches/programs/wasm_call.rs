@@ -3,11 +3,13 @@
 //!
 //! Build the test guests in `plugins/` first, then give the component's path:
 //! `cargo bench -p simwright-benches --bench wasm_call -- adversary.wasm`. Both sides run in one process, in turn, and the
-//! best round of each counts, so that a busy machine disturbs the ratio least. Budgets stand in benches/README.md.
+//! best round of each counts, so that a busy machine disturbs the ratio least. Budgets stand in benches/README.md. `--smoke` runs one
+//! short round.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use simwright::behavior::call::Call;
 use simwright::behavior::catalog::{Catalog, Setting};
 use simwright::behavior::fault::Fault;
@@ -25,23 +27,33 @@ mod bindings {
 use bindings::simwright::plugin::{log, request, state, types};
 use bindings::{FullPlugin, FullPluginPre};
 
-const ROUNDS: usize = 30;
-const CALLS: u32 = 20_000;
 /// The adversary's number for a reply with 320 bytes of text, and for a trap.
 const TEXT: u64 = 116;
 const TRAP: u64 = 6;
 
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Size {
+    rounds: u32,
+    calls: u32,
+    instances: u32,
+}
+
 fn main() -> anyhow::Result<()> {
-    let path = std::env::args().nth(1).ok_or_else(|| anyhow::anyhow!("name the component; see the head of this file"))?;
-    let bytes = std::fs::read(&path)?;
+    let path = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let path = path.ok_or_else(|| anyhow::anyhow!("name the component; see the head of this file"))?;
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{path}`"))?;
+    let smoke = std::env::args().any(|argument| argument == "--smoke");
+    let size =
+        if smoke { Size { rounds: 1, calls: 100, instances: 10 } } else { Size { rounds: 30, calls: 20_000, instances: 1_000 } };
     let pre = raw_plugin(&bytes, true)?;
     let host =
         PluginHost::new(PluginHostConfig { cache_dir: None, workers: 1, meter: Meter::Cpu, compiler: Compiler::InProcess })?;
     simwright::worker::enter(0);
-    calls(&host, &bytes, &pre)?;
-    epochs(&bytes, &pre)?;
-    instances(&host, &bytes, &pre)?;
-    traps(&host, &bytes)
+    calls(size, &host, &bytes, &pre)?;
+    epochs(size, &bytes, &pre)?;
+    instances(size, &host, &bytes, &pre)?;
+    traps(size, &host, &bytes)
 }
 
 /// The behaviours of the plugin `name`.
@@ -58,7 +70,7 @@ fn fault_of(host: &PluginHost, spec: LoadSpec<'_>) -> anyhow::Result<Arc<dyn Fau
 }
 
 /// Calls of each kind: wasmtime alone, and through the host.
-fn calls(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
+fn calls(size: Size, host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
     let request = Arc::new(Request::chat("model", Vec::new()));
     let catalog = behaviours(host, LoadSpec::new("adversary", bytes))?;
     let (options, setting) = (serde_json::json!({}), Setting::default());
@@ -68,6 +80,7 @@ fn calls(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyho
     let latency = catalog.latency["adversary"].make(&options, &setting).map_err(refused)?;
     let (mut store, raw) = raw_instance(pre)?;
     compare(
+        size,
         "fault.decide",
         ["raw", "host"],
         || {
@@ -78,6 +91,7 @@ fn calls(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyho
     )?;
     for (name, identity) in [("responder.respond", 0), ("responder.respond, 320 bytes of text", TEXT)] {
         compare(
+            size,
             name,
             ["raw", "host"],
             || {
@@ -88,6 +102,7 @@ fn calls(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyho
         )?;
     }
     compare(
+        size,
         "latency.plan",
         ["raw", "host"],
         || {
@@ -99,11 +114,12 @@ fn calls(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyho
 }
 
 /// The raw call without and with epochs.
-fn epochs(bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
+fn epochs(size: Size, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
     let without = raw_plugin(bytes, false)?;
     let (mut without_store, without) = raw_instance(&without)?;
     let (mut with_store, with) = raw_instance(pre)?;
     compare(
+        size,
         "fault.decide, epochs",
         ["off", "on"],
         || without.simwright_plugin_fault().call_decide(&mut without_store, record(0)).is_ok(),
@@ -115,47 +131,47 @@ fn epochs(bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
 }
 
 /// A new instance for each call: wasmtime alone, from store to drop, and through the host with `isolation: per-call`.
-fn instances(host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
+fn instances(size: Size, host: &PluginHost, bytes: &[u8], pre: &FullPluginPre<Nothing>) -> anyhow::Result<()> {
     let mut best = u64::MAX;
-    for _ in 0..ROUNDS {
+    for _ in 0..size.rounds {
         let start = monotonic_ns();
-        for _ in 0..1_000 {
+        for _ in 0..size.instances {
             drop(raw_instance(pre)?);
         }
-        best = best.min((monotonic_ns() - start) / 1_000);
+        best = best.min((monotonic_ns() - start) / u64::from(size.instances));
     }
     println!("{:40} {:7.1} us", "instantiate and drop", best as f64 / 1e3);
     let spec = LoadSpec { fresh_per_call: true, ..LoadSpec::new("fresh", bytes) };
     let (fault, request) = (fault_of(host, spec)?, Arc::new(Request::chat("model", Vec::new())));
     let mut best = u64::MAX;
-    for _ in 0..ROUNDS {
+    for _ in 0..size.rounds {
         let start = monotonic_ns();
-        let good = (0..1_000).filter(|_| fault.decide(&call(0, &request)).is_ok()).count();
-        anyhow::ensure!(good == 1_000, "only {good} of 1,000 calls were answered");
-        best = best.min((monotonic_ns() - start) / 1_000);
+        let good = (0..size.instances).filter(|_| fault.decide(&call(0, &request)).is_ok()).count();
+        anyhow::ensure!(good == size.instances as usize, "only {good} of {} calls were answered", size.instances);
+        best = best.min((monotonic_ns() - start) / u64::from(size.instances));
     }
     println!("{:40} {:7.1} us", "fault.decide on an instance of its own", best as f64 / 1e3);
     Ok(())
 }
 
 /// What good calls lose when one in a hundred traps.
-fn traps(host: &PluginHost, bytes: &[u8]) -> anyhow::Result<()> {
+fn traps(size: Size, host: &PluginHost, bytes: &[u8]) -> anyhow::Result<()> {
     let fault = fault_of(host, LoadSpec::new("traps", bytes))?;
     let request = Arc::new(Request::chat("model", Vec::new()));
     let mut best = [u64::MAX; 2];
-    for round in 0..ROUNDS as u32 * 2 {
+    for round in 0..size.rounds * 2 {
         let side = round as usize % 2;
         let start = monotonic_ns();
-        for number in 0..CALLS {
+        for number in 0..size.calls {
             let traps = side == 1 && number % 100 == 99;
             let answered = fault.decide(&call(if traps { TRAP } else { 0 }, &request)).is_ok();
             anyhow::ensure!(answered != traps, "call {number} of round {round}");
         }
         best[side] = best[side].min(monotonic_ns() - start);
     }
-    let good = [1.0, 0.99].map(|share| share * f64::from(CALLS));
+    let good = [1.0, 0.99].map(|share| share * f64::from(size.calls));
     let [clean, trapping] = [0, 1].map(|side| good[side] / (best[side] as f64 / 1e9));
-    let each = (best[1] as f64 - best[0] as f64 * 0.99) / (f64::from(CALLS) / 100.0) / 1e3;
+    let each = (best[1] as f64 - best[0] as f64 * 0.99) / (f64::from(size.calls) / 100.0) / 1e3;
     println!(
         "{:40} {clean:.0} calls/s clean, {trapping:.0} good ones while 1 % trap, ratio {:.2}; a trap costs {each:.1} us",
         "traps",
@@ -165,22 +181,28 @@ fn traps(host: &PluginHost, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Prints nanoseconds per call of both sides and their ratio.
-fn compare(name: &str, sides: [&str; 2], mut one: impl FnMut() -> bool, mut other: impl FnMut() -> bool) -> anyhow::Result<()> {
+fn compare(
+    size: Size,
+    name: &str,
+    sides: [&str; 2],
+    mut one: impl FnMut() -> bool,
+    mut other: impl FnMut() -> bool,
+) -> anyhow::Result<()> {
     let mut best = [u64::MAX; 2];
-    for _ in 0..ROUNDS {
-        best[0] = best[0].min(round(&mut one)?);
-        best[1] = best[1].min(round(&mut other)?);
+    for _ in 0..size.rounds {
+        best[0] = best[0].min(round(size.calls, &mut one)?);
+        best[1] = best[1].min(round(size.calls, &mut other)?);
     }
-    let [one, other] = best.map(|ns| ns as f64 / f64::from(CALLS));
+    let [one, other] = best.map(|ns| ns as f64 / f64::from(size.calls));
     println!("{name:40} {:4} {one:7.1} ns   {:4} {other:7.1} ns   ratio {:.2}", sides[0], sides[1], other / one);
     Ok(())
 }
 
-fn round(ask: &mut impl FnMut() -> bool) -> anyhow::Result<u64> {
+fn round(calls: u32, ask: &mut impl FnMut() -> bool) -> anyhow::Result<u64> {
     let start = monotonic_ns();
-    let good = (0..CALLS).filter(|_| ask()).count();
+    let good = (0..calls).filter(|_| ask()).count();
     let took = monotonic_ns() - start;
-    anyhow::ensure!(good == CALLS as usize, "only {good} of {CALLS} calls were answered");
+    anyhow::ensure!(good == calls as usize, "only {good} of {calls} calls were answered");
     Ok(took)
 }
 

@@ -213,7 +213,7 @@ SW_INLINE void sw_state_set(const char *key, const void *value, size_t length, s
 #define SW_WARN SIMWRIGHT_PLUGIN_LOG_LEVEL_WARN
 #define SW_ERROR SIMWRIGHT_PLUGIN_LOG_LEVEL_ERROR
 
-// A line in the host's log: `sw_log(SW_INFO, sw_format("%d retries", n))`. `printf` goes to the log, too, as debug.
+// A line in the host's log: `sw_log(SW_INFO, sw_format("%d retries", n))`. `printf` goes to the log, too, as info, and standard error as warn.
 SW_INLINE void sw_log(simwright_plugin_log_level_t level, const char *message) {
   component_string_t line = sw_borrow(message);
   simwright_plugin_log_write(level, &line);
@@ -279,13 +279,22 @@ SW_INLINE void sw_put_json(sw_buffer *buffer, const char *text) {
 
 // Splits `350ms` into 350 and `ms`; gives a mistake or NULL.
 SW_INLINE const char *sw_split(const char *text, double *number, const char **unit, const char *what, const char *example) {
-  char *end;
+  // Only these: `strtod` alone would take `nan`, `0x10` and `1e3`, which are no quantities anywhere else.
+  char digits[64], *end;
+  size_t length = 0;
   while (*text == ' ') text++;
-  *number = strtod(text, &end);
-  if (end == text) return sw_format("`%s` is not %s; write for example %s", text, what, example);
+  const char *at = text;
+  for (; *at != 0 && strchr("0123456789.+-_", *at) != NULL; at++) {
+    if (*at != '_' && length < sizeof digits - 1) digits[length++] = *at;
+  }
+  digits[length] = 0;
+  *number = strtod(digits, &end);
+  if (end == digits || *end != 0 || length == sizeof digits - 1) {
+    return sw_format("`%s` is not %s; write for example %s", text, what, example);
+  }
   if (*number < 0) return sw_format("`%s` is negative", text);
-  while (*end == ' ') end++;
-  *unit = end;
+  while (*at == ' ') at++;
+  *unit = at;
   return NULL;
 }
 
@@ -416,6 +425,11 @@ SW_INLINE const char *sw_read_json(const char *at, sw_buffer *out) {
 
 SW_INLINE const char *sw_skip(const char *at) { return at + strspn(at, " \t\r\n,:{"); }
 
+// A number of JSON without an exponent, which is no part of how people write quantities.
+SW_INLINE const char *sw_plain(const char *number) {
+  return strpbrk(number, "eE") == NULL ? number : sw_format("%.20f", strtod(number, NULL));
+}
+
 // Sets all options: their defaults first, then what the scenario says. Gives the number of mistakes, at most `room`.
 SW_INLINE size_t sw_read_options(const char *json, const sw_option *options, size_t count, sw_problem *problems, size_t room) {
   size_t wrong = 0;
@@ -425,13 +439,14 @@ SW_INLINE size_t sw_read_options(const char *json, const sw_option *options, siz
   for (const char *at = sw_skip(json); *at == '"' && wrong < room; at = sw_skip(at)) {
     sw_buffer name = {0}, value = {0};
     at = sw_skip(sw_read_json(at, &name));
+    bool is_number = *at == '-' || (*at >= '0' && *at <= '9');
     at = sw_read_json(at, &value);
     const sw_option *option = NULL;
     for (size_t index = 0; index < count; index++) {
       if (strcmp(options[index].name, name.text) == 0) option = &options[index];
     }
     const char *message = option == NULL ? sw_format("unknown field `%s`", name.text)
-                          : strcmp(value.text, "null") == 0 && option->kind != SW_TEXT ? NULL : sw_set(option, value.text);
+                          : strcmp(value.text, "null") == 0 && option->kind != SW_TEXT ? NULL : sw_set(option, is_number ? sw_plain(value.text) : value.text);
     if (message != NULL) problems[wrong++] = (sw_problem){sw_format("/%s", name.text), message, NULL};
     free(name.text);
     free(value.text);

@@ -196,6 +196,12 @@ export const key = (call) => Key.ofSeed(call.seed);
 export const rng = (call) => key(call).rng();
 /** Is this a repeated attempt of the same request? */
 export const isRetry = (call) => call.attempt > 0 || Boolean(call.traits.retry);
+/** Does the client want a stream? */
+export const isStreaming = (call) => Boolean(call.traits.streaming);
+/** Does the request offer tools that may be called? */
+export const hasTools = (call) => Boolean(call.traits.tools);
+/** Does the request ask for JSON? */
+export const wantsJson = (call) => Boolean(call.traits.json);
 /** The body as the client sent it, a `Uint8Array`. */
 export const body = () => requests.body();
 /** A header by its lower-case name. Credentials are never shown. */
@@ -204,6 +210,12 @@ export const header = (name) => requests.header(name);
 export const lastUserText = () => requests.lastUserText();
 /** A fact by name: `model`, `tools`, `system`, `tool-result`. */
 export const attribute = (name) => requests.attribute(name);
+/** The model that the client asked for, in its own words. */
+export const requestedModel = () => attribute("model") ?? "";
+/** The system messages, or `undefined`. */
+export const systemText = () => attribute("system") || undefined;
+/** What the last tool answered, or `undefined` if the request brings no such answer. */
+export const toolResult = () => attribute("tool-result");
 /** Names of the tools that the client declared. */
 export const toolNames = () => (attribute("tools") ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "");
 
@@ -220,7 +232,7 @@ export const state = {
   set: (name, value, lifetime) => states.set(name, value, lifetimeMs(lifetime)),
 };
 
-/** Lines in the host's log and counters in its metrics. `console.log` goes to the log, too, as debug. */
+/** Lines in the host's log and counters in its metrics. `console.log` goes to the log, too, as info, and `console.error` as warn. */
 export const log = {
   debug: (message) => logs.write("debug", message),
   info: (message) => logs.write("info", message),
@@ -237,6 +249,11 @@ class Wrong extends Error {}
 const UNITS = { us: 1, "µs": 1, ms: 1e3, s: 1e6, m: 60e6, min: 60e6, h: 3600e6 };
 
 function split(given, what, example) {
+  // A number may be small, and its text then has an exponent, which is no part of how people write quantities.
+  if (typeof given === "number") {
+    if (given < 0) throw new Wrong(`\`${given}\` is negative`);
+    return [given, ""];
+  }
   const written = given.trim();
   const [, digits, unit] = /^([0-9.+_-]*)(.*)$/su.exec(written);
   const plain = digits.replaceAll("_", "");
@@ -302,7 +319,7 @@ const expect = (what, test) => (written) => {
 };
 
 const quantity = (parse, what) => (written) => {
-  if (typeof written === "string" || typeof written === "number") return parse(String(written));
+  if (typeof written === "string" || typeof written === "number") return parse(written);
   throw new Wrong(`expected ${what}, found ${kindOf(written)}`);
 };
 

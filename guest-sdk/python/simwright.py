@@ -216,7 +216,7 @@ class state:
 
 
 class log:
-    """Lines in the host's log and counters in its metrics. `print` goes to the log, too, as debug."""
+    """Lines in the host's log and counters in its metrics. `print` goes to the log, too, as info, and standard error as warn."""
 
     @staticmethod
     def debug(message):
@@ -246,7 +246,12 @@ _UNITS = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6, "min": 60e6, "h
 
 
 def _split(text, what, example):
-    text = text.strip()
+    # A number may be small, and its text then has an exponent, which is no part of how people write quantities.
+    text, number = (text.strip(), None) if isinstance(text, str) else (text, float(text))
+    if number is not None:
+        if number < 0:
+            raise ValueError(f"`{text}` is negative")
+        return number, ""
     end = next((at for at, c in enumerate(text) if not (c in "0123456789.-+_")), len(text))
     try:
         number = float(text[:end].replace("_", ""))
@@ -333,7 +338,7 @@ def _is_number(value):
 def _quantity(parse, what):
     def read(written):
         if isinstance(written, str) or _is_number(written):
-            return parse(str(written))
+            return parse(written)
         raise ValueError(f"expected {what}, found {_kind_of(written)}")
 
     return read

@@ -18,6 +18,7 @@ pub mod engine;
 pub mod fleet;
 pub mod grammar;
 pub mod http;
+pub mod interest;
 pub mod pack;
 pub mod plan;
 pub mod project;

@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 mod client;
 #[path = "it/support/guests.rs"]
 mod guests;
+#[path = "it/support/process.rs"]
+mod process;
 #[path = "it/support/readme.rs"]
 mod readme;
 

@@ -60,7 +60,10 @@ fn quantity<T>(
 ) -> Option<T> {
     let parsed = match value {
         Value::String(text) => parse(text),
-        Value::Number(number) => parse(&number.to_string()),
+        // Without an exponent, which is no part of how people write quantities.
+        Value::Number(number) => {
+            parse(&number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), |small| small.to_string()))
+        }
         other => Err(format!("expected {what}, found {}", kind_of(other))),
     };
     parsed.map_err(|message| problems.push(Problem::at(path, message))).ok()

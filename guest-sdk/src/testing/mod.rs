@@ -7,6 +7,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod fake;
+mod setters;
 mod stations;
 
 use std::time::Duration;
@@ -69,40 +70,15 @@ pub fn call() -> CallBuilder {
 #[derive(Debug, Clone)]
 pub struct CallBuilder(Call);
 
+setters::asked!(CallBuilder);
+setters::timed!(CallBuilder);
+setters::loaded!(CallBuilder);
+
 impl CallBuilder {
-    /// Who the request is.
-    #[must_use]
-    pub fn identity(mut self, identity: u64) -> Self {
-        self.0.identity = identity;
-        self
-    }
-
-    /// 0 for the first attempt, 1 for the first retry, which also marks it as one.
-    #[must_use]
-    pub fn attempt(mut self, attempt: u32) -> Self {
-        self.0.attempt = attempt;
-        self.0.traits.set(Traits::RETRY, attempt > 0);
-        self
-    }
-
     /// How often this identity and attempt has been seen before.
     #[must_use]
     pub fn occurrence(mut self, occurrence: u32) -> Self {
         self.0.occurrence = occurrence;
-        self
-    }
-
-    /// Seed of the call's draws.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.0.seed = seed;
-        self
-    }
-
-    /// Time since the run began.
-    #[must_use]
-    pub fn now(mut self, now: Duration) -> Self {
-        self.0.now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self
     }
 
@@ -118,14 +94,6 @@ impl CallBuilder {
     pub fn tokens(mut self, input: u32, max_output: u32) -> Self {
         self.0.input_tokens = input;
         self.0.max_output_tokens = max_output;
-        self
-    }
-
-    /// Requests running and waiting at this model.
-    #[must_use]
-    pub fn load(mut self, running: u32, waiting: u32) -> Self {
-        self.0.running = running;
-        self.0.waiting = waiting;
         self
     }
 

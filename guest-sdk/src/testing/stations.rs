@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::autoscaler::Group;
 use crate::balancer::{Ask, Backend};
 use crate::call::Traits;
+use crate::testing::setters;
 
 /// Begins what a balancer is asked with: a streamed chat, first attempt, at the beginning of the run.
 pub fn ask() -> AskBuilder {
@@ -30,36 +31,10 @@ pub fn ask() -> AskBuilder {
 #[derive(Debug, Clone)]
 pub struct AskBuilder(Ask);
 
+setters::asked!(AskBuilder);
+setters::timed!(AskBuilder);
+
 impl AskBuilder {
-    /// Who the request is.
-    #[must_use]
-    pub fn identity(mut self, identity: u64) -> Self {
-        self.0.identity = identity;
-        self
-    }
-
-    /// 0 for the first attempt, 1 for the first retry, which also marks it as one.
-    #[must_use]
-    pub fn attempt(mut self, attempt: u32) -> Self {
-        self.0.attempt = attempt;
-        self.0.traits.set(Traits::RETRY, attempt > 0);
-        self
-    }
-
-    /// Seed of the choice's draws.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.0.seed = seed;
-        self
-    }
-
-    /// Time since the run began.
-    #[must_use]
-    pub fn now(mut self, now: Duration) -> Self {
-        self.0.now_ns = nanos(now);
-        self
-    }
-
     /// Index of the caller's tier, and its priority.
     #[must_use]
     pub fn tenant(mut self, tenant: u32, priority: u32) -> Self {
@@ -99,18 +74,13 @@ pub fn backend() -> BackendBuilder {
 #[derive(Debug, Clone)]
 pub struct BackendBuilder(Backend);
 
+setters::loaded!(BackendBuilder);
+
 impl BackendBuilder {
     /// May it be chosen?
     #[must_use]
     pub fn open(mut self, open: bool) -> Self {
         self.0.open = open;
-        self
-    }
-
-    /// Requests that it works on, and that wait there.
-    #[must_use]
-    pub fn load(mut self, running: u32, waiting: u32) -> Self {
-        (self.0.running, self.0.waiting) = (running, waiting);
         self
     }
 
@@ -163,14 +133,10 @@ pub fn group() -> GroupBuilder {
 #[derive(Debug, Clone)]
 pub struct GroupBuilder(Group);
 
-impl GroupBuilder {
-    /// Time since the run began.
-    #[must_use]
-    pub fn now(mut self, now: Duration) -> Self {
-        self.0.now_ns = nanos(now);
-        self
-    }
+setters::timed!(GroupBuilder);
+setters::loaded!(GroupBuilder);
 
+impl GroupBuilder {
     /// The fewest and the most replicas that are allowed.
     #[must_use]
     pub fn bounds(mut self, least: u32, most: u32) -> Self {
@@ -182,13 +148,6 @@ impl GroupBuilder {
     #[must_use]
     pub fn replicas(mut self, ready: u32, starting: u32) -> Self {
         (self.0.ready, self.0.starting, self.0.wanted) = (ready, starting, ready + starting);
-        self
-    }
-
-    /// Requests that are worked on, and that wait.
-    #[must_use]
-    pub fn load(mut self, running: u32, waiting: u32) -> Self {
-        (self.0.running, self.0.waiting) = (running, waiting);
         self
     }
 
@@ -210,10 +169,6 @@ impl GroupBuilder {
     pub fn build(self) -> Group {
         self.0
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn micros(time: Duration) -> u32 {

@@ -8,15 +8,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
 use axum::routing::{get, post, put};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admin::terms::{self, Asked, Refused, Takes};
-use crate::admin::{Shared, answer, refusal};
+use crate::admin::{Shared, answer, body, refusal};
 use crate::engine::change::{Change, Declined, Terms};
 use crate::types::limits::{CHANGES_WAITING_MAX, COMPONENT_BYTES_MAX, SCENARIO_BYTES_MAX};
 
@@ -28,35 +28,26 @@ const YAML: [&str; 6] = ["application/yaml", "application/x-yaml", "text/yaml", 
 /// What a component may be sent as.
 const WASM: [&str; 2] = ["application/wasm", "application/octet-stream"];
 
-/// A body, or why there is none.
-type Given = Result<Bytes, BytesRejection>;
-
 /// The routes of changes.
 pub(super) fn routes() -> Router<Shared> {
-    let limit = |bytes: u64| DefaultBodyLimit::max(usize::try_from(bytes).unwrap_or(usize::MAX));
     Router::new()
-        .route("/scenario", put(put_scenario).layer(limit(SCENARIO_BYTES_MAX)).get(show_scenario))
-        .route("/plugins/{name}", put(put_plugin).layer(limit(COMPONENT_BYTES_MAX)))
+        .route("/scenario", put(put_scenario).get(show_scenario))
+        .route("/plugins/{name}", put(put_plugin))
         .route("/plugins", get(async |State(shared): State<Shared>| answer(200, &shared.changes.plugins())))
         .route("/generations", get(async |State(shared): State<Shared>| answer(200, &shared.changes.generations())))
         .route("/reload", post(reload))
         .route("/rollback", post(roll_back))
-        .route("/canary/promote", post(async |State(shared): State<Shared>| settle(shared, true).await))
-        .route("/canary/abort", post(async |State(shared): State<Shared>| settle(shared, false).await))
+        .route("/canary/promote", post(promote))
+        .route("/canary/abort", post(abort))
 }
 
-async fn put_scenario(
-    State(shared): State<Shared>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Given,
-) -> Response<Body> {
-    let change = || {
+async fn put_scenario(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap, sent: Body) -> Response<Body> {
+    let change = async |_: &Asked| {
         terms::check_kind(&headers, &YAML, "send it for example with `curl -T scenario.yaml`")?;
-        let text = String::from_utf8(given(body, SCENARIO_BYTES_MAX, "a scenario")?.to_vec());
+        let text = String::from_utf8(body::read(sent, SCENARIO_BYTES_MAX, "a scenario").await?.into());
         Ok(Change::Scenario(text.map_err(|error| (400, format!("the scenario is not UTF-8 text: {}", error.utf8_error())))?))
     };
-    change_by(shared, query.as_deref(), &headers, Takes::Canary, |_| change()).await
+    change_by(shared, query.as_deref(), &headers, Takes::Canary, change).await
 }
 
 async fn put_plugin(
@@ -64,88 +55,99 @@ async fn put_plugin(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Given,
+    sent: Body,
 ) -> Response<Body> {
-    let change = || {
+    let change = async |_: &Asked| {
         terms::check_kind(&headers, &WASM, "send it for example with `curl -T plugin.wasm`")?;
-        let component = given(body, COMPONENT_BYTES_MAX, "a component")?.to_vec();
-        Ok(Change::Plugin { name, component })
+        Ok(Change::Plugin { name, component: body::read(sent, COMPONENT_BYTES_MAX, "a component").await? })
     };
-    change_by(shared, query.as_deref(), &headers, Takes::Canary, |_| change()).await
+    change_by(shared, query.as_deref(), &headers, Takes::Canary, change).await
 }
 
 async fn reload(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response<Body> {
-    change_by(shared, query.as_deref(), &headers, Takes::Canary, |_| Ok(Change::Files)).await
+    change_by(shared, query.as_deref(), &headers, Takes::Canary, async |_: &Asked| Ok(Change::Files)).await
 }
 
 async fn roll_back(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response<Body> {
-    change_by(shared, query.as_deref(), &headers, Takes::To, |asked| Ok(Change::Rollback { to: asked.to })).await
+    let change = async |asked: &Asked| Ok(Change::Rollback { to: asked.to });
+    change_by(shared, query.as_deref(), &headers, Takes::To, change).await
 }
 
-/// The body, if there is one and it is not too large.
-fn given(body: Given, bytes_max: u64, what: &str) -> Result<Bytes, Refused> {
-    match body {
-        Ok(body) if body.is_empty() => Err((400, format!("the body is empty; send {what}"))),
-        Ok(body) => Ok(body),
-        Err(rejection) if rejection.status() == 413 => Err((413, format!("{what} has at most {bytes_max} bytes"))),
-        Err(rejection) => Err((400, format!("the body cannot be read: {rejection}"))),
-    }
+async fn promote(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response<Body> {
+    settle(shared, query.as_deref(), &headers, true).await
 }
 
-/// Makes the change that `change` finds in a request.
+async fn abort(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response<Body> {
+    settle(shared, query.as_deref(), &headers, false).await
+}
+
+/// Makes the change that `change` finds in a request. Whoever sends one has a permit before the body is read: what bodies take of the memory
+/// is bounded by the number of changes.
 async fn change_by(
     shared: Shared,
     query: Option<&str>,
     headers: &HeaderMap,
     takes: Takes,
-    change: impl FnOnce(&Asked) -> Result<Change, Refused>,
+    change: impl AsyncFnOnce(&Asked) -> Result<Change, Refused>,
 ) -> Response<Body> {
-    let asked = terms::read(query, headers, takes).and_then(|asked| Ok((change(&asked)?, asked.terms)));
-    match asked {
-        Ok((change, terms)) => make(shared, change, terms).await,
+    let asked = async {
+        let asked = terms::read(query, headers, takes)?;
+        let permit = permit(&shared)?;
+        Ok((change(&asked).await?, asked.terms, permit))
+    };
+    match asked.await {
+        Ok((change, terms, permit)) => make(shared, change, terms, permit).await,
         Err((status, message)) => refusal(status, &message),
     }
 }
 
 /// Makes `change` on a thread of its own.
-async fn make(shared: Shared, change: Change, terms: Terms) -> Response<Body> {
+async fn make(shared: Shared, change: Change, terms: Terms, permit: OwnedSemaphorePermit) -> Response<Body> {
     let changes = Arc::clone(&shared.changes);
     let dry_run = terms.dry_run;
-    match on_a_thread(&shared, move || changes.change(change, &terms)).await {
+    match on_a_thread(permit, move || changes.change(change, &terms)).await {
         Ok(Ok(applied)) if dry_run => answer(200, &applied.json()),
         Ok(Ok(applied)) => tagged(answer(200, &applied.json()), applied.generation),
         Ok(Err(declined)) => decline(&shared, &declined),
-        Err(response) => *response,
+        Err((status, message)) => refusal(status, &message),
     }
 }
 
-async fn settle(shared: Shared, promote: bool) -> Response<Body> {
+/// Ends a trial by hand, on the terms of the request.
+async fn settle(shared: Shared, query: Option<&str>, headers: &HeaderMap, promote: bool) -> Response<Body> {
+    let asked = terms::read(query, headers, Takes::Nothing).and_then(|asked| Ok((asked.terms.expected, permit(&shared)?)));
+    let (expected, permit) = match asked {
+        Ok(asked) => asked,
+        Err((status, message)) => return refusal(status, &message),
+    };
     let changes = Arc::clone(&shared.changes);
     let state = if promote { "running" } else { "gone" };
-    match on_a_thread(&shared, move || changes.settle(promote)).await {
+    match on_a_thread(permit, move || changes.settle(promote, &expected)).await {
         Ok(Ok(generation)) => tagged(answer(200, &json!({ "generation": generation, "state": state })), shared.changes.head()),
         Ok(Err(declined)) => decline(&shared, &declined),
-        Err(response) => *response,
+        Err((status, message)) => refusal(status, &message),
     }
 }
 
-/// Runs `work`, which may take long, where it keeps nobody waiting. The error is the answer.
+/// Leave to make one change.
+fn permit(shared: &Shared) -> Result<OwnedSemaphorePermit, Refused> {
+    let message = || format!("{CHANGES_WAITING_MAX} changes are under way; try again when one of them has ended");
+    Arc::clone(&shared.waiting).try_acquire_owned().map_err(|_| (503, message()))
+}
+
+/// Runs `work`, which may take long, where it keeps nobody waiting. It goes on if its client leaves: whoever asks then finds in
+/// `GET /generations` what became of it.
 async fn on_a_thread<T: Send + 'static>(
-    shared: &Shared,
+    permit: OwnedSemaphorePermit,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Box<Response<Body>>> {
-    let Ok(permit) = Arc::clone(&shared.waiting).try_acquire_owned() else {
-        let message = format!("{CHANGES_WAITING_MAX} changes are under way; try again when one of them has ended");
-        return Err(Box::new(refusal(503, &message)));
-    };
-    // The work goes on if its client leaves: whoever asks then finds in `GET /generations` what became of it.
+) -> Result<T, Refused> {
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
     });
     done.await.map_err(|error| {
         tracing::error!(%error, "a change was lost");
-        Box::new(refusal(500, "simwright: the change was lost to a panic; what ran goes on"))
+        (500, "simwright: the change was lost to a panic; what ran goes on".to_owned())
     })
 }
 

@@ -1,6 +1,6 @@
-//! The admin door: health, readiness, metrics, the verdict so far, what operators do by hand ([`phases`], [`incidents`],
-//! [`caches`]) and changes of what runs ([`changes`]), on a listener of its own that stays reachable when the data door is busy. It
-//! opens before there is a scenario to tell of: until then it says what is waited for.
+//! The admin door: health, readiness, metrics, the verdict so far, what stations do ([`stations`]), what operators do by hand
+//! ([`phases`], [`incidents`], [`caches`]) and changes of what runs ([`changes`]), on a listener of its own that stays reachable when
+//! the data door is busy. It opens before there is a scenario to tell of: until then it says what is waited for.
 //!
 //! It binds to loopback only, and answers only requests whose `Host` is a loopback name: a web page in the operator's browser that
 //! rebinds its name to 127.0.0.1 gets nothing. Nor does a page that sends its requests here: they carry its `Origin`.
@@ -30,15 +30,17 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::connection::builder;
 use crate::engine::Engine;
 use crate::engine::change::Changes;
-use crate::types::limits::{CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
+use crate::types::limits::{ADMIN_CONNECTIONS_MAX, CHANGES_WAITING_MAX, KEEP_ALIVE_IDLE_S};
 
 /// Says in an answer about criteria whether all are kept: `true` or `false`.
 pub const KEPT: HeaderName = HeaderName::from_static("x-simwright-kept");
 
+mod body;
 mod caches;
 mod changes;
 mod incidents;
 mod phases;
+mod stations;
 mod terms;
 
 /// A running admin door. Dropping it closes it.
@@ -153,6 +155,7 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
         .method_not_allowed_fallback(|| async { refusal(405, "this route has no such method; `allow` names those that it has") })
         .layer(middleware::from_fn(no_foreign_pages))
         .layer(middleware::from_fn(loopback_names_only))
+        .layer(middleware::from_fn(body::read_out))
 }
 
 /// What is answered while the server starts.
@@ -176,9 +179,13 @@ fn router() -> Router<Shared> {
         .merge(phases::routes())
         .merge(incidents::routes())
         .merge(caches::routes())
+        .merge(stations::routes())
         .merge(changes::routes())
         .fallback(|| async {
-            refusal(404, "there is no such route; docs/reload.md and docs/scenario.md name those that there are")
+            refusal(
+                404,
+                "there is no such route; docs/reload.md, docs/scenario.md and docs/stations.md name those that there are",
+            )
         })
 }
 
@@ -268,13 +275,17 @@ async fn serve(listener: std::net::TcpListener, both: Both, metrics: &'static Pr
             metrics.run_upkeep();
         }
     });
+    let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
+        // Nobody closes it. Who finds no room waits in the system's queue.
+        let place = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
         match listener.accept().await {
             Ok((socket, _)) => {
                 let both = both.clone();
                 let service =
                     service_fn(move |request: http::Request<Incoming>| TowerToHyperService::new(both.now()).call(request));
                 tokio::spawn(async move {
+                    let _place = place;
                     let mut http = builder();
                     http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(KEEP_ALIVE_IDLE_S));
                     if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {

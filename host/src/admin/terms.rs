@@ -26,6 +26,8 @@ pub(super) enum Takes {
     Canary,
     /// Where to go: `to`.
     To,
+    /// Nothing.
+    Nothing,
 }
 
 /// Reads the query and the headers of a change.
@@ -33,12 +35,14 @@ pub(super) fn read(query: Option<&str>, headers: &HeaderMap, takes: Takes) -> Re
     let known: &[&str] = match takes {
         Takes::Canary => &["dry-run", "canary", "for", "requests", "max-failures"],
         Takes::To => &["dry-run", "to"],
+        Takes::Nothing => &[],
     };
     let mut said: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or("").as_bytes()) {
         if !known.contains(&&*name) {
             let hint = match did_you_mean(&name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "it takes none".to_owned(),
                 None => format!("known: {}", known.join(", ")),
             };
             return Err((400, format!("`{name}` is no option of this change; {hint}")));
@@ -151,6 +155,8 @@ mod tests {
             assert!(status == 400 && said.contains(reason), "{query}: {said}");
         }
         assert!(read(Some("to=x"), &HeaderMap::new(), Takes::To).is_err_and(|(status, _)| status == 400));
+        let nothing = read(Some("dry-run=true"), &HeaderMap::new(), Takes::Nothing);
+        assert!(nothing.is_err_and(|(status, said)| status == 400 && said.contains("it takes none")));
     }
 
     #[test]

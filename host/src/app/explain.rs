@@ -199,7 +199,7 @@ impl Explanation {
     pub(super) fn of(generation: &Arc<Generation>, model: usize, request: &Arc<Request>, facts: &Facts, draws: &Draws) -> Self {
         let plan = plan_noting(generation, model, request, facts, Some(draws));
         let is_refused = matches!(plan.outcome, Outcome::Refuse(_));
-        let way = if is_refused { None } else { Way::of(&plan) };
+        let way = if is_refused { None } else { Way::of(&plan, request, facts) };
         let steps = match &plan.outcome {
             Outcome::Refuse(_) => Vec::new(),
             Outcome::Answer => on_its_way(&plan, way.as_ref()),

@@ -6,35 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::app::StartError;
 use crate::app::trial::{Subject, TrialError};
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
 use crate::types::quantity::{show_bytes, show_duration_us};
+use crate::wasm::Plugin;
 use crate::wasm::look::{Import, wit};
-use crate::wasm::{LoadSpec, Plugin, PluginError};
-
-/// Loads the component in `file` as a server would and gives it for looking at.
-pub fn inspect(file: &Path) -> Result<Arc<Plugin>, InspectError> {
-    let bytes = std::fs::read(file).map_err(|error| InspectError::Unreadable(file.display().to_string(), error))?;
-    let name = file.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
-    let workshop = Workshop::open(RealClock::start(), None, 1)?;
-    Ok(workshop.plugins().load(LoadSpec::new(&name, &bytes))?)
-}
-
-/// Why a component cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The file cannot be read.
-    #[error("cannot read `{0}`: {1}")]
-    Unreadable(String, std::io::Error),
-    /// The component cannot be loaded.
-    #[error("{0}")]
-    Refused(#[from] PluginError),
-    /// The host cannot start.
-    #[error("{0}")]
-    Host(#[from] StartError),
-}
 
 /// All that there is to know of a component.
 pub struct Inspection {
@@ -48,9 +25,10 @@ pub struct Inspection {
     file: Option<String>,
 }
 
-/// Looks at the plugin that `path` means: a project, a component, or a name of the standard pack.
-pub fn look(path: &Path) -> Result<Inspection, TrialError> {
-    let subject = Subject::find(path)?;
+/// Looks at the plugin that `path` means: a project, which is built if it must be and then talks to `say`, a component, or a name of
+/// the standard pack.
+pub fn look(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Inspection, TrialError> {
+    let subject = Subject::find(path, say)?;
     let spec = subject.spec();
     let workshop = Workshop::open(RealClock::start(), None, 1)?;
     let was_compiled = workshop.plugins().is_compiled(subject.bytes());
@@ -66,8 +44,8 @@ pub fn look(path: &Path) -> Result<Inspection, TrialError> {
 }
 
 /// The interfaces of the plugin that `path` means, as WIT.
-pub fn interfaces(path: &Path) -> Result<String, TrialError> {
-    wit(Subject::find(path)?.bytes()).map_err(TrialError::Unfound)
+pub fn interfaces(path: &Path, say: &mut dyn FnMut(&str)) -> Result<String, TrialError> {
+    wit(Subject::find(path, say)?.bytes()).map_err(TrialError::Unfound)
 }
 
 fn digest(bytes: &[u8]) -> String {

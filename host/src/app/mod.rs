@@ -1,7 +1,7 @@
 //! Wiring: the only module besides the command line that knows every part.
 //!
 //! [`workshop`] fills the catalog, loads plugins and builds generations; [`App`] opens the doors. Start and every change are one path,
-//! `reload`: watch, read, check, load plugins, build, swap; `plugin_watch` follows a folder of plugins. Whatever fails on it leaves what runs as it is.
+//! `reload`: watch, read, check, load plugins, build, swap; `plugin_watch` follows a folder of plugins (`plugin_found`). Whatever fails on it leaves what runs as it is.
 //! [`explain`] (with `way` for pipelines), [`replay`], [`inspect`] and [`mod@schema`] answer questions without a server,
 //! [`trial`] tries a plugin out, [`simulate`] plays in virtual time, [`verdict`] asks a running server.
 //! [`starter`] writes scenarios to begin with; [`signals`] says when the system wants an end.
@@ -9,7 +9,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::admin::Admin;
@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms};
 use crate::engine::decisions::Decisions;
 use crate::http::server::Server;
+use crate::interest::Interest;
 use crate::plan::generation::Generation;
 use crate::report::Verdict;
 use crate::scenario::refusal::Refusal;
@@ -32,6 +33,7 @@ use crate::wasm::Compiler;
 pub mod explain;
 pub mod inspect;
 pub mod pack;
+mod plugin_found;
 pub mod plugin_project;
 mod plugin_watch;
 mod reload;
@@ -101,6 +103,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// Nobody wanted the server any more before it was ready.
+    #[error("stopped before it was ready")]
+    Unwanted,
     /// Something of the machine is missing.
     #[error("cannot start: {0}")]
     Machine(#[from] io::Error),
@@ -115,8 +120,7 @@ pub struct App {
     engine: Arc<Engine>,
     server: Server,
     admin: Admin,
-    /// Held, because dropping it ends the following.
-    _plugins: Option<PluginWatch>,
+    plugins: Option<PluginWatch>,
 }
 
 /// What is left of a server that has stopped.
@@ -130,6 +134,11 @@ pub struct Stopped {
 impl App {
     /// Starts a server: builds the scenario, then opens the doors, then says that it is ready.
     pub fn start(options: ServeOptions) -> Result<Self, StartError> {
+        Self::start_while(options, &Interest::for_ever())
+    }
+
+    /// The same, given up as soon as `interest` is lost: toolchains and the compiler are ended.
+    pub fn start_while(options: ServeOptions, interest: &Interest) -> Result<Self, StartError> {
         if !options.admin.ip().is_loopback() {
             return Err(StartError::AdminNotLoopback(options.admin));
         }
@@ -138,13 +147,19 @@ impl App {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;
-        let followed = options.watch_plugins.map(|folder| plugin_watch::prepare(&folder, &workshop)).transpose()?;
         let reloader = Reloader::new(workshop, options.scenario);
         let inner = listen(options.admin, "--admin")?;
-        let waiting = Arc::downgrade(&reloader);
-        let admin = Admin::open(inner, handle, move || waits_for(&waiting))?;
+        let (waiting, building) = (Arc::downgrade(&reloader), Arc::new(Mutex::new(None)));
+        let at = Arc::clone(&building);
+        let admin = Admin::open(inner, handle, move || waits_for(&waiting, lock(&at).as_deref()))?;
+        let say = |name: Option<&str>| *lock(&building) = name.map(str::to_owned);
+        let follow = |folder: PathBuf| plugin_watch::prepare(&folder, reloader.workshop(), interest, &say);
+        let followed = options.watch_plugins.map(follow).transpose()?;
+        if !interest.is_there() {
+            return Err(StartError::Unwanted);
+        }
         let mut server = None;
-        reloader.start(|generation| {
+        reloader.start(interest, |generation| {
             let decisions = options.decisions.map(|file| create_log(file, &generation, clock.epoch_unix_s())).transpose()?;
             let engine = Arc::new(Engine::new(generation, clock).with_decisions(decisions));
             server = Some(Server::start(Arc::clone(&engine), listen(options.listen, "--listen")?, workers)?);
@@ -152,11 +167,11 @@ impl App {
             Ok::<_, StartError>(engine)
         })?;
         let (Some(server), Some(engine)) = (server, reloader.engine()) else {
-            return Err(StartError::Machine(io::Error::other("the start has built nothing")));
+            return Err(StartError::Unwanted);
         };
         let plugins = followed.map(|followed| followed.start(&reloader)).transpose()?;
         admin.set_ready(true);
-        Ok(Self { reloader, engine, server, admin, _plugins: plugins })
+        Ok(Self { reloader, engine, server, admin, plugins })
     }
 
     /// Where clients connect.
@@ -208,6 +223,9 @@ impl App {
     /// The same, and judges the run.
     pub fn finish(self, limit: Duration) -> Stopped {
         self.reloader.stop();
+        if let Some(plugins) = &self.plugins {
+            plugins.stop();
+        }
         self.admin.set_ready(false);
         let finished = self.server.drain(limit);
         if let Some(decisions) = self.engine.decisions() {
@@ -218,10 +236,15 @@ impl App {
 }
 
 /// What the start of a server waits for, in a few words.
-fn waits_for(reloader: &Weak<Reloader>) -> String {
+fn waits_for(reloader: &Weak<Reloader>, building: Option<&str>) -> String {
+    let building = building.map(|name| format!("building the plugin `{name}`"));
     let compiling = reloader.upgrade().map(|reloader| reloader.compiling()).unwrap_or_default();
-    let said: Vec<String> = compiling.iter().map(ToString::to_string).collect();
+    let said: Vec<String> = building.into_iter().chain(compiling.iter().map(ToString::to_string)).collect();
     if said.is_empty() { "the scenario is being read".to_owned() } else { said.join(", ") }
+}
+
+fn lock(building: &Mutex<Option<String>>) -> MutexGuard<'_, Option<String>> {
+    building.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Checks a scenario as starting would: reads it, loads its plugins, makes its behaviours. Without a file, the built-in one.

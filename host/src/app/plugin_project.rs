@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::app::StartError;
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
+use crate::interest::Interest;
 use crate::project::{BuildError, Manifest, Project, ProjectError};
 use crate::types::problem::Problem;
 use crate::wasm::{LoadSpec, Plugin, PluginError};
@@ -39,6 +40,9 @@ pub enum BuildFailure {
     /// It is not what `plugin.toml` says.
     #[error("the component is not what `plugin.toml` says:\n{}", list(.0))]
     Differs(Vec<Problem>),
+    /// Nobody wanted it any more.
+    #[error("the build was given up: nobody waits for the component any more")]
+    Unwanted,
     /// The host that checks it cannot start.
     #[error("{0}")]
     Host(#[from] StartError),
@@ -50,10 +54,21 @@ fn list(problems: &[Problem]) -> String {
 
 /// Builds the project in `folder`. What its tools say goes to `say`, a line at a time. With `renew` it first gets the SDK of this release.
 pub fn build(folder: &Path, renew: bool, say: &mut dyn FnMut(&str)) -> Result<BuiltPlugin, BuildFailure> {
+    build_while(folder, renew, &Interest::for_ever(), say)
+}
+
+/// The same as long as `interest` is there: then the tools and the compiler are ended, and what was there before stays.
+pub fn build_while(
+    folder: &Path,
+    renew: bool,
+    interest: &Interest,
+    say: &mut dyn FnMut(&str),
+) -> Result<BuiltPlugin, BuildFailure> {
     let mut project = Project::open(folder)?;
-    let built = project.build(renew, say)?;
+    let built = project.build(renew, interest, say)?;
     let workshop = Workshop::open(RealClock::start(), None, 1)?;
-    let plugin = workshop.plugins().load(spec(project.manifest(), &built.bytes))?;
+    let loaded = workshop.plugins().load_while(spec(project.manifest(), &built.bytes), interest)?;
+    let plugin = loaded.ok_or(BuildFailure::Unwanted)?;
     let problems = differences(project.manifest(), &plugin);
     if !problems.is_empty() {
         return Err(BuildFailure::Differs(problems));

@@ -1,41 +1,40 @@
 //! Follows a folder of plugins: a saved source becomes a component, and the component answers, while the server runs.
 //!
 //! The folder is a plugin's project, or holds projects and `.wasm` files. Whatever is saved is looked at once it has been quiet for a
-//! moment; projects are built one at a time, and what was saved during a build is built again before anything is swapped. A component
+//! moment; projects are built one at a time, and a build is given up when its sources are saved again, or the server stops. A component
 //! takes the one path of every change (`reload`): checked, its vectors run, swapped or refused. A line says what happened.
 //!
 //! Plugins are known by their projects' names, or by their files'. One that the scenario declares takes the place of the file that is
 //! written there; any other can be named in the scenario as if it were declared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::select;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::app::StartError;
-use crate::app::plugin_project::{BuildFailure, build};
+use crate::app::plugin_found::{Found, Print, Prints, Unbuilt, prints};
 use crate::app::reload::Reloader;
 use crate::app::trial::{Subject, test};
 use crate::app::workshop::{Offer, Workshop};
-use crate::clock::real::monotonic_ns;
 use crate::engine::change::{Change, Changes, Declined, Terms};
-use crate::project::{FILE, Project};
-use crate::types::limits::{WATCH_QUIET_MS, WATCHED_BUILD_LINES};
-use crate::vectors::read::files_of;
+use crate::interest::Interest;
+use crate::project::{Project, is_made};
+use crate::types::limits::WATCH_QUIET_MS;
 
-/// Folders that toolchains fill: what happens there is no reason to look.
-const MADE: [&str; 4] = ["build", "target", "node_modules", "__pycache__"];
-
-/// A folder that is followed. Dropping it ends that; a build that is under way then comes to nothing.
+/// A folder that is followed. Dropping it ends that, and waits until nothing of a build is left.
 pub(super) struct PluginWatch {
     signals: Sender<Signal>,
     /// Held, because dropping it stops the events.
     _system: RecommendedWatcher,
+    /// Who follows, once somebody does.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A folder whose plugins have been offered, and from where on changes are noted.
@@ -44,6 +43,7 @@ pub(super) struct Prepared {
     folder: PathBuf,
     received: Receiver<Signal>,
     prints: Prints,
+    owners: Owners,
 }
 
 enum Signal {
@@ -51,126 +51,43 @@ enum Signal {
     Stop,
 }
 
-/// A plugin in the folder.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Found {
-    /// A project's folder.
-    Project(PathBuf),
-    /// A component.
-    Component(PathBuf),
-}
-
-/// What a plugin was made of when it was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Print {
-    made_of: u128,
-    vectors: u128,
-}
-
-type Prints = BTreeMap<Found, Print>;
-
-impl Found {
-    fn print(&self) -> Print {
-        match self {
-            Self::Component(file) => Print { made_of: digest(std::slice::from_ref(file)), vectors: 0 },
-            Self::Project(folder) => {
-                let made_of = match Project::open(folder) {
-                    Ok(project) => digest(&project.sources()),
-                    Err(error) => xxh3_128(error.to_string().as_bytes()),
-                };
-                Print { made_of, vectors: digest(&files_of(folder)) }
-            }
-        }
-    }
-
-    /// Its name, and what can be offered by it.
-    fn offer(&self) -> Result<(String, Offer), String> {
-        match self {
-            Self::Project(folder) => {
-                let project = Project::open(folder).map_err(|error| error.to_string())?;
-                let manifest = project.manifest();
-                let (memory_bytes, time_us) = (manifest.memory_bytes, manifest.time_us);
-                Ok((manifest.name.clone(), Offer { file: project.component(), memory_bytes, time_us }))
-            }
-            Self::Component(file) => {
-                let name = file.file_stem().map(|stem| stem.to_string_lossy().replace('_', "-")).unwrap_or_default();
-                Ok((name, Offer { file: file.clone(), memory_bytes: None, time_us: None }))
-            }
-        }
-    }
-
-    /// Builds it, if it is a project: how long that took, or what the toolchain says.
-    fn build(&self) -> Result<Option<Duration>, String> {
-        let Self::Project(folder) = self else { return Ok(None) };
-        let from = monotonic_ns();
-        let mut said: Vec<String> = Vec::new();
-        match build(folder, false, &mut |line| said.push(line.to_owned())) {
-            Ok(_) => Ok(Some(Duration::from_nanos(monotonic_ns().saturating_sub(from)))),
-            Err(error @ BuildFailure::Build(_)) => {
-                let shown = &said[..said.len().min(WATCHED_BUILD_LINES)];
-                Err(format!("it does not build\n{}\n{error}", shown.join("\n")))
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-/// The plugins in `folder`, which may be one itself.
-fn find(folder: &Path) -> Vec<Found> {
-    let is_project = |folder: &Path| folder.join(FILE).is_file();
-    if is_project(folder) {
-        return vec![Found::Project(folder.to_owned())];
-    }
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let of = |path: PathBuf| match &path {
-        _ if is_project(&path) => Some(Found::Project(path)),
-        _ if path.extension().is_some_and(|ending| ending == "wasm") && path.is_file() => Some(Found::Component(path)),
-        _ => None,
-    };
-    entries.flatten().filter_map(|entry| of(entry.path())).collect()
-}
-
-fn prints(folder: &Path) -> Prints {
-    find(folder).into_iter().map(|found| (found.print(), found)).map(|(print, found)| (found, print)).collect()
-}
-
-/// A digest of `files`, so that what is saved without a change is none.
-fn digest(files: &[PathBuf]) -> u128 {
-    let mut hash = Xxh3::new();
-    for file in files {
-        // One that is gone meanwhile is another set of files at the next look.
-        let bytes = std::fs::read(file).unwrap_or_default();
-        hash.update(file.as_os_str().as_encoded_bytes());
-        hash.update(&bytes.len().to_le_bytes());
-        hash.update(&bytes);
-    }
-    hash.digest128()
-}
+/// Who has which name.
+type Owners = BTreeMap<String, Found>;
 
 /// May `event` be a change of a plugin in `folder`?
 fn concerns(event: &Event, folder: &Path) -> bool {
-    let is_made = |path: &PathBuf| {
+    let is_below_made = |path: &PathBuf| {
         let below = path.strip_prefix(folder).unwrap_or(path);
-        let mut steps = below.components().map(|step| step.as_os_str().to_string_lossy());
-        steps.any(|step| step.starts_with('.') || MADE.contains(&&*step))
+        below.components().any(|step| is_made(&step.as_os_str().to_string_lossy()))
     };
-    event.need_rescan() || (!matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(is_made))
+    event.need_rescan() || (!matches!(event.kind, EventKind::Access(_)) && !event.paths.iter().all(is_below_made))
 }
 
-/// Offers what is in `folder` to the scenarios of `workshop`. Projects without a component, or with younger sources, are built first.
-pub(super) fn prepare(folder: &Path, workshop: &Workshop) -> Result<Prepared, StartError> {
+/// Offers what is in `folder` to the scenarios of `workshop`. Projects without a component, or with younger sources, are built first,
+/// unless `interest` is lost; `say` hears of each, and at last of none.
+pub(super) fn prepare(
+    folder: &Path,
+    workshop: &Workshop,
+    interest: &Interest,
+    say: &dyn Fn(Option<&str>),
+) -> Result<Prepared, StartError> {
     let failed = |error: io::Error| StartError::WatchPlugins { folder: folder.to_owned(), error };
-    let prepared = follow(folder).map_err(failed)?;
+    let mut prepared = follow(folder).map_err(failed)?;
     for found in prepared.prints.keys() {
         let offered = found.offer().and_then(|(name, offer)| {
+            claim(&mut prepared.owners, &name, found)?;
             if let Found::Project(folder) = found
                 && Project::open(folder).is_ok_and(|project| project.is_stale())
             {
                 tracing::info!("plugin `{name}`: is being built");
-                match found.build() {
-                    Err(why) if offer.file.is_file() => tracing::error!("plugin `{name}`: {why}\nits older component answers"),
-                    Err(why) => return Err(format!("`{name}`: {why}")),
-                    Ok(_) => {}
+                say(Some(&name));
+                match found.build(interest) {
+                    Err(Unbuilt::Wrong(why)) if offer.file.is_file() => {
+                        tracing::error!("plugin `{name}`: {why}\nits older component answers");
+                    }
+                    Err(Unbuilt::Wrong(why)) => return Err(format!("`{name}`: {why}")),
+                    // Who gave it up knows.
+                    Err(Unbuilt::Unwanted) | Ok(_) => {}
                 }
             }
             Ok((name, offer))
@@ -180,7 +97,20 @@ pub(super) fn prepare(folder: &Path, workshop: &Workshop) -> Result<Prepared, St
             Err(why) => tracing::error!("plugin {why}"),
         }
     }
+    say(None);
     Ok(prepared)
+}
+
+/// Gives `name` to `found`, unless another plugin in the folder has it: whoever had it first keeps it.
+fn claim(owners: &mut Owners, name: &str, found: &Found) -> Result<(), String> {
+    let owner = owners.entry(name.to_owned()).or_insert_with(|| found.clone());
+    if owner == found {
+        return Ok(());
+    }
+    let (kept, refused) = (owner.path().display(), found.path().display());
+    Err(format!(
+        "`{name}`: `{refused}` has the name of `{kept}`, which keeps it\n  hint: rename one of them, or take it out of the folder"
+    ))
 }
 
 /// Notes from now on what is changed in `folder`.
@@ -188,11 +118,12 @@ fn follow(folder: &Path) -> io::Result<Prepared> {
     let folder = folder.canonicalize()?;
     // That it is no folder is known before anything is built.
     std::fs::read_dir(&folder)?;
-    let (signals, received) = channel();
+    let (signals, received) = unbounded();
     let (touched, place) = (signals.clone(), folder.clone());
     let mut system = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // If something was missed, everything is looked at.
-        if event.map_or(true, |event| concerns(&event, &place)) {
+        // One note is enough until somebody has read it.
+        if event.map_or(true, |event| concerns(&event, &place)) && touched.is_empty() {
             // A closed channel means that nobody follows any more.
             let _ = touched.send(Signal::Touched);
         }
@@ -200,23 +131,40 @@ fn follow(folder: &Path) -> io::Result<Prepared> {
     .map_err(io::Error::other)?;
     system.watch(&folder, RecursiveMode::Recursive).map_err(io::Error::other)?;
     let prints = prints(&folder);
-    Ok(Prepared { watch: PluginWatch { signals, _system: system }, folder, received, prints })
+    Ok(Prepared {
+        watch: PluginWatch { signals, _system: system, thread: None },
+        folder,
+        received,
+        prints,
+        owners: Owners::new(),
+    })
 }
 
 impl Prepared {
     /// From now on what is changed is built, and goes to `reloader`.
     pub(super) fn start(self, reloader: &Arc<Reloader>) -> io::Result<PluginWatch> {
-        let Self { watch, folder, received, prints } = self;
-        let follower = Follower { folder, received, reloader: Arc::downgrade(reloader), prints };
-        std::thread::Builder::new().name("plugins".to_owned()).spawn(move || follower.run())?;
+        let Self { mut watch, folder, received, prints, owners } = self;
+        let follower = Follower { folder, received, reloader: Arc::downgrade(reloader), prints, owners, left: Left::Nothing };
+        watch.thread = Some(std::thread::Builder::new().name("plugins".to_owned()).spawn(move || follower.run())?);
         Ok(watch)
+    }
+}
+
+impl PluginWatch {
+    /// Ends the following, and what toolchains are at.
+    pub(super) fn stop(&self) {
+        // A closed channel means that nobody follows any more.
+        let _ = self.signals.send(Signal::Stop);
     }
 }
 
 impl Drop for PluginWatch {
     fn drop(&mut self) {
-        // Its end is not waited for: a toolchain may take minutes, and the reloader makes no change any more.
-        let _ = self.signals.send(Signal::Stop);
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic has been printed by its thread.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -226,22 +174,106 @@ struct Follower {
     received: Receiver<Signal>,
     reloader: Weak<Reloader>,
     prints: Prints,
+    owners: Owners,
+    left: Left,
+}
+
+/// What came during a piece of work and is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Something was touched.
+    Look,
+    Stop,
 }
 
 impl Follower {
     fn run(mut self) {
-        // What is changed during the work is in the channel after it.
-        while let Ok(Signal::Touched) = self.received.recv() {
+        while self.is_touched() {
             let Some(now) = self.settle() else { return };
-            let before = std::mem::replace(&mut self.prints, now);
-            for (found, print) in &self.prints {
+            let mut before = std::mem::replace(&mut self.prints, now.clone());
+            let free = self.disown(&now);
+            if !free.is_empty() {
+                // Who was refused for the sake of a name is new.
+                before.retain(|found, _| self.owners.values().any(|owner| owner == found));
+            }
+            for (found, print) in &now {
                 let Some(reloader) = self.reloader.upgrade() else { return };
                 match before.get(found) {
                     Some(before) if before == print => {}
                     Some(before) if before.made_of == print.made_of => try_vectors(&reloader, found),
-                    _ => bring(&reloader, found, print),
+                    _ => self.bring(&reloader, found, print),
+                }
+                if self.left == Left::Stop {
+                    return;
                 }
             }
+            let Some(reloader) = self.reloader.upgrade() else { return };
+            free.iter().filter(|name| !self.owners.contains_key(*name)).for_each(|name| withdraw(&reloader, name));
+        }
+    }
+
+    /// Takes their names from plugins that are not in the folder `now`, or have another name: those names.
+    fn disown(&mut self, now: &Prints) -> BTreeSet<String> {
+        let is_gone = |name: &String, found: &Found| match now.contains_key(found) {
+            // What cannot be read for now keeps its name.
+            true => found.offer().is_ok_and(|(other, _)| other != *name),
+            false => true,
+        };
+        self.owners.extract_if(.., |name, found| is_gone(name, found)).map(|(name, _)| name).collect()
+    }
+
+    /// Waits until something is touched; `false` to stop.
+    fn is_touched(&mut self) -> bool {
+        match std::mem::replace(&mut self.left, Left::Nothing) {
+            Left::Look => true,
+            Left::Nothing => matches!(self.received.recv(), Ok(Signal::Touched)),
+            Left::Stop => false,
+        }
+    }
+
+    /// Builds what must be built, and lets it answer. If it is saved again meanwhile that is given up, and the next look brings it.
+    fn bring(&mut self, reloader: &Reloader, found: &Found, print: &Print) {
+        let (name, offer) = match found.offer() {
+            Ok(offer) => offer,
+            Err(why) => return tracing::error!("a plugin cannot be followed\n{why}"),
+        };
+        if let Err(why) = claim(&mut self.owners, &name, found) {
+            return reloader.not_built(&name, format!("plugin {why}"));
+        }
+        let (hold, interest) = Interest::begin();
+        let (done, is_done) = bounded::<()>(0);
+        let is_whole = std::thread::scope(|scope| {
+            let bring = || {
+                bring(reloader, &name, offer, found, &interest);
+                drop(done);
+            };
+            let bringing = std::thread::Builder::new().name("plugin-bring".to_owned()).spawn_scoped(scope, bring);
+            if let Err(error) = &bringing {
+                tracing::error!(%error, "plugin `{name}`: cannot start a thread for its build; save it again");
+                return true;
+            }
+            let mut hold = Some(hold);
+            loop {
+                let signal = select! {
+                    recv(is_done) -> _ => return hold.is_some(),
+                    recv(self.received) -> signal => signal,
+                };
+                self.left = if matches!(signal, Ok(Signal::Touched)) { Left::Look } else { Left::Stop };
+                if self.left == Left::Stop || found.print().made_of != print.made_of {
+                    drop(hold.take());
+                    reloader.give_up(&name);
+                }
+                if self.left == Left::Stop {
+                    let _ = is_done.recv();
+                    return false;
+                }
+            }
+        });
+        if !is_whole {
+            tracing::info!("plugin `{name}`: saved again meanwhile, so the newer one is taken");
+            // Even if the next look finds what this one found.
+            self.prints.remove(found);
         }
     }
 
@@ -264,21 +296,18 @@ impl Follower {
     }
 }
 
-/// Builds what must be built, and lets it answer.
-fn bring(reloader: &Reloader, found: &Found, print: &Print) {
-    let (name, offer) = match found.offer() {
-        Ok(offer) => offer,
-        Err(why) => return tracing::error!("a plugin cannot be followed\n{why}"),
-    };
-    let took = match found.build() {
-        Ok(took) => took.map_or_else(String::new, |took| format!("built in {:.1} s, ", took.as_secs_f64())),
-        Err(why) => return reloader.not_built(&name, format!("plugin `{name}`: {why}")),
-    };
-    if found.print().made_of != print.made_of {
-        // The next look builds it, and only that one is swapped in.
-        return tracing::info!("plugin `{name}`: {took}saved again meanwhile, so the newer one is taken");
+/// Builds what must be built while `interest` is there, and lets it answer.
+fn bring(reloader: &Reloader, name: &str, offer: Offer, found: &Found, interest: &Interest) {
+    match found.build(interest) {
+        Ok(took) => {
+            let took = took.map_or_else(String::new, |took| format!("built in {:.1} s, ", took.as_secs_f64()));
+            if interest.is_there() {
+                let_answer(reloader, name, offer, &took);
+            }
+        }
+        Err(Unbuilt::Unwanted) => {}
+        Err(Unbuilt::Wrong(why)) => reloader.not_built(name, format!("plugin `{name}`: {why}")),
     }
-    let_answer(reloader, &name, offer, &took);
 }
 
 /// Lets the component of `offer` answer, which `took` so long to build, and says what came of it.
@@ -302,10 +331,18 @@ fn let_answer(reloader: &Reloader, name: &str, offer: Offer, took: &str) {
     }
 }
 
+/// The plugin called `name` is in the folder no more: what the scenario declares, or the standard pack has, counts again.
+fn withdraw(reloader: &Reloader, name: &str) {
+    tracing::info!("plugin `{name}`: is in the folder no more");
+    reloader.withdraw_offer(name);
+    // Refused where what runs needs it: then that stays, and the reload has said so.
+    let _ = reloader.change(Change::Offered { name: name.to_owned() }, &Terms::default());
+}
+
 /// Runs the vectors that were saved, and says how they end. A component that they refused before may answer now.
 fn try_vectors(reloader: &Reloader, found: &Found) {
-    let (Found::Project(path) | Found::Component(path)) = found;
-    match Subject::find(path).and_then(|subject| test(&subject, &subject.vectors(&[])?)) {
+    let path = found.path();
+    match Subject::find(path, &mut |_| {}).and_then(|subject| test(&subject, &subject.vectors(&[])?)) {
         Ok(report) if report.is_good() => {
             tracing::info!("plugin {}", report.sum());
             if let Ok((name, offer)) = found.offer() {
@@ -320,6 +357,7 @@ fn try_vectors(reloader: &Reloader, found: &Found) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::plugin_found::find;
     use crate::project::{Lang, Template};
 
     #[test]
@@ -339,7 +377,9 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
             std::fs::write(file, text).expect("written");
         };
-        ["brown_out.wasm", "notes.txt", "q/deep/plugin.toml"].into_iter().for_each(|path| write(path, path));
+        ["brown_out.wasm", "notes.txt", "q/deep/plugin.toml", "build/plugin.toml", ".old.wasm"]
+            .into_iter()
+            .for_each(|path| write(path, path));
         let template = Template { name: "own", kinds: vec!["latency"], lang: Lang::Rust };
         template.write(&folder.path().join("p")).expect("written");
         let (project, component) = (folder.path().join("p"), folder.path().join("brown_out.wasm"));

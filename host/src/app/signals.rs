@@ -1,7 +1,6 @@
 //! Waits for the signals that end a server.
 
 use std::io;
-use std::time::Duration;
 
 /// Waits for signals, from the moment it is made.
 pub struct Signals {
@@ -14,7 +13,7 @@ impl Signals {
     /// Takes SIGTERM and SIGINT over from the system's default, which would end the process at once.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let (terminate, interrupt) = {
             let _inside = runtime.enter();
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
@@ -24,21 +23,11 @@ impl Signals {
 
     /// Blocks until one of them comes.
     pub fn wait(&mut self) {
-        self.wait_until(std::future::pending());
-    }
-
-    /// Blocks until one of them comes or `limit` is over.
-    pub fn wait_at_most(&mut self, limit: Duration) {
-        self.wait_until(async move { tokio::time::sleep(limit).await });
-    }
-
-    fn wait_until(&mut self, end: impl Future<Output = ()>) {
         let (terminate, interrupt) = (&mut self.terminate, &mut self.interrupt);
         self.runtime.block_on(async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                () = end => {}
             }
         });
     }

@@ -1,13 +1,21 @@
 //! The way of one request through its model's pipeline, on stations where nobody else is: what `explain` shows of it.
+//!
+//! Plugins that choose between replicas are asked as a server would ask them. Each is wrapped into one that writes down what it said.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::clock::Nanos;
 use crate::plan::Plan;
+use crate::plan::planner::Facts;
 use crate::plan::work::{Caller, work_of};
+use crate::scenario::Scenario;
+use crate::station::balancer::chooser::{Choice, Chooser, Question};
 use crate::station::pipeline::route::{ReplyBy, Stage, Step};
-use crate::station::pipeline::{Happened, Mark, Site, What, Work};
-use crate::station::{Refusal, Visitor};
+use crate::station::pipeline::{Happened, Mark, Settings, Site, What, Work};
+use crate::station::{Refusal, Unanswered, Visitor};
+use crate::types::request::Request;
 
 /// What happened on the way.
 pub(super) struct Way {
@@ -34,15 +42,55 @@ struct Passed {
     takes_ns: Nanos,
     /// The share of attempts that fail, and what was drawn for this one.
     fails: Option<(f64, f64)>,
+    /// The replica at which it was, of a station that may have several.
+    replica: Option<u32>,
+    /// The plugin that was asked to choose it, and what it said.
+    chosen: Option<(String, Said)>,
+}
+
+/// What a plugin said that was asked to choose, or why it said nothing.
+type Said = Result<Choice, String>;
+
+/// What plugins said: the station, when, and what.
+type Notes = Arc<Mutex<Vec<(usize, Nanos, Said)>>>;
+
+/// Asks the plugin of a station, and writes down what it says.
+struct Noting {
+    station: usize,
+    asked: Arc<dyn Chooser>,
+    notes: Notes,
+}
+
+impl Chooser for Noting {
+    fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
+        let picked = self.asked.pick(question);
+        let said = picked.as_ref().copied().map_err(ToString::to_string);
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push((self.station, question.now, said));
+        picked
+    }
+}
+
+/// Lets the choosers of `work` write down what they say.
+fn noted(work: &mut Work) -> Notes {
+    let notes = Notes::default();
+    if let Some(asker) = &mut work.asker {
+        let noting = |(station, asked): (usize, &Option<Arc<dyn Chooser>>)| {
+            let (asked, notes) = (Arc::clone(asked.as_ref()?), Arc::clone(&notes));
+            Some(Arc::new(Noting { station, asked, notes }) as Arc<dyn Chooser>)
+        };
+        asker.choosers = asker.choosers.iter().enumerate().map(noting).collect();
+    }
+    notes
 }
 
 impl Way {
-    /// The way of `plan`; `None` if its model has no pipeline.
-    pub(super) fn of(plan: &Plan) -> Option<Self> {
+    /// The way of `plan` for `request`, of which `facts` are known; `None` if its model has no pipeline.
+    pub(super) fn of(plan: &Plan, request: &Arc<Request>, facts: &Facts) -> Option<Self> {
         let scenario = &plan.generation.scenario;
         let pipeline = scenario.models[plan.model].pipeline.as_ref()?;
         let mut site = plan.generation.site(true)?;
-        let work = work_of(plan, Caller::default());
+        let mut work = work_of(plan, Caller::of(&plan.generation, plan.model, request, facts));
+        let notes = noted(&mut work);
         let (happened, tokens) = walk(&mut site, work.clone());
         let find = |find: fn(&What) -> bool| happened.iter().find(|happened| find(&happened.what));
         let reply = find(|what| matches!(what, What::Begun(_) | What::FirstToken)).map(|happened| match happened.what {
@@ -62,12 +110,13 @@ impl Way {
             let tries = stages.iter().filter(|passed| passed.mark.stage == mark.stage).count() as u64;
             let draw = |_: &&Stage| work.draws.named("fail").with(u64::from(mark.stage)).with(tries).unit();
             let fails = stage.filter(|stage| stage.fails > 0.0).map(|stage| (stage.fails, draw(&stage)));
-            let station =
-                stage.and_then(|stage| stage.through).map(|station| scenario.stations[usize::from(station)].name.clone());
+            let station = stage.and_then(|stage| stage.through).map(usize::from);
             let name = pipeline.route.stages[usize::from(mark.stage)].clone();
             stages.push(Passed {
                 name,
-                station,
+                station: station.map(|station| scenario.stations[station].name.clone()),
+                replica: station.filter(|station| has_several(scenario, *station)).map(|_| mark.member),
+                chosen: station.and_then(|station| chosen(scenario, station, mark, &notes)),
                 mark: *mark,
                 takes_ns: stage.map_or(0, |stage| work.takes(stage, tries as u8)),
                 fails,
@@ -93,6 +142,8 @@ impl Way {
                 "takes_ms": ms(passed.takes_ns),
                 "passed": passed.mark.passed,
                 "fail_draw": passed.fails.map(|(_, drawn)| drawn),
+                "replica": passed.replica,
+                "chosen": passed.chosen.as_ref().map(|(by, said)| chosen_json(by, said)),
             })
         });
         json!({
@@ -112,8 +163,12 @@ impl Way {
             lines.push(format!("routes     {}", ways.join(", ")));
         }
         lines.push(format!("\n{:>13}  {:>13}  stage, with nobody else on the way", "at", "until"));
-        for Passed { name, station, mark, fails, .. } in &self.stages {
+        for Passed { name, station, mark, fails, replica, chosen, .. } in &self.stages {
             let through = station.as_ref().map_or(String::new(), |station| format!(" through {station}"));
+            let refused = chosen.as_ref().is_some_and(|(_, said)| matches!(said, Ok(Choice::Refuse(_))));
+            let at = replica.filter(|_| !refused).map_or(String::new(), |replica| format!(", at replica {replica}"));
+            let chosen = chosen.as_ref().map_or(String::new(), |(by, said)| format!(", {}", chosen_words(by, said)));
+            let through = format!("{through}{at}{chosen}");
             let drawn = fails.map_or(String::new(), |(share, drawn)| format!(", {drawn:.6} drawn at a failure rate of {share}"));
             let outcome = if mark.passed { "" } else { ", failed" };
             lines.push(format!("{:>10.1} ms  {:>10.1} ms  {name}{through}{outcome}{drawn}", ms(mark.entered), ms(mark.left)));
@@ -122,6 +177,37 @@ impl Way {
             lines.push(format!("{:>13}  {:>10.1} ms  turned away: {}", "", ms(self.end), refusal.cause.name()));
         }
         lines
+    }
+}
+
+/// May there be several replicas at `station`?
+fn has_several(scenario: &Scenario, station: usize) -> bool {
+    matches!(&scenario.stations[station].settings, Settings::Replicas(group) if group.most() > 1)
+}
+
+/// The plugin that was asked when the visit of `mark` came to `station`, and what it said. Each note is used once.
+fn chosen(scenario: &Scenario, station: usize, mark: &Mark, notes: &Notes) -> Option<(String, Said)> {
+    let name = scenario.stations[station].chooser.as_ref()?.name.clone();
+    let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = notes.iter().position(|(at_station, at, _)| (*at_station, *at) == (station, mark.entered))?;
+    Some((name, notes.remove(index).2))
+}
+
+fn chosen_json(by: &str, said: &Said) -> Value {
+    match said {
+        Ok(Choice::Backend(place)) => json!({ "by": by, "said": "backend", "backend": place }),
+        Ok(Choice::Any) => json!({ "by": by, "said": "any" }),
+        Ok(Choice::Refuse(retry_after_ns)) => json!({ "by": by, "said": "refuse", "retry_after_ms": ms(*retry_after_ns) }),
+        Err(error) => json!({ "by": by, "said": null, "error": error }),
+    }
+}
+
+fn chosen_words(by: &str, said: &Said) -> String {
+    match said {
+        Ok(Choice::Backend(_)) => format!("which `{by}` chose"),
+        Ok(Choice::Any) => format!("by the station's rule, because `{by}` has no wish"),
+        Ok(Choice::Refuse(_)) => format!("which `{by}` refused to send anywhere"),
+        Err(error) => format!("by the station's rule, because `{by}` gave no answer: {error}"),
     }
 }
 
@@ -158,12 +244,10 @@ fn ms(ns: Nanos) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::plan::build::testing::generation;
     use crate::plan::identity::Identity;
-    use crate::plan::planner::{Facts, plan};
+    use crate::plan::planner::plan;
     use crate::types::request::testing::request;
 
     fn way(stages: &str) -> Option<Way> {
@@ -176,7 +260,8 @@ mod tests {
             |_| {},
         );
         let facts = Facts { input_tokens: 5, ..Facts::first(Identity { content: 1, identity: 2, attempt: 0, occurrence: 0 }) };
-        Way::of(&plan(&generation, 0, &Arc::new(request("x")), &facts))
+        let request = Arc::new(request("x"));
+        Way::of(&plan(&generation, 0, &request, &facts), &request, &facts)
     }
 
     fn stages(way: &Way) -> Vec<(&str, Option<&str>, f64, f64, bool)> {

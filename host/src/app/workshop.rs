@@ -7,23 +7,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::app::StartError;
-use crate::app::pack::resolve::Shelf;
+use crate::app::pack::resolve::{Shelf, lock_of};
 use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::interest::Interest;
 use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
+use crate::project::FILE;
 use crate::random;
 use crate::scenario::refusal::Refusal;
-use crate::scenario::{Draft, PluginSource};
+use crate::scenario::{Draft, PackPart, PluginSource, Scenario};
 use crate::telemetry::metrics;
 use crate::types::capability::Capabilities;
 use crate::types::fields::escape;
-use crate::types::limits::COMPONENT_BYTES_MAX;
+use crate::types::limits::{COMPONENT_BYTES_MAX, VECTORS_S};
 use crate::types::problem::Problem;
-use crate::vectors;
+use crate::vectors::check::Wanted;
+use crate::vectors::{self, Case, Suite};
 use crate::wasm::{
     Compiler, LoadSpec, Meter, Plugin, PluginError, PluginHost, PluginHostConfig, PluginKey, STANDARD_PACK, default_folder,
 };
@@ -87,6 +90,13 @@ impl Workshop {
         self
     }
 
+    /// The files besides the scenario's own that say which packs it uses: its lock and the trust policy. None if it names no packs.
+    pub fn files_of_packs(&self, scenario: &Scenario) -> Vec<PathBuf> {
+        let lock = lock_of(scenario);
+        let policy = self.shelf.policy().filter(|_| lock.is_some()).map(Path::to_owned);
+        lock.into_iter().chain(policy).collect()
+    }
+
     /// Lets every scenario use `plugin` by its name.
     pub fn offer(&mut self, plugin: &Arc<Plugin>) {
         plugin.register(&mut self.catalog);
@@ -98,9 +108,14 @@ impl Workshop {
         self.offers().insert(name.to_owned(), offer);
     }
 
-    /// Is there such an offer?
-    pub fn is_offered(&self, name: &str) -> bool {
-        self.offers().contains_key(name)
+    /// Takes such an offer back: a file that is declared counts again.
+    pub fn withdraw_offer(&self, name: &str) {
+        self.offers().remove(name);
+    }
+
+    /// The file of such an offer.
+    pub fn offered(&self, name: &str) -> Option<PathBuf> {
+        self.offers().get(name).map(|offer| offer.file.clone())
     }
 
     fn offers(&self) -> MutexGuard<'_, BTreeMap<String, Offer>> {
@@ -135,7 +150,7 @@ impl Workshop {
     /// The same; plugins pass their own vectors first, as they must before they take over in a server.
     pub fn build_tested(&self, mut draft: Draft, number: u64) -> Result<Generation, Refusal> {
         let needs = self.needs(&mut draft, &Sent::default());
-        let load = |need| self.load(need, &|| true).transpose();
+        let load = |need| self.load(need, &Interest::for_ever()).transpose();
         let loaded: Vec<_> = needs.plugins.iter().filter_map(|need| Some((&*need.name, load(need)?))).collect();
         self.assemble(draft, number, &needs, &loaded)
     }
@@ -164,7 +179,7 @@ impl Workshop {
         for (name, offer) in offers.iter().filter(|(name, _)| !brought(name)) {
             known.push(name.clone());
             let Some(used) = scenario.behaviours().find(|used| used.name == *name) else { continue };
-            match offer.need(name, &used.pointer) {
+            match offer.need(name, &used.pointer, sent.get(name)) {
                 Ok(need) => needs.push(need),
                 Err(problem) => {
                     problems.push(problem);
@@ -177,17 +192,24 @@ impl Workshop {
                 needs.push(Need::standard(name, bytes));
             }
         }
-        Needs { plugins: needs, known, unresolved }
+        Needs { plugins: needs, known, unresolved, insecure: resolved.insecure }
     }
 
-    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if nobody wants it any more
-    /// when the compiler is free.
-    pub fn load(&self, need: &Need, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
-        let plugin = self.plugins.load_while(need.spec(), is_wanted).map_err(|error| vec![need.problem(&error)])?;
-        if let Some(plugin) = &plugin {
-            need.try_vectors(plugin)?;
+    /// Loads a plugin that passes its own vectors. Slow when it must be compiled: never on a worker. `None` if `interest` is lost before
+    /// it is compiled, or while its vectors run.
+    pub fn load(&self, need: &Need, interest: &Interest) -> Result<Option<Arc<Plugin>>, Vec<Problem>> {
+        let plugin = self.plugins.load_while(need.spec(), interest).map_err(|error| vec![need.problem(&error)])?;
+        let Some(plugin) = plugin else { return Ok(None) };
+        let until = self.clock.now().saturating_add(VECTORS_S * 1_000_000_000);
+        let is_in_time = || self.clock.now() < until;
+        if need.try_vectors(&plugin, &|| interest.is_there() && is_in_time())? {
+            return Ok(Some(plugin));
         }
-        Ok(plugin)
+        if !interest.is_there() {
+            return Ok(None);
+        }
+        let message = format!("its vectors were not done after {VECTORS_S} s");
+        Err(vec![Problem::new(&need.pointer, message).hint("ask fewer requests with `over`, or make the plugin quicker")])
     }
 
     /// The generation that `draft` stands for with the plugins `loaded`, which are all that it needs.
@@ -275,14 +297,17 @@ impl Offer {
         PluginSource { file: self.file.clone(), ..source.clone() }
     }
 
-    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it.
-    fn need(&self, name: &str, pointer: &str) -> Result<Need, Problem> {
+    /// What a scenario needs that uses it as `name`, first at `pointer`, without declaring it. What was `sent` goes before the file.
+    fn need(&self, name: &str, pointer: &str, sent: Option<&Bytes>) -> Result<Need, Problem> {
         let LoadSpec { memory_bytes, time_us, fresh_per_call, granted, .. } = LoadSpec::new(name, &[]);
         let memory_bytes = self.memory_bytes.map_or(memory_bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let time_us = self.time_us.unwrap_or(time_us);
         let limits = (memory_bytes, time_us, fresh_per_call, granted);
-        let component = read_file(&self.file, pointer)?;
-        Ok(Need::with(name, Some(self.file.clone()), Origin::File, component.into(), limits, pointer.to_owned()))
+        let (component, origin) = match sent {
+            Some(component) => (component.clone(), Origin::Sent),
+            None => (read_file(&self.file, pointer)?.into(), Origin::File),
+        };
+        Ok(Need::with(name, Some(self.file.clone()), origin, component, limits, pointer.to_owned()))
     }
 }
 
@@ -295,6 +320,8 @@ pub struct Needs {
     known: Vec<String>,
     /// Names that it uses of packs which could not be resolved.
     unresolved: Vec<String>,
+    /// How many of its packs nobody who is trusted has signed.
+    pub insecure: usize,
 }
 
 /// A plugin that a scenario needs.
@@ -310,15 +337,27 @@ pub struct Need {
     pub key: PluginKey,
     component: Bytes,
     limits: Limits,
+    /// What it is in its pack, if it is of one.
+    pack: Option<PackPart>,
     /// Where mistakes about it belong.
     pointer: String,
 }
 
+/// What a plugin was tried out as before it answered: other bytes, other limits or another version of its pack, which may have other
+/// vectors, are to be tried anew.
+pub type Tried = (PluginKey, Option<Digest>);
+
 impl Need {
+    /// What it must have been tried out as.
+    pub fn tried(&self) -> Tried {
+        (self.key.clone(), self.pack.as_ref().map(|part| part.pack))
+    }
+
     fn of(source: &PluginSource, component: Bytes, origin: Origin) -> Self {
         let limits = (source.memory_bytes, source.time_us, source.fresh_per_call, source.granted);
         let pointer = format!("{}{}", source.pointer, field_of(source));
-        Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer)
+        let need = Self::with(&source.name, Some(source.file.clone()), origin, component, limits, pointer);
+        Self { pack: source.pack.clone(), ..need }
     }
 
     fn standard(name: &str, bytes: &'static [u8]) -> Self {
@@ -330,23 +369,52 @@ impl Need {
     fn with(name: &str, file: Option<PathBuf>, origin: Origin, component: Bytes, limits: Limits, pointer: String) -> Self {
         let name = name.to_owned();
         let key = PluginKey::of(&spec_of(&name, &component, limits));
-        Self { name, file, origin, key, component, limits, pointer }
+        Self { name, file, origin, key, component, limits, pack: None, pointer }
     }
 
     fn spec(&self) -> LoadSpec<'_> {
         spec_of(&self.name, &self.component, self.limits)
     }
 
-    /// Runs the vectors of the project that the component was built in, if its file lies where projects build it.
-    fn try_vectors(&self, plugin: &Plugin) -> Result<(), Vec<Problem>> {
-        let Some(project) = self.file.as_deref().and_then(project_of) else { return Ok(()) };
-        let files = vectors::read::files_of(project);
-        if files.is_empty() {
-            return Ok(());
+    /// Runs the vectors of its pack, or of the project that the component was built in, if its file lies where projects build it; `false`
+    /// if nobody wanted to know before they were done.
+    fn try_vectors(&self, plugin: &Plugin, is_wanted: Wanted<'_>) -> Result<bool, Vec<Problem>> {
+        let suite = match (&self.pack, self.file.as_deref().and_then(project_of)) {
+            (Some(part), _) => self.suite(part)?,
+            (None, Some(project)) => {
+                let files = vectors::read::files_of(project);
+                if files.is_empty() {
+                    return Ok(true);
+                }
+                let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
+                suite.only_about(plugin).map_err(|refusal| refusal.problems)?;
+                suite
+            }
+            (None, None) => Suite::default(),
+        };
+        if suite.cases.is_empty() {
+            return Ok(true);
         }
-        let suite = vectors::read::read(&files).map_err(|refusal| refusal.problems)?;
-        let report = vectors::check(plugin, &suite).map_err(|error| vec![self.problem(&error)])?;
-        if report.is_good() { Ok(()) } else { Err(report.problems()) }
+        match vectors::check_while(plugin, &suite, is_wanted).map_err(|error| vec![self.problem(&error)])? {
+            None => Ok(false),
+            Some(report) if report.is_good() => Ok(true),
+            Some(report) => Err(report.problems()),
+        }
+    }
+
+    /// The cases of its pack that are about it. They name it as its pack does.
+    fn suite(&self, part: &PackPart) -> Result<Suite, Vec<Problem>> {
+        let mut suite = Suite::default();
+        for (title, file, digest) in &part.vectors {
+            let bytes = read_file(file, &self.pointer).map_err(|problem| vec![problem.hint(DAMAGED)])?;
+            check_bytes(&format!("{}: {title}", self.name), &bytes, *digest, &self.pointer).map_err(|problem| vec![problem])?;
+            let cases = vectors::read::parse(title, &String::from_utf8_lossy(&bytes)).map_err(|refusal| refusal.problems)?;
+            let mut own: Vec<Case> =
+                cases.into_iter().filter(|case| case.plugin.as_ref().is_none_or(|name| *name == part.name)).collect();
+            own.iter_mut().for_each(|case| case.plugin = None);
+            suite.cases.extend(own);
+        }
+        Ok(suite)
     }
 
     fn problem(&self, error: &PluginError) -> Problem {
@@ -367,25 +435,34 @@ fn spec_of<'a>(name: &'a str, bytes: &'a [u8], (memory_bytes, time_us, fresh_per
 /// The project whose component `file` is: it is built to `build/NAME.wasm`.
 fn project_of(file: &Path) -> Option<&Path> {
     let build = file.parent().filter(|folder| folder.ends_with("build"))?;
-    build.parent().filter(|project| project.join("plugin.toml").is_file())
+    build.parent().filter(|project| project.join(FILE).is_file())
 }
 
 /// Where in its entry a plugin's file is named: packs name theirs elsewhere.
 fn field_of(source: &PluginSource) -> &'static str {
-    if source.digest.is_some() { "" } else { "/file" }
+    if source.pack.is_some() { "" } else { "/file" }
 }
 
 /// The component in the file of `source`.
 fn read(source: &PluginSource) -> Result<Vec<u8>, Problem> {
     let pointer = format!("{}{}", source.pointer, field_of(source));
     let bytes = read_file(&source.file, &pointer)?;
-    if let Some(digest) = source.digest.filter(|digest| *digest != Digest::of(&bytes)) {
-        let problem = Problem::new(pointer, format!("the bytes of `{}` are not those of `{digest}`", source.name));
-        return Err(
-            problem.hint("the store is damaged: `simwright pack verify` says where, and installing the pack again mends it")
-        );
+    if let Some(part) = &source.pack {
+        check_bytes(&source.name, &bytes, part.component, &pointer)?;
     }
     Ok(bytes)
+}
+
+/// What to do where a pack's file is missing or has other bytes.
+const DAMAGED: &str = "the store is damaged: `simwright pack verify` says where, and installing the pack again mends it";
+
+/// Says that the bytes of a pack's file, called `name`, are others than its `digest` says.
+fn check_bytes(name: &str, bytes: &[u8], digest: Digest, pointer: &str) -> Result<(), Problem> {
+    if Digest::of(bytes) == digest {
+        return Ok(());
+    }
+    let problem = Problem::new(pointer, format!("the bytes of `{name}` are not those of `{digest}`"));
+    Err(problem.hint(DAMAGED))
 }
 
 /// The component in the file at `path`, which was named at `pointer`.

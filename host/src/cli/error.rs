@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use crate::app::StartError;
 use crate::app::explain::ExplainError;
-use crate::app::inspect::InspectError;
 use crate::app::replay::ReplayError;
 use crate::app::trial::TrialError;
 use crate::scenario::refusal::Refusal;
@@ -107,20 +106,13 @@ impl From<ReplayError> for Failure {
     }
 }
 
-impl From<InspectError> for Failure {
-    fn from(error: InspectError) -> Self {
-        let kind = if matches!(error, InspectError::Refused(_)) { Kind::Scenario } else { Kind::Other };
-        Self { kind, text: format!("error: {error}") }
-    }
-}
-
 impl From<TrialError> for Failure {
     fn from(error: TrialError) -> Self {
         match error {
             TrialError::Vectors(refusal) => (&refusal).into(),
             TrialError::Start(error) => error.into(),
             TrialError::Refused(error) => Self { kind: Kind::Scenario, text: format!("error: {error}") },
-            TrialError::Unfound(what) => Self { kind: Kind::Other, text: format!("error: {what}") },
+            TrialError::Unfound(what) => Self { kind: Kind::Scenario, text: format!("error: {what}") },
         }
     }
 }
@@ -145,6 +137,11 @@ mod tests {
         let failure = Failure::from(anyhow::Error::from(refusal));
         assert_eq!(failure.kind, Kind::Scenario);
         assert_eq!(failure.to_string(), "it is bad\n\nerror: 1 mistake in `s.yaml`");
+    }
+
+    #[test]
+    fn a_plugin_that_cannot_be_used_is_told_apart_from_one_that_fails_its_cases() {
+        assert_eq!(Failure::from(TrialError::Unfound("it does not build".to_owned())).kind.exit_code(), ExitCode::from(3));
     }
 
     #[test]

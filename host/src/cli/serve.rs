@@ -4,12 +4,16 @@ use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::app::signals::Signals;
 use crate::app::{App, ServeOptions};
 use crate::cli::error::{Failure, Kind};
 use crate::cli::{duration, output};
+use crate::interest::Interest;
 use crate::report::Verdict;
 use crate::telemetry::logs;
 use crate::types::limits::DRAIN_S;
@@ -82,18 +86,33 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
     let (run_for, report) = (args.run_for, args.report.clone());
     let report = report.map(Report::create).transpose()?;
-    let app = App::start(args.options())?;
+    let (hold, interest) = Interest::begin();
+    let (signal, signalled) = channel();
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let stops = Arc::clone(&is_stopping);
+    std::thread::spawn(move || {
+        let mut hold = Some(hold);
+        loop {
+            signals.wait();
+            if stops.load(Ordering::Acquire) {
+                std::process::exit(1);
+            }
+            // Ends a start that is under way.
+            drop(hold.take());
+            // Who waited for it is about to stop.
+            let _ = signal.send(());
+        }
+    });
+    let app = App::start_while(args.options(), &interest)?;
     tracing::info!(seed = app.seed(), "serving");
     output::data(&format!("ready api=http://{} admin=http://{}", app.api(), app.admin()));
+    // Whether a signal came or the time is over: it ends.
     match run_for {
-        Some(limit) => signals.wait_at_most(limit),
-        None => signals.wait(),
+        Some(limit) => drop(signalled.recv_timeout(limit)),
+        None => drop(signalled.recv()),
     }
+    is_stopping.store(true, Ordering::Release);
     tracing::info!("stopping: open requests may finish within {DRAIN_S} s; another signal ends them");
-    std::thread::spawn(move || {
-        signals.wait();
-        std::process::exit(1);
-    });
     let stopped = app.finish(Duration::from_secs(DRAIN_S));
     if !stopped.finished {
         tracing::warn!("some requests were cut off");

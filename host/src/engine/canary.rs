@@ -2,7 +2,8 @@
 //!
 //! Which requests is a draw below their identity, so that a retry meets the generation that the first attempt met. A [`Canary`] is told
 //! what came of each and decides at once: after a failure too many it takes no more, whoever is slow to hear of it. Who made it waits
-//! for [`Canary::standing`] to change, which the channel tells, or for its time to end, and then swaps.
+//! for [`Canary::standing`] to change, which the channel tells, or for its time to end, and then swaps. One that nobody has asked has not
+//! been tried, so it has not passed when its time ends.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,7 +109,7 @@ impl Canary {
     /// How it stands at `now`.
     pub fn standing(&self, now: Nanos) -> Standing {
         match self.counted() {
-            Standing::Going if self.deadline().is_some_and(|deadline| now >= deadline) => Standing::Passed,
+            Standing::Going if self.deadline().is_some_and(|deadline| now >= deadline) && self.counts().0 > 0 => Standing::Passed,
             counted => counted,
         }
     }
@@ -141,7 +142,11 @@ mod tests {
         let (canary, _end) = canary(0.01, None);
         let taken = (0..10_000).filter(|identity| canary.takes(*identity)).count();
         assert!((2_350..2_650).contains(&taken), "{taken}");
-        assert!((0..1_000).all(|identity| canary.takes(identity) == canary.takes(identity)));
+        // Who was taken is taken after other requests have come and gone, and by the same generation on trial elsewhere.
+        let (elsewhere, _end) = self::canary(0.5, Some(1_000_000));
+        elsewhere.note(Some("the first is forgiven"));
+        (0..100).for_each(|_| elsewhere.note(None));
+        assert!((0..1_000).all(|identity| canary.takes(identity) == elsewhere.takes(identity)));
     }
 
     #[test]
@@ -174,6 +179,8 @@ mod tests {
         counted.note(None);
         assert_eq!((counted.standing(6), end.try_recv().is_ok()), (Standing::Passed, true));
         let (timed, _end) = canary(0.01, Some(200));
+        assert_eq!(timed.standing(1_000_005), Standing::Going, "nobody has asked it");
+        timed.note(None);
         assert_eq!(timed.standing(1_000_004), Standing::Going);
         assert_eq!(timed.standing(1_000_005), Standing::Passed);
     }

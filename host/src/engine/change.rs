@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::scenario::canary::CanarySettings;
@@ -23,7 +24,7 @@ pub enum Change {
         /// Its name in the running scenario.
         name: String,
         /// The component's bytes.
-        component: Vec<u8>,
+        component: Bytes,
     },
     /// The plugin called `name`, whose folder is followed, has another component: that one counts. If nothing differs from what runs,
     /// nothing changes.
@@ -62,7 +63,7 @@ pub enum Trying {
 }
 
 /// What a change did, or in a dry run what it would do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The new generation's number.
     pub generation: u64,
@@ -127,7 +128,9 @@ pub enum Declined {
         canary: u64,
     },
     /// The scenario has no such plugin.
-    #[error("the running scenario declares no plugin `{name}` under `plugins:`; {hint}")]
+    #[error(
+        "the running scenario has no plugin `{name}`: it neither declares it under `plugins:` nor uses a followed one of that name; {hint}"
+    )]
     NoPlugin {
         /// What was asked for.
         name: String,
@@ -190,11 +193,12 @@ fn problem(problem: &Problem) -> Value {
 pub trait Changes: Send + Sync {
     /// Makes `change`, and returns when it answers.
     fn change(&self, change: Change, terms: &Terms) -> Result<Applied, Declined>;
-    /// Ends the trial of the generation on trial by hand: it answers all requests, or none. Gives its number.
-    fn settle(&self, promote: bool) -> Result<u64, Declined>;
+    /// Ends the trial of the generation on trial by hand: it answers all requests, or none. Gives its number. With `expected`
+    /// generations, only if it is one of them.
+    fn settle(&self, promote: bool, expected: &[u64]) -> Result<u64, Declined>;
     /// Every generation with what became of it, and the last refusals.
     fn generations(&self) -> Value;
-    /// Every plugin of the running generation.
+    /// Every plugin of the running generation, and of one on trial.
     fn plugins(&self) -> Value;
     /// The newest generation that was accepted: the one on trial, or the running one.
     fn head(&self) -> u64;

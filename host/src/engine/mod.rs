@@ -22,6 +22,7 @@ use crate::engine::decisions::{Decided, Decisions};
 use crate::engine::drive::Drive;
 use crate::engine::drive::gauges::Gauges;
 use crate::engine::drive::net::Sites;
+use crate::engine::drive::view::StationView;
 use crate::engine::measure::{Active, Measures, Visits};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
@@ -32,7 +33,6 @@ use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan};
-use crate::plan::prefix::prefix_of;
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
 use crate::plan::work::{Caller, TOKEN_BYTES, enters, work_of};
@@ -254,6 +254,11 @@ impl Engine {
         running.drive.as_ref()?.warm(name, content_of(request), bytes)
     }
 
+    /// What the stations of the running scenario do at `now`, in its order; nothing if no model has a pipeline.
+    pub fn stations(&self, now: Nanos) -> Vec<StationView> {
+        self.running.load().drive.as_ref().map(|drive| drive.view(now)).unwrap_or_default()
+    }
+
     /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
     pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
         let trial = self.trial.load_full().filter(|trial| trial.takes(&request, origin));
@@ -334,10 +339,7 @@ impl Running {
         if self.drive_of(model).is_none() {
             return Caller::default();
         }
-        let tenant = request.tenant_key(self.generation.scenario.tenant_header.as_ref());
-        let priority = facts.tier.map_or(0, |tier| self.generation.scenario.tiers[tier].priority);
-        let prefix = prefix_of(&self.generation, model, request);
-        Caller { tenant, priority, prefix, tier: facts.tier, request: Some(Arc::clone(request)) }
+        Caller::of(&self.generation, model, request, facts)
     }
 
     /// Requests that the entry `model` is answering, and those that wait for it.

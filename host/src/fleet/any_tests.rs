@@ -130,7 +130,7 @@ impl Lot {
                 { "from": "0s", "replicas": self.from(1, 6) }, { "from": self.ms(1_500), "replicas": self.from(1, 6) },
             ] } }),
         };
-        let autoscale = json!({ "max": count + self.from(0, 3), "every": "250ms", "rule": rule });
+        let autoscale = json!({ "min": u32::from(count > 1), "max": count + self.from(0, 3), "every": "250ms", "rule": rule });
         let mut pace = || json!({ "after": self.ms(900), "step": self.from(1, 3), "pause": self.ms(700) });
         let (up, down) = (pace(), pace());
         let optional = vec![("boot", self.ms(900)), ("drain", self.ms(400)), ("up", up), ("down", down)];

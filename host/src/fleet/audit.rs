@@ -61,8 +61,10 @@ pub(super) fn audit(fleet: &mut Fleet, in_flight: u64) -> Vec<String> {
         if let (Some(sizes), Settings::Replicas(group)) = (site.sizes(now, station), &entry.settings) {
             let Sizes { started, stopped, wanted, .. } = *sizes;
             let there = u64::from(group.count) + started - stopped;
-            let is_allowed = group.autoscale.as_ref().is_some_and(|scale| (scale.least..=scale.most).contains(&wanted));
-            if there != u64::from(sizes.now.all()) || sizes.now.all() > group.most() || sizes.now.ready == 0 || !is_allowed {
+            let bounds = group.autoscale.as_ref();
+            let is_allowed = bounds.is_some_and(|scale| (scale.least..=scale.most).contains(&wanted));
+            let is_served = sizes.now.ready > 0 || bounds.is_some_and(|scale| scale.least == 0);
+            if there != u64::from(sizes.now.all()) || sizes.now.all() > group.most() || !is_served || !is_allowed {
                 let Sizes { now, .. } = sizes;
                 broken.push(format!("station `{}`: {there} replicas should be there, {wanted} are wanted: {now:?}", entry.name));
             }

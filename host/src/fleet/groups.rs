@@ -4,7 +4,11 @@ use serde_json::{Value, json};
 
 use crate::clock::Nanos;
 use crate::fleet::report::Station;
+use crate::station::autoscaler::Decision;
 use crate::station::pipeline::{Choices, Size, Sizes};
+
+/// So many decisions of each group are told to people.
+const SHOWN: usize = 5;
 
 /// Hours of all replicas together, from their starts until they were gone.
 pub(super) fn hours(sizes: &Sizes) -> f64 {
@@ -18,8 +22,15 @@ pub(super) fn sizes_json(sizes: &Sizes, virtual_ns: Nanos) -> Value {
     json!({
         "ready_mean": ready, "starting_mean": starting, "draining_mean": draining, "replica_hours": hours(sizes),
         "started": sizes.started, "stopped": sizes.stopped, "ups": sizes.ups, "downs": sizes.downs, "fell_back": sizes.fell_back,
+        "decisions": sizes.decisions.iter().map(decision_json).collect::<Vec<_>>(),
         "over_time": sizes.changes.iter().map(change).collect::<Vec<_>>(), "left_out": sizes.changes_left_out,
     })
+}
+
+/// One decision of an autoscaler, for programs.
+pub fn decision_json(decision: &Decision) -> Value {
+    let Decision { at, from, to, wished, by, reason } = decision;
+    json!({ "at_s": *at as f64 * 1e-9, "from": from, "to": to, "wished": wished, "by": by.name(), "reason": reason })
 }
 
 /// What plugins chose; `null` if none was asked.
@@ -42,6 +53,14 @@ pub(super) fn table(stations: &[Station], virtual_ns: Nanos) -> Vec<String> {
         let mean = mean(sizes.areas[0], virtual_ns).map_or("-".to_owned(), |mean| format!("{mean:.2}"));
         let Sizes { started, stopped, .. } = sizes;
         lines.push(format!("{name:<width$}{mean:>10}{fewest:>10}{most:>10}{started:>10}{stopped:>10}{:>10.2}", hours(sizes)));
+    }
+    let decided = || sized().flat_map(|(name, sizes)| sizes.decisions.iter().rev().take(SHOWN).rev().map(move |one| (name, one)));
+    if decided().next().is_some() {
+        lines.extend([String::new(), format!("{:<width$}{:>10}{:>12}  why, of the newest", "decided", "at", "wanted")]);
+    }
+    for (name, Decision { at, from, to, by, reason, .. }) in decided() {
+        let (at, change) = (format!("{:.1}s", *at as f64 * 1e-9), format!("{from} to {to}"));
+        lines.push(format!("{name:<width$}{at:>10}{change:>12}  {}: {reason}", by.name()));
     }
     let chosen = || stations.iter().filter(|station| station.choices.asked > 0);
     if chosen().next().is_some() {

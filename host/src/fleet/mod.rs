@@ -36,6 +36,7 @@ mod theory;
 mod way;
 
 pub use flight::{Ended, Fate};
+pub use groups::decision_json;
 pub use player::Fleet;
 pub use report::Report;
 pub use template::identity_of;

@@ -52,9 +52,9 @@ mod tests {
     fn times_are_milliseconds_and_waiting_stands_behind_its_stage() {
         let stages = ["route".to_owned(), "the model".to_owned(), "späť".to_owned()];
         let marks = Marks::from_iter([
-            Mark { stage: 0, entered: 1_000_000, begun: Some(1_000_000), left: 4_000_000, passed: true },
-            Mark { stage: 1, entered: 4_000_000, begun: Some(16_500_000), left: 45_270_001, passed: false },
-            Mark { stage: 2, entered: 5, begun: None, left: 5, passed: false },
+            Mark { stage: 0, entered: 1_000_000, begun: Some(1_000_000), left: 4_000_000, passed: true, member: 0 },
+            Mark { stage: 1, entered: 4_000_000, begun: Some(16_500_000), left: 45_270_001, passed: false, member: 0 },
+            Mark { stage: 2, entered: 5, begun: None, left: 5, passed: false, member: 0 },
         ]);
         let value = server_timing(&marks, &stages).unwrap();
         assert_eq!(value, "route;dur=3, the-model;dur=41.270001, the-model.wait;dur=12.5, sp--;dur=0");
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_header_stays_short_however_often_a_stage_is_tried() {
-        let mark = Mark { stage: 0, entered: 0, begun: Some(0), left: 7, passed: false };
+        let mark = Mark { stage: 0, entered: 0, begun: Some(0), left: 7, passed: false, member: 0 };
         let marks = std::iter::repeat_n(mark, 10_000).collect();
         let value = server_timing(&marks, &["a".to_owned()]).unwrap();
         assert_eq!(value.to_str().unwrap().split(", ").count(), SERVER_TIMING_STAGES_MAX);

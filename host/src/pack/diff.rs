@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::pack::manifest::{Manifest, PluginPart};
-use crate::types::capability::Capability;
+use crate::types::capability::{Capability, Reach};
 use crate::types::quantity::{show_bytes, show_duration_us};
 
 /// One thing that differs.
@@ -41,6 +41,17 @@ pub fn diff(old: &Manifest, new: &Manifest) -> Vec<Change> {
     note(&mut changes, &["files of tests"], tests(old), tests(new));
     changes.sort_by_key(|change| !change.grew);
     changes
+}
+
+/// What all plugins of a pack together reach or use beyond the `old` ones, where no more than that is known of those.
+pub fn grown(old: Reach, new: Reach) -> Vec<Change> {
+    let change = |word: String| Change {
+        path: vec!["its plugins".to_owned(), "beyond".to_owned()],
+        old: None,
+        new: Some(word),
+        grew: true,
+    };
+    new.beyond(old).into_iter().map(change).collect()
 }
 
 fn plugin(changes: &mut Vec<Change>, name: &str, old: (&Manifest, Option<&PluginPart>), new: (&Manifest, Option<&PluginPart>)) {

@@ -5,10 +5,10 @@
 //! record or is needed is never thrown out.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -19,9 +19,10 @@ use crate::pack::Artifact;
 use crate::pack::digest::Digest;
 use crate::pack::lock::Lock;
 use crate::pack::manifest::Manifest;
-use crate::pack::store::{Intake, Store, StoreError, replace};
+use crate::pack::store::{Intake, Store, StoreError};
 use crate::pack::trust::Origin;
 use crate::pack::whole::{Pack, PackError};
+use crate::types::limits::PACK_SIGNATURES_MAX;
 
 const RECORDS: &str = "installed";
 const ROOTS: &str = "roots";
@@ -51,6 +52,16 @@ impl Record {
     /// Where it came from, for the trust policy.
     pub fn origin(&self) -> Origin {
         self.repository.clone().map_or(Origin::Folder, Origin::Registry)
+    }
+
+    /// The same pack came again, from a folder and with `signatures`. It stays one from its registry: a folder, which the policy may
+    /// believe without a signature, is no way around what the policy says of that place.
+    #[must_use]
+    pub fn with_signatures(mut self, signatures: &[String]) -> Self {
+        let new = signatures.iter().filter(|signature| !self.signatures.contains(signature)).cloned().collect::<Vec<_>>();
+        self.signatures.extend(new);
+        self.signatures.truncate(PACK_SIGNATURES_MAX);
+        self
     }
 }
 
@@ -98,43 +109,36 @@ impl Store {
         Pack::in_store(Artifact { config, layers, signatures: record.signatures.clone() }, self)
     }
 
-    /// Lets the lock at `path` count as a use of what it names, as long as it is there.
-    pub fn note_lock(&self, path: &Path) -> Result<(), StoreError> {
-        let path = std::path::absolute(path).map_err(StoreError::io(path))?;
-        let bytes = path.as_os_str().as_bytes();
-        let folder = self.make(ROOTS)?;
-        replace(&folder.join(Digest::of(bytes).hex()), bytes)
-    }
-
     /// Begins to use packs: until the use is dropped, or its process ends, they are not thrown out.
     pub fn begin_use(&self) -> Result<Use, StoreError> {
-        let secret = crate::random::secret().map_err(StoreError::io(self.root()))?;
-        let path = self.make(USERS)?.join(Digest::of(&secret).hex());
-        // Who collects waits until this lock is there, so that it never takes the file for one that a dead process left.
-        let _together = self.intake()?;
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(StoreError::io(&path))?;
-        file.lock().map_err(StoreError::io(&path))?;
-        Ok(Use { path, file, digests: Mutex::default() })
-    }
-
-    /// Who needs the pack `digest`, for people.
-    pub fn users_of(&self, digest: &Digest) -> Result<Vec<String>, StoreError> {
-        let mut users = Vec::new();
-        for (lock, digests) in self.locks()? {
-            if digests.contains(digest) {
-                users.push(format!("`{}`", lock.display()));
+        let users = self.make(USERS)?;
+        for _ in 0..100 {
+            // It has its lock before it has its name, so that who collects never takes it for one that a dead process left, and nobody
+            // need wait for who collects.
+            let draft = self.draft()?;
+            draft.file().lock().map_err(StoreError::io(&users))?;
+            let file = draft.file().try_clone().map_err(StoreError::io(&users))?;
+            let secret = crate::random::secret().map_err(StoreError::io(self.root()))?;
+            let path = users.join(Digest::of(&secret).hex());
+            match draft.commit(&path) {
+                Ok(()) => return Ok(Use { path, file, digests: Mutex::default() }),
+                // Somebody has swept the draft away meanwhile.
+                Err(StoreError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
-        if self.used_now()?.contains(digest) {
-            users.push("a running simwright".to_owned());
-        }
-        Ok(users)
+        Err(StoreError::Io { path: users, error: io::ErrorKind::NotFound.into() })
+    }
+
+    /// Who needs which packs now.
+    pub fn users(&self) -> Result<Users, StoreError> {
+        Ok(Users { locks: self.locks()?, running: self.used_now()? })
     }
 
     /// Forgets the pack `digest`, unless somebody needs it, and throws its bytes out. The error names who does.
     pub fn remove(&self, digest: &Digest) -> Result<Result<Collected, Vec<String>>, PackError> {
         let alone = self.alone()?;
-        let users = self.users_of(digest)?;
+        let users = self.users()?.of(digest);
         if !users.is_empty() {
             return Ok(Err(users));
         }
@@ -151,7 +155,10 @@ impl Store {
     fn collect_under(&self, _alone: &File) -> Result<Collected, PackError> {
         self.sweep()?;
         let mut packs: BTreeSet<Digest> = self.records()?.into_iter().map(|record| record.digest).collect();
-        packs.extend(self.locks()?.into_iter().flat_map(|(_, digests)| digests));
+        // What a lock needs that cannot be read is not known.
+        for (_, digests) in self.locks()? {
+            packs.extend(digests?);
+        }
         packs.extend(self.used_now()?);
         let mut needed = packs.clone();
         for digest in packs.iter().filter(|digest| self.has(digest)) {
@@ -171,17 +178,29 @@ impl Store {
         Ok(collected)
     }
 
-    /// Locks that are still there, with the packs that they name. A lock that cannot be read is an error: what it needs is not known.
-    fn locks(&self) -> Result<Vec<(PathBuf, Vec<Digest>)>, StoreError> {
+    /// Locks that are still there, with the packs that they name, or why that is not known.
+    fn locks(&self) -> Result<Vec<Noted>, StoreError> {
         let mut locks = Vec::new();
         for root in entries(&self.root().join(ROOTS))? {
-            let path = PathBuf::from(std::ffi::OsStr::from_bytes(&fs::read(&root).map_err(StoreError::io(&root))?));
-            if !path.exists() {
-                let _ = fs::remove_file(&root);
-                continue;
-            }
-            let lock = Lock::read(&path).map_err(|mistakes| StoreError::damaged(&path, &mistakes))?;
-            locks.push((path, lock.packs.iter().map(|pack| pack.digest).collect()));
+            let path = match fs::read(&root) {
+                // Somebody else has forgotten it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                bytes => PathBuf::from(std::ffi::OsStr::from_bytes(&bytes.map_err(StoreError::io(&root))?)),
+            };
+            let digests = match path.try_exists() {
+                Ok(true) => Lock::read(&path)
+                    .map(|lock| lock.packs.iter().map(|pack| pack.digest).collect())
+                    .map_err(|mistakes| StoreError::damaged(&path, &mistakes)),
+                Ok(false) => {
+                    // Where the folder is gone, too, it may be on a disk that comes back, and is remembered.
+                    if path.parent().is_some_and(|folder| folder.try_exists().is_ok_and(|is_there| is_there)) {
+                        let _ = fs::remove_file(&root);
+                    }
+                    continue;
+                }
+                Err(error) => Err(StoreError::Io { path: path.clone(), error }),
+            };
+            locks.push((path, digests));
         }
         Ok(locks)
     }
@@ -216,7 +235,47 @@ impl Store {
     }
 }
 
+/// A lock that is there, with the packs that it names, or why that is not known.
+type Noted = (PathBuf, Result<Vec<Digest>, StoreError>);
+
+/// Who needs which packs.
+#[derive(Debug)]
+pub struct Users {
+    locks: Vec<Noted>,
+    running: BTreeSet<Digest>,
+}
+
+impl Users {
+    /// Who needs the pack `digest`, for people. A lock that cannot be read may need any.
+    pub fn of(&self, digest: &Digest) -> Vec<String> {
+        let lock = |(path, digests): &Noted| match digests {
+            Ok(digests) => digests.contains(digest).then(|| format!("`{}`", path.display())),
+            Err(_) => Some(format!("perhaps `{}`, which cannot be read", path.display())),
+        };
+        let mut users: Vec<String> = self.locks.iter().filter_map(lock).collect();
+        if self.running.contains(digest) {
+            users.push("a running simwright".to_owned());
+        }
+        users
+    }
+
+    /// Why locks that are there cannot be read.
+    pub fn unreadable(&self) -> impl Iterator<Item = &StoreError> {
+        self.locks.iter().filter_map(|(_, digests)| digests.as_ref().err())
+    }
+}
+
 impl Intake {
+    /// Lets the lock at `path` count as a use of what it names, as long as it is there.
+    pub fn note_lock(&self, path: &Path) -> Result<(), StoreError> {
+        let path = std::path::absolute(path).map_err(StoreError::io(path))?;
+        let bytes = path.as_os_str().as_bytes();
+        let folder = self.store().make(ROOTS)?;
+        let mut draft = self.draft()?;
+        draft.write(bytes)?;
+        draft.commit(&folder.join(Digest::of(bytes).hex()))
+    }
+
     /// Installs `pack`: copies what is not here yet, then writes the record.
     pub fn install(&self, pack: &Pack, record: &Record) -> Result<(), PackError> {
         for layer in &pack.artifact.layers {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::grammar::toml::{Document, Mistakes};
 use crate::pack::digest::Digest;
-use crate::pack::store::{StoreError, replace};
+use crate::pack::store::{StoreError, replace, sweep_beside};
 use crate::types::capability::{Capabilities, Capability, Reach};
 use crate::types::fields::Fields;
 use crate::types::limits::PACK_MANIFEST_BYTES_MAX;
@@ -43,6 +43,8 @@ pub struct Locked {
     pub source: String,
     /// Which bytes it is.
     pub digest: Digest,
+    /// Which manifest of its registry leads there, if it came from one: a tag may lead elsewhere by now.
+    pub manifest: Option<Digest>,
     /// What it asks for.
     pub reach: Reach,
     /// What the version before it asked for, if there was one.
@@ -78,7 +80,15 @@ impl Lock {
         let mut packs = Vec::new();
         for (index, item) in fields.list("pack").iter().enumerate() {
             let mut own = Fields::of(item, format!("/pack/{index}"));
-            packs.extend(locked(&mut own));
+            if let Some(locked) = locked(&mut own) {
+                // One of them is not what somebody has agreed to.
+                if let Some(first) = packs.iter().position(|other: &Locked| other.name == locked.name) {
+                    let place = document.locate(Problem::new(format!("/pack/{first}/name"), "")).place;
+                    let line = place.map_or(0, |place| place.line);
+                    own.problem("name", format!("`{}` is locked twice, first in line {line}", locked.name));
+                }
+                packs.push(locked);
+            }
             fields.extend(own.finish());
         }
         let problems = fields.finish();
@@ -97,18 +107,21 @@ impl Lock {
         self.packs.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
-    /// Writes it to `path`: all of it or nothing.
+    /// Writes it to `path`: all of it or nothing. For who has the [turn](crate::pack::store::Intake::turn).
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        sweep_beside(path)?;
         replace(path, self.text().as_bytes())
     }
 
     fn text(&self) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let mut text = format!("{HEAD}format = {FORMAT}\n");
-        for Locked { name, version, source, digest, reach, before } in &self.packs {
+        for Locked { name, version, source, digest, manifest, reach, before } in &self.packs {
             let fields = [("name", quoted(name)), ("version", quoted(&version.to_string())), ("source", quoted(source))];
             text.push_str("\n[[pack]]\n");
-            for (field, value) in fields.into_iter().chain([("digest", quoted(&digest.to_string()))]).chain(lines(*reach)) {
+            let digests = [("digest", Some(digest)), ("manifest", manifest.as_ref())];
+            let digests = digests.into_iter().filter_map(|(field, digest)| Some((field, quoted(&digest?.to_string()))));
+            for (field, value) in fields.into_iter().chain(digests).chain(lines(*reach)) {
                 let _ = writeln!(text, "{field} = {value}");
             }
             if let Some((version, reach)) = before {
@@ -138,12 +151,21 @@ fn locked(fields: &mut Fields<'_>) -> Option<Locked> {
     let (name, source) = (fields.text("name"), fields.text("source"));
     let version = parsed(fields, "version");
     let digest = parsed(fields, "digest");
+    let manifest = parsed(fields, "manifest");
     let reach = reach(fields);
     let before = match fields.value("before") {
         None => None,
         Some(value) => before(fields, value),
     };
-    Some(Locked { name: name?.to_owned(), version: version?, source: source?.to_owned(), digest: digest?, reach, before })
+    Some(Locked {
+        name: name?.to_owned(),
+        version: version?,
+        source: source?.to_owned(),
+        digest: digest?,
+        manifest,
+        reach,
+        before,
+    })
 }
 
 fn before(fields: &mut Fields<'_>, value: &Value) -> Option<(Version, Reach)> {
@@ -184,7 +206,8 @@ mod tests {
         let reach = Reach { capabilities: Capabilities::all(), memory_bytes: 64 << 20, time_us: 30_000 };
         for (name, before) in [("zeta", None), ("acme", Some((Version::new(1, 1, 0), Reach::default())))] {
             let (version, source, digest) = (Version::new(1, 2, 0), "./packs/\"acme\"".to_owned(), Digest::of(name.as_bytes()));
-            lock.set(Locked { name: name.to_owned(), version, source, digest, reach, before });
+            let manifest = before.as_ref().map(|_| Digest::of(b"manifest"));
+            lock.set(Locked { name: name.to_owned(), version, source, digest, manifest, reach, before });
         }
         lock
     }
@@ -194,6 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = file_in(folder.path());
         assert_eq!(Lock::read(&path).expect("none"), Lock::default());
+        std::fs::write(folder.path().join(".simwright.lock.0123456789abcdef"), "left by one that was killed").expect("written");
         lock().write(&path).expect("written");
         let read = Lock::read(&path).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         assert_eq!(read, lock());
@@ -209,6 +233,7 @@ mod tests {
             (text.replacen("sha256:", "md5:", 1), "expected a digest"),
             (text.replacen("version = \"1.2.0\"", "version = \"new\"", 1), "simwright.lock:6:11"),
             (text.replacen("[[pack]]", "[[pack]]\nevil = 1", 1), "unknown field `evil`"),
+            (text.replacen("\"zeta\"", "\"acme\"", 1), "simwright.lock:21:8: `acme` is locked twice, first in line 5"),
         ] {
             let error = Lock::parse("simwright.lock", &spoilt).expect_err(part).to_string();
             assert!(error.contains(part), "{part}: {error}");

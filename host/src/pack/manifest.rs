@@ -1,18 +1,20 @@
 //! The manifest of a built pack: what the config of its artifact says, as JSON of which every byte follows from the pack's content.
 //!
 //! It holds the digest of every file, so its own digest is the pack's. It is read strictly, because it comes from strangers: an unknown
-//! field, a field twice, a title that is no title, a layer that nothing names, all are refused.
+//! field, a field twice, a title that is no title, a layer that nothing names, a text that would drive a terminal, all are refused.
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::pack::interface::InterfaceRange;
+use crate::pack::recipe::KINDS;
 use crate::pack::title::{fault_of_name, fault_of_title};
 use crate::pack::{Artifact, COMPONENT_TYPE, Layer, TEXT_TYPE, YAML_TYPE};
 use crate::types::capability::{Capabilities, Capability, Reach};
 use crate::types::limits::{
     COMPONENT_BYTES_MAX, GUEST_MEMORY_CEILING_BYTES, GUEST_WALL_US, PACK_BYTES_MAX, PACK_LAYERS_MAX, PACK_MANIFEST_BYTES_MAX,
 };
+use crate::types::printable::{is_unprintable, printable};
 
 /// The version of this format.
 pub const FORMAT: u32 = 1;
@@ -94,8 +96,12 @@ impl Manifest {
         bytes
     }
 
-    /// Reads the config of an artifact. The error says what is wrong with it.
+    /// Reads the config of an artifact. The error says what is wrong with it, and is fit for a terminal.
     pub fn parse(config: &[u8]) -> Result<Self, String> {
+        Self::read(config).map_err(|message| printable(&message).into_owned())
+    }
+
+    fn read(config: &[u8]) -> Result<Self, String> {
         if let Some(archive) = archive(config) {
             return Err(format!("this is {archive}, and packs are never archives: build it with `simwright pack build`"));
         }
@@ -139,6 +145,16 @@ impl Manifest {
         self.files.iter().find(|file| file.title == title)
     }
 
+    /// The files of vectors that may be about the plugin called `plugin`: those in `tests/PLUGIN/`, which came with its project, and those
+    /// in `tests/` itself, which say whom they are about.
+    pub fn tests_of(&self, plugin: &str) -> impl Iterator<Item = &Layer> {
+        let own = format!("tests/{plugin}/");
+        let is_about = move |title: &&String| {
+            title.starts_with(&own) || title.strip_prefix("tests/").is_some_and(|name| !name.contains('/'))
+        };
+        self.tests.iter().filter(is_about).filter_map(|title| self.file(title))
+    }
+
     /// What all plugins together ask for: enough for each.
     pub fn reach(&self) -> Reach {
         self.plugins.iter().map(PluginPart::reach).fold(Reach::default(), Reach::and)
@@ -152,9 +168,15 @@ impl Manifest {
         if self.files.len() > PACK_LAYERS_MAX {
             return Err(format!("it has {} files, and a pack may have {PACK_LAYERS_MAX}", self.files.len()));
         }
+        self.check_words()?;
         self.check_plugins()?;
-        let scenarios = self.scenarios.iter().map(|scenario| &scenario.file);
-        scenarios.chain(&self.tests).try_for_each(|title| self.check_reference(title, YAML_TYPE))?;
+        for (index, scenario) in self.scenarios.iter().enumerate() {
+            if self.scenarios[..index].iter().any(|other| other.name == scenario.name) {
+                return Err(format!("there are two scenarios `{}`", scenario.name));
+            }
+            self.check_reference(&scenario.file, "scenarios/", YAML_TYPE)?;
+        }
+        self.tests.iter().try_for_each(|title| self.check_reference(title, "tests/", YAML_TYPE))?;
         let mut total = 0_u64;
         for (index, file) in self.files.iter().enumerate() {
             self.check_file(index, file)?;
@@ -182,13 +204,27 @@ impl Manifest {
         if is_named { Ok(()) } else { Err(format!("nothing in it names its file `{}`", file.title)) }
     }
 
+    /// Texts for people are one line each. A schema may have several; who shows it escapes what it holds.
+    fn check_words(&self) -> Result<(), String> {
+        let mut words = vec![("description", &self.description), ("licence", &self.licence)];
+        words.extend(self.plugins.iter().map(|plugin| ("summary", &plugin.summary)));
+        words.extend(self.scenarios.iter().map(|scenario| ("summary", &scenario.summary)));
+        match words.into_iter().find(|(_, text)| text.contains(is_unprintable)) {
+            Some((field, text)) => Err(format!("its {field} holds characters that would drive a terminal: `{text}`")),
+            None => Ok(()),
+        }
+    }
+
     fn check_plugins(&self) -> Result<(), String> {
         for (index, plugin) in self.plugins.iter().enumerate() {
             let name = &plugin.name;
             if self.plugins[..index].iter().any(|other| other.name == *name) {
                 return Err(format!("there are two plugins `{name}`"));
             }
-            self.check_reference(&plugin.file, COMPONENT_TYPE)?;
+            self.check_reference(&plugin.file, "plugins/", COMPONENT_TYPE)?;
+            if let Some(kind) = plugin.kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
+                return Err(format!("its plugin `{name}` decides `{kind}`, and there are {}", KINDS.join(", ")));
+            }
             plugin.capabilities.iter().try_for_each(|word| word.parse::<Capability>().map(drop))?;
             let reach = plugin.reach();
             if reach.memory_bytes > GUEST_MEMORY_CEILING_BYTES as u64 || reach.time_us > GUEST_WALL_US {
@@ -198,11 +234,14 @@ impl Manifest {
         Ok(())
     }
 
-    fn check_reference(&self, title: &str, media_type: &str) -> Result<(), String> {
+    fn check_reference(&self, title: &str, folder: &str, media_type: &str) -> Result<(), String> {
         match self.file(title) {
-            None => Err(format!("it names a file `{}` and has none", title.escape_default())),
+            None => Err(format!("it names a file `{title}` and has none")),
+            Some(_) if title.strip_prefix(folder).is_none_or(str::is_empty) => {
+                Err(format!("its file `{title}` should be called `{folder}…`"))
+            }
             Some(file) if file.media_type != media_type => {
-                Err(format!("its file `{title}` is `{}` and should be `{media_type}`", file.media_type.escape_default()))
+                Err(format!("its file `{title}` is `{}` and should be `{media_type}`", file.media_type))
             }
             Some(_) => Ok(()),
         }
@@ -302,14 +341,30 @@ mod tests {
             (text.replacen("\"size\": 9", "\"size\": -9", 1), "cannot be read"),
             (text.replacen("sha256:", "sha512:", 1), "sha256"),
             (text.replace("tests/a.yaml\"\n", "tests/b.yaml\"\n"), "names a file"),
-            (text.replacen("\"tests/a.yaml\"", "\"scenarios/noon.yaml\"", 1), "nothing in it names"),
+            (text.replacen("\"tests/a.yaml\"", "\"scenarios/noon.yaml\"", 1), "should be called `tests/…`"),
+            (text.replace("[\n    \"tests/a.yaml\"\n  ]", "[]"), "nothing in it names"),
+            (text.replace("\"tests/a.yaml\"", "\"a\""), "should be called `tests/…`"),
+            (text.replace("\"plugins/brown-out.wasm\"", "\"x\""), "should be called `plugins/…`"),
+            (text.replace("\"scenarios/noon.yaml\"", "\"x\""), "should be called `scenarios/…`"),
+            (twice(manifest()), "two scenarios `noon`"),
+            (text.replacen("at Acme.", "at \\u001b[2J", 1), "description holds"),
+            (text.replacen("\"MIT\"", "\"MIT\u{202e}\"", 1), "licence holds"),
+            (text.replacen("at noon.", "\u{9b}2J", 1), "summary holds"),
+            (text.replacen("\"latency\"", "\"\\u001b[2J\"", 1), "decides `\\u{1b}[2J`"),
+            (text.replacen("\"request\"", "\"\\u001b[2J\"", 1), "is no capability"),
+            (text.replacen("\"acme\"", "\"\\u001b[2J\"", 1), "is no name"),
             (format!("{text}{text}"), "cannot be read"),
             ("PK\x03\x04".to_owned(), "zip archive"),
             (String::new(), "cannot be read"),
         ] {
             let error = Manifest::parse(spoilt.as_bytes()).expect_err(part);
-            assert!(error.contains(part), "{part}: {error}");
+            assert!(error.contains(part) && !error.contains(is_unprintable), "{part}: {error:?}");
         }
+    }
+
+    fn twice(mut manifest: Manifest) -> String {
+        manifest.scenarios.push(manifest.scenarios[0].clone());
+        String::from_utf8(manifest.bytes()).expect("text")
     }
 
     #[test]

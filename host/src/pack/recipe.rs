@@ -260,23 +260,6 @@ fn twice<'a>(what: &str, named: impl Iterator<Item = (&'a str, &'a str)>) -> Vec
     problems
 }
 
-/// The titles of the files of a folder of vectors, `tests/*.yaml`, in order.
-pub fn vectors(folder: &Path) -> std::io::Result<Vec<String>> {
-    let mut titles = Vec::new();
-    let entries = match std::fs::read_dir(folder.join("tests")) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(titles),
-        entries => entries?,
-    };
-    for entry in entries {
-        let name = entry?.file_name();
-        if let Some(name) = name.to_str().filter(|name| name.ends_with(".yaml")) {
-            titles.push(format!("tests/{name}"));
-        }
-    }
-    titles.sort();
-    Ok(titles)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,6 +82,21 @@ fn secret_key(text: &str, password: Option<String>) -> Result<SecretKey, String>
     }
 }
 
+/// Why a signature counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is good, and was meant to be so until some hours ago.
+    Expired(String),
+    /// It is not one of these bytes by this key.
+    Bad(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Bad(reason)
+    }
+}
+
 /// The number of the key that `signature` says it was made with. It proves nothing.
 pub fn key_id(signature: &str) -> Result<String, String> {
     let lines = lines(signature)?;
@@ -91,7 +106,7 @@ pub fn key_id(signature: &str) -> Result<String, String> {
 
 /// Checks that `signature` is one of the pack `manifest`, whose config is `config`, by `key`. `now_unix_s` is the time, where a signature
 /// that has expired is of no use.
-pub fn verify(signature: &str, key: &Key, manifest: &Manifest, config: &[u8], now_unix_s: Option<u64>) -> Result<(), String> {
+pub fn verify(signature: &str, key: &Key, manifest: &Manifest, config: &[u8], now_unix_s: Option<u64>) -> Result<(), Fault> {
     let comment = lines(signature)?[2].strip_prefix(TRUSTED).ok_or_else(format)?;
     let decoded = Signature::decode(signature).map_err(|error| match error {
         minisign_verify::Error::UnsupportedAlgorithm => {
@@ -112,12 +127,14 @@ pub fn verify(signature: &str, key: &Key, manifest: &Manifest, config: &[u8], no
         [("pack", manifest.name.clone()), ("version", manifest.version.to_string()), ("digest", Digest::of(config).to_string())];
     for (name, expected) in expected {
         if let Some(said) = said(name).filter(|said| *said != expected) {
-            return Err(format!("it is one of {name} `{}`, and this is `{expected}`", said.escape_default()));
+            return Err(format!("it is one of {name} `{}`, and this is `{expected}`", said.escape_default()).into());
         }
     }
     match (said("expires").map(str::parse::<u64>), now_unix_s) {
-        (Some(Err(_)), _) => Err("it expires at a time that is none".to_owned()),
-        (Some(Ok(expires)), Some(now)) if now >= expires => Err(format!("it has expired {} hours ago", (now - expires) / 3_600)),
+        (Some(Err(_)), _) => Err("it expires at a time that is none".to_owned().into()),
+        (Some(Ok(expires)), Some(now)) if now >= expires => {
+            Err(Fault::Expired(format!("it has expired {} hours ago", (now - expires) / 3_600)))
+        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! something in holds the store's lock together with others ([`Intake`]); who throws something out holds it alone. Locks end with
 //! their process. Bytes are checked against their digest as they come in and whenever they are read.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,11 @@ use crate::pack::digest::{Checked, Checker, Digest, Mismatch};
 
 const BLOBS: &str = "blobs";
 const STAGING: &str = "staging";
+/// Hexadecimal digits of a draft's own name.
+const SECRET_DIGITS: usize = 16;
 const LOCK: &str = "lock";
+/// Who has this one alone writes locks of scenarios: they are read, changed and written as one.
+const TURN: &str = "turn";
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -68,19 +72,25 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    tell: fn(&str),
 }
 
 impl Store {
     /// The store in the folder `root`, which need not be there yet.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), tell: |_| {} }
+    }
+
+    /// The same, which tells when it has to wait for somebody, and for whom.
+    #[must_use]
+    pub fn telling(self, tell: fn(&str)) -> Self {
+        Self { tell, ..self }
     }
 
     /// The user's store: `packs` in `SIMWRIGHT_HOME`, or `simwright/packs` in the user's folder for data.
     pub fn of_user() -> Result<Self, StoreError> {
-        let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let data = || folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")));
-        let home = folder("SIMWRIGHT_HOME").or_else(|| data().map(|data| data.join("simwright")));
+        let data = || folder_of("XDG_DATA_HOME").or_else(|| folder_of("HOME").map(|home| home.join(".local/share")));
+        let home = folder_of("SIMWRIGHT_HOME").or_else(|| data().map(|data| data.join("simwright")));
         Ok(Self::at(home.ok_or(StoreError::NoHome)?.join("packs")))
     }
 
@@ -119,6 +129,9 @@ impl Store {
         if lock.try_lock().is_ok() {
             self.sweep()?;
         }
+        if let Err(TryLockError::WouldBlock) = lock.try_lock_shared() {
+            self.tell_of(&path, "throws packs out");
+        }
         lock.lock_shared().map_err(StoreError::io(&path))?;
         Ok(Intake { store: self.clone(), _lock: lock })
     }
@@ -126,8 +139,15 @@ impl Store {
     /// Waits until nobody brings something in, and keeps it so until the file is dropped.
     pub(super) fn alone(&self) -> Result<File, StoreError> {
         let (lock, path) = self.lock()?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            self.tell_of(&path, "installs packs");
+        }
         lock.lock().map_err(StoreError::io(&path))?;
         Ok(lock)
+    }
+
+    fn tell_of(&self, path: &Path, does: &str) {
+        (self.tell)(&format!("waiting for another simwright that {does} (it holds `{}`)", path.display()));
     }
 
     /// The file whose lock says who is at work. Makes the folders.
@@ -148,6 +168,11 @@ impl Store {
             fs::remove_file(&path).map_err(StoreError::io(&path))?;
         }
         Ok(())
+    }
+
+    /// A draft that the next who is alone removes if this process dies. It may be removed earlier where no intake is held.
+    pub(super) fn draft(&self) -> Result<Draft, StoreError> {
+        Draft::begin(&self.root.join(STAGING), "", 0o600)
     }
 
     /// Where the bytes of `digest` are, if they are here. Who reads them there checks them.
@@ -190,7 +215,16 @@ impl Intake {
     }
 
     pub(super) fn draft(&self) -> Result<Draft, StoreError> {
-        Draft::begin(&self.store.root.join(STAGING))
+        self.store.draft()
+    }
+
+    /// The turn to write locks of scenarios, until the file is dropped. It is held for some file accesses and never over a network.
+    pub fn turn(&self) -> Result<File, StoreError> {
+        let path = self.store.root.join(TURN);
+        let turn = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let turn = turn.map_err(StoreError::io(&path))?;
+        turn.lock().map_err(StoreError::io(&path))?;
+        Ok(turn)
     }
 }
 
@@ -221,12 +255,39 @@ impl Stage {
     }
 }
 
-/// Writes `bytes` to `path`, in place of what is there: all of them or none.
+/// The user's folder that the variable `name` says. A path that starts where somebody happens to be is none.
+pub(in crate::pack) fn folder_of(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Writes `bytes` to `path`, in place of what is there: all of them or none. For files of people, outside of the store.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut draft = Draft::begin(folder)?;
+    let mut draft = Draft::begin(folder_around(path), &draft_prefix(path), 0o666)?;
     draft.write(bytes)?;
     draft.commit(path)
+}
+
+/// Removes what processes left beside `path` when they died in [`replace`]. For who knows that nobody else writes it now.
+pub(super) fn sweep_beside(path: &Path) -> Result<(), StoreError> {
+    let (folder, prefix) = (folder_around(path), draft_prefix(path));
+    for entry in fs::read_dir(folder).map_err(StoreError::io(folder))? {
+        let path = entry.map_err(StoreError::io(folder))?.path();
+        let secret =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.')?.strip_prefix(&*prefix));
+        if secret.is_some_and(|secret| secret.len() == SECRET_DIGITS && secret.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            fs::remove_file(&path).map_err(StoreError::io(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn folder_around(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What drafts of `path` are called before their own digits.
+fn draft_prefix(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| format!("{}.", name.to_string_lossy()))
 }
 
 /// A file that is not there yet: it gets its name when it is whole. Dropped before, it is removed.
@@ -238,12 +299,17 @@ pub(super) struct Draft {
 
 impl Draft {
     /// A new file with a name of its own in `folder`.
-    pub(super) fn begin(folder: &Path) -> Result<Self, StoreError> {
+    fn begin(folder: &Path, prefix: &str, mode: u32) -> Result<Self, StoreError> {
         // Process numbers are not enough: containers that share a folder have the same ones.
         let secret = crate::random::secret().map_err(StoreError::io(folder))?;
-        let path = folder.join(format!(".{}", &Digest::of(&secret).hex()[..16]));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(StoreError::io(&path))?;
+        let path = folder.join(format!(".{prefix}{}", &Digest::of(&secret).hex()[..SECRET_DIGITS]));
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(StoreError::io(&path))?;
         Ok(Self { path, file })
+    }
+
+    /// Its file, to be locked before it has its name.
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -254,7 +320,7 @@ impl Draft {
     pub(super) fn commit(self, target: &Path) -> Result<(), StoreError> {
         self.file.sync_all().map_err(StoreError::io(&self.path))?;
         fs::rename(&self.path, target).map_err(StoreError::io(target))?;
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_around(target);
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::io(folder))
     }
 }

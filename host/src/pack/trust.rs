@@ -22,7 +22,8 @@ use crate::grammar::toml::{Document, Mistakes};
 use crate::pack::Artifact;
 use crate::pack::digest::Digest;
 use crate::pack::manifest::Manifest;
-use crate::pack::signature::{self, Key};
+use crate::pack::signature::{self, Fault, Key};
+use crate::pack::store::folder_of;
 use crate::types::fields::Fields;
 use crate::types::limits::PACK_SIGNATURES_MAX;
 use crate::types::problem::Problem;
@@ -90,9 +91,8 @@ struct Publisher {
 impl Policy {
     /// The user's file: `trust.toml` in `SIMWRIGHT_HOME`, or in `simwright` in the user's folder for configuration.
     pub fn file() -> Option<PathBuf> {
-        let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute());
-        let config = || folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
-        let home = folder("SIMWRIGHT_HOME").or_else(|| config().map(|config| config.join("simwright")))?;
+        let config = || folder_of("XDG_CONFIG_HOME").or_else(|| folder_of("HOME").map(|home| home.join(".config")));
+        let home = folder_of("SIMWRIGHT_HOME").or_else(|| config().map(|config| config.join("simwright")))?;
         Some(home.join("trust.toml"))
     }
 
@@ -127,8 +127,10 @@ impl Policy {
         if problems.is_empty() { Ok(Self { publishers, unsigned, folders_too }) } else { Err(document.mistakes(problems)) }
     }
 
-    /// Says who vouches for `artifact`, whose manifest is `manifest`, from `origin`; the error says why it must not be used. With
-    /// `now_unix_s`, signatures that have expired count for nothing: for installs, and not for starts, which no passing of time may break.
+    /// Says who vouches for `artifact`, whose manifest is `manifest`, from `origin`; the error says why it must not be used. Every
+    /// signature is looked at, so that their order says nothing: one bad one by a key of the policy is enough to refuse, and else one
+    /// good one to accept. With `now_unix_s`, signatures that have expired count for nothing: for installs, and not for starts, which no
+    /// passing of time may break.
     pub fn judge(
         &self,
         origin: &Origin,
@@ -142,7 +144,7 @@ impl Policy {
         }
         let digest = artifact.digest();
         let may_publish = |publisher: &&Publisher| publisher.may_publish(origin, &manifest.name, &digest);
-        let mut reasons = Vec::new();
+        let (mut reasons, mut voucher) = (Vec::new(), None);
         for signature in &artifact.signatures {
             let id = match signature::key_id(signature) {
                 Ok(id) => id,
@@ -154,19 +156,26 @@ impl Policy {
             let mut of_key = self.publishers.iter().filter_map(|publisher| Some((publisher, publisher.key(&id)?)));
             match of_key.clone().find(|(publisher, _)| may_publish(publisher)).or_else(|| of_key.next()) {
                 None => reasons.push(format!("key {id} is not in `trust.toml`")),
-                // A signature by a key that is trusted, and that does not fit: somebody has tampered.
-                Some((publisher, key)) => {
-                    let bad = |reason| Distrust::Bad(format!("its signature by {} (key {id}) is bad: {reason}", publisher.name));
-                    signature::verify(signature, key, manifest, &artifact.config, now_unix_s).map_err(bad)?;
-                    if may_publish(&publisher) {
-                        return Ok(Voucher::Publisher { name: publisher.name.clone(), key_id: id });
+                Some((publisher, key)) => match signature::verify(signature, key, manifest, &artifact.config, now_unix_s) {
+                    // A signature by a key that is trusted, and that does not fit: somebody has tampered.
+                    Err(Fault::Bad(reason)) => {
+                        return Err(Distrust::Bad(format!("its signature by {} (key {id}) is bad: {reason}", publisher.name)));
                     }
-                    reasons.push(format!(
+                    Err(Fault::Expired(reason)) => {
+                        reasons.push(format!("its signature by {} (key {id}): {reason}", publisher.name));
+                    }
+                    Ok(()) if may_publish(&publisher) => {
+                        voucher.get_or_insert(Voucher::Publisher { name: publisher.name.clone(), key_id: id });
+                    }
+                    Ok(()) => reasons.push(format!(
                         "{} (key {id}) may not publish this: `trust.toml` names other places, packs or digests",
                         publisher.name
-                    ));
-                }
+                    )),
+                },
             }
+        }
+        if let Some(voucher) = voucher {
+            return Ok(voucher);
         }
         if !self.is_required(origin) {
             return Ok(Voucher::Nobody);

@@ -101,6 +101,43 @@ fn one_good_signature_is_accepted_and_each_bad_one_refused() {
     }
 }
 
+/// The order of signatures is that of file names, or of whoever pushed them.
+#[test]
+fn what_signatures_say_together_does_not_depend_on_their_order() {
+    let (acme, zeta, stranger) = (Publisher::new(), Publisher::new(), Publisher::new());
+    let more = format!("[[publisher]]\nname = \"Zeta\"\nkeys = [\"{}\"]\nplaces = [\"r.io/zeta/*\"]\n", zeta.public);
+    let policy = acme.policy(&more);
+    let bare = || pack("acme", "1.2.0", b"component");
+    let of = |publisher: &Publisher, pack: Pack, expires| publisher.signed(pack, expires).artifact.signatures.remove(0);
+    let other = || pack("acme", "1.1.0", b"component");
+    let good = of(&acme, bare(), None);
+    let cases = [
+        ("one of other bytes by the same publisher", of(&acme, other(), None), Some("is bad")),
+        ("one of other bytes by another publisher", of(&zeta, other(), None), Some("is bad")),
+        ("one that has expired", of(&acme, bare(), Some(NOW)), None),
+        ("one by a publisher of other places", of(&zeta, bare(), None), None),
+        ("one by a stranger", of(&stranger, other(), None), None),
+        ("one that is none", String::new(), None),
+    ];
+    for (case, second, refused) in cases {
+        for signatures in [[&good, &second], [&second, &good]] {
+            let mut pack = bare();
+            pack.artifact.signatures = signatures.map(Clone::clone).to_vec();
+            match (judge(&policy, PLACE, &pack), refused) {
+                (Ok(Voucher::Publisher { name, .. }), None) => assert_eq!(name, "Acme", "{case}"),
+                (Err(reason), Some(part)) => assert!(reason.contains(part), "{case}: {reason}"),
+                (judged, _) => panic!("{case}: {judged:?}"),
+            }
+        }
+    }
+    // That it was good once is no proof against its publisher.
+    let mut expired = bare();
+    expired.artifact.signatures = vec![of(&acme, bare(), Some(NOW))];
+    let origin = Origin::Registry(PLACE.to_owned());
+    let judged = policy.judge(&origin, &expired.manifest, &expired.artifact, Some(NOW));
+    assert!(matches!(&judged, Err(Distrust::Unknown(reason)) if reason.contains("has expired")), "{judged:?}");
+}
+
 #[test]
 fn an_unknown_algorithm_and_the_old_kind_without_a_hash_are_refused() {
     use base64::Engine;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::pack::digest::{Checked, Digest};
 use crate::pack::manifest::{Manifest, archive};
-use crate::pack::store::{Store, StoreError};
+use crate::pack::store::{Store, StoreError, replace, sweep_beside};
 use crate::pack::{Artifact, Layer};
 use crate::types::limits::{PACK_MANIFEST_BYTES_MAX, PACK_SIGNATURE_BYTES_MAX, PACK_SIGNATURES_MAX};
 
@@ -86,9 +86,23 @@ impl Pack {
         Ok(Self { artifact, manifest, blobs: Blobs::Folder(folder.to_owned()) })
     }
 
-    /// Is there a built pack in `folder`?
+    /// Is there a built pack in `folder`? Other tools have files of that name, too.
     pub fn is_built(folder: &Path) -> bool {
-        folder.join(MANIFEST).is_file()
+        read_file(&folder.join(MANIFEST), PACK_MANIFEST_BYTES_MAX).is_ok_and(|config| Manifest::parse(&config).is_ok())
+    }
+
+    /// May a pack be written to `folder`? It must be new, empty or a built pack.
+    pub fn check_place(folder: &Path) -> Result<(), PackError> {
+        let is_empty = match fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(StoreError::Io { path: folder.to_owned(), error }.into()),
+        };
+        if is_empty || Self::is_built(folder) {
+            return Ok(());
+        }
+        let message = "it holds other things, and a build writes to a folder of its own: name another one".to_owned();
+        Err(PackError::Bad { place: folder.display().to_string(), message })
     }
 
     /// Its digest.
@@ -124,28 +138,28 @@ impl Pack {
 
     /// Writes it to `folder`, which must be new, empty or a built pack. Signatures over other bytes are removed.
     pub fn write(&self, folder: &Path) -> Result<(), PackError> {
+        Self::check_place(folder)?;
         let blobs = folder.join(BLOBS);
-        let is_empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-        if !is_empty && !Self::is_built(folder) {
-            let message = "it holds other things, and a build writes to a folder of its own: name another one".to_owned();
-            return Err(PackError::Bad { place: folder.display().to_string(), message });
-        }
         fs::create_dir_all(&blobs).map_err(StoreError::io(&blobs))?;
         for layer in &self.artifact.layers {
             let path = blobs.join(layer.digest.hex());
-            fs::write(&path, self.read(layer)?).map_err(StoreError::io(&path))?;
+            replace(&path, &self.read(layer)?)?;
         }
         let path = folder.join(MANIFEST);
         if fs::read(&path).ok().as_deref() != Some(&self.artifact.config) {
             for signature in signature_files(folder)? {
                 fs::remove_file(&signature).map_err(StoreError::io(&signature))?;
             }
-            fs::write(&path, &self.artifact.config).map_err(StoreError::io(&path))?;
+            sweep_beside(&path)?;
+            replace(&path, &self.artifact.config)?;
         }
         for entry in fs::read_dir(&blobs).map_err(StoreError::io(&blobs))? {
             let path = entry.map_err(StoreError::io(&blobs))?.path();
-            let is_ours = |layer: &Layer| path.file_name().is_some_and(|name| *name == *layer.digest.hex());
-            if !self.artifact.layers.iter().any(is_ours) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            // What a build did not write is not for a build to remove: it writes digests, and drafts of them.
+            let digits = name.trim_start_matches('.').split('.').next().unwrap_or("");
+            let Ok(digest) = format!("sha256:{digits}").parse::<Digest>() else { continue };
+            if name != digits || !self.artifact.layers.iter().any(|layer| layer.digest == digest) {
                 fs::remove_file(&path).map_err(StoreError::io(&path))?;
             }
         }

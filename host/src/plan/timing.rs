@@ -30,7 +30,7 @@ pub enum Timing {
 pub struct Formula {
     first: Draw,
     between: Draw,
-    pauses: Pauses,
+    pauses: Option<Box<Pauses>>,
     key: Key,
 }
 
@@ -39,7 +39,7 @@ pub struct Formula {
 pub struct Explicit {
     first: Draw,
     gaps_us: Arc<[u32]>,
-    pauses: Pauses,
+    pauses: Option<Box<Pauses>>,
     key: Key,
 }
 
@@ -52,8 +52,8 @@ enum Draw {
     Law(Drawn),
 }
 
-/// Extra waiting: a list, and rules that are asked after every token.
-#[derive(Debug, Clone, Default)]
+/// Extra waiting: a list, and rules that are asked after every token. Few replies have any, and each in flight keeps its timing.
+#[derive(Debug, Clone)]
 struct Pauses {
     list: Box<[Pause]>,
     rules: Option<Arc<[PauseRule]>>,
@@ -80,12 +80,14 @@ pub struct BadDelay {
 impl Timing {
     /// Everything at once.
     pub fn immediate() -> Self {
-        Self::Formula(Formula { first: Draw::Ns(0), between: Draw::Ns(0), pauses: Pauses::default(), key: Key::of_seed(0) })
+        Self::Formula(Formula { first: Draw::Ns(0), between: Draw::Ns(0), pauses: None, key: Key::of_seed(0) })
     }
 
     /// The timing that `schedule` describes, its draws below `key`. Delays above the limit are cut to it.
     pub fn of_schedule(schedule: Schedule, key: Key) -> Result<Self, BadDelay> {
-        let pauses = Pauses { list: schedule.pauses.into_boxed_slice(), rules: schedule.rules };
+        let has_pauses = !schedule.pauses.is_empty() || schedule.rules.is_some();
+        let pauses = || Box::new(Pauses { list: schedule.pauses.into_boxed_slice(), rules: schedule.rules });
+        let pauses = has_pauses.then(pauses);
         let first = Draw::of(schedule.first)?;
         Ok(match schedule.between {
             Delay::Each(gaps_us) => Self::Explicit(Explicit { first, gaps_us, pauses, key }),
@@ -110,12 +112,14 @@ impl Timing {
             }
         };
         cursor.offset = cursor.offset.saturating_add(delay);
-        while let Some(pause) = pauses.list.get(cursor.pause as usize).filter(|pause| pause.after_token <= cursor.token) {
-            cursor.offset = cursor.offset.saturating_add(ns(pause.us));
-            cursor.pause += 1;
-        }
-        if let Some(rules) = &pauses.rules {
-            cursor.offset = cursor.offset.saturating_add(waiting(rules, key.named("pause"), cursor.token));
+        if let Some(pauses) = pauses {
+            while let Some(pause) = pauses.list.get(cursor.pause as usize).filter(|pause| pause.after_token <= cursor.token) {
+                cursor.offset = cursor.offset.saturating_add(ns(pause.us));
+                cursor.pause += 1;
+            }
+            if let Some(rules) = &pauses.rules {
+                cursor.offset = cursor.offset.saturating_add(waiting(rules, key.named("pause"), cursor.token));
+            }
         }
         cursor.token += 1;
         cursor.offset
@@ -125,9 +129,7 @@ impl Timing {
 impl Timing {
     /// From the beginning to the token number `tokens`, counted from 1; 0 for none.
     pub fn length(&self, tokens: u32) -> Nanos {
-        if let Self::Formula(Formula { first, between: Draw::Ns(between), pauses, key }) = self
-            && pauses.list.is_empty()
-            && pauses.rules.is_none()
+        if let Self::Formula(Formula { first, between: Draw::Ns(between), pauses: None, key }) = self
             && tokens > 0
         {
             let first = first.draw(*key, &mut TimingCursor::default());
@@ -150,11 +152,7 @@ impl Timing {
     /// The gap between any two tokens, if they are all the same; in nanoseconds.
     pub fn even_gap(&self) -> Option<Nanos> {
         match self {
-            Self::Formula(Formula { between: Draw::Ns(between), pauses, .. })
-                if pauses.list.is_empty() && pauses.rules.is_none() =>
-            {
-                Some(*between)
-            }
+            Self::Formula(Formula { between: Draw::Ns(between), pauses: None, .. }) => Some(*between),
             _ => None,
         }
     }

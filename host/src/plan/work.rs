@@ -5,7 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::plan::Plan;
-use crate::plan::planner::output_limit;
+use crate::plan::generation::Generation;
+use crate::plan::planner::{Facts, output_limit};
+use crate::plan::prefix::prefix_of;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::station::balancer::chooser::Asker;
 use crate::station::pipeline::Work;
@@ -28,6 +30,16 @@ pub struct Caller {
     pub tier: Option<usize>,
     /// The request, where choosers may want to look into it.
     pub request: Option<Arc<Request>>,
+}
+
+impl Caller {
+    /// Whose `request` is, of which `facts` are known and which the entry `model` answers.
+    pub fn of(generation: &Generation, model: usize, request: &Arc<Request>, facts: &Facts) -> Self {
+        let tenant = request.tenant_key(generation.scenario.tenant_header.as_ref());
+        let priority = facts.tier.map_or(0, |tier| generation.scenario.tiers[tier].priority);
+        let prefix = prefix_of(generation, model, request);
+        Self { tenant, priority, prefix, tier: facts.tier, request: Some(Arc::clone(request)) }
+    }
 }
 
 /// Does the request that `plan` answers go to the stations of its model's pipeline? Not if the model has none, nor if nothing of it is

@@ -11,7 +11,7 @@ use crate::project::embedded;
 use crate::project::lang::Lang;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::source::SourceFile;
-use crate::types::fields::Fields;
+use crate::types::fields::{Fields, escape};
 use crate::types::limits::{PLUGIN_PROJECT_NAME_BYTES_MAX, PLUGIN_PROJECT_TOML_BYTES_MAX};
 use crate::types::problem::{Place, Problem, did_you_mean};
 
@@ -108,6 +108,14 @@ impl Manifest {
     }
 }
 
+/// The manifest `text` with another `interface`, if it names one.
+pub(super) fn with_interface(text: &str, interface: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?;
+    let (_, value) = table.get_ref().iter().find(|(key, _)| key.get_ref() == "interface")?;
+    let span = value.span();
+    Some(format!("{}\"{interface}\"{}", &text[..span.start], &text[span.end..]))
+}
+
 /// Where a value and its key begin, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spot {
@@ -118,7 +126,7 @@ struct Spot {
 /// `table` as JSON, with the spot of every value by its pointer.
 fn plain(table: &DeTable<'_>, pointer: &str, spots: &mut HashMap<String, Spot>) -> Map<String, Value> {
     let entry = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
-        let here = format!("{pointer}/{}", key.get_ref().replace('~', "~0").replace('/', "~1"));
+        let here = format!("{pointer}/{}", escape(key.get_ref()));
         spots.insert(here.clone(), Spot { key: key.span().start, value: value.span().start });
         (key.get_ref().to_string(), plain_value(value.get_ref(), &here, spots))
     };

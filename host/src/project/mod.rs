@@ -4,6 +4,8 @@
 //! embedded in the program (`embedded`). [`Project::build`] (`build`, a file a language) wraps the language's toolchain, which `tool` runs.
 //! Nothing here loads a component: whoever builds one has it checked by a host as a server would.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 mod build;
@@ -21,7 +23,7 @@ pub use manifest::{FILE, KINDS, Manifest};
 pub use template::{NewError, Template};
 
 use crate::scenario::refusal::Refusal;
-use crate::types::limits::WATCHED_FILES_MAX;
+use crate::types::limits::{PLUGIN_PROJECT_TOML_BYTES_MAX, WATCHED_FILES_MAX};
 
 /// A project on disk.
 #[derive(Debug, Clone)]
@@ -52,7 +54,10 @@ impl Project {
     /// The project in `folder`.
     pub fn open(folder: &Path) -> Result<Self, ProjectError> {
         let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| ProjectError::Unreadable { path: path.clone(), error })?;
+        let mut text = String::new();
+        // A byte more than may be, so that the manifest itself tells of a file that is too large.
+        let read = File::open(&path).and_then(|file| file.take(PLUGIN_PROJECT_TOML_BYTES_MAX + 1).read_to_string(&mut text));
+        read.map_err(|error| ProjectError::Unreadable { path: path.clone(), error })?;
         let manifest = Manifest::parse(&path.display().to_string(), &text).map_err(ProjectError::Manifest)?;
         Ok(Self { folder: folder.to_owned(), manifest })
     }
@@ -102,10 +107,14 @@ impl Project {
     /// hides behind a dot.
     pub fn is_source(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.folder) else { return false };
-        let made = ["build", "target", "node_modules", "__pycache__", "tests"];
         let mut steps = below.components().map(|step| step.as_os_str().to_string_lossy());
-        !below.as_os_str().is_empty() && steps.all(|step| !step.starts_with('.') && !made.contains(&&*step))
+        !below.as_os_str().is_empty() && steps.all(|step| !is_made(&step) && step != "tests")
     }
+}
+
+/// Does a folder or file called `name` belong to toolchains, or hide behind a dot? What happens there is no reason to look.
+pub fn is_made(name: &str) -> bool {
+    name.starts_with('.') || ["build", "target", "node_modules", "__pycache__"].contains(&name)
 }
 
 #[cfg(test)]

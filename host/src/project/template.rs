@@ -13,6 +13,12 @@ use crate::project::manifest::check_name;
 use crate::project::{Project, ProjectError, vendor};
 use crate::types::problem::Problem;
 
+/// What the SDK's prelude and Rust's have names for, and the SDKs of other languages: a type of that name would hide it.
+const TAKEN: &str = "Answer Ask AsMut AsRef Autoscaler Backend Balancer Box Call Choice Clock Clone Copy Cut Damage Decision Default Delay \
+    DoubleEndedIterator Drop Duration Eq Err ExactSizeIterator Extend Fault Finish Fn FnMut FnOnce From FromIterator Group HttpError Into \
+    IntoIterator Item Iterator Key Latency None Ok Option Ord PartialEq PartialOrd Plugin Position Problem Responder Result Rng Schedule \
+    Send Setting Share Sized Some String Sync ToOwned ToString TryFrom TryInto Unpin Vec Verdict Wish";
+
 /// What a new project shall be.
 #[derive(Debug, Clone)]
 pub struct Template<'a> {
@@ -86,11 +92,9 @@ impl Template<'_> {
     fn files(&self) -> Vec<(String, String)> {
         let folders = ["any/".to_owned(), format!("{}/", self.lang.word())];
         let own = |path: &'static str| folders.iter().find_map(|folder| path.strip_prefix(folder.as_str()));
-        let vectors = self.kinds.iter().any(|kind| ["fault", "responder", "latency"].contains(kind));
         TEMPLATES
             .iter()
             .filter_map(|(path, text)| Some((own(path)?, *text)))
-            .filter(|(path, _)| vectors || !path.starts_with("tests/"))
             // What tools would take for theirs has an ending that they do not know.
             .map(|(path, text)| (path.trim_end_matches(".template").to_owned(), self.fill(text)))
             .collect()
@@ -151,13 +155,14 @@ impl Template<'_> {
     }
 }
 
-/// `brown-out` is `BrownOut`.
+/// `brown-out` is `BrownOut`, `fault` is `FaultPlugin`.
 fn type_name(name: &str) -> String {
     let word = |word: &str| {
         let (first, rest) = word.split_at(word.len().min(1));
         format!("{}{rest}", first.to_uppercase())
     };
-    name.split('-').map(word).collect()
+    let name: String = name.split('-').map(word).collect();
+    if TAKEN.split_whitespace().any(|taken| taken == name) { format!("{name}Plugin") } else { name }
 }
 
 #[cfg(test)]
@@ -168,7 +173,8 @@ mod tests {
     #[test]
     fn every_template_is_filled_whole() {
         for lang in Lang::ALL {
-            for kinds in [vec!["fault"], vec!["responder"], vec!["latency"], KINDS[..3].to_vec()] {
+            let of_groups = [vec!["balancer"], vec!["autoscaler"]].into_iter().filter(|_| lang == Lang::Rust);
+            for kinds in [vec!["fault"], vec!["responder"], vec!["latency"], KINDS[..3].to_vec()].into_iter().chain(of_groups) {
                 let folder = tempfile::tempdir().expect("a folder");
                 let template = Template { name: "slow-lane", kinds: kinds.clone(), lang };
                 let project =
@@ -181,6 +187,25 @@ mod tests {
                 assert!(project.folder().join("tests/first.yaml").is_file());
             }
         }
+    }
+
+    #[test]
+    fn no_type_of_a_new_plugin_hides_a_word_of_the_prelude() {
+        let sdk = include_str!("../../../guest-sdk/src/lib.rs");
+        let prelude = sdk.split_once("pub mod prelude {").and_then(|(_, rest)| rest.split_once("\n}")).expect("a prelude").0;
+        let words = prelude.split(|letter: char| !letter.is_alphanumeric()).filter(|word| word.starts_with(char::is_uppercase));
+        let hidden: Vec<&str> = words.filter(|word| type_name(&dashed(word)) == *word).collect();
+        assert!(hidden.is_empty(), "a plugin called like one of {hidden:?} does not build");
+        assert_eq!((type_name("fault"), type_name("http-error")), ("FaultPlugin".to_owned(), "HttpErrorPlugin".to_owned()));
+    }
+
+    /// `HttpError` is `http-error`.
+    fn dashed(word: &str) -> String {
+        let letter = |(at, letter): (usize, char)| {
+            let dash = if at > 0 && letter.is_uppercase() { "-" } else { "" };
+            format!("{dash}{}", letter.to_lowercase())
+        };
+        word.char_indices().map(letter).collect()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is copied, because the SDK is on no registry and a path into somebody's clone of this repository would work for nobody else. A
 //! project owns its copy: nothing changes it but `plugin build --renew`, which takes the one of the running release.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,15 +35,20 @@ fn sdk_manifest() -> String {
     template.replace("{{release}}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Writes `vendor/` of the project in `folder` anew; what lay there and belongs there no more is removed.
+/// Writes our part of `vendor/` in the project in `folder` anew: single files, and folders that are ours as a whole. The rest is the
+/// project's own and stays.
 pub(super) fn write(folder: &Path, lang: Lang) -> Result<(), (PathBuf, io::Error)> {
     let vendor = folder.join(FOLDER);
-    match std::fs::remove_dir_all(&vendor) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((vendor, error)),
-        _ => {}
+    let files = files(lang);
+    let ours: BTreeSet<&str> = files.iter().filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
+    for path in ours.into_iter().map(|name| vendor.join(name)) {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((path, error)),
+            _ => {}
+        }
     }
-    for (path, text) in files(lang) {
-        put(&vendor.join(path), &text)?;
+    for (path, text) in &files {
+        put(&vendor.join(path), text)?;
     }
     Ok(())
 }
@@ -76,6 +82,32 @@ mod tests {
         assert_eq!(bindgen["features"].as_array(), Some(&features));
         let package = &workspace["workspace"]["package"];
         assert_eq!((&copied["package"]["edition"], &copied["package"]["license"]), (&package["edition"], &package["license"]));
+    }
+
+    #[test]
+    fn what_a_project_keeps_beside_the_sdk_stays_when_that_is_renewed() {
+        for lang in Lang::ALL {
+            let folder = tempfile::tempdir().expect("a folder");
+            write(folder.path(), lang).unwrap_or_else(|(path, error)| panic!("{}: {error}", path.display()));
+            let all = || {
+                files(lang).iter().all(|(path, text)| {
+                    std::fs::read_to_string(folder.path().join(FOLDER).join(path)).is_ok_and(|now| now == *text)
+                })
+            };
+            assert!(all(), "{lang}");
+            let add = |path: &str| put(&folder.path().join(FOLDER).join(path), "x").expect("written");
+            ["notes.txt", "own/helper.py", "simwright-sdk/src/gone.rs"].into_iter().for_each(add);
+            let first = &files(lang)[0].0;
+            add(first);
+            write(folder.path(), lang).unwrap_or_else(|(path, error)| panic!("{}: {error}", path.display()));
+            let is_there = |path: &str| folder.path().join(FOLDER).join(path).is_file();
+            assert!(all() && is_there("notes.txt") && is_there("own/helper.py"), "{lang}");
+            assert_eq!(
+                is_there("simwright-sdk/src/gone.rs"),
+                lang != Lang::Rust,
+                "a file of an older release, where it is the SDK's folder"
+            );
+        }
     }
 
     #[test]

@@ -160,10 +160,23 @@ pub struct PluginSource {
     pub fresh_per_call: bool,
     /// What it may reach.
     pub granted: Capabilities,
-    /// What its bytes must be, where a lock says so.
-    pub digest: Option<Digest>,
+    /// What it is in its pack, if it is of one.
+    pub pack: Option<PackPart>,
     /// JSON pointer of the entry, for mistakes found when it is loaded.
     pub pointer: String,
+}
+
+/// A plugin as a part of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackPart {
+    /// Which pack, as its lock says.
+    pub pack: Digest,
+    /// Its name there.
+    pub name: String,
+    /// What the bytes of its component must be.
+    pub component: Digest,
+    /// Files of vectors that may be about it: titles, where they are, and what their bytes must be.
+    pub vectors: Vec<(String, PathBuf, Digest)>,
 }
 
 /// One entry of `packs:`. Which bytes it is says the lock.

@@ -35,7 +35,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Watches no file yet. `on_change` is called on a thread of its own with the files that changed, as they were given to
-    /// [`Watcher::watch`]; it may take its time, and changes meanwhile are reported after it. The error is the system's, such as too
+    /// [`Watcher::watch_also`]; it may take its time, and changes meanwhile are reported after it. The error is the system's, such as too
     /// many watches.
     pub fn start(on_change: impl FnMut(&[PathBuf]) + Send + 'static) -> io::Result<Self> {
         let (signals, received) = channel();
@@ -60,27 +60,22 @@ impl Watcher {
         Ok(Self { signals, thread: Some(thread) })
     }
 
-    /// Watches `files` and no others from now on: any change after this call is reported. Call it before the files are read, so that
-    /// a change between the two is not lost, and one that is read anyhow is not reported again.
-    pub fn watch(&self, files: impl IntoIterator<Item = PathBuf>) {
-        // The thread lives as long as `self`.
-        let _ = self.signals.send(Signal::Watch(with_fingerprints(files)));
-    }
-
     /// Watches none but `files` of those under watch; what is known of them stays.
     pub fn keep(&self, files: impl IntoIterator<Item = PathBuf>) {
         let _ = self.signals.send(Signal::Keep(files.into_iter().collect()));
     }
 
-    /// Tells with which contents watched files have been read. Between [`Watcher::watch`] and the reading a file may have changed, and
+    /// Tells with which contents watched files have been read. Between [`Watcher::watch_also`] and the reading a file may have changed, and
     /// after it changed back: only who knows what was read sees that the two differ.
     pub fn were_read<'a>(&self, files: impl IntoIterator<Item = (PathBuf, &'a [u8])>) {
         let print = |(file, bytes): (PathBuf, &[u8])| (file, Some(xxh3_128(bytes)));
         let _ = self.signals.send(Signal::WereRead(files.into_iter().map(print).collect()));
     }
 
-    /// Watches `files` too. Those that are under watch already stay as they are.
+    /// Watches `files` too: any change after this call is reported. Call it before the files are read, so that a change between the two is
+    /// not lost, and one that is read anyhow is not reported again. Those that are under watch already stay as they are.
     pub fn watch_also(&self, files: impl IntoIterator<Item = PathBuf>) {
+        // The thread lives as long as `self`.
         let _ = self.signals.send(Signal::WatchAlso(with_fingerprints(files)));
     }
 }
@@ -99,7 +94,6 @@ impl Drop for Watcher {
 
 enum Signal {
     Touched,
-    Watch(BTreeMap<PathBuf, Fingerprint>),
     WatchAlso(BTreeMap<PathBuf, Fingerprint>),
     Keep(BTreeSet<PathBuf>),
     WereRead(BTreeMap<PathBuf, Fingerprint>),
@@ -130,10 +124,6 @@ impl Watching {
     fn take(&mut self, signal: Signal) -> bool {
         match signal {
             Signal::Touched => true,
-            Signal::Watch(files) => {
-                self.files = files;
-                true
-            }
             Signal::WatchAlso(files) => {
                 for (file, print) in files {
                     self.files.entry(file).or_insert(print);
@@ -281,7 +271,8 @@ fn with_fingerprints(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<PathB
     files.into_iter().map(|file| (fingerprint(&file), file)).map(|(print, file)| (file, print)).collect()
 }
 
-fn fingerprint(file: &Path) -> Fingerprint {
+/// A digest of what is in `file`; `None` if there is no such file, or if it is no plain one.
+pub fn fingerprint(file: &Path) -> Option<u128> {
     // A pipe gives its contents once, and not to us; a device may have no end.
     if !file.metadata().is_ok_and(|meta| meta.is_file()) {
         return None;

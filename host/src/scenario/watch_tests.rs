@@ -25,7 +25,7 @@ impl Stage {
         for name in names {
             fs::write(stage.path(name), name).expect("written");
         }
-        stage.watcher.watch(names.iter().map(|name| stage.path(name)));
+        stage.watcher.watch_also(names.iter().map(|name| stage.path(name)));
         stage
     }
 
@@ -54,7 +54,7 @@ fn a_written_file_is_reported() {
 fn a_change_right_after_the_watch_began_is_reported() {
     let stage = Stage::with(&["a"]);
     for round in 0..5 {
-        stage.watcher.watch([stage.path("a"), stage.path(&format!("b{round}"))]);
+        stage.watcher.watch_also([stage.path("a"), stage.path(&format!("b{round}"))]);
         fs::write(stage.path("a"), format!("{round}")).expect("written");
         stage.expect("a");
     }
@@ -109,7 +109,7 @@ fn a_config_map_swap_is_followed_again_and_again() {
     }
     symlink("..0", stage.path("..data")).expect("linked");
     symlink("..data/s.yaml", stage.path("s.yaml")).expect("linked");
-    stage.watcher.watch([stage.path("s.yaml")]);
+    stage.watcher.watch_also([stage.path("s.yaml")]);
     for version in 1..4 {
         symlink(format!("..{version}"), stage.path("..data_tmp")).expect("linked");
         fs::rename(stage.path("..data_tmp"), stage.path("..data")).expect("renamed");
@@ -122,7 +122,7 @@ fn a_config_map_swap_is_followed_again_and_again() {
 fn a_folder_that_is_deleted_and_made_anew_is_followed() {
     let stage = Stage::with(&[]);
     let file = stage.path("deep/er/a");
-    stage.watcher.watch([file.clone()]);
+    stage.watcher.watch_also([file.clone()]);
     for round in 0..3 {
         fs::create_dir_all(stage.path("deep/er")).expect("made");
         fs::write(&file, format!("round {round}")).expect("written");
@@ -152,7 +152,7 @@ fn files_changed_together_are_reported_together() {
 #[test]
 fn files_no_longer_watched_are_not_reported() {
     let stage = Stage::with(&["a", "b"]);
-    stage.watcher.watch([stage.path("b")]);
+    stage.watcher.keep([stage.path("b")]);
     fs::write(stage.path("a"), "new").expect("written");
     fs::write(stage.path("b"), "new").expect("written");
     stage.expect("b");

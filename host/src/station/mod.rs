@@ -131,6 +131,9 @@ impl Cause {
     }
 }
 
+/// Why somebody from outside who was asked, a plugin, gave no answer. That has been counted.
+pub type Unanswered = Box<dyn std::error::Error + Send + Sync>;
+
 /// What became of a visitor that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notice {

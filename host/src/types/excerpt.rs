@@ -1,5 +1,6 @@
 //! A mistake shown in its line, with a mark below the culprit: as a person reads it in a terminal.
 
+use crate::types::printable::is_unprintable;
 use crate::types::problem::Problem;
 
 /// Lines longer than this are cut around the culprit, in characters.
@@ -31,7 +32,7 @@ pub fn excerpt(text: &str, problem: &Problem) -> String {
 fn window(line: &str, at: usize) -> (String, usize) {
     let start = at.saturating_sub(LINE_CHARS_MAX / 2);
     let start = if line.chars().take(LINE_CHARS_MAX + 1).count() <= LINE_CHARS_MAX { 0 } else { start };
-    let shown = line.chars().skip(start).take(LINE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown = line.chars().skip(start).take(LINE_CHARS_MAX).map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     (shown, at - start)
 }
 

@@ -195,7 +195,10 @@ impl<'a> Fields<'a> {
         let value = self.value(name)?;
         let parsed = match value {
             Value::String(text) => parse(text),
-            Value::Number(number) => parse(&number.to_string()),
+            // Without an exponent, which is no part of how people write quantities.
+            Value::Number(number) => {
+                parse(&number.as_f64().filter(|_| number.is_f64()).map_or_else(|| number.to_string(), |small| small.to_string()))
+            }
             other => Err(format!("expected {what}, found {}", kind_of(other))),
         };
         parsed.map_err(|message| self.problem(name, message)).ok()
@@ -229,6 +232,13 @@ fn found(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_share_is_read_as_a_number() {
+        let value = serde_json::json!({"rate": 0.00005, "other": "5e-05"});
+        let mut fields = Fields::of(&value, "");
+        assert_eq!((fields.share("rate"), fields.share("other")), (Some(0.00005), None));
+    }
 
     #[test]
     fn every_mistake_is_reported_with_its_pointer() {

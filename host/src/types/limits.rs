@@ -3,49 +3,7 @@
 //! The macro makes each a constant and an entry of [`ALL`], which `simwright limits` prints: what is written here is what is shown.
 //! A name holds the unit: `BYTES`, `US`, `MS` and `S` for sizes and times, nothing for numbers.
 
-use crate::types::quantity::{show_bytes, show_duration_us};
-
-/// A limit, for lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// The constant's name.
-    pub name: &'static str,
-    /// Its value, in the unit of [`Limit::unit`].
-    pub value: u64,
-    /// What it bounds, and after a colon why it is this much.
-    pub reason: &'static str,
-}
-
-impl Limit {
-    /// `bytes`, `us`, `ms`, `s`, or nothing for a number of things.
-    pub fn unit(&self) -> &'static str {
-        // `FUEL_PER_US` is fuel and no time.
-        let words = || self.name.split('_').take_while(|word| *word != "PER");
-        let units = [("BYTES", "bytes"), ("US", "us"), ("MS", "ms"), ("S", "s")];
-        units.into_iter().find(|(word, _)| words().any(|own| own == *word)).map_or("", |(_, unit)| unit)
-    }
-
-    /// The value as a person writes it in a scenario: `16MiB`, `20ms`, `1_000`.
-    pub fn shown(&self) -> String {
-        match self.unit() {
-            "bytes" => show_bytes(self.value),
-            "us" => show_duration_us(self.value),
-            "ms" => show_duration_us(self.value * 1_000),
-            "s" => show_duration_us(self.value * 1_000_000),
-            _ => grouped(self.value),
-        }
-    }
-}
-
-/// `1_000_000` for a million.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let group = |(index, digit): (usize, char)| {
-        let separated = index > 0 && (digits.len() - index).is_multiple_of(3);
-        separated.then_some('_').into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(group).collect()
-}
+pub use crate::types::limit::Limit;
 
 macro_rules! limits {
     ($($(#[doc = $reason:literal])+ pub const $name:ident: $type:ty = $value:expr;)+) => {
@@ -134,8 +92,7 @@ pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// CPU time to compile one component, in seconds: six times what a Python component of 20 MB needs.
 pub const COMPILE_CPU_S: u64 = 120;
-/// Address space of a process that compiles one component, in bytes: ten times the memory that one of 20 MB was seen to use, because
-/// allocators reserve more than they use.
+/// Address space of a process that compiles one component, in bytes: ten times what one of 20 MB uses, as allocators reserve more.
 pub const COMPILE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Time to compile one component from start to end, in seconds: the CPU time on a machine that is busy otherwise.
 pub const COMPILE_WALL_S: u64 = 300;
@@ -165,8 +122,12 @@ pub const GUEST_TABLE_ELEMENTS: usize = 20_000;
 pub const GUEST_FUEL_PER_US: u64 = 1_000;
 /// Bytes of a guest's standard error that an error message repeats: room for a panic and its place.
 pub const GUEST_LAST_WORDS_BYTES: usize = 2 * 1024;
-/// Plugin instances alive at once, over all plugins and generations: 4 GiB of address space each, memory only as used.
-pub const PLUGIN_INSTANCES_MAX: u32 = 1_000;
+/// Plugin instances alive at once, over all plugins and generations: each has 4 GiB of address space, and these half of all there is.
+pub const PLUGIN_INSTANCES_MAX: u32 = 16_000;
+/// Those of them for each worker, of which 16 count at least: ten plugins of a running generation, and of five more while they change.
+pub const PLUGIN_INSTANCES_PER_WORKER: u32 = 64;
+/// CPU time after which setting an instance up is nothing for a worker, in microseconds: many times what one of Rust takes.
+pub const GUEST_SETUP_INLINE_US: u64 = 1_000;
 /// Core instances within one component: a Python component has 14.
 pub const PLUGIN_CORE_INSTANCES_MAX: u32 = 32;
 /// Ready instances kept beside the workers' own, for each plugin and its options.
@@ -181,6 +142,12 @@ pub const PLUGIN_PROJECT_TOML_BYTES_MAX: u64 = 64 * 1024;
 pub const PLUGIN_BUILD_S: u64 = 600;
 /// One line of what a toolchain says, in bytes; a longer one is cut into several.
 pub const PLUGIN_BUILD_LINE_BYTES: u64 = 1024 * 1024;
+/// The last data of a toolchain that are kept, in bytes: what cargo says of the component itself comes last.
+pub const PLUGIN_BUILD_DATA_BYTES: usize = 4 * 1024 * 1024;
+/// Lines of a toolchain that wait for whoever shows them; then the toolchain waits.
+pub const PLUGIN_BUILD_LINES_WAITING: usize = 64;
+/// Time for the last words of a tool that has ended, in milliseconds: they are in its pipes already, if nobody else holds these open.
+pub const PLUGIN_BUILD_LAST_WORDS_MS: u64 = 1_000;
 /// The last words of a toolchain that are kept, in bytes: enough to tell what is missing.
 pub const PLUGIN_BUILD_WORDS_BYTES: usize = 64 * 1024;
 /// Lines that a plugin says and that are kept while it is tried out (`plugin test`, `plugin run`): more than anybody reads.
@@ -189,6 +156,10 @@ pub const TRIAL_LINES_MAX: usize = 1_000;
 pub const VECTOR_CASES_MAX: usize = 1_000;
 /// Requests that one case asks to see how many of them fail: enough to tell 1 % from 1.1 %.
 pub const VECTOR_REQUESTS_MAX: u64 = 100_000;
+/// Settings (options and names) of which each run of vectors keeps instances at a time: the cases of a file rarely have more.
+pub const VECTOR_SETTINGS_MAX: usize = 16;
+/// Time that a plugin's vectors may take before it goes live, in seconds: a thousand times what most take.
+pub const VECTORS_S: u64 = 60;
 /// Names of counters that one plugin may keep.
 pub const PLUGIN_COUNTERS_MAX: usize = 64;
 /// Bytes of a key in the host's state, and of a name that a plugin gives (a counter, a style, a tool, an open case).
@@ -260,6 +231,12 @@ pub const REGISTRY_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const REGISTRY_WORDS_BYTES_MAX: u64 = 64 * 1024;
 /// Redirects of one request: to a store of objects, with one for each of two proxies before it.
 pub const REGISTRY_REDIRECTS_MAX: usize = 3;
+/// Tags that a registry is asked for at once, which most of them give.
+pub const REGISTRY_TAGS_ASKED: usize = 1_000;
+/// A part of a registry's list of tags, in bytes: so many tags of the longest kind, eightfold.
+pub const REGISTRY_TAGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Parts of a registry's list of tags: tens of thousands of versions of one pack.
+pub const REGISTRY_TAG_PAGES_MAX: usize = 32;
 /// Tries of one request to a registry that fails for now.
 pub const REGISTRY_TRIES_MAX: u32 = 4;
 /// Time before the second try, in milliseconds; each later one doubles it, and half of each is drawn.
@@ -268,6 +245,12 @@ pub const REGISTRY_WAIT_MS: u64 = 500;
 pub const REGISTRY_WAIT_S_MAX: u64 = 30;
 /// A file of a user's credentials for registries, in bytes: thousands of registries.
 pub const CREDENTIALS_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What is read of an operator's request after its answer is known, in bytes: some times the largest component, so that whoever sends a
+/// file that is too large is told so.
+pub const BODY_DISCARDED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// For how long, in seconds: that much takes a second on loopback.
+pub const BODY_DISCARDED_S: u64 = 10;
 
 /// Size of a scenario file, in bytes.
 pub const SCENARIO_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -301,6 +284,8 @@ pub const SCALING_AFTER_S_MAX: u64 = 86_400;
 pub const SCALING_STEPS_MAX: usize = 672;
 /// Changes of one group's size that a report lists: one in ten seconds for a day.
 pub const SCALING_CHANGES_MAX: usize = 8_640;
+/// Decisions of one autoscaler that are kept with their reasons: a day of them, where one in three quarters of an hour changes anything.
+pub const SCALING_DECISIONS_MAX: usize = 32;
 /// Tokens of one block of a KV cache: four thousand times vLLM's default.
 pub const BLOCK_TOKENS_MAX: u32 = 65_536;
 /// Points of one replica on the ring of `consistent-hash`: with a hundred, loads differ by a tenth already, and with this by a hundredth.
@@ -313,15 +298,13 @@ pub const FAIR_IDLE_TENANTS_MAX: usize = 1_024;
 pub const SCENARIO_REPLICAS_MAX: u64 = 100_000;
 /// Points on the rings of all balancers of one scenario together, 16 bytes each: a hundred for each of the most replicas of a station.
 pub const SCENARIO_RING_POINTS_MAX: u64 = 1_000_000;
-/// Tokens of one block of all replicas of one scenario together, because each replica keeps four bytes a token of a block: a hundred for
-/// each of the most replicas.
+/// Tokens of one block of all replicas of one scenario together, four bytes each: a hundred for each of the most replicas.
 pub const SCENARIO_BLOCK_TOKENS_MAX: u64 = 10_000_000;
 /// Places, connections, blocks or tokens that a station may have: a hundred times the largest accelerator's.
 pub const STATION_PLACES_MAX: u32 = 100_000_000;
 /// Stages, forks, ways and alternatives of one pipeline together: a route's steps are counted in 16 bits.
 pub const PIPELINE_STAGES_MAX: usize = 1_000;
-/// Answers of a level of a cache that does not say how many it holds: more than a day's different questions of most services, in some
-/// 70 MB.
+/// Answers of a level of a cache that does not say how many it holds: more than most services' questions of a day, in some 70 MB.
 pub const CACHE_ENTRIES: u32 = 1_000_000;
 /// Levels of one cache: processors have three or four.
 pub const CACHE_LEVELS_MAX: usize = 8;
@@ -347,7 +330,7 @@ pub const WATCH_QUIET_MS: u64 = 80;
 pub const WATCHED_FILES_MAX: usize = 2_000;
 /// Lines of a toolchain that a server shows when a followed plugin does not build: the first mistakes are what counts.
 pub const WATCHED_BUILD_LINES: usize = 40;
-/// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins' instances.
+/// Generations before the running one that a rollback can bring back: a bad afternoon's. Each keeps its plugins loaded.
 pub const GENERATIONS_KEPT_MAX: usize = 4;
 /// Generations that `GET /generations` lists; older ones are forgotten unless they still answer requests.
 pub const GENERATIONS_LISTED_MAX: usize = 100;
@@ -355,7 +338,9 @@ pub const GENERATIONS_LISTED_MAX: usize = 100;
 pub const REFUSALS_LISTED_MAX: usize = 20;
 /// Places that the list of what a change changed names; more are counted.
 pub const CHANGED_PLACES_MAX: usize = 50;
-/// Changes by the admin door that may be under way at a time, each a thread; more are answered 503.
+/// Connections to the admin door at a time; more wait. An operator has some, dashboards and probes a few dozen.
+pub const ADMIN_CONNECTIONS_MAX: usize = 256;
+/// Changes by the admin door that may be under way at a time, each a thread and a body; more are answered 503.
 pub const CHANGES_WAITING_MAX: usize = 16;
 /// How long a canary may last, in seconds: a day; longer is an operation of its own.
 pub const CANARY_S_MAX: u64 = 86_400;
@@ -474,18 +459,5 @@ mod tests {
         assert!(ALL.iter().all(|limit| limit.value > 0 && limit.reason.trim_end().ends_with('.')));
         // A long reason goes over two lines, each with its space in front.
         assert!(ALL.iter().all(|limit| limit.reason.starts_with(' ')));
-    }
-
-    #[test]
-    fn values_are_shown_with_their_units() {
-        let shown = |name: &str| ALL.iter().find(|limit| limit.name == name).map(Limit::shown).expect(name);
-        assert_eq!(shown("BODY_BYTES_MAX"), "32MiB");
-        assert_eq!(shown("GUEST_TIME_US"), "20ms");
-        assert_eq!(shown("DELAY_US_MAX"), "1h");
-        assert_eq!(shown("GUEST_INLINE_US"), "100us");
-        assert_eq!(shown("PLUGIN_BREAKER_WINDOW_MS"), "10s");
-        assert_eq!(shown("DRAIN_S"), "25s");
-        assert_eq!(shown("GUEST_FUEL_PER_US"), "1_000");
-        assert_eq!(shown("OUTPUT_TOKENS_MAX"), "1_000_000");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::types::printable::printable;
+
 /// A place in a file, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -13,7 +15,8 @@ pub struct Place {
     pub column: u32,
 }
 
-/// One mistake. Messages start in lower case, have no final period and name the culprit in backticks.
+/// One mistake. Messages start in lower case, have no final period and name the culprit in backticks. They may repeat what a stranger
+/// wrote, so nothing in them drives a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where in the value: a JSON pointer such as `/models/0/latency/constant/first`; empty for the whole.
@@ -31,13 +34,13 @@ pub struct Problem {
 impl Problem {
     /// A mistake at `pointer`.
     pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: printable(message.into()), hint: None, at_key: false, place: None }
+        Self { pointer: pointer.into(), message: printable(&message.into()).into_owned(), hint: None, at_key: false, place: None }
     }
 
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(printable(hint.into()));
+        self.hint = Some(printable(&hint.into()).into_owned());
         self
     }
 
@@ -68,15 +71,6 @@ impl fmt::Display for Problem {
         }
         Ok(())
     }
-}
-
-/// `text` with its control characters escaped: it may repeat what a stranger wrote, and must not drive a terminal.
-fn printable(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 /// The closest of `known` to a misspelt `word`, if one is close enough to suggest.

@@ -88,7 +88,7 @@ impl Figure {
 /// A share of many requests.
 #[derive(Debug, Clone)]
 pub struct Share {
-    /// Which requests count: those whose fault, reply, latency or outcome is so.
+    /// Which requests count: those of which this was decided.
     pub of: Vec<(&'static str, Pattern)>,
     /// How it is said.
     pub said: String,
@@ -97,7 +97,10 @@ pub struct Share {
 }
 
 /// Patterns that a step or a share may have.
-const DECISIONS: [&str; 4] = ["fault", "reply", "latency", "outcome"];
+const DECISIONS: [&str; 6] = ["fault", "reply", "latency", "outcome", "balancer", "autoscaler"];
+
+/// Those of them that groups of replicas ask for.
+const OF_GROUPS: [&str; 2] = ["balancer", "autoscaler"];
 
 impl Expect {
     /// Reads `expect` at `pointer`. `many` says that many requests are asked, of which shares can be taken.
@@ -134,6 +137,21 @@ impl Expect {
         problems.extend(fields.finish());
         expect
     }
+
+    /// Is something expected of `word`?
+    pub(super) fn looks_at(&self, word: &str) -> bool {
+        self.words().any(|known| known == word)
+    }
+
+    /// Is something expected that the planner decides?
+    pub(super) fn looks_at_requests(&self) -> bool {
+        !self.measured.is_empty() || self.words().any(|word| !OF_GROUPS.contains(&word))
+    }
+
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        let patterns = self.decisions.iter().chain(self.shares.iter().flat_map(|share| &share.of));
+        patterns.map(|(word, _)| *word)
+    }
 }
 
 fn pointer_of(fields: &Fields<'_>) -> String {
@@ -151,6 +169,8 @@ fn decisions(fields: &mut Fields<'_>) -> Vec<(&'static str, Pattern)> {
             "fault" => (value.clone(), fault_words(value, &pointer)),
             "reply" => reply_words(value, &pointer),
             "latency" => (value.clone(), latency_words(value, &pointer)),
+            "balancer" => written_out(&CHOICES, value, &pointer),
+            "autoscaler" => written_out(&WISHES, value, &pointer),
             // `outcome: answer` in short.
             _ if value.is_string() => (json!({ "kind": value }), Vec::new()),
             _ => (value.clone(), Vec::new()),
@@ -239,6 +259,60 @@ fn reply_words(value: &Value, pointer: &str) -> (Value, Vec<Problem>) {
             (if is_item { json!({ "items": [value] }) } else { value.clone() }, problems)
         }
         other => (other.clone(), Vec::new()),
+    }
+}
+
+/// The short forms of what belongs to groups: words that stand alone, and the field that a number alone is.
+struct Forms {
+    what: &'static str,
+    words: &'static [&'static str],
+    number: &'static str,
+    fields: &'static [&'static str],
+}
+
+const CHOICES: Forms = Forms {
+    what: "choice",
+    words: &["any", "refuse"],
+    number: "backend",
+    fields: &["any", "refuse", "retry-after", "backend", "failed"],
+};
+const WISHES: Forms =
+    Forms { what: "wish", words: &["keep"], number: "replicas", fields: &["keep", "replicas", "reason", "failed"] };
+
+/// `value` with its short forms written out, `2` as `{ backend: 2 }` and `keep` as `{ keep: true }`, and what is misspelt in it.
+fn written_out(forms: &Forms, value: &Value, pointer: &str) -> (Value, Vec<Problem>) {
+    let one = |name: &str, value: Value| Value::Object(serde_json::Map::from_iter([(name.to_owned(), value)]));
+    match value {
+        Value::Number(_) => (one(forms.number, value.clone()), Vec::new()),
+        Value::String(word) if forms.words.contains(&word.as_str()) => (one(word, json!(true)), Vec::new()),
+        Value::String(word) => {
+            let mut problem = unknown(pointer, word, forms.words, forms.what);
+            (problem.pointer, problem.at_key) = (pointer.to_owned(), false);
+            (value.clone(), vec![problem])
+        }
+        Value::Object(map) => match map.iter().next().filter(|_| map.len() == 1) {
+            Some((rule, _)) if ["between", "at-least", "at-most"].contains(&rule.as_str()) => {
+                (one(forms.number, value.clone()), Vec::new())
+            }
+            Some((rule, Value::Array(items))) if rule == "one-of" => {
+                let all = items.iter().enumerate().map(|(at, item)| written_out(forms, item, &format!("{pointer}/one-of/{at}")));
+                let (items, problems): (Vec<Value>, Vec<Vec<Problem>>) = all.unzip();
+                (one(rule, Value::Array(items)), problems.concat())
+            }
+            Some((rule, inner)) if rule == "not" || rule == "exactly" => {
+                let (inner, problems) = written_out(forms, inner, &format!("{pointer}/{rule}"));
+                (one(rule, inner), problems)
+            }
+            _ => {
+                let wrong = map.keys().filter(|name| !forms.fields.contains(&name.as_str()));
+                let problems = wrong.map(|name| unknown(pointer, name, forms.fields, forms.what)).collect();
+                (value.clone(), problems)
+            }
+        },
+        other => {
+            let message = format!("expected a {} such as `{}`, found {}", forms.what, forms.words[0], kind_of(other));
+            (other.clone(), vec![Problem::new(pointer, message)])
+        }
     }
 }
 

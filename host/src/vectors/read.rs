@@ -1,8 +1,9 @@
 //! Files of test vectors become cases; every mistake of every file is named at once, at its place.
 //!
 //! A file is a list of cases, or a map: `plugin` (whom the cases are about, where a pack has several), `defaults` (`options`, `request`,
-//! `call`, `max-fuel` for all cases) and `cases`. A case has a `name`, `options`, and either one step (`request`, `call`, `over`,
-//! `expect`) or `steps`, a list of such; `refused` in place of them names the options that the plugin must not accept.
+//! `call`, `backends`, `group`, `max-fuel` for all cases) and `cases`. A case has a `name`, `options`, and either one step (`request`,
+//! `call`, `backends` or `group`, `over`, `expect`) or `steps`, a list of such; `refused` in place of them names the options that the
+//! plugin must not accept. What is expected says who is asked.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use crate::types::fields::{Fields, kind_of};
 use crate::types::limits::{SCENARIO_BYTES_MAX, VECTOR_CASES_MAX, VECTOR_REQUESTS_MAX};
 use crate::types::problem::{Place, Problem};
 use crate::vectors::expect::Expect;
+use crate::vectors::group::Scene;
 use crate::vectors::request::{Asked, CallAsked};
-use crate::vectors::{Case, Over, Step, Suite};
+use crate::vectors::{Asks, Case, Over, Step, Suite};
 
 /// The folder of a project or pack in which its vectors are.
 pub const FOLDER: &str = "tests";
@@ -89,7 +91,16 @@ struct Defaults {
     options: Map<String, Value>,
     request: Asked,
     call: CallAsked,
+    scene: Scene,
     max_fuel: Option<u64>,
+}
+
+/// What all steps of a case have in common.
+#[derive(Default)]
+struct Common {
+    request: Asked,
+    call: CallAsked,
+    scene: Scene,
 }
 
 struct Reader<'a> {
@@ -142,6 +153,7 @@ impl Reader<'_> {
         if let Some(call) = fields.value("call") {
             self.defaults.call = CallAsked::read(call, "/defaults/call", problems);
         }
+        self.defaults.scene = Scene::read(&mut fields, problems);
         self.defaults.max_fuel = fields.integer("max-fuel", 1..=u64::MAX);
         problems.extend(fields.finish());
     }
@@ -162,7 +174,7 @@ impl Reader<'_> {
         });
         let steps = match (&refused, fields.value("steps")) {
             (_, Some(_)) => self.steps(&mut fields),
-            (None, None) => vec![self.step(&mut fields, pointer, (&Asked::default(), &CallAsked::default()))],
+            (None, None) => vec![self.step(&mut fields, pointer, &Common::default())],
             (Some(_), None) => Vec::new(),
         };
         if refused.is_some() && (!steps.is_empty() || fields.value("expect").is_some()) {
@@ -182,12 +194,13 @@ impl Reader<'_> {
         }
     }
 
-    /// The steps of a case; `request` and `call` beside them hold for all.
+    /// The steps of a case; what stands beside them of what is asked holds for all.
     fn steps(&self, fields: &mut Fields<'_>) -> Vec<Step> {
         let mut problems = Vec::new();
         let request = fields.value("request").map(|value| Asked::read(value, &fields.pointer("request"), &mut problems));
         let call = fields.value("call").map(|value| CallAsked::read(value, &fields.pointer("call"), &mut problems));
-        let common = (request.unwrap_or_default(), call.unwrap_or_default());
+        let scene = Scene::read(fields, &mut problems);
+        let common = Common { request: request.unwrap_or_default(), call: call.unwrap_or_default(), scene };
         let pointer = fields.pointer("steps");
         let items = fields.list("steps");
         if items.is_empty() {
@@ -197,25 +210,35 @@ impl Reader<'_> {
         for (index, item) in items.iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
             let mut step = Fields::of(item, pointer.clone());
-            steps.push(self.step(&mut step, &pointer, (&common.0, &common.1)));
+            steps.push(self.step(&mut step, &pointer, &common));
             problems.extend(step.finish());
         }
         fields.extend(problems);
         steps
     }
 
-    fn step(&self, fields: &mut Fields<'_>, pointer: &str, common: (&Asked, &CallAsked)) -> Step {
+    fn step(&self, fields: &mut Fields<'_>, pointer: &str, common: &Common) -> Step {
         let mut problems = Vec::new();
         let request = fields.value("request").map(|value| Asked::read(value, &fields.pointer("request"), &mut problems));
-        let request = request.unwrap_or_default().over(common.0).over(&self.defaults.request);
+        let request = request.unwrap_or_default().over(&common.request).over(&self.defaults.request);
         let request = request.request().map_err(|problem| problems.push(problem)).ok();
         let call = fields.value("call").map(|value| CallAsked::read(value, &fields.pointer("call"), &mut problems));
-        let call = call.unwrap_or_default().over(common.1).over(&self.defaults.call).facts();
+        let call = call.unwrap_or_default().over(&common.call).over(&self.defaults.call).facts();
         let over = over(fields);
         fields.require("expect");
+        let mistakes = problems.len();
         let expect = fields.value("expect").map(|value| {
             let pointer = fields.pointer("expect");
             Expect::read(value, &pointer, over.is_some(), &mut problems)
+        });
+        let own = Scene::read(fields, &mut problems);
+        let has_own = own.backends.is_some();
+        let scene = own.over(&common.scene).over(&self.defaults.scene);
+        // Of what cannot be read nobody knows whom it asks.
+        let asks = expect.as_ref().filter(|_| problems.len() == mistakes).map(|expect| asks(expect, scene, fields, has_own));
+        let asks = asks.unwrap_or(Ok(Asks::Request)).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Asks::Request
         });
         fields.extend(problems);
         Step {
@@ -223,6 +246,7 @@ impl Reader<'_> {
             // Without a request there are problems, and then nobody looks at the step.
             request: request.unwrap_or_else(|| Arc::new(crate::types::request::Request::chat("", Vec::new()))),
             call,
+            asks,
             over,
             expect: expect.unwrap_or_default(),
         }
@@ -234,6 +258,27 @@ impl Reader<'_> {
         let is_field = self.source.keys.contains_key(pointer);
         let located = self.source.locate(if is_field { problem.at_key() } else { problem });
         located.place.unwrap_or_else(|| Place { file: self.source.name().to_owned(), line: 1, column: 1 })
+    }
+}
+
+/// Who is asked: whoever decides what is expected. `has_own` says that the step itself has backends.
+fn asks(expect: &Expect, scene: Scene, fields: &Fields<'_>, has_own: bool) -> Result<Asks, Problem> {
+    let at = |field: &str, message: &str, hint: &str| Err(Problem::new(fields.pointer(field), message).hint(hint));
+    match (expect.looks_at("balancer"), expect.looks_at("autoscaler"), expect.looks_at_requests()) {
+        (true, false, false) => match scene.backends {
+            Some(backends) => Ok(Asks::Balancer(backends)),
+            None => at("expect", "there is nothing to choose from", "say `backends: 3` beside `expect`, or a list of them"),
+        },
+        (false, true, false) => Ok(Asks::Autoscaler(Box::new(scene.group.group(&fields.pointer("group"))?))),
+        (false, false, _) if has_own => {
+            at("backends", "these are for a balancer, and of one nothing is expected", "expect for example `balancer: 0`")
+        }
+        (false, false, _) => Ok(Asks::Request),
+        _ => at(
+            "expect",
+            "a step asks one: a balancer, an autoscaler, or the behaviours of a request",
+            "make `steps` of it, one for each",
+        ),
     }
 }
 

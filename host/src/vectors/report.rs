@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::station::autoscaler::Sight;
 use crate::types::problem::{Place, Problem};
-use crate::vectors::Case;
 use crate::vectors::words::flow;
+use crate::vectors::{Asks, Case};
 use crate::wasm::Plugin;
 
 /// What came out of the cases of one plugin.
@@ -39,6 +40,8 @@ pub struct CaseReport {
     pub differences: Vec<Difference>,
     /// What the plugin said meanwhile: level and line.
     pub said: Vec<(&'static str, String)>,
+    /// Lines besides, which were too many to be kept.
+    pub said_dropped: u64,
 }
 
 /// Something that is not as it must be.
@@ -56,7 +59,7 @@ pub struct Difference {
     pub note: Option<String>,
 }
 
-/// Instructions of calls, by the word for what was decided.
+/// Instructions of calls, by the word for the kind.
 #[derive(Debug, Clone, Default)]
 pub struct Fuel {
     calls: Vec<(&'static str, Vec<u64>)>,
@@ -93,6 +96,7 @@ impl CaseReport {
             fuel_max: None,
             differences: Vec::new(),
             said: Vec::new(),
+            said_dropped: 0,
         }
     }
 
@@ -122,7 +126,8 @@ impl CaseReport {
         }
         const SAID_SHOWN: usize = 10;
         lines.extend(self.said.iter().take(SAID_SHOWN).map(|(level, line)| format!("      said      {level}: {line}")));
-        if let Some(more) = self.said.len().checked_sub(SAID_SHOWN).filter(|more| *more > 0) {
+        let more = (self.said.len().saturating_sub(SAID_SHOWN) as u64).saturating_add(self.said_dropped);
+        if more > 0 {
             lines.push(format!("      said      {more} lines more"));
         }
         lines.join("\n")
@@ -148,6 +153,14 @@ fn asked(case: &Case) -> String {
     }
     if !call.tenant.is_empty() {
         words.push(format!("tenant {}", call.tenant));
+    }
+    match &step.asks {
+        Asks::Request => {}
+        Asks::Balancer(backends) => words.push(format!("{} backends", backends.len())),
+        Asks::Autoscaler(group) => {
+            let Sight { wanted, running, waiting, .. } = group.sight;
+            words = vec![format!("`{}`: wanted {wanted}, running {running}, waiting {waiting}", group.station)];
+        }
     }
     words.extend(step.over.map(|over| format!("{} requests", over.requests)));
     if case.steps.len() > 1 {

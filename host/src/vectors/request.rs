@@ -249,6 +249,8 @@ pub(super) struct CallAsked {
     waiting: Option<u32>,
     input_tokens: Option<u32>,
     output_tokens: Option<u32>,
+    prefix: Option<u64>,
+    priority: Option<u8>,
 }
 
 impl CallAsked {
@@ -270,6 +272,8 @@ impl CallAsked {
             waiting: whole(&mut fields, "waiting"),
             input_tokens: tokens(&mut fields, "input-tokens"),
             output_tokens: tokens(&mut fields, "output-tokens"),
+            prefix: fields.integer("prefix", 0..=u64::MAX),
+            priority: fields.integer("priority", 0..=u64::from(u8::MAX)).map(|number| number as u8),
         };
         problems.extend(fields.finish());
         call
@@ -289,6 +293,8 @@ impl CallAsked {
             waiting: self.waiting.or(defaults.waiting),
             input_tokens: self.input_tokens.or(defaults.input_tokens),
             output_tokens: self.output_tokens.or(defaults.output_tokens),
+            prefix: self.prefix.or(defaults.prefix),
+            priority: self.priority.or(defaults.priority),
         }
     }
 
@@ -306,6 +312,8 @@ impl CallAsked {
             waiting: self.waiting.unwrap_or(0),
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
+            prefix: self.prefix.unwrap_or(0),
+            priority: self.priority.unwrap_or(0),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The rig: a scenario of one model around a plugin, so that the planner asks it as it asks any behaviour, and its decisions are
-//! noted on the way.
+//! noted on the way. Balancers and autoscalers, which no planner asks, are asked with what the case says of a group.
 //!
 //! What a case fixes and a planner would draw or look up (seed, identity, names) is put into the call just before the plugin sees it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,17 +20,20 @@ use crate::clock::Nanos;
 use crate::plan::build::{Ingredients, build};
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
-use crate::plan::planner::{Facts, plan};
+use crate::plan::planner::{Facts, output_limit, plan};
 use crate::plan::token_counts::input_tokens;
 use crate::plan::verdict::{Outcome, Place};
 use crate::plan::{Phase, Plan};
 use crate::random::Key;
 use crate::scenario::read::parse;
+use crate::station::autoscaler::Sight;
+use crate::station::balancer::chooser::{self, Asker, Question};
 use crate::types::fields::escape;
+use crate::types::limits;
 use crate::types::problem::Problem;
 use crate::types::request::Request;
-use crate::vectors::{CallFacts, Case, words};
-use crate::wasm::{Kind, Plugin};
+use crate::vectors::{Asks, CallFacts, Case, Step, words};
+use crate::wasm::{Kind, Plugin, PluginChooser, PluginScaler};
 
 /// When every case begins, as Unix time in seconds: the first moment of 2025, as in virtual time.
 const EPOCH_UNIX_S: u64 = 1_735_689_600;
@@ -56,7 +59,16 @@ pub fn rig_model(plugin: &Plugin, options: &Value) -> Value {
 pub(super) struct Rig {
     plugin: Arc<Plugin>,
     lens: Arc<Lens>,
-    generations: HashMap<String, Result<Arc<Generation>, Vec<Problem>>>,
+    /// By settings, what was used last at the end. Each holds instances, and a live server needs some, too.
+    ready: VecDeque<(String, Result<Ready, Vec<Problem>>)>,
+}
+
+/// The plugin, set up for a case.
+#[derive(Clone)]
+pub(super) struct Ready {
+    generation: Arc<Generation>,
+    balancer: Option<Arc<PluginChooser>>,
+    autoscaler: Option<Arc<PluginScaler>>,
 }
 
 /// What came of one request.
@@ -108,7 +120,7 @@ fn index(list: &[String], name: &str) -> u32 {
 
 impl Rig {
     pub(super) fn new(plugin: Arc<Plugin>) -> Self {
-        Self { plugin, lens: Arc::default(), generations: HashMap::new() }
+        Self { plugin, lens: Arc::default(), ready: VecDeque::new() }
     }
 
     pub(super) fn plugin(&self) -> &Plugin {
@@ -116,15 +128,26 @@ impl Rig {
     }
 
     /// Sets the plugin up for `case`. The error is what it says about the options, with pointers into them.
-    pub(super) fn set_up(&mut self, case: &Case) -> Result<Arc<Generation>, Vec<Problem>> {
+    pub(super) fn set_up(&mut self, case: &Case) -> Result<Ready, Vec<Problem>> {
         let names = Names::of(case);
         let key = format!("{}\n{names:?}", case.options);
-        if let Some(made) = self.generations.get(&key) {
-            return made.clone();
+        let known = self.ready.iter().position(|(known, _)| *known == key).and_then(|at| self.ready.remove(at));
+        if known.is_none() && self.ready.len() == limits::VECTOR_SETTINGS_MAX {
+            self.ready.pop_front();
         }
-        let made = self.make(&case.options, &names).map(Arc::new);
-        self.generations.insert(key, made.clone());
+        let made = known.map_or_else(|| self.get_ready(&case.options, names), |(_, made)| made);
+        self.ready.push_back((key, made.clone()));
         made
+    }
+
+    fn get_ready(&self, options: &Value, names: Names) -> Result<Ready, Vec<Problem>> {
+        let generation = Arc::new(self.make(options, &names)?);
+        let Names { models, tenants, stages } = names;
+        let setting = Setting { models, tenants, stages, epoch_unix_s: EPOCH_UNIX_S, ..Setting::default() };
+        let decides = |kind| self.plugin.kinds().contains(&kind);
+        let balancer = decides(Kind::Balancer).then(|| self.plugin.chooser(options, &setting)).transpose()?;
+        let autoscaler = decides(Kind::Autoscaler).then(|| self.plugin.scaler(options, &setting)).transpose()?;
+        Ok(Ready { generation, balancer: balancer.map(Arc::new), autoscaler: autoscaler.map(Arc::new) })
     }
 
     fn make(&self, options: &Value, names: &Names) -> Result<Generation, Vec<Problem>> {
@@ -163,7 +186,8 @@ impl Rig {
     }
 
     /// Asks once. `number` tells requests that are alike apart: the first is asked as it is written, the others with other draws.
-    pub(super) fn ask(&self, generation: &Arc<Generation>, case: &Case, step: usize, number: u64) -> Answered {
+    pub(super) fn ask(&self, ready: &Ready, case: &Case, step: usize, number: u64) -> Answered {
+        let generation = &ready.generation;
         let Some(step) = case.steps.get(step) else { return Answered::default() };
         let (names, call) = (Names::of(case), &step.call);
         let root = Key::of_seed(call.seed).named("vector").with(number);
@@ -174,20 +198,68 @@ impl Rig {
             None if number == 0 => content,
             None => root.named("identity").bits(),
         };
-        *lock(&self.lens.given) = Given {
+        let given = Given {
             seed,
             identity,
             model: index(&names.models, &step.request.model),
             tenant: if names.tenants.is_empty() { 0 } else { index(&names.tenants, &call.tenant) },
             stage: names.stages.iter().position(|known| *known == call.stage).unwrap_or(0) as u32,
         };
+        let later = step.over.map_or(0, |over| over.every).saturating_mul(number);
+        match &step.asks {
+            Asks::Request => {}
+            Asks::Balancer(backends) => return self.ask_balancer(ready, step, given, later, backends),
+            Asks::Autoscaler(group) => {
+                let now = call.now.saturating_add(later);
+                let decide =
+                    |scaler: &PluginScaler| scaler.decide(&group.station, seed, &group.settings, &Sight { now, ..group.sight });
+                let decided = ready.autoscaler.as_deref().map(|scaler| told(decide(scaler), words::wish));
+                return self.alone(Kind::Autoscaler, decided);
+            }
+        }
+        *lock(&self.lens.given) = given;
         lock(&self.lens.seen).clear();
-        let every = step.over.map_or(0, |over| over.every);
-        let facts = facts(generation, &step.request, call, root.bits() ^ content, every.saturating_mul(number));
+        let facts = facts(generation, &step.request, call, root.bits() ^ content, later);
         let planned = plan(generation, 0, &step.request, &facts);
         let seen = std::mem::take(&mut *lock(&self.lens.seen));
         answered(&planned, seen)
     }
+
+    fn ask_balancer(&self, ready: &Ready, step: &Step, given: Given, later: Nanos, backends: &[chooser::Sight]) -> Answered {
+        let Given { seed, identity, model, tenant, stage } = given;
+        let (call, generation) = (&step.call, &ready.generation);
+        let input_tokens = call.input_tokens.unwrap_or_else(|| input_tokens(generation, &step.request));
+        let asker = Asker {
+            choosers: Arc::new([]),
+            model,
+            tenant,
+            attempt: call.attempt,
+            occurrence: call.occurrence,
+            max_output_tokens: output_limit(&step.request, &generation.scenario.models[0], input_tokens),
+            stages: Arc::new([]),
+            request: Arc::clone(&step.request),
+        };
+        let now = call.now.saturating_add(later);
+        let (prefix, priority) = (call.prefix, call.priority);
+        let question = Question { now, seed, asker: &asker, identity, stage, input_tokens, prefix, priority, backends };
+        let decided = ready.balancer.as_deref().map(|balancer| told(balancer.choose(&question), words::choice));
+        self.alone(Kind::Balancer, decided)
+    }
+
+    /// What `kind` has decided alone; nothing if the plugin does not decide it.
+    fn alone(&self, kind: Kind, decided: Option<Value>) -> Answered {
+        let mut answered = Answered::default();
+        if let Some(decided) = decided {
+            answered.decided.insert(word_of(kind).to_owned(), decided);
+            answered.fuel.extend(self.plugin.fuel_used().map(|fuel| (word_of(kind), fuel)));
+        }
+        answered
+    }
+}
+
+/// An answer in words, or why there is none.
+fn told<T>(answer: Result<T, BehaviorError>, words: impl FnOnce(&T) -> Value) -> Value {
+    answer.map_or_else(|error| words::failed(&error), |answer| words(&answer))
 }
 
 /// What the planner is told: draws of its own follow the case's seed.
@@ -226,8 +298,8 @@ fn of_options(problems: Vec<Problem>, name: &str) -> Vec<Problem> {
 fn answered(plan: &Plan, seen: Vec<Seen>) -> Answered {
     let mut answered = Answered::default();
     for Seen { kind, decided, fuel } in seen {
-        answered.decided.insert(kind.to_owned(), decided);
-        answered.fuel.extend(fuel.map(|fuel| (kind, fuel)));
+        answered.decided.insert(word_of(kind).to_owned(), decided);
+        answered.fuel.extend(fuel.map(|fuel| (kind.word(), fuel)));
     }
     answered.decided.insert("outcome".to_owned(), outcome(&plan.outcome));
     if plan.last_asked == Some(Phase::Latency) && !matches!(plan.outcome, Outcome::Refuse(_)) {
@@ -280,12 +352,12 @@ struct Given {
 
 #[derive(Debug)]
 struct Seen {
-    kind: &'static str,
+    kind: Kind,
     decided: Value,
     fuel: Option<u64>,
 }
 
-/// The word for what `kind` decides.
+/// The word for what `kind` decides, as scenarios and vectors write it.
 pub(super) fn word_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Fault => "fault",
@@ -324,7 +396,7 @@ impl Lensed {
             Ok(answer) => words(answer),
             Err(error) => words::failed(error),
         };
-        lock(&self.lens.seen).push(Seen { kind: word_of(kind), decided, fuel: self.plugin.fuel_used() });
+        lock(&self.lens.seen).push(Seen { kind, decided, fuel: self.plugin.fuel_used() });
         answer
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::report::Report;
 use super::{Suite, check, read};
-use crate::wasm::tests::support::{adversary, new_host};
+use crate::wasm::tests::support::{adversary, new_host, small_host};
 use crate::wasm::{LoadSpec, Meter, Plugin, PluginHost, STANDARD_PACK};
 
 fn host() -> &'static PluginHost {
@@ -234,13 +234,61 @@ cases:
 
 #[test]
 fn a_live_plugin_of_the_same_name_notices_nothing() {
+    use crate::wasm::BreakerState;
     let plugin = host().load(LoadSpec::new("noticed", adversary())).expect("a good plugin");
-    let counting = suite("[{ name: a, call: { identity: 203 }, expect: { fault: { http-error: { message: \"1\" } } } }]");
+    // It keeps state, counts and logs, and fails often enough to open a breaker.
+    let cases = suite(
+        "
+- { name: it keeps, call: { identity: 203 }, expect: { fault: { http-error: { message: \"1\" } } } }
+- { name: it logs and counts, call: { identity: 213 }, expect: { fault: pass } }
+- { name: it traps, call: { identity: 6 }, over: 100, expect: { fault: { failed: { cause: trap } } } }
+",
+    );
     for _ in 0..3 {
-        let report = check(&plugin, &counting).expect("it runs");
+        let report = check(&plugin, &cases).expect("it runs");
         assert!(report.is_good(), "{}", report.text());
+        assert_eq!(report.cases[1].said.len(), 1, "the log is whoever tries it's");
     }
-    assert_eq!(plugin.state(0), []);
+    assert_eq!((plugin.state(0), plugin.counts(), plugin.breaker(0)), (Vec::new(), (0, 0), BreakerState::Closed));
+}
+
+#[test]
+fn the_most_fuel_holds_for_every_request_on_the_instance_that_answers_all() {
+    let text = |most: u64| {
+        format!("[{{ name: a, max-fuel: {most}, over: 40, call: {{ attempt: 1 }}, expect: {{ fails: {{ at-least: 0% }} }} }}]")
+    };
+    let plugin = standard("retry-storm");
+    let open = run(&plugin, &text(1_000_000_000));
+    let all = open.cases[0].fuel_max.expect("counted");
+    let fresh = open.fuel.figures()[0].3;
+    assert!(all >= fresh, "{all} on the instance that answered all, {fresh} on fresh ones");
+    assert!(run(&plugin, &text(all)).is_good());
+    assert!(!run(&plugin, &text(all - 1)).is_good());
+}
+
+#[test]
+fn cases_with_many_options_hold_few_instances_at_a_time() {
+    // Room for those that are kept of the three runs, and one that is tried.
+    let room = 3 * crate::types::limits::VECTOR_SETTINGS_MAX as u32 + 4;
+    let host = small_host(Meter::Fuel, room);
+    let (_, bytes) = STANDARD_PACK.iter().find(|(name, _)| *name == "brown-out").expect("in the pack");
+    let plugin = host.load(LoadSpec::new("brown-out", bytes)).expect("a good plugin");
+    let cases = (1..=2 * room).map(|ms| {
+        format!(
+            "- {{ name: c{ms}, options: {{ first: {ms}ms, spread: 1, depth: 0 }}, expect: {{ latency: {{ first: {ms}ms }} }} }}\n"
+        )
+    });
+    let report = run(&plugin, &cases.collect::<String>());
+    assert!(report.is_good(), "{}", report.text());
+}
+
+#[test]
+fn cases_that_nobody_waits_for_are_given_up() {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let suite = suite("[{ name: a, over: 100000, expect: { fails: { at-least: 0% } } }]");
+    let is_wanted = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 50;
+    let report = super::check_while(&standard("retry-storm"), &suite, &is_wanted).expect("it runs");
+    assert!(report.is_none() && asked.into_inner() < 100);
 }
 
 #[test]
@@ -250,4 +298,109 @@ fn the_example_of_the_document_passes() {
     let (example, _) = rest.split_once("```").expect("its end");
     let report = run(&standard("retry-storm"), example);
     assert!(report.is_good() && report.cases.len() == 3, "{}", report.text());
+}
+
+/// The plugin that chooses and scales as its option `deed` says.
+fn choosers(name: &str) -> Arc<Plugin> {
+    host().load(LoadSpec::new(name, crate::wasm::tests::support::choosers())).expect("a good plugin")
+}
+
+#[test]
+fn balancers_and_autoscalers_are_asked_with_the_group_that_a_case_describes() {
+    let report = run(
+        &choosers("asked"),
+        "
+defaults: { options: { deed: well }, group: { wanted: 3, most: 4 } }
+cases:
+  - name: it goes where the most is known, and draws between equals
+    over: 300
+    backends: [{ cached-tokens: 16 }, { open: false, cached-tokens: 99 }, { cached-tokens: 32 }, { cached-tokens: 32 }]
+    expect:
+      balancer: { one-of: [2, 3] }
+      shares: [{ of: { balancer: 2 }, between: [40%, 60%] }]
+  - name: a header is asked for
+    options: { deed: header }
+    steps:
+      - { request: { headers: { x-backend: '1' } }, backends: 2, expect: { balancer: 1 } }
+      - { backends: 2, expect: { balancer: any } }
+  - name: state goes from one choice to the next
+    options: { deed: count }
+    steps:
+      - { backends: 2, expect: { balancer: 0 } }
+      - { backends: 2, expect: { balancer: { not: 0 } } }
+  - name: it turns away
+    options: { deed: refuse }
+    backends: 1
+    expect: { balancer: { refuse: true, retry-after: { at-least: 1s } } }
+  - { name: in short, options: { deed: refuse }, backends: 1, expect: { balancer: refuse } }
+  - name: a choice that makes no sense is a failure
+    options: { deed: closed }
+    backends: [{}, { open: false }]
+    expect: { balancer: { failed: { cause: bad-answer } } }
+  - name: two requests for each replica
+    group: { running: 4, waiting: 1 }
+    expect: { autoscaler: { replicas: 3, reason: two for each } }
+  - { name: it keeps, options: { deed: keep }, group: {}, expect: { autoscaler: keep } }
+  - { name: more than allowed, options: { deed: beyond }, group: {}, expect: { autoscaler: { failed: {} } } }
+  - { name: options are checked, options: { dead: well }, refused: /dead }
+",
+    );
+    assert!(report.is_good(), "{}", report.text());
+    let words: Vec<_> = report.fuel.figures().into_iter().map(|(word, ..)| word).collect();
+    assert_eq!((words, &report.warnings[..]), (vec!["balancer", "autoscaler"], &[] as &[String]));
+}
+
+#[test]
+fn a_choice_and_a_wish_that_are_others_read_like_a_diff() {
+    let report = run(
+        &choosers("wrong"),
+        "
+- { name: a, options: { deed: header }, backends: 2, expect: { balancer: 1 } }
+- { name: b, options: { deed: well }, group: { running: 9 }, expect: { autoscaler: { at-most: 4 } } }
+- { name: c, options: { deed: panic }, backends: 1, expect: { balancer: { at-least: 0 } } }
+",
+    );
+    let said: Vec<_> = report.cases.iter().map(|case| case.differences.first().expect("a difference")).collect();
+    assert_eq!((&*said[0].path, &*said[0].expected, &*said[0].got), ("balancer.backend", "1", "nothing"));
+    assert_eq!(said[0].note.as_deref(), Some("decided balancer: { any: true }"));
+    assert_eq!((&*said[1].path, &*said[1].expected, &*said[1].got), ("autoscaler.replicas", "at most 4", "5"));
+    assert!(report.text().contains("asked     `replicas`: wanted 1, running 9, waiting 0\n"), "{}", report.text());
+    assert!(said[2].note.as_deref().is_some_and(|note| note.contains("cause: panic")), "{:?}", said[2]);
+}
+
+#[test]
+fn every_mistake_about_a_group_is_named_at_its_place() {
+    let found = mistakes(
+        "
+defaults:
+  group: { ready: lots, intervall: 1s }
+cases:
+  - { name: a, expect: { balancer: 0 } }
+  - { name: b, backends: 0, expect: { balancer: sometimes } }
+  - { name: c, backends: [{ open: false }, { load: 1 }], expect: { balancer: { bakcend: 1 } } }
+  - { name: d, backends: 2, expect: { fault: pass } }
+  - { name: e, backends: 2, expect: { balancer: 0, autoscaler: keep } }
+  - { name: f, group: { least: 11 }, expect: { autoscaler: { one-of: [keep, drop] } } }
+  - { name: g, backends: [{ open: false }], expect: { balancer: any, ttft: 1s } }
+  - { name: h, group: { interval: 0s }, expect: { autoscaler: { replicas: 1, not: 2 } } }
+  - { name: i, group: { least: 11 }, expect: { autoscaler: keep } }
+",
+    );
+    insta::assert_snapshot!(found.join("\n"), @r"
+    3:19 expected a whole number from 0 to 4294967295, found a text
+    3:25 unknown field `intervall`
+    5:24 there is nothing to choose from
+    6:26 expected a list of 1 to 1024 backends, or how many idle ones there are
+    6:49 `sometimes` is no choice
+    7:46 unknown field `load`
+    7:80 `bakcend` is no choice
+    8:26 these are for a balancer, and of one nothing is expected
+    9:37 a step asks one: a balancer, an autoscaler, or the behaviours of a request
+    10:77 `drop` is no wish
+    11:26 none of these is open, and a balancer is asked only where one is
+    12:35 from one decision to the next some time passes
+    12:78 `not` is a rule, and nothing may stand beside it
+    12:78 `not` is no wish
+    13:23 `least` is 11 and `most` is 10, so that no number of replicas is allowed
+    ");
 }

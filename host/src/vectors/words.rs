@@ -2,7 +2,8 @@
 //!
 //! A fault is `pass`, or its kind with what a scenario would say: `{ http-error: { status: 429 } }`. A reply is
 //! `{ items: [...], finish: stop }`, each item by the contract's name: `{ generate: { tokens: 40 } }`, `{ text: Hello }`. Latency is
-//! `{ first, between, pauses }`, each delay a duration or a law. A behaviour that failed is `{ failed: { cause, message } }`.
+//! `{ first, between, pauses }`, each delay a duration or a law. A balancer's choice is `{ backend: 2 }`, `{ any: true }` or
+//! `{ refuse: true }`, an autoscaler's wish `{ replicas: 4 }` or `{ keep: true }`. A behaviour that failed is `{ failed: { cause, message } }`.
 
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,8 @@ use crate::behavior::call::BehaviorError;
 use crate::behavior::fault::{Cut, EarlyFinish, HttpError, Named, Position, Verdict};
 use crate::behavior::latency::{Delay, Schedule};
 use crate::behavior::responder::{Answer, Generate, Item};
+use crate::station::autoscaler::Wish;
+use crate::station::balancer::chooser::Choice;
 use crate::types::api_error::ErrorKind;
 use crate::types::quantity::show_duration_us;
 use crate::types::reply::{Finish, TextKind};
@@ -184,6 +187,28 @@ fn delay(delay: &Delay) -> Value {
         Delay::Law(_) => json!("a native law"),
         Delay::Other(named) => one(&named.kind, options(named)),
     }
+}
+
+/// A balancer's choice.
+pub fn choice(choice: &Choice) -> Value {
+    match choice {
+        Choice::Backend(place) => json!({ "backend": place }),
+        Choice::Any => json!({ "any": true }),
+        Choice::Refuse(0) => json!({ "refuse": true }),
+        Choice::Refuse(ns) => json!({ "refuse": true, "retry-after": show_duration_us(ns / 1_000) }),
+    }
+}
+
+/// An autoscaler's wish, and why it has it.
+pub fn wish((wish, reason): &(Wish, String)) -> Value {
+    let mut fields = match wish {
+        Wish::Keep => json!({ "keep": true }),
+        Wish::Replicas(replicas) => json!({ "replicas": replicas }),
+    };
+    if !reason.is_empty() {
+        fields["reason"] = json!(reason);
+    }
+    fields
 }
 
 /// A behaviour that gave no answer.

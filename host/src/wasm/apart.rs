@@ -9,15 +9,19 @@ use std::sync::{Arc, Mutex};
 pub use crate::wasm::journal::Said;
 
 use metrics::Gauge;
+use serde_json::Value;
 
 use crate::behavior::catalog::Setting;
 use crate::clock::Nanos;
 use crate::clock::real::monotonic_ns;
+use crate::types::problem::Problem;
 use crate::wasm::breaker::Breaker;
+use crate::wasm::chooser::{PluginChooser, PluginScaler};
 use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::host_services::Home;
 use crate::wasm::instance::SetupError;
+use crate::wasm::maker::PluginMaker;
 use crate::wasm::usage::Usage;
 use crate::wasm::{Plugin, maker};
 
@@ -37,7 +41,7 @@ const INSTANCES: usize = 16;
 
 impl Plugin {
     /// What an instance with `options` takes. Fails where it cannot be set up with them.
-    pub fn room(&self, options: &serde_json::Value) -> Result<Room, PluginError> {
+    pub fn room(&self, options: &Value) -> Result<Room, PluginError> {
         let mut room = Room { instantiate_ns: u64::MAX, configure_ns: u64::MAX, memory_bytes: 0 };
         let options = if options.is_null() { "{}".to_owned() } else { options.to_string() };
         for _ in 0..INSTANCES {
@@ -81,6 +85,16 @@ impl Plugin {
             usage: Arc::new(Usage::of(1)),
             threads: Arc::clone(&self.threads),
         }))
+    }
+
+    /// Its balancer with `options`. The error is what is wrong with them.
+    pub fn chooser(self: &Arc<Self>, options: &Value, setting: &Setting) -> Result<PluginChooser, Vec<Problem>> {
+        PluginMaker(Arc::clone(self)).pool(options, setting).map(PluginChooser)
+    }
+
+    /// Its autoscaler with `options`. The error is what is wrong with them.
+    pub fn scaler(self: &Arc<Self>, options: &Value, setting: &Setting) -> Result<PluginScaler, Vec<Problem>> {
+        PluginMaker(Arc::clone(self)).pool(options, setting).map(PluginScaler)
     }
 
     /// The options that it knows.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::behavior::call::BehaviorError;
 use crate::clock::Nanos;
-use crate::station::autoscaler::{self, Scaler, Wish};
+use crate::station::Unanswered;
+use crate::station::autoscaler::{self, Scaler, Wish, Wished};
 use crate::station::balancer::chooser::{Asker, Choice, Chooser, Question, Sight};
 use crate::types::request::{Format, Request, ToolChoice};
 use crate::wasm::bindings::exports::simwright::plugin::autoscaler::{Decision, Group};
@@ -22,45 +23,71 @@ use crate::wasm::pool::Pool;
 const REHEARSED_BACKENDS: usize = 16;
 
 /// A plugin's balancer.
-pub(super) struct PluginChooser(pub(super) Arc<Pool>);
+pub struct PluginChooser(pub(super) Arc<Pool>);
 
-impl Chooser for PluginChooser {
-    fn pick(&self, question: &Question<'_>) -> Option<Choice> {
-        if self.0.holds_up(Kind::Balancer) {
-            return told(Err(self.0.left_out(Kind::Balancer)));
-        }
+impl PluginChooser {
+    /// What it chooses, or why it does not: asked also where it would hold others up.
+    pub fn choose(&self, question: &Question<'_>) -> Result<Choice, BehaviorError> {
         let moment = Moment { now: question.now, seed: question.seed, request: Some(&question.asker.request) };
         let backends: Vec<Backend> = question.backends.iter().map(backend).collect();
         let ask = |instance: &mut Instance| instance.pick(ask(question), &backends);
-        told(self.0.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends)))
+        self.0.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends))
+    }
+}
+
+impl Chooser for PluginChooser {
+    fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
+        if self.0.holds_up(Kind::Balancer) {
+            return told(Err(self.0.left_out(Kind::Balancer)));
+        }
+        told(self.choose(question))
     }
 }
 
 /// A plugin's autoscaler.
-pub(super) struct PluginScaler(pub(super) Arc<Pool>);
+pub struct PluginScaler(pub(super) Arc<Pool>);
 
-impl Scaler for PluginScaler {
-    fn wish(&self, station: &str, seed: u64, settings: &autoscaler::Settings, sight: &autoscaler::Sight) -> Option<Wish> {
-        if self.0.holds_up(Kind::Autoscaler) {
-            return told(Err(self.0.left_out(Kind::Autoscaler)));
-        }
+impl PluginScaler {
+    /// What it wishes and why, or why it wishes nothing: asked also where it would hold others up.
+    pub fn decide(
+        &self,
+        station: &str,
+        seed: u64,
+        settings: &autoscaler::Settings,
+        sight: &autoscaler::Sight,
+    ) -> Result<(Wish, String), BehaviorError> {
         let moment = Moment { now: sight.now, seed, request: None };
         let group = group(station, seed, settings, sight);
         let judge = |given: Decision| judge::decision(given, settings);
-        let (wish, reason) = told(self.0.call(Kind::Autoscaler, moment, |instance| instance.scale(&group), judge))?;
+        self.0.call(Kind::Autoscaler, moment, |instance| instance.scale(&group), judge)
+    }
+}
+
+impl Scaler for PluginScaler {
+    fn wish(
+        &self,
+        station: &str,
+        seed: u64,
+        settings: &autoscaler::Settings,
+        sight: &autoscaler::Sight,
+    ) -> Result<Wished, Unanswered> {
+        if self.0.holds_up(Kind::Autoscaler) {
+            return told(Err(self.0.left_out(Kind::Autoscaler)));
+        }
+        let (wish, reason) = told(self.decide(station, seed, settings, sight))?;
         if let Wish::Replicas(replicas) = wish
             && replicas != sight.wanted
         {
             let plugin = &self.0.mould().name;
             tracing::info!(plugin, station, wanted = sight.wanted, wished = replicas, "{}", printable(&reason));
         }
-        Some(wish)
+        Ok(Wished { wish, reason })
     }
 }
 
 /// What was answered. A failure has been counted; the log says the rest to those who look for it.
-fn told<T>(answered: Result<T, BehaviorError>) -> Option<T> {
-    answered.inspect_err(|error| tracing::debug!("{error}; the rule of the station decides")).ok()
+fn told<T>(answered: Result<T, BehaviorError>) -> Result<T, Unanswered> {
+    Ok(answered.inspect_err(|error| tracing::debug!("{error}; the rule of the station decides"))?)
 }
 
 /// The question as the contract has it.

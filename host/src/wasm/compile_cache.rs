@@ -230,12 +230,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::wasm::engine_config::{self, Meter};
+    use crate::wasm::engine_config::{self, Meter, Room};
 
     fn scene() -> (Engine, tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cache");
-        (engine_config::engine(Meter::Cpu).expect("an engine"), folder, path)
+        (engine_config::engine_in(Meter::Cpu, Room::for_workers(1)).expect("an engine"), folder, path)
     }
 
     fn kept(path: &Path) -> PathBuf {
@@ -313,7 +313,7 @@ mod tests {
     fn code_of_another_engine_is_not_loaded() {
         let (engine, _guard, path) = scene();
         let cache = CompileCache::open(Some(&path));
-        let other = engine_config::engine(Meter::Fuel).expect("an engine");
+        let other = engine_config::engine_in(Meter::Fuel, Room::for_workers(1)).expect("an engine");
         let code = other.precompile_component(COMPONENT).expect("it compiles");
         cache.keep(&other, COMPONENT, &Code::vouched(code.clone()));
         assert!(cache.component(&other, COMPONENT).is_some() && cache.component(&engine, COMPONENT).is_none());

@@ -48,26 +48,27 @@ pub(super) struct Room {
     pub(super) keep_resident: usize,
 }
 
-impl Default for Room {
-    fn default() -> Self {
+/// Room is made for so many workers at least: few workers may have many plugins.
+const WORKERS_MIN: u32 = 16;
+
+impl Room {
+    /// Room for the plugins that `workers` ask, of which each has an instance a worker.
+    pub(super) fn for_workers(workers: usize) -> Self {
+        let workers = u32::try_from(workers).unwrap_or(u32::MAX).max(WORKERS_MIN);
+        let instances = workers.saturating_mul(limits::PLUGIN_INSTANCES_PER_WORKER).min(limits::PLUGIN_INSTANCES_MAX);
         // Memory of dead instances goes back to the system at once: ours live long, so there is nothing to win by keeping it.
-        Self { instances: limits::PLUGIN_INSTANCES_MAX, keep_resident: 0 }
+        Self { instances, keep_resident: 0 }
     }
 }
 
-/// The engine for guests whose time is counted by `meter`. Fails where the address space for the instances cannot be reserved.
-pub(super) fn engine(meter: Meter) -> wasmtime::Result<Engine> {
-    engine_in(meter, Room::default())
-}
-
-/// The same with `room` for instances.
+/// An engine for guests whose time is counted by `meter`, with `room`. Fails where the address space for that cannot be reserved.
 pub(super) fn engine_in(meter: Meter, room: Room) -> wasmtime::Result<Engine> {
     let mut config = settings(meter);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room)));
     Engine::new(&config)
 }
 
-/// The engine that compiles for [`engine`]: the same code, but no room for instances, which would be terabytes of address space.
+/// The engine that compiles for [`engine_in`]: the same code, but no room for instances, which would be terabytes of address space.
 pub(super) fn compiling_engine(meter: Meter) -> wasmtime::Result<Engine> {
     Engine::new(&settings(meter))
 }
@@ -122,7 +123,9 @@ fn features(config: &mut Config) {
 fn pool(Room { instances, keep_resident }: Room) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
-    pool.total_core_instances(instances.saturating_mul(4));
+    // A number that is counted to and nothing that is reserved, so it need not be scarce: components of Python have 14.
+    pool.total_core_instances(instances.saturating_mul(limits::PLUGIN_CORE_INSTANCES_MAX));
+    // What interpreters have, as all others: a memory, and two tables.
     pool.total_memories(instances);
     pool.total_tables(instances.saturating_mul(2));
     pool.max_core_instances_per_component(limits::PLUGIN_CORE_INSTANCES_MAX);
@@ -152,6 +155,7 @@ mod tests {
 
     #[test]
     fn code_for_one_meter_does_not_pass_for_the_other() {
+        let engine = |meter| engine_in(meter, Room::for_workers(1));
         assert_ne!(hash(engine(Meter::Cpu)), hash(engine(Meter::Fuel)));
         assert_eq!(hash(engine(Meter::Fuel)), hash(engine(Meter::Fuel)));
     }
@@ -159,7 +163,14 @@ mod tests {
     #[test]
     fn the_compiling_engine_makes_code_for_the_running_one() {
         for meter in [Meter::Cpu, Meter::Fuel] {
-            assert_eq!(hash(engine(meter)), hash(compiling_engine(meter)));
+            assert_eq!(hash(engine_in(meter, Room::for_workers(1))), hash(compiling_engine(meter)));
         }
+    }
+
+    #[test]
+    fn many_workers_have_more_room_and_the_address_space_bounds_it() {
+        let [one, few, many, endless] = [1, 16, 64, usize::MAX].map(|workers| Room::for_workers(workers).instances);
+        assert!(one == few && few >= 1_000 && many == 4 * few, "{one} {few} {many}");
+        assert_eq!(endless, limits::PLUGIN_INSTANCES_MAX);
     }
 }

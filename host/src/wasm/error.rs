@@ -86,14 +86,18 @@ impl Cause {
     fn hint(self) -> &'static str {
         match self {
             Self::Trap | Self::Panic => "correct the plugin; its last words, if any, are in its log",
-            Self::Timeout => "find the loop, or give the plugin more with `time:`",
-            Self::Memory => "find the leak, or give the plugin more with `memory:`",
+            Self::Timeout => {
+                "find the loop, or give the plugin more with `time:` beside its `file:` (in a project, under `[limits]` of `plugin.toml`)"
+            }
+            Self::Memory => {
+                "find the leak, or give the plugin more with `memory:` beside its `file:` (in a project, under `[limits]` of `plugin.toml`)"
+            }
             Self::Stack => "find the recursion that does not end",
             Self::Transfer => "let the host write long texts (`generate`), and read the body once",
             Self::State => "give keys a lifetime, use fewer of them, or store less under each",
             Self::BadAnswer => "correct what the plugin returns",
             Self::Breaker => "see its earlier failures; it is tried again after a few seconds",
-            Self::Slow => "make it quicker, or leave the choice to a rule of the station",
+            Self::Slow => "make it quicker; a choice can be left to a rule of the station",
             Self::Version => "build the plugin again with the SDK of this release",
             Self::Import => "remove what needs it: plugins have no files, no network and no other host than this one",
             Self::NotGranted => "add it to `capabilities` in the pack's `pack.toml`, and let the scenario grant it",
@@ -101,7 +105,7 @@ impl Cause {
             Self::Compile => "build it for release and for size, and split what is generated into smaller functions",
             Self::Size => "make it smaller: one module or a few, one memory in each, and less of everything at the start",
             Self::Setup => "correct the options or the plugin",
-            Self::Room => "load fewer plugins, or keep fewer generations alive with long streams",
+            Self::Room => "use fewer plugins, or give them fewer different options: each has an instance a worker",
             Self::Host => "this is a fault of simwright: please report it",
         }
     }

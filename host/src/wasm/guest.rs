@@ -34,6 +34,7 @@ pub(super) struct Guest {
     /// A trial call: it must leave no trace in state, log and metrics.
     pub(super) rehearsal: bool,
     transfer_left: usize,
+    /// Lines that the call may log, and one more to say that it may not.
     log_left: u32,
     /// Standard output's and standard error's unfinished lines.
     lines: [Vec<u8>; 2],
@@ -81,7 +82,7 @@ impl Guest {
             draws: None,
             rehearsal: false,
             transfer_left: limits::GUEST_TRANSFER_BYTES,
-            log_left: limits::GUEST_LOG_LINES,
+            log_left: 0,
             lines: [Vec::new(), Vec::new()],
             words: Vec::new(),
         }
@@ -107,7 +108,7 @@ impl Guest {
         self.watch.begin(time_us);
         self.space.begin();
         self.transfer_left = limits::GUEST_TRANSFER_BYTES;
-        self.log_left = limits::GUEST_LOG_LINES;
+        self.log_left = limits::GUEST_LOG_LINES + 1;
         self.draws = None;
         self.words.clear();
     }
@@ -160,7 +161,7 @@ impl Guest {
         self.log_left -= 1;
         if self.log_left == 0 {
             let lines = limits::GUEST_LOG_LINES;
-            tracing::warn!(plugin = %self.home.name, "the rest of this call's log is dropped; it has reached {lines} lines");
+            self.home.say(Level::Warn, &format!("the rest of this call's log is dropped; it has reached {lines} lines"));
             return false;
         }
         true
@@ -188,7 +189,9 @@ impl Guest {
             let text = String::from_utf8_lossy(&self.lines[output as usize]);
             let line = crate::wasm::host_services::printable(text.trim_end());
             let level = if output == Output::Out { Level::Info } else { Level::Warn };
-            self.home.say(level, &line);
+            if !is_noise(&line) {
+                self.home.say(level, &line);
+            }
         }
         self.lines[output as usize].clear();
     }
@@ -196,7 +199,9 @@ impl Guest {
     /// What this call wrote to standard error, on one line, without control characters.
     pub(super) fn last_words(&self) -> String {
         let text = String::from_utf8_lossy(&self.words);
-        let text = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect::<Vec<_>>().join(": ");
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect();
+        // A plugin has one thread, which has no name.
+        let text = lines.join(": ").replace(":: ", ": ").replace("thread '<unnamed>' (1) panicked", "panicked");
         crate::wasm::host_services::printable(&text).into_owned()
     }
 

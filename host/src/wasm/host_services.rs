@@ -3,7 +3,6 @@
 //! Every function is short and bounded, since an epoch that ends does not interrupt the host. What it takes and hands over is charged
 //! to the call. Outside a behaviour's call there is no request; in a rehearsal nothing is kept or said.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +16,8 @@ use crate::wasm::error::{Cause, Refusal};
 use crate::wasm::guest::Guest;
 use crate::wasm::journal::Journal;
 use crate::wasm::state::State;
+
+pub(super) use crate::types::printable::printable;
 
 /// What all instances of one plugin share.
 #[derive(Debug)]
@@ -77,27 +78,6 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     request::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)?;
     state::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)?;
     log::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)
-}
-
-/// `text` with every control character escaped, so that a guest can neither forge log lines nor drive a terminal.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unprintable) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unprintable(c) {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Control characters, and those that reorder or break lines on a screen.
-fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl types::Host for Guest {}
@@ -216,12 +196,6 @@ fn refused(message: String) -> wasmtime::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_are_escaped_and_plain_text_is_not_copied() {
-        assert!(matches!(printable("naïve text"), Cow::Borrowed(_)));
-        assert_eq!(printable("a\r\nb\u{1b}[2J\u{202e}"), "a\\r\\nb\\u{1b}[2J\\u{202e}");
-    }
 
     #[test]
     fn counters_have_a_greatest_number_of_names() {

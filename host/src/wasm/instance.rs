@@ -17,6 +17,7 @@ use crate::types::limits;
 use crate::types::problem::Problem;
 use crate::wasm::bindings::exports::simwright::plugin::{autoscaler, balancer, fault, latency, lifecycle, responder};
 use crate::wasm::bindings::simwright::plugin::types;
+use crate::wasm::contract::{CONTRACT, Fit, fit, parts};
 use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError, diagnose};
 use crate::wasm::guest::{Guest, Moment};
@@ -26,9 +27,6 @@ use crate::wasm::wasi;
 
 // What a host function does wrong is caught at the call, which needs panics that unwind.
 const _: () = assert!(cfg!(panic = "unwind"), "build with `panic = \"unwind\"`");
-
-/// The version of the contract that this host speaks.
-pub const CONTRACT: &str = "1.0.0";
 
 /// The kinds of behaviour a plugin may export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,9 +111,20 @@ impl Mould {
         memory_bytes: usize,
         time_us: u64,
     ) -> Result<Self, PluginError> {
+        check_exports(&home.name, component.engine(), component)?;
+        Self::link_any(component, home, meter, memory_bytes, time_us)
+    }
+
+    /// The same without a look at versions.
+    pub(super) fn link_any(
+        component: &Component,
+        home: Arc<Home>,
+        meter: Meter,
+        memory_bytes: usize,
+        time_us: u64,
+    ) -> Result<Self, PluginError> {
         let name = home.name.clone();
         let import = |error: wasmtime::Error| PluginError::new(&name, Cause::Import, format!("it cannot be linked: {error:#}"));
-        check_exports(&name, component.engine(), component)?;
         let mut linker: Linker<Guest> = Linker::new(component.engine());
         host_services::link(&mut linker).map_err(import)?;
         wasi::link(&name, &mut linker, component)?;
@@ -123,6 +132,7 @@ impl Mould {
         let version = |error: wasmtime::Error| {
             PluginError::new(&name, Cause::Version, format!("its exports differ from `simwright:plugin@{CONTRACT}`: {error:#}"))
         };
+        // A version that is compatible will do.
         let exports =
             |interface: &str| component.get_export_index(None, format!("simwright:plugin/{interface}@{CONTRACT}")).is_some();
         Ok(Self {
@@ -200,19 +210,26 @@ impl Mould {
 fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result<(), PluginError> {
     let ty = component.component_type();
     let ours: Vec<&str> = ty.exports(engine).map(|(name, _)| name).filter(|name| name.starts_with("simwright:plugin/")).collect();
-    let of_this_version = |interface: &str| ours.contains(&format!("simwright:plugin/{interface}@{CONTRACT}").as_str());
+    let has = |interface: &str| ours.iter().any(|name| parts(name).is_some_and(|(known, _)| known == interface));
     if ours.is_empty() {
         let message = format!("it exports nothing of `simwright:plugin`, of which this release speaks `{CONTRACT}`");
         return Err(PluginError::new(plugin, Cause::Version, message));
     }
-    if let Some(other) = ours.iter().find(|name| !name.ends_with(&format!("@{CONTRACT}"))) {
-        let message = format!("it exports `{other}`, but this release speaks `simwright:plugin@{CONTRACT}`");
-        return Err(PluginError::new(plugin, Cause::Version, message));
+    for name in &ours {
+        let version = parts(name).map_or("", |(_, version)| version);
+        let message = match fit(version, CONTRACT) {
+            Fit::Good => continue,
+            Fit::Newer => {
+                format!("it exports `{name}`: it needs a release that speaks `simwright:plugin@{version}`, and this one speaks")
+            }
+            Fit::Other => format!("it exports `{name}`, but this release speaks"),
+        };
+        return Err(PluginError::new(plugin, Cause::Version, format!("{message} `simwright:plugin@{CONTRACT}`")));
     }
-    if !of_this_version("lifecycle") {
+    if !has("lifecycle") {
         return Err(PluginError::new(plugin, Cause::Version, "it does not export `lifecycle`, which every plugin has"));
     }
-    if !Kind::ALL.iter().any(|kind| of_this_version(kind.word())) {
+    if !Kind::ALL.iter().any(|kind| has(kind.word())) {
         let message = "it exports no behaviour: none of `fault`, `responder`, `latency`, `balancer` and `autoscaler`";
         return Err(PluginError::new(plugin, Cause::Version, message));
     }

@@ -4,7 +4,7 @@ use wit_component::{OutputToString, WitPrinter, decode};
 
 use crate::types::capability::Capability;
 use crate::wasm::Plugin;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::{CONTRACT, parts};
 
 /// What a guest gets that imports an interface of WASI, by how its name begins.
 const MEANINGS: [(&str, &str); 9] = [
@@ -31,7 +31,10 @@ pub struct Import {
 impl Plugin {
     /// The contract that it is built against.
     pub fn interface(&self) -> String {
-        format!("simwright:plugin@{CONTRACT}")
+        let component = self.mould.component();
+        let ty = component.component_type();
+        let version = ty.exports(component.engine()).find_map(|(name, _)| Some(parts(name)?.1.to_owned()));
+        format!("simwright:plugin@{}", version.as_deref().unwrap_or(CONTRACT))
     }
 
     /// What it imports, in order of name.

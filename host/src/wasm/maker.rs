@@ -18,6 +18,7 @@ use crate::behavior::responder::Responder;
 use crate::clock::real::thread_cpu_ns;
 use crate::station::autoscaler::Scaler;
 use crate::station::balancer::chooser::Chooser;
+use crate::types::fields::escape;
 use crate::types::limits;
 use crate::types::problem::{Problem, did_you_mean};
 use crate::types::request::Request;
@@ -169,7 +170,7 @@ fn explain(error: &ValidationError<'_>, properties: &[String]) -> Vec<Problem> {
         return vec![Problem::new(pointer, error.to_string())];
     };
     let unknown = |name: &String| {
-        let place = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let place = format!("{pointer}/{}", escape(name));
         let problem = Problem::new(place, format!("unknown option `{name}`")).at_key();
         match did_you_mean(name, properties.iter().map(String::as_str)) {
             Some(close) => problem.hint(format!("did you mean `{close}`?")),

@@ -1,9 +1,10 @@
 //! The only place that knows wasmtime: bytes of a component become behaviours in the catalog.
 //!
 //! Begin with [`PluginHost::load`] and follow a call: `maker` checks options and fills a `pool`; `adapter` asks an
-//! `instance` from it, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`, `ticker` and `breaker` see to it
-//! that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was asked, `reach` what it imports. `host_services` with `state` and `wasi`
-//! are all that a guest can reach. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
+//! `instance` from it, which the `janitor` replaces, and `chooser` for groups of replicas; `judge` looks at what comes back. `limits`,
+//! `ticker` and `breaker` see to it that a bad plugin costs nobody else anything; `error` says what it did, `usage` how often it was
+//! asked, `reach` what it imports. `host_services` with `state` and `wasi` are all that a guest can reach; `contract` says which versions
+//! fit. [`apart`] tries a plugin out, [`look`] says what one imports, and `journal` keeps what it says meanwhile. `engine_config`, `compiler`,
 //! `code` and `compile_cache` are about compiled code, `standard_pack` holds the embedded plugins, `bindings` is
 //! generated. A host belongs to one clock: give a run in virtual time a host of its own, with [`Meter::Fuel`].
 
@@ -18,6 +19,7 @@ use wasmtime::component::Component;
 
 use crate::behavior::catalog::Catalog;
 use crate::clock::Nanos;
+use crate::interest::Interest;
 use crate::types::capability::{Capabilities, Reach};
 use crate::types::limits as bounds;
 
@@ -29,11 +31,13 @@ mod chooser;
 mod code;
 mod compile_cache;
 mod compiler;
+mod contract;
 mod engine_config;
 mod error;
 mod guest;
 mod host_services;
 mod instance;
+mod janitor;
 mod journal;
 mod judge;
 mod limits;
@@ -52,11 +56,13 @@ pub(crate) mod tests;
 
 pub use apart::Room;
 pub use breaker::BreakerState;
+pub use chooser::{PluginChooser, PluginScaler};
 pub use compile_cache::default_folder;
 pub use compiler::{ChildCompiler, CompileLimits, Compiler, Compiling, compiler_main};
+pub use contract::CONTRACT;
 pub use engine_config::Meter;
 pub use error::{Cause, PluginError};
-pub use instance::{CONTRACT, Kind};
+pub use instance::Kind;
 pub use standard_pack::STANDARD_PACK;
 
 use breaker::Breaker;
@@ -64,8 +70,9 @@ use compile_cache::CompileCache;
 use compiler::Progress;
 use host_services::Home;
 use instance::Mould;
+use janitor::Janitor;
 use maker::PluginMaker;
-use pool::{Janitor, Pool};
+use pool::Pool;
 use ticker::Ticker;
 use usage::Usage;
 
@@ -153,10 +160,12 @@ impl<'a> LoadSpec<'a> {
 }
 
 impl PluginHost {
-    /// Prepares to run plugins. Fails where the system gives neither the address space (about 4 TiB, never filled) nor the
+    /// Prepares to run plugins. Fails where the system gives neither the address space (4 TiB and more, never filled) nor the
     /// threads.
     pub fn new(config: PluginHostConfig) -> anyhow::Result<Self> {
-        let engine = engine_config::engine(config.meter)?;
+        let room = engine_config::Room::for_workers(config.workers);
+        tracing::debug!(instances = room.instances, "room for plugins");
+        let engine = engine_config::engine_in(config.meter, room)?;
         Self::with_engine(config, engine)
     }
 
@@ -167,7 +176,6 @@ impl PluginHost {
         };
         let cache = CompileCache::open(config.cache_dir.as_deref());
         tracing::debug!(
-            instances = bounds::PLUGIN_INSTANCES_MAX,
             memory = %error::mebibytes(bounds::GUEST_MEMORY_BYTES),
             time_us = bounds::GUEST_TIME_US,
             stack = %error::mebibytes(bounds::GUEST_STACK_BYTES),
@@ -185,17 +193,17 @@ impl PluginHost {
     /// An equal plugin that somebody still holds is given again.
     pub fn load(&self, spec: LoadSpec<'_>) -> Result<Arc<Plugin>, PluginError> {
         let given_up = || PluginError::new(spec.name, Cause::Host, "it was given up while it waited for the compiler");
-        self.load_while(spec, &|| true)?.ok_or_else(given_up)
+        self.load_while(spec, &Interest::for_ever())?.ok_or_else(given_up)
     }
 
-    /// The same; a plugin that must wait for the compiler is given up, and `None`, if nobody wants it any more when its turn comes.
-    pub fn load_while(&self, spec: LoadSpec<'_>, is_wanted: &dyn Fn() -> bool) -> Result<Option<Arc<Plugin>>, PluginError> {
+    /// The same; a plugin that waits for the compiler, or is with it, is given up, and `None`, as soon as `interest` is lost.
+    pub fn load_while(&self, spec: LoadSpec<'_>, interest: &Interest) -> Result<Option<Arc<Plugin>>, PluginError> {
         check_file(&spec)?;
         let key = PluginKey::of(&spec);
         if let Some(plugin) = self.loaded(&key) {
             return Ok(Some(plugin));
         }
-        let Some(component) = self.component(spec.name, spec.bytes, is_wanted)? else { return Ok(None) };
+        let Some(component) = self.component(spec.name, spec.bytes, interest)? else { return Ok(None) };
         let capabilities = reach::reached(&component);
         reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
@@ -240,13 +248,13 @@ impl PluginHost {
     }
 
     /// The component of `bytes`: from the cache if it is there, else compiled and kept.
-    fn component(&self, plugin: &str, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -> Result<Option<Component>, PluginError> {
+    fn component(&self, plugin: &str, bytes: &[u8], interest: &Interest) -> Result<Option<Component>, PluginError> {
         if let Some(component) = self.cache.component(&self.engine, bytes) {
             return Ok(Some(component));
         }
         let on_its_way = self.progress.enter(plugin, self.config.compiler.limit_s());
         let _turn = Compiler::turn();
-        if !is_wanted() {
+        if !interest.is_there() {
             return Ok(None);
         }
         // Whoever had the turn before may have compiled this one.
@@ -254,7 +262,7 @@ impl PluginHost {
             return Ok(Some(component));
         }
         on_its_way.begins();
-        let code = self.config.compiler.compile(plugin, self.config.meter, bytes)?;
+        let Some(code) = self.config.compiler.compile(plugin, self.config.meter, bytes, interest)? else { return Ok(None) };
         let component = code.component(&self.engine).map_err(|error| error::not_loaded(plugin, &error))?;
         self.cache.keep(&self.engine, bytes, &code);
         Ok(Some(component))
@@ -312,6 +320,11 @@ impl Plugin {
         &self.name
     }
 
+    /// Is it called `name`, in the scenario or by itself?
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.about.name == name
+    }
+
     /// SHA-256 of its component, in hexadecimal.
     pub fn digest(&self) -> String {
         self.key.digest()
@@ -322,9 +335,21 @@ impl Plugin {
         self.usage.counts()
     }
 
-    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back.
+    /// Nobody asks it any more: its breaker closes, and is as new should it be brought back, and its instances make room for others.
     pub fn rest(&self) {
         self.breaker.recover();
+        self.pools().for_each(|pool| pool.rest());
+    }
+
+    /// It is to be asked again: every worker has an instance. Costs nothing unless it has been at [`Plugin::rest`].
+    pub fn resume(&self) {
+        self.pools().for_each(|pool| pool.resume());
+    }
+
+    /// The pools that somebody holds.
+    fn pools(&self) -> impl Iterator<Item = Arc<Pool>> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().filter_map(|(_, pool)| pool.upgrade()).collect::<Vec<_>>().into_iter()
     }
 
     /// What it reaches, by its imports.

@@ -2,13 +2,12 @@
 //!
 //! Each worker has a slot of its own, in the pool and not in the thread, so that an idle thread keeps no old generation alive.
 //! All others (the slow lane, tests) and workers whose instance has just been lost take from a small queue of spares. The
-//! janitor, one thread for all pools, refills that queue and drops what has been retired, so that neither costs a request.
+//! janitor, one thread for all pools, refills that queue and drops what has been retired, so that neither costs a request. What takes
+//! long to set up is never set up by a worker: a request that would have to is planned in the slow lane.
 //! An instance is replaced after a bounded number of calls, which differs from one to the next so that they do not all go at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
-use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
@@ -17,7 +16,7 @@ use metrics::{Counter, Gauge, Histogram};
 use crate::behavior::call::BehaviorError;
 use crate::behavior::catalog::Setting;
 use crate::clock::Nanos;
-use crate::clock::real::monotonic_ns;
+use crate::clock::real::{monotonic_ns, thread_cpu_ns};
 use crate::random::Key;
 use crate::telemetry::metrics as names;
 use crate::types::limits;
@@ -46,6 +45,12 @@ pub(super) struct Pool {
     slots: Box<[Slot]>,
     spares: ArrayQueue<Box<Instance>>,
     retired: ArrayQueue<Box<Instance>>,
+    /// How many spares there should be. None for a plugin that is tried apart: whoever tries it waits for each.
+    spares_kept: usize,
+    /// CPU time in nanoseconds of setting an instance up, the quickest so far.
+    set_up_ns: AtomicU64,
+    /// Nobody asks these behaviours, though they may be brought back: instances are for others.
+    is_resting: AtomicBool,
     /// Held by whoever tends this pool: two at it would make twice as many spares as are missing.
     tending: Mutex<()>,
     breaker: Arc<Breaker>,
@@ -101,6 +106,7 @@ impl Pool {
         threads: &Arc<Threads>,
     ) -> Result<Arc<Self>, SetupError> {
         let plugin = [("plugin", mould.name.as_str())];
+        let is_apart = mould.home().journal.is_some();
         let pool = Arc::new(Self {
             gauges: Kind::ALL.map(|kind| KindGauge::new(&mould, kind)),
             ready: names::gauge(names::PLUGIN_READY, &plugin),
@@ -112,6 +118,9 @@ impl Pool {
             slots: (0..workers).map(|_| CachePadded::new(Mutex::new(None))).collect(),
             spares: ArrayQueue::new(limits::PLUGIN_SPARES + workers),
             retired: ArrayQueue::new(64),
+            spares_kept: if is_apart { 0 } else { limits::PLUGIN_SPARES },
+            set_up_ns: AtomicU64::new(u64::MAX),
+            is_resting: AtomicBool::new(false),
             tending: Mutex::default(),
             breaker,
             usage,
@@ -119,16 +128,44 @@ impl Pool {
             mould,
         });
         // The first instance tells whether the options are good.
-        let first = pool.fresh()?;
-        pool.keep(first);
+        let mut first = Some(pool.fresh()?);
         if !fresh_per_call {
             for slot in &pool.slots {
-                *lock(slot) = Some(pool.fresh()?);
+                *lock(slot) = Some(first.take().map_or_else(|| pool.fresh(), Ok)?);
             }
         }
+        first.into_iter().for_each(|first| pool.keep(first));
         pool.tend();
         threads.janitor.tend_also(&pool);
         Ok(pool)
+    }
+
+    /// Gives its instances back: nobody asks these behaviours for now. A request that is still on its way gets one of its own.
+    pub(super) fn rest(&self) {
+        self.is_resting.store(true, Ordering::Relaxed);
+        self.threads.janitor.wake();
+    }
+
+    /// Has an instance for each worker again, after a rest.
+    pub(super) fn resume(&self) {
+        // The janitor is not at it meanwhile, so it does not take away what is made here.
+        let tending = lock(&self.tending);
+        if !self.is_resting.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let missing = self.slots.iter().filter(|_| !self.fresh_per_call).filter_map(|slot| slot.try_lock().ok());
+        for mut slot in missing.filter(|slot| slot.is_none()) {
+            match self.fresh() {
+                Ok(instance) => *slot = Some(instance),
+                // Whoever calls first tries again, and is told why.
+                Err(error) => {
+                    tracing::debug!(plugin = %self.mould.name, "no instance for a worker: {error:?}");
+                    break;
+                }
+            }
+        }
+        drop(tending);
+        self.tend();
     }
 
     /// Asks a behaviour, judges its answer and counts what happened.
@@ -197,7 +234,7 @@ impl Pool {
     ) -> Result<(), PluginError> {
         let instance = match slot {
             Some(instance) => instance,
-            None => slot.insert(self.spare()?),
+            None => slot.insert(self.spare(kind)?),
         };
         let result = self.ask(instance, kind, moment, ask);
         if (result.is_err() || instance.calls_left == 0)
@@ -216,7 +253,7 @@ impl Pool {
         moment: Moment<'_>,
         ask: impl FnOnce(&mut Instance) -> wasmtime::Result<()>,
     ) -> Result<(), PluginError> {
-        let mut instance = self.spare()?;
+        let mut instance = self.spare(kind)?;
         let result = self.ask(&mut instance, kind, moment, ask);
         if result.is_err() || instance.calls_left == 0 || self.fresh_per_call {
             self.retire(instance);
@@ -255,9 +292,21 @@ impl Pool {
         result
     }
 
-    /// Must this kind run off the workers?
+    /// Must this kind run off the workers? It must as well while the worker that asks would have to set an instance up that takes long.
     pub(super) fn is_slow(&self, kind: Kind) -> bool {
-        self.gauges[kind as usize].slow.load(Ordering::Relaxed)
+        self.gauges[kind as usize].slow.load(Ordering::Relaxed) || self.sets_up_slowly() && self.lacks_instance()
+    }
+
+    /// Does setting an instance up take longer than somebody who must not wait should give? In virtual time nobody waits, nor does
+    /// anybody for a plugin that is tried apart.
+    fn sets_up_slowly(&self) -> bool {
+        let is_slow = self.set_up_ns.load(Ordering::Relaxed) > limits::GUEST_SETUP_INLINE_US * 1_000;
+        is_slow && self.mould.meter == Meter::Cpu && self.spares_kept > 0
+    }
+
+    /// Would the calling thread have to set an instance up?
+    fn lacks_instance(&self) -> bool {
+        self.spares.is_empty() && self.slot_of(crate::worker::current()).is_none_or(|slot| slot.is_none())
     }
 
     /// Marks `kind` as slow.
@@ -277,11 +326,13 @@ impl Pool {
 
     /// An instance that is configured and unused.
     pub(super) fn fresh(&self) -> Result<Box<Instance>, SetupError> {
+        let begun = thread_cpu_ns();
         let mut instance = self.mould.start(self.setting.epoch_unix_s).map_err(SetupError::Plugin)?;
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let spread = Key::of_seed(number).named("recycle").bits() % u64::from(limits::PLUGIN_RECYCLE_CALLS);
         let calls = limits::PLUGIN_RECYCLE_CALLS + spread as u32;
         instance.configure(&self.mould, &self.options, &self.setting, &self.ready, calls)?;
+        self.set_up_ns.fetch_min(thread_cpu_ns().saturating_sub(begun), Ordering::Relaxed);
         self.made_total.increment(1);
         Ok(Box::new(instance))
     }
@@ -292,12 +343,19 @@ impl Pool {
         self.made.load(Ordering::Relaxed)
     }
 
-    fn spare(&self) -> Result<Box<Instance>, PluginError> {
+    fn spare(&self, kind: Kind) -> Result<Box<Instance>, PluginError> {
         if let Some(instance) = self.spares.pop() {
             if self.fresh_per_call {
                 self.threads.janitor.wake();
             }
             return Ok(instance);
+        }
+        if self.sets_up_slowly() && (kind.holds_others_up() || crate::worker::current().is_some()) {
+            self.threads.janitor.wake();
+            let most = limits::GUEST_SETUP_INLINE_US;
+            let message =
+                format!("no instance of it is ready, and to set one up takes more than the {most} us that others can wait");
+            return Err(PluginError::new(&self.mould.name, Cause::Slow, message));
         }
         self.fresh().map_err(|error| match error {
             SetupError::Plugin(error) => error,
@@ -316,16 +374,24 @@ impl Pool {
     }
 
     fn retire(&self, instance: Box<Instance>) {
+        if self.spares_kept == 0 {
+            return;
+        }
         // With a full queue this drops the instance right here, which is slow but bounded.
         drop(self.retired.push(instance));
         self.threads.janitor.wake();
     }
 
-    /// Drops what has been retired and makes up for it.
+    /// Drops what has been retired and makes up for it; of a pool at rest, drops all.
     pub(super) fn tend(&self) {
         let _tending = lock(&self.tending);
         while self.retired.pop().is_some() {}
-        while self.spares.len() < limits::PLUGIN_SPARES {
+        if self.is_resting.load(Ordering::Relaxed) {
+            while self.spares.pop().is_some() {}
+            self.slots.iter().filter_map(|slot| slot.try_lock().ok()).for_each(|mut slot| *slot = None);
+            return;
+        }
+        while self.spares.len() < self.spares_kept {
             match self.fresh() {
                 Ok(instance) => self.keep(instance),
                 Err(error) => {
@@ -338,7 +404,7 @@ impl Pool {
 
     /// Is `kind` asked for others who wait, and too slow for that? In virtual time nobody waits.
     pub(super) fn holds_up(&self, kind: Kind) -> bool {
-        self.mould.meter == Meter::Cpu && self.is_slow(kind)
+        self.mould.meter == Meter::Cpu && self.gauges[kind as usize].slow.load(Ordering::Relaxed)
     }
 
     /// Says that `kind` is not asked any more, because it holds others up.
@@ -358,7 +424,8 @@ impl Pool {
 
     fn failed(&self, kind: Kind, now: Nanos, pass: Pass, error: PluginError) -> BehaviorError {
         self.count_failure(kind, error.cause);
-        if self.breaker.fault(now, pass) {
+        // That nobody has an instance at hand is no fault of a call.
+        if error.cause != Cause::Slow && self.breaker.fault(now, pass) {
             tracing::warn!("{error}; it is not asked for {} ms, since it has failed too often", limits::PLUGIN_BREAKER_OPEN_MS);
         }
         if error.cause == Cause::Timeout {
@@ -376,65 +443,4 @@ impl Pool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The thread that tends all pools; it ends when this is dropped.
-pub(super) struct Janitor {
-    rounds: Arc<Rounds>,
-    thread: Option<JoinHandle<()>>,
-    handle: Thread,
-}
-
-#[derive(Default)]
-struct Rounds {
-    stop: AtomicBool,
-    pools: Mutex<Vec<Weak<Pool>>>,
-}
-
-impl Janitor {
-    /// Starts the thread. Fails if the system gives none.
-    pub(super) fn start() -> std::io::Result<Self> {
-        let rounds = Arc::new(Rounds::default());
-        let seen = Arc::clone(&rounds);
-        let thread = std::thread::Builder::new().name("plugin-janitor".to_owned()).spawn(move || {
-            while !seen.stop.load(Ordering::Relaxed) {
-                seen.go();
-                std::thread::park_timeout(Duration::from_secs(1));
-            }
-        })?;
-        Ok(Self { rounds, handle: thread.thread().clone(), thread: Some(thread) })
-    }
-
-    fn wake(&self) {
-        self.handle.unpark();
-    }
-
-    fn tend_also(&self, pool: &Arc<Pool>) {
-        lock(&self.rounds.pools).push(Arc::downgrade(pool));
-    }
-}
-
-impl Rounds {
-    fn go(&self) {
-        let pools: Vec<_> = {
-            let mut pools = lock(&self.pools);
-            pools.retain(|pool| pool.strong_count() > 0);
-            pools.iter().filter_map(Weak::upgrade).collect()
-        };
-        pools.iter().for_each(|pool| pool.tend());
-    }
-}
-
-impl Drop for Janitor {
-    fn drop(&mut self) {
-        self.rounds.stop.store(true, Ordering::Relaxed);
-        self.handle.unpark();
-        // The last pool may go on the janitor's own thread and take this along; a thread cannot wait for itself.
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // A round cannot panic, and there would be nobody to tell.
-            let _ = thread.join();
-        }
-    }
 }

@@ -3,14 +3,14 @@
 use wasmtime::component::Component;
 
 use crate::types::capability::{Capabilities, Capability};
+use crate::wasm::contract::parts;
 use crate::wasm::error::{Cause, PluginError};
-use crate::wasm::instance::CONTRACT;
 
 /// The capabilities that `component` imports.
 pub(super) fn reached(component: &Component) -> Capabilities {
     let (engine, ty) = (component.engine(), component.component_type());
-    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let is_imported = |capability: &Capability| imports.contains(&format!("simwright:plugin/{}@{CONTRACT}", capability.word()));
+    let imports: Vec<String> = ty.imports(engine).filter_map(|(name, _)| Some(parts(name)?.0.to_owned())).collect();
+    let is_imported = |capability: &Capability| imports.iter().any(|interface| interface == capability.word());
     Capability::ALL.into_iter().filter(is_imported).collect()
 }
 

@@ -11,16 +11,12 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentType, Lift, Linker, LinkerInstance, Lower, ResourceDynamic, ResourceType};
 
 use crate::types::limits;
+use crate::wasm::contract::{CONTRACT, Fit, fit, parts};
 use crate::wasm::error::{Cause, PluginError, Refusal};
 use crate::wasm::guest::{Guest, Output};
 
 /// The contract's own imports, answered by `host_services`.
-const OURS: [&str; 4] = [
-    "simwright:plugin/types@1.0.0",
-    "simwright:plugin/request@1.0.0",
-    "simwright:plugin/state@1.0.0",
-    "simwright:plugin/log@1.0.0",
-];
+const OURS: [&str; 4] = ["types", "request", "state", "log"];
 
 /// The interfaces of `wasi:cli/imports`, without their versions.
 const ANSWERED: [&str; 28] = [
@@ -106,7 +102,7 @@ pub(super) fn link(plugin: &str, linker: &mut Linker<Guest>, component: &Compone
     let mut refused = Vec::new();
     for (name, import) in ty.imports(&engine) {
         match &import.ty {
-            ComponentItem::ComponentInstance(_) if OURS.contains(&name) => {}
+            ComponentItem::ComponentInstance(_) if is_ours(name) => {}
             ComponentItem::ComponentInstance(instance) if answered(name).is_some() => {
                 let failed =
                     |error: wasmtime::Error| PluginError::new(plugin, Cause::Import, format!("cannot link `{name}`: {error:#}"));
@@ -120,8 +116,13 @@ pub(super) fn link(plugin: &str, linker: &mut Linker<Guest>, component: &Compone
     }
     let cause = if refused.iter().any(|name| name.starts_with("`simwright:plugin/")) { Cause::Version } else { Cause::Import };
     let expected =
-        if cause == Cause::Version { format!(" (this release gives `{}` and the like)", OURS[1]) } else { String::new() };
+        if cause == Cause::Version { format!(" (this release speaks `simwright:plugin@{CONTRACT}`)") } else { String::new() };
     Err(PluginError::new(plugin, cause, format!("it imports what is not given here: {}{expected}", refused.join(", "))))
+}
+
+/// Is `import` of the contract, in a version that is given here?
+fn is_ours(import: &str) -> bool {
+    parts(import).is_some_and(|(interface, version)| OURS.contains(&interface) && fit(version, CONTRACT) == Fit::Good)
 }
 
 /// The interface's name without its version, if it is one that is answered.

@@ -15,7 +15,7 @@ use super::support::guests::adversary;
 use super::support::host::{TestHost, ask, compiler};
 
 /// A component of `functions` functions that do `steps` things each, none of which is any use: much work for a compiler.
-fn bomb(functions: u32, steps: u32) -> Vec<u8> {
+pub fn bomb(functions: u32, steps: u32) -> Vec<u8> {
     const LOCALS: u32 = 50;
     let mut types = TypeSection::new();
     types.ty().function([ValType::I64], [ValType::I64]);

@@ -70,12 +70,9 @@ fn every_command_in_an_examples_readme_prints_what_it_says() {
     for example in examples() {
         let readme = std::fs::read_to_string(example.join("README.md")).expect("a README");
         let mut shell = Shell::in_copy_of(&example);
-        for block in blocks(&readme).into_iter().filter(|block| block.language == "console") {
-            let differences = shell.play(&block);
-            let place = format!("{}/README.md:{}", example.display(), block.line);
-            wrong.extend(differences.into_iter().map(|difference| format!("{place}:\n{difference}")));
-            played += 1;
-        }
+        let (commands, differences) = shell.follow(&format!("{}/README.md", example.display()), &blocks(&readme));
+        played += commands;
+        wrong.extend(differences);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(played >= 6, "only {played} blocks were found");

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+use simwright::app::explain::{ExplainOptions, explain};
 use simwright::app::simulate::{SimulateOptions, Simulation};
 use simwright::fleet::{Limits, Report};
+use simwright::vectors::{Asks, Suite, check, read};
+use simwright::wasm::{LoadSpec, Meter, PluginHost, PluginHostConfig, default_folder};
 
+use super::support::client;
 use super::support::guests::{build, workspace};
 use super::support::host::{TestHost, ask, compiler, eventually};
 
@@ -31,6 +36,26 @@ fn simulate(scenario: &str) -> Report {
     let report = simulation.play(&mut ()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(report.broken, Vec::<String>::new());
     report
+}
+
+#[test]
+fn the_examples_pass_their_vectors() {
+    let host = PluginHostConfig { cache_dir: default_folder(), workers: 1, meter: Meter::Fuel, compiler: compiler() };
+    let host = PluginHost::new(host).expect("a plugin host");
+    for name in ["session-affinity", "queue-scaler"] {
+        let bytes = std::fs::read(component(name)).expect("a component");
+        let plugin = host.load(LoadSpec::new(name, &bytes)).unwrap_or_else(|error| panic!("{error}"));
+        let suite = read::read(&read::files_of(&workspace().join("plugins").join(name)));
+        let report = check(&plugin, &suite.unwrap_or_else(|refusal| panic!("{refusal}"))).expect("it runs");
+        assert!(report.is_good() && report.cases.len() >= 8 && report.warnings.is_empty(), "{}", report.text());
+        // The document about vectors has one case for each.
+        let document = include_str!("../../../docs/vectors.md");
+        let (_, example) = document.split_once("what it sees of it:\n\n```yaml\n").expect("an example");
+        let mut cases = read::parse("docs/vectors.md", example.split_once("```").expect("its end").0).expect("cases");
+        cases.retain(|case| matches!(case.steps[0].asks, Asks::Balancer(_)) == (name == "session-affinity"));
+        let report = check(&plugin, &Suite { cases }).expect("it runs");
+        assert!(report.is_good() && report.cases.len() == 1, "{}", report.text());
+    }
 }
 
 #[test]
@@ -109,6 +134,13 @@ workload:
     }
     assert!((area / 3_600.0 - hours).abs() < 1e-6, "{area} {hours}");
     assert!(report.text().contains("\nreplicas "), "{}", report.text());
+    let decisions = told["decisions"].as_array().expect("decisions");
+    assert_eq!(decisions.len() as u64, sizes.ups + sizes.downs);
+    let (first, newest) = (&decisions[0], &decisions[decisions.len() - 1]);
+    assert_eq!((&first["from"], &first["by"]), (&json!(1), &json!("plugin")));
+    assert!(first["reason"].as_str().is_some_and(|reason| reason.starts_with("requests: ")), "{first}");
+    let said = format!("{} to {}  plugin: {}", newest["from"], newest["to"], newest["reason"].as_str().expect("a reason"));
+    assert!(report.text().contains(&said), "{said} is not in\n{}", report.text());
 }
 
 #[test]
@@ -137,6 +169,96 @@ workload: {{ arrivals: {{ poisson: {{ rate: 5 }} }}, classes: [{{ model: m, inpu
         assert_eq!((report.attempts.whole, station.choices.asked, station.choices.fell_back), (100, 100, 100), "{deed}");
         assert!(station.sizes.as_ref().expect("sizes").fell_back >= 10, "{deed}");
     }
+}
+
+#[test]
+fn requests_to_a_group_of_nobody_pay_the_boot_time_and_nothing_runs_between_them() {
+    let report = simulate(
+        "
+simwright: 1
+stations:
+  gpus:
+    replicas:
+      preset: llama-3.1-8b-h100
+      autoscale: { min: 0, max: 2, every: 10s, boot: 30s, rule: { target: { requests: 8 } }, down: { after: 1m } }
+models: [{ match: m, through: gpus }]
+workload: { arrivals: { every: 10m }, classes: [{ model: m, input: 100, output: 50 }], until: 1h }
+",
+    );
+    assert_eq!((report.attempts.came, report.attempts.whole), (5, 5));
+    assert!(report.waited.mean().is_some_and(|waited| waited >= 30e9), "{}", report.text());
+    let told = report.json()["stations"][0]["sizes"].clone();
+    // One is there for 100 s each time: half a minute of its start, and a minute beyond the last decision that saw a request. With the
+    // fifth request the run ends, half a minute after it came.
+    let hours = told["replica_hours"].as_f64().expect("hours");
+    assert!((0.118..0.122).contains(&hours), "{hours}");
+    let by: Vec<_> = told["decisions"].as_array().expect("decisions").iter().map(|one| one["by"].clone()).collect();
+    assert_eq!(by[..4], ["request", "rule", "request", "rule"]);
+}
+
+#[test]
+fn a_server_starts_a_replica_for_whoever_comes_and_says_why() {
+    let host = TestHost::start(
+        "
+simwright: 1
+stations:
+  sleeper:
+    replicas:
+      preset: llama-3.1-8b-h100
+      autoscale: { min: 0, max: 2, every: 100ms, boot: 150ms, rule: { target: { requests: 8 } }, down: { after: 200ms } }
+models: [{ match: sleepy, through: sleeper, reply: { text: { tokens: 5 } } }]
+",
+    );
+    let stations = || client::send(host.admin, "GET", "/stations", &[], b"").json()["stations"][0].clone();
+    let before = stations();
+    let asleep = json!({ "wanted": 0, "ready": 0, "starting": 0, "draining": 0 });
+    assert_eq!((&before["name"], &before["size"], &before["decisions"]), (&json!("sleeper"), &asleep, &json!([])));
+    let reply = host.chat(&ask("sleepy", "hello"));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let waited = host.metric("simwright_stage_wait_seconds_sum", &["model=\"sleepy\""]);
+    assert!(waited >= 0.15, "{waited}");
+    eventually("nobody is left", || stations()["size"] == asleep);
+    let decisions = stations()["decisions"].clone();
+    let of = |index: usize| (decisions[index]["from"].clone(), decisions[index]["to"].clone(), decisions[index]["by"].clone());
+    assert_eq!(of(0), (json!(0), json!(1), json!("request")), "{decisions}");
+    assert_eq!(of(1), (json!(1), json!(0), json!("rule")), "{decisions}");
+    assert_eq!(decisions[1]["reason"], "`requests` is 0.00, and one replica shall have 8.00");
+}
+
+#[test]
+fn an_explanation_asks_the_balancer_and_says_what_it_chose() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    let explained = |deed: &str, backend: Option<&'static str>| {
+        let text = format!(
+            "
+simwright: 1
+plugins: {{ chooser: {{ file: {} }} }}
+stations: {{ gpus: {{ replicas: {{ preset: llama-3.1-8b-h100, count: 3, balancer: {{ chooser: {{ deed: {deed} }} }} }} }} }}
+models: [{{ match: m, through: gpus, reply: {{ text: {{ tokens: 5 }} }} }}]
+",
+            choosers().display()
+        );
+        std::fs::write(&file, text).expect("written");
+        let named = |place| (HeaderName::from_static("x-backend"), HeaderValue::from_static(place));
+        let headers: HeaderMap = backend.map(named).into_iter().collect();
+        let request = ask("m", "hello").to_string().into_bytes();
+        let options = ExplainOptions { scenario: Some(file.clone()), request, headers, ..ExplainOptions::default() };
+        let explanation = explain(&options).unwrap_or_else(|error| panic!("{error}"));
+        (explanation.text(), explanation.json()["way"]["stages"][0].clone())
+    };
+    let (text, stage) = explained("header", Some("2"));
+    assert!(text.contains(" through gpus, at replica 2, which `chooser` chose\n"), "{text}");
+    assert_eq!((&stage["replica"], &stage["chosen"]), (&json!(2), &json!({ "by": "chooser", "said": "backend", "backend": 2 })));
+    let (text, _) = explained("header", None);
+    assert!(text.contains(", by the station's rule, because `chooser` has no wish\n"), "{text}");
+    let (text, stage) = explained("header", Some("9"));
+    let why = "by the station's rule, because `chooser` gave no answer: balancer `chooser`: ";
+    assert!(text.contains(why) && text.contains("there are 3 of them, counted from 0"), "{text}");
+    assert!(stage["chosen"]["error"].as_str().is_some_and(|error| error.contains("counted from 0")), "{stage}");
+    let (text, stage) = explained("refuse", None);
+    assert!(text.contains(" through gpus, which `chooser` refused to send anywhere, failed\n"), "{text}");
+    assert_eq!(stage["chosen"], json!({ "by": "chooser", "said": "refuse", "retry_after_ms": 1_500.0 }));
 }
 
 #[test]

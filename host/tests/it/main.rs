@@ -53,6 +53,8 @@ mod projects;
 mod quotas;
 /// What the READMEs promise.
 mod readme;
+/// Plugins of released versions of the contract.
+mod released_plugins;
 /// New generations: saved files, plugins that come later, streams that go on.
 mod reload;
 /// Changes by the admin door: scenarios, components, rollbacks, trials.
@@ -65,6 +67,8 @@ mod reload_canary;
 mod reload_files;
 /// Reloads under load.
 mod reload_load;
+/// Reloads of a server in a process of its own: memory, a full disk.
+mod reload_outside;
 /// Reloads beside slow compilers, looping plugins, many writers, and at the server's end.
 mod reload_trouble;
 /// Every native responder through the real server, and the examples of its documentation.

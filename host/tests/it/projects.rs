@@ -2,12 +2,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use simwright::app::{self, plugin_project::spec};
-use simwright::project::Project;
+use simwright::project::{Lang, Project, Template};
 use simwright::vectors::{check, read};
 use simwright::wasm::{Meter, PluginHost, PluginHostConfig, default_folder};
 
 use super::support::guests::{cargo, run, target_dir};
-use super::support::host::compiler;
+use super::support::host::{compiler, eventually};
+use super::support::process::{interrupt, waiting_cargo};
 use super::support::readme::blocks;
 
 fn simwright(folder: &Path, arguments: &[&str]) -> Output {
@@ -79,9 +80,7 @@ fn a_new_project_in_rust_builds_and_passes_its_tests_and_shows_a_valid_scenario_
         native.args(["test", "--quiet"]).env("CARGO_TARGET_DIR", target_dir().join("guests"));
         run(native);
         shows_a_valid_scenario(&project);
-        if kind == "full" {
-            passes_its_vectors(&project);
-        }
+        passes_its_vectors(&project);
     }
 }
 
@@ -141,4 +140,18 @@ fn equal_sources_in_c_give_equal_components() {
     let first = std::fs::read(project.component()).expect("a component");
     assert!(simwright(project.folder(), &["build"]).status.success());
     assert_eq!(std::fs::read(project.component()).expect("a component"), first);
+}
+
+#[test]
+fn an_interrupted_build_leaves_no_tool_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let template = Template { name: "greets", kinds: vec!["responder"], lang: Lang::Rust };
+    let project = template.write(&folder.path().join("greets")).expect("a project");
+    let (path, tool) = waiting_cargo(folder.path());
+    let mut build = Command::new(env!("CARGO_BIN_EXE_simwright"));
+    let mut build = build.args(["plugin", "build"]).current_dir(project.folder()).env("PATH", path).spawn().expect("it runs");
+    eventually("it builds", || tool.pid().is_some());
+    interrupt(&build);
+    assert!(!build.wait().expect("it ends").success());
+    assert!(!tool.runs() && !project.component().exists());
 }

@@ -1,58 +1,45 @@
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simwright::app;
 use simwright::app::explain::{ExplainOptions, explain};
-use simwright::app::inspect::inspect;
 use simwright::behavior::catalog::Catalog;
 use simwright::builtin;
 use simwright::scenario::read;
 
 use super::support::guests::{build, cargo, run, target_dir, workspace};
-use super::support::host::{TestHost, ask, eventually};
-use super::support::readme::{blocks, documents};
+use super::support::host::ask;
+use super::support::readme::{Block, blocks, documents};
 use super::support::transcript::{Shell, copy_all};
 
-/// The blocks of one chapter of a README.
-struct Chapter {
-    toml: String,
-    rust: String,
-    yaml: String,
-}
-
-fn chapter(readme: &str, title: &str) -> Chapter {
+/// The blocks of the chapter `title` of `readme`.
+fn chapter(readme: &str, title: &str) -> Vec<Block> {
     let text = std::fs::read_to_string(workspace().join(readme)).expect("a README");
-    let start = text.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("{readme} has no `{title}`")) + 1;
-    let end = text[start..].find("\n## ").map_or(text.len(), |length| start + length);
-    let blocks = blocks(&text[start..end]);
-    let of = |language: &str| {
-        let mut of_language = blocks.iter().filter(|block| block.language == language);
-        of_language.next().unwrap_or_else(|| panic!("{readme}, `{title}`: no {language}")).text.clone()
-    };
-    Chapter { toml: of("toml"), rust: of("rust"), yaml: of("yaml") }
+    let mut lines = text.lines().enumerate().skip_while(|(_, line)| *line != format!("## {title}"));
+    let (from, _) = lines.next().unwrap_or_else(|| panic!("{readme} has no `{title}`"));
+    let to = lines.find(|(_, line)| line.starts_with("## ")).map_or(usize::MAX, |(to, _)| to);
+    let mut blocks = blocks(&text);
+    blocks.retain(|block| (from..to).contains(&block.line));
+    blocks
 }
 
-/// Makes the crate as the README's commands do and gives its folder.
-fn new_crate(chapter: &Chapter, parent: &Path) -> PathBuf {
+/// The first of `blocks` in `language`.
+fn text<'a>(blocks: &'a [Block], language: &str) -> &'a str {
+    let block = blocks.iter().find(|block| block.language == language);
+    &block.unwrap_or_else(|| panic!("no {language}")).text
+}
+
+/// Makes the crate of a chapter as its commands do and gives its folder.
+fn new_crate(chapter: &[Block], parent: &Path) -> PathBuf {
     let mut new = cargo(parent);
     new.args(["new", "--quiet", "--lib", "night-shift", "--vcs", "none"]);
     run(new);
     let folder = parent.join("night-shift");
     // What the plugins of this repository use is there already, so that nothing is looked up.
     std::fs::copy(workspace().join("plugins/Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
-    let sdk = workspace().join("guest-sdk");
-    if chapter.toml.contains("[package]") {
-        let manifest = chapter.toml.replace("../simwright/guest-sdk", &sdk.display().to_string());
-        std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
-    } else {
-        let mut add = cargo(&folder);
-        add.args(["add", "--quiet", "--offline", "simwright-sdk", "--path"]).arg(sdk);
-        run(add);
-        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
-        std::fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{}", chapter.toml)).expect("written");
-    }
-    std::fs::write(folder.join("src/lib.rs"), &chapter.rust).expect("written");
+    let sdk = workspace().join("guest-sdk").display().to_string();
+    let manifest = text(chapter, "toml").replace("../simwright/guest-sdk", &sdk);
+    std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
     folder
 }
 
@@ -72,47 +59,12 @@ fn first_token_ms(scenario: &Path, model: &str) -> Value {
 
 #[test]
 fn the_first_plugin_in_five_minutes_works_as_written_and_is_replaced_while_the_server_runs() {
-    let chapter = chapter("README.md", "Your first plugin in five minutes");
-    let (crates, scene) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let folder = new_crate(&chapter, crates.path());
-    let component = scene.path().join("target/wasm32-wasip2/release/night_shift.wasm");
-    build_to(&folder, &component);
-
-    let plugin = inspect(&component).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(plugin.about().name, "night-shift");
-    assert_eq!(plugin.kinds().into_iter().map(|kind| kind.word()).collect::<Vec<_>>(), ["latency"]);
-    let schema: Value = serde_json::from_str(&plugin.about().options_schema).expect("JSON");
-    assert_eq!(schema["properties"]["first"]["default"], "900ms", "{schema}");
-
-    let host = TestHost::start_in(scene, &chapter.yaml, Some(1));
-    let reply = host.chat(&ask("my-model", "x"));
-    assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some("1")), "{}", reply.text());
-    assert_eq!(first_token_ms(&host.scenario_file(), "my-model"), json!(200.0));
-
-    // Another build of it, while the server runs.
-    std::fs::write(folder.join("src/lib.rs"), chapter.rust.replace("ms(200)", "ms(450)")).expect("written");
-    build_to(&folder, &component);
-    eventually("the new component answers", || host.app().generation() > 1);
-    assert_eq!(first_token_ms(&host.scenario_file(), "my-model"), json!(450.0));
-    let start = Instant::now();
-    assert_eq!(host.chat(&ask("my-model", "x")).status, 200);
-    // Never early; how late says something about the machine only.
-    assert!(start.elapsed() >= Duration::from_millis(450), "{:?}", start.elapsed());
-
-    // Half a component is refused with its name and changes nothing.
-    let whole = std::fs::read(&component).expect("a component");
-    let refused = host.metric("simwright_reloads_total", &["outcome=\"refused\""]);
-    std::fs::write(&component, &whole[..whole.len() / 2]).expect("written");
-    eventually("the broken file is noticed", || host.metric("simwright_reloads_total", &["outcome=\"refused\""]) > refused);
-    let generation = host.app().generation();
-    let refusal = host.app().reload().expect_err("half a component").to_string();
-    assert!(refusal.contains("scenario.yaml:3:") && refusal.contains("wasm32-wasip2"), "{refusal}");
-    let reply = host.chat(&ask("my-model", "x"));
-    assert_eq!((reply.status, reply.header("x-simwright-generation")), (200, Some(&*generation.to_string())));
-
-    // The same with an empty section more: another component that does the same.
-    std::fs::write(&component, [&whole[..], &[0, 2, 1, b'x']].concat()).expect("written");
-    eventually("the server goes on following", || host.app().generation() > generation);
+    let empty = tempfile::tempdir().expect("a folder");
+    let mut shell = Shell::in_copy_of(empty.path());
+    let (played, differences) = shell.follow("README.md", &chapter("README.md", "Your first plugin in five minutes"));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(played >= 3, "only {played} blocks were found");
+    assert_eq!(first_token_ms(&shell.folder().join("scenario.yaml"), "my-model"), json!(450.0), "the one that was saved last");
 }
 
 #[test]
@@ -122,14 +74,13 @@ fn the_sdks_first_plugin_builds_passes_its_test_and_answers() {
     let folder = new_crate(&chapter, crates.path());
     let rest = std::fs::read_to_string(workspace().join("guest-sdk/README.md")).expect("a README");
     let test = blocks(&rest).into_iter().find(|block| block.text.starts_with("#[cfg(test)]")).expect("a test of the plugin");
-    std::fs::write(folder.join("src/lib.rs"), format!("{}\n{}", chapter.rust, test.text)).expect("written");
+    std::fs::write(folder.join("src/lib.rs"), format!("{}\n{}", text(&chapter, "rust"), test.text)).expect("written");
     let mut native = cargo(&folder);
     native.args(["test", "--quiet", "--offline"]).env("CARGO_TARGET_DIR", target_dir().join("guests"));
     run(native);
-    let component = folder.join("target/wasm32-wasip2/release/night_shift.wasm");
-    build_to(&folder, &component);
+    build_to(&folder, &folder.join("target/wasm32-wasip2/release/night_shift.wasm"));
     let scenario = folder.join("scenario.yaml");
-    std::fs::write(&scenario, &chapter.yaml).expect("written");
+    std::fs::write(&scenario, text(&chapter, "yaml")).expect("written");
     assert_eq!(first_token_ms(&scenario, "gpt-5"), json!(200.0));
 }
 

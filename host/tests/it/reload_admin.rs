@@ -1,5 +1,6 @@
 //! Changes by the admin door: what they do, what they answer, how long they last, and what is refused.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -202,6 +203,32 @@ fn what_is_wrong_with_a_request_is_said() {
         let error = reply.json()["error"].as_str().expect("a reason").to_owned();
         assert!(error.contains(reason), "{method} {path}: {error}");
     }
+    assert_eq!(host.app().generation(), 1);
+}
+
+#[test]
+fn a_body_that_is_too_large_is_taken_to_its_end_and_then_refused() {
+    let host = host_with_guest();
+    // More than sockets hold between them: who answers without reading breaks the connection of who still sends.
+    let large = vec![b'#'; (64 << 20) + 1];
+    let wasm = [("content-type", "application/wasm")];
+    for (path, headers, status) in [("/plugins/guest", &wasm[..], 413), ("/nowhere", &[], 404), ("/plugins", &[], 405)] {
+        let reply = send(&host, "PUT", path, headers, &large);
+        assert_eq!((reply.status, reply.complete), (status, true), "{path}: {}", reply.text());
+    }
+    // Nobody knows before how long this one is.
+    let mut socket = client::open(host.admin);
+    let head = "PUT /plugins/guest HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    socket.write_all(head.as_bytes()).expect("taken");
+    for chunk in large.chunks(1 << 20).chain([&large[..0]]) {
+        socket.write_all(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).expect("taken");
+    }
+    assert_eq!(client::parse(&client::read_out(&mut socket).0).status, 413);
+    // Who waits to be asked is told before anything is sent.
+    let mut socket = client::open(host.admin);
+    let head = "PUT /plugins/guest HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 67108865\r\n\r\n";
+    socket.write_all(head.as_bytes()).expect("taken");
+    assert_eq!(client::parse(&client::read_out(&mut socket).0).status, 413);
     assert_eq!(host.app().generation(), 1);
 }
 

@@ -113,8 +113,9 @@ fn faults_that_the_scenario_asks_for_are_no_failures_and_time_alone_promotes() {
     let failing = scenario("two", "faults: [{ http-error: { rate: 100%, status: 500 } }]");
     assert_eq!(put(&host, "canary=50%25&for=300ms&max-failures=0%25", &failing).status, 200);
     eventually("its time is over", || {
-        let (generation, status) = answer(&host, 1);
-        assert_eq!(status, if generation == 2 { 500 } else { 200 });
+        for (generation, status) in (0..10).map(|identity| answer(&host, identity)) {
+            assert_eq!(status, if generation == 2 { 500 } else { 200 });
+        }
         host.app().generation() == 2
     });
 }
@@ -140,6 +141,41 @@ fn a_newer_change_takes_a_canarys_place_and_says_so() {
     assert_eq!(put(&host, "canary=1%25&for=60s", &scenario("four", "")).json()["generation"], 4);
     assert_eq!(post(&host, "/canary/promote").json(), json!({ "generation": 4, "state": "running" }));
     assert!((0..20).all(|identity| answer(&host, identity).0 == 4));
+}
+
+#[test]
+fn a_trial_is_ended_by_hand_on_the_terms_of_the_request_and_shows_its_plugins() {
+    let host = host();
+    let on_trial = || client::send(host.admin, "GET", "/plugins", &[], b"").json()["on_trial"].take();
+    assert_eq!(on_trial(), json!([]));
+    assert_eq!(put(&host, "canary=50%25&for=60s", &scenario("two", CLUMSY)).status, 200);
+    assert_eq!(on_trial()[0]["name"], "guest");
+    for path in ["/canary/promote", "/canary/abort"] {
+        let asked = post(&host, &format!("{path}?dry-run=true"));
+        assert!(asked.status == 400 && asked.text().contains("`dry-run` is no option of this change"), "{}", asked.text());
+        for tag in ["\"1\"", "\"9\""] {
+            let other = client::send(host.admin, "POST", path, &[("if-match", tag)], b"");
+            assert_eq!((other.status, &other.json()["generation"]), (412, &json!(2)), "{}", other.text());
+        }
+    }
+    assert_eq!(told(&host)["canary"]["generation"], 2, "it is still on trial");
+    assert_eq!(client::send(host.admin, "POST", "/canary/abort", &[("if-match", "\"2\"")], b"").status, 200);
+    assert_eq!((on_trial(), host.app().generation()), (json!([]), 1));
+}
+
+#[test]
+fn a_trial_that_nobody_has_asked_goes_on_after_its_time() {
+    let host = host();
+    let before = ended(&host, "promoted");
+    assert_eq!(put(&host, "canary=50%25&for=20ms", &scenario("two", "")).status, 200);
+    eventually("its time is over", || told(&host)["generations"][0]["age_s"].as_u64() >= Some(1));
+    let still = told(&host);
+    assert_eq!((&still["canary"]["requests"], &still["running"]), (&json!(0), &json!(1)), "{still}");
+    eventually("it passes once it is asked", || {
+        (0..10).for_each(|identity| assert_eq!(answer(&host, identity).1, 200));
+        host.app().generation() == 2
+    });
+    assert!(ended(&host, "promoted") > before);
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::support::client::{self, Connection, Reply};
+use super::support::cold::{close, open, unseen, waiting_in};
 use super::support::guests::adversary;
 use super::support::host::{TestHost, ask, ask_streamed, eventually, full};
 use super::support::stream::{chunks, content};
@@ -52,13 +54,13 @@ models:
         )
     }
 
-    /// Writes the side's component: the adversary with another word in it.
-    fn build(&self, folder: &Path) {
+    /// The side's component: the adversary with another word in it.
+    fn build(&self) -> Vec<u8> {
         let mut bytes = std::fs::read(adversary()).expect("a component");
         let places: Vec<usize> = memchr::memmem::find_iter(&bytes, "word ").collect();
         assert!(!places.is_empty());
         places.into_iter().for_each(|at| bytes[at..at + 5].copy_from_slice(self.said.as_bytes()));
-        std::fs::write(folder.join(self.component), bytes).expect("written");
+        bytes
     }
 }
 
@@ -125,6 +127,44 @@ struct Run {
 }
 
 impl Run {
+    /// Lets `clients` ask at planned moments, and `streams` one long stream after the other, of `host`, which runs generation `first`.
+    fn begin(host: TestHost, first: u64, rate_per_s: u64, clients: usize, streams: usize) -> (Arc<Self>, Vec<JoinHandle<()>>) {
+        let run = Arc::new(Self {
+            host,
+            start: Instant::now(),
+            rate_per_s,
+            stop: AtomicBool::new(false),
+            acknowledged: AtomicU64::new(first),
+            sent: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            shown: Mutex::default(),
+        });
+        let client = |work: fn(&Self)| {
+            let run = Arc::clone(&run);
+            std::thread::spawn(move || work(&run))
+        };
+        let mut threads: Vec<_> = (0..clients).map(|_| client(Self::ask_on_time)).collect();
+        threads.extend((0..streams).map(|_| client(Self::stream_on)));
+        (run, threads)
+    }
+
+    /// Waits until `count` more requests have been answered, or a client has found a mistake.
+    fn goes_on(&self, threads: &[JoinHandle<()>], count: u64) {
+        let so_far = self.answered.load(Ordering::Acquire);
+        eventually("requests are answered", || {
+            threads.iter().any(JoinHandle::is_finished) || self.answered.load(Ordering::Acquire) >= so_far + count
+        });
+    }
+
+    /// Ends the load. Nothing is unaccounted for: each request that left has come back and was judged.
+    fn close(&self, threads: Vec<JoinHandle<()>>) {
+        self.stop.store(true, Ordering::Release);
+        for thread in threads {
+            thread.join().expect("every answer is whole and of one scenario");
+        }
+        assert_eq!(self.sent.load(Ordering::Acquire), self.answered.load(Ordering::Acquire));
+    }
+
     /// Makes one request and judges its answer; gives the generation that made it.
     fn request(&self, kind: Kind, connection: &mut Connection, text: &str) -> u64 {
         let acknowledged = self.acknowledged.load(Ordering::Acquire);
@@ -166,56 +206,73 @@ impl Run {
     }
 }
 
+fn write_components(folder: &Path) {
+    SIDES.iter().for_each(|side| std::fs::write(folder.join(side.component), side.build()).expect("written"));
+}
+
 #[test]
 fn reloads_under_load_lose_nothing_mix_nothing_and_take_nothing_back() {
     let (reloads, rate_per_s, clients, streams, pause) =
         if full() { (1_000, 2_000, 64, 200, Duration::from_millis(200)) } else { (100, 300, 12, 8, Duration::ZERO) };
     let folder = tempfile::tempdir().expect("a folder");
-    SIDES.iter().for_each(|side| side.build(folder.path()));
+    write_components(folder.path());
     let host = TestHost::start_in(folder, &SIDES[0].scenario(), None);
     // Both components are compiled before the load begins: how long that takes is not the question here.
     reload(&host, 1);
     let first = reload(&host, 0);
-    let run = Arc::new(Run {
-        host,
-        start: Instant::now(),
-        rate_per_s,
-        stop: AtomicBool::new(false),
-        acknowledged: AtomicU64::new(first),
-        sent: AtomicU64::new(0),
-        answered: AtomicU64::new(0),
-        shown: Mutex::default(),
-    });
-    let client = |work: fn(&Run)| {
-        let run = Arc::clone(&run);
-        std::thread::spawn(move || work(&run))
-    };
-    let mut threads: Vec<_> = (0..clients).map(|_| client(Run::ask_on_time)).collect();
-    threads.extend((0..streams).map(|_| client(Run::stream_on)));
+    let (run, threads) = Run::begin(host, first, rate_per_s, clients, streams);
     for round in 1..=reloads {
         // By both ways, so that each side comes by each.
         let generation = if round % 4 < 2 { reload(&run.host, round % 2) } else { put(&run.host, round % 2) };
         run.acknowledged.store(generation, Ordering::Release);
         std::thread::sleep(pause);
-        let so_far = run.answered.load(Ordering::Acquire);
-        eventually("requests run beside the reloads", || {
-            threads.iter().any(std::thread::JoinHandle::is_finished) || run.answered.load(Ordering::Acquire) >= so_far + 5
-        });
+        run.goes_on(&threads, 5);
     }
-    run.stop.store(true, Ordering::Release);
-    for thread in threads {
-        thread.join().expect("every answer is whole and of one scenario");
-    }
-    // Nothing is unaccounted for: each request that left has come back and was judged.
-    assert_eq!(run.sent.load(Ordering::Acquire), run.answered.load(Ordering::Acquire));
+    run.close(threads);
     let shown = run.shown.lock().expect("no panic");
     assert!(shown.len() > reloads / 2, "{} of {reloads} generations were seen at work", shown.len());
 }
 
+// R4: each reload brings a component that nobody has compiled. The compiler has done nothing yet while the old generation answers, and
+// goes on answering; it switches when the new one is ready, and everything holds that holds for other reloads.
+#[test]
+fn components_that_nobody_has_compiled_come_under_load_and_no_request_waits_for_the_compiler() {
+    let (rounds, clients, streams) = if full() { (50, 32, 50) } else { (4, 8, 4) };
+    let (folder, gate) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    write_components(folder.path());
+    std::fs::write(folder.path().join("scenario.yaml"), SIDES[0].scenario()).expect("written");
+    open(&gate);
+    let host = TestHost::start_with(folder, None, waiting_in(gate.path()));
+    let (run, threads) = Run::begin(host, 1, 300, clients, streams);
+    for round in 1..=rounds {
+        let (side, name) = (&SIDES[round % 2], format!("cold{round}.wasm"));
+        std::fs::write(run.host.scenario_file().with_file_name(&name), unseen(side.build())).expect("written");
+        let text = side.scenario().replace(side.component, &name);
+        close(&gate);
+        let generation = std::thread::scope(|scope| {
+            let changed = scope.spawn(|| put_text(&run.host, &text));
+            let told = || client::send(run.host.admin, "GET", "/generations", &[], b"").json();
+            eventually("it is compiled", || told()["compiling"][0].as_str().is_some_and(|one| one.starts_with("compiling")));
+            run.goes_on(&threads, 100);
+            assert!(!changed.is_finished() && told()["generations"][0]["number"] == round);
+            open(&gate);
+            changed.join().expect("an answer")
+        });
+        assert_eq!(generation, round as u64 + 1);
+        run.acknowledged.store(generation, Ordering::Release);
+        run.goes_on(&threads, 20);
+    }
+    run.close(threads);
+    assert_eq!(run.shown.lock().expect("no panic").len(), rounds + 1, "every generation was seen at work");
+}
+
 /// Puts side `index` in place of the other by the admin door. Gives the generation.
 fn put(host: &TestHost, index: usize) -> u64 {
-    let text = SIDES[index].scenario();
-    let reply = client::send(host.admin, "PUT", "/scenario", &[("content-type", "text/yaml")], text.as_bytes());
+    put_text(host, &SIDES[index].scenario())
+}
+
+fn put_text(host: &TestHost, text: &str) -> u64 {
+    let reply = client::send_patiently(host.admin, "PUT", "/scenario", &[("content-type", "text/yaml")], text.as_bytes());
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.json()["generation"].as_u64().expect("a number")
 }

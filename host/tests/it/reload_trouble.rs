@@ -2,16 +2,16 @@
 //! that need not.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::json;
 use simwright::app::{App, ServeOptions};
-use simwright::wasm::{ChildCompiler, CompileLimits, Compiler};
+use simwright::wasm::{ChildCompiler, Compiler};
 use tempfile::TempDir;
 
 use super::support::client::{self, Reply};
+use super::support::cold::{self, open, waiting_in};
 use super::support::guests::adversary;
 use super::support::host::{TestHost, ask, ask_streamed, eventually, full, sooner_or_later};
 
@@ -25,24 +25,8 @@ fn with_guest(word: &str, file: &str) -> String {
     format!("{}plugins: {{ guest: {{ file: ./{file} }} }}\n", scenario(word))
 }
 
-/// The adversary with a section of its own: a component that no machine has compiled.
 fn unseen() -> Vec<u8> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let mut bytes = std::fs::read(adversary()).expect("a component");
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_nanos();
-    let name = format!("{now}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    bytes.extend([0, u8::try_from(name.len() + 1).expect("short"), u8::try_from(name.len()).expect("short")]);
-    bytes.extend(name.as_bytes());
-    bytes
-}
-
-/// The compiler of a person's server, which waits until the file `go` is in `folder`, and gives up when that is gone.
-fn waiting_in(folder: &Path) -> Compiler {
-    let (program, folder) = (env!("CARGO_BIN_EXE_simwright"), folder.display());
-    let wait = format!("while [ ! -e '{folder}/go' ]; do [ -d '{folder}' ] || exit 1; sleep 0.02; done");
-    let script = format!("{wait}; exec '{program}' compile-plugin \"$@\"");
-    let arguments = vec!["-c".into(), script.into(), "sh".into()];
-    Compiler::Child(ChildCompiler { program: "/bin/sh".into(), arguments, limits: CompileLimits::default() })
+    cold::unseen(std::fs::read(adversary()).expect("a component"))
 }
 
 /// A server whose compiler waits, and the folder in which it looks for its file.
@@ -69,11 +53,6 @@ fn is_compiling(host: &TestHost) -> bool {
     })
 }
 
-/// Opens the way for the compiler.
-fn open(gate: &TempDir) {
-    std::fs::write(gate.path().join("go"), "").expect("written");
-}
-
 #[test]
 fn a_change_that_waits_for_the_compiler_holds_nobody_up() {
     let (host, gate) = host_that_waits(&scenario("one"));
@@ -95,19 +74,61 @@ fn a_change_that_waits_for_the_compiler_holds_nobody_up() {
 }
 
 #[test]
-fn of_two_saves_the_newer_counts_even_if_the_older_waits_for_the_compiler() {
+fn of_two_saves_the_newer_counts_and_nothing_is_compiled_for_the_older() {
     let (host, gate) = host_that_waits(&scenario("one"));
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
     eventually("the first is compiled", || is_compiling(&host));
     std::fs::write(host.scenario_file(), scenario("two")).expect("written");
     eventually("the second answers", || said(&host) == "two");
-    assert!(is_compiling(&host));
+    // The compiler still waits for its sign, so it can only have been ended.
+    eventually("the compiler is ended", || !is_compiling(&host));
+    assert_eq!(host.app().generation(), 2);
+    // Nothing is broken by that: what is wanted again is compiled again.
     open(&gate);
-    sooner_or_later("the compiler is done", || !is_compiling(&host));
-    assert_eq!((said(&host), host.app().generation()), ("two".to_owned(), 2));
-    // What was compiled is kept: it is live at once when it is wanted.
-    assert_eq!(put_scenario(&host, &with_guest("cold", "cold.wasm")).json()["generation"], 3);
+    std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
+    sooner_or_later("it answers after all", || said(&host) == "cold");
+}
+
+#[test]
+fn what_the_newer_of_two_saves_needs_too_is_compiled_once() {
+    let (folder, gate) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    std::fs::write(folder.path().join("scenario.yaml"), scenario("one")).expect("written");
+    let Compiler::Child(compiler) = waiting_in(gate.path()) else { panic!("a child compiles") };
+    // Each compiler says that it has begun.
+    let begun = gate.path().join("begun");
+    let script = format!("echo >> '{}'; {}", begun.display(), compiler.arguments[1].to_str().expect("text"));
+    let arguments = vec!["-c".into(), script.into(), "sh".into()];
+    let host = TestHost::start_with(folder, Some(7), Compiler::Child(ChildCompiler { arguments, ..compiler }));
+    std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
+    std::fs::write(host.scenario_file(), with_guest("first", "cold.wasm")).expect("written");
+    eventually("the first is compiled", || begun.exists());
+    std::fs::write(host.scenario_file(), with_guest("second", "cold.wasm")).expect("written");
+    let waiting = || client::send(host.admin, "GET", "/generations", &[], b"").json()["compiling"].as_array().map_or(0, Vec::len);
+    eventually("the second waits for the same", || waiting() == 2);
+    open(&gate);
+    sooner_or_later("the second answers", || said(&host) == "second");
+    assert_eq!(host.app().generation(), 2, "the first never did");
+    assert_eq!(std::fs::read_to_string(begun).expect("readable").lines().count(), 1);
+}
+
+#[test]
+fn a_saved_file_keeps_its_effect_when_its_look_is_outdated() {
+    let (host, gate) = host_that_waits(&scenario("one"));
+    let beside = |name: &str| host.scenario_file().with_file_name(name);
+    std::fs::write(beside("more.yaml"), "simwright: 1\nseed: 1\n").expect("written");
+    assert_eq!(put_scenario(&host, &format!("include: ./more.yaml\n{}", scenario("sent"))).status, 200);
+    assert_eq!(said(&host), "sent");
+    // The text that was sent lasts until the scenario's file is saved. That look waits for the compiler when another file is saved.
+    std::fs::write(beside("cold.wasm"), unseen()).expect("written");
+    std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
+    eventually("the first is compiled", || is_compiling(&host));
+    std::fs::write(beside("more.yaml"), "simwright: 1\nseed: 2\n").expect("written");
+    let under_way =
+        || client::send(host.admin, "GET", "/generations", &[], b"").json()["compiling"].as_array().map_or(0, Vec::len);
+    eventually("the second look is under way", || under_way() == 2 || host.app().generation() > 2);
+    open(&gate);
+    sooner_or_later("what was saved first answers", || said(&host) == "cold");
 }
 
 #[test]
@@ -147,7 +168,7 @@ fn a_server_that_ends_waits_for_no_compiler() {
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
     eventually("it is compiled", || is_compiling(&host));
-    // The compiler still waits when this returns.
+    // The compiler still waits for its sign when this returns.
     assert!(host.into_app().stop(Duration::from_secs(1)) && !gate.path().join("go").exists());
 }
 

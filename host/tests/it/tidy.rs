@@ -11,7 +11,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// The floors, lowest first. A module imports only from floors below its own (ARCHITECTURE.md).
 const FLOORS: &[&[&str]] = &[
-    &["types", "clock", "random", "stats", "worker"],
+    &["types", "clock", "random", "stats", "worker", "interest"],
     &["station", "grammar"],
     &["behavior", "workload", "pack", "telemetry"],
     &["scenario"],

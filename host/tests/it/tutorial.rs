@@ -1,8 +1,4 @@
-//! The tutorial in `docs/plugins/`, played as a reader would follow it: one page after the other in one folder. A block whose fence
-//! names a file (```` ```rust night-shift/src/lib.rs ````) is that file from then on; `console` blocks are run and must print what they
-//! show.
-
-use std::path::Path;
+//! The tutorial in `docs/plugins/`, played as a reader would follow it: one page after the other in one folder.
 
 use super::support::guests::workspace;
 use super::support::readme::blocks;
@@ -21,19 +17,11 @@ fn every_command_of_the_tutorial_prints_what_it_says() {
     let mut shell = Shell::in_copy_of(empty.path());
     let (mut played, mut wrong) = (0, Vec::new());
     for page in pages() {
-        let text = std::fs::read_to_string(workspace().join("docs/plugins").join(&page)).expect("a page");
-        for block in blocks(&text) {
-            let place = format!("docs/plugins/{page}:{}", block.line);
-            match block.language.split_once(' ') {
-                Some((_, file)) => shell.write(Path::new(file), &block.text),
-                None if block.language == "console" => {
-                    let differences = shell.play(&block);
-                    wrong.extend(differences.into_iter().map(|difference| format!("{place}:\n{difference}")));
-                    played += 1;
-                }
-                None => {}
-            }
-        }
+        let name = format!("docs/plugins/{page}");
+        let text = std::fs::read_to_string(workspace().join(&name)).expect("a page");
+        let (commands, differences) = shell.follow(&name, &blocks(&text));
+        played += commands;
+        wrong.extend(differences);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(played >= 12, "only {played} blocks were found");

@@ -14,8 +14,8 @@ use crate::pack::manifest::PluginPart;
 use crate::pack::whole::Pack;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::{Scenario, read};
-use crate::types::problem::Problem;
-use crate::vectors::{Report, Suite, check, read as read_vectors};
+use crate::types::problem::{Problem, did_you_mean};
+use crate::vectors::{Case, Report, Suite, check, read as read_vectors};
 use crate::wasm::{Compiler, LoadSpec, PluginHost};
 
 /// What packs are tried on: a plugin host in which time is counted in instructions, so that what comes out is the same everywhere.
@@ -65,11 +65,15 @@ impl Bench {
     /// The vectors of `pack`, by title.
     fn suites(&self, pack: &Pack, flaws: &mut Flaws) -> Result<Vec<(String, Suite)>, Failure> {
         let mut suites = Vec::new();
+        let names = || pack.manifest.plugins.iter().map(|part| part.name.as_str());
         for title in &pack.manifest.tests {
             let Some(layer) = pack.manifest.file(title) else { continue };
             let text = String::from_utf8_lossy(&pack.read(layer)?).into_owned();
             match read_vectors::parse(title, &text) {
-                Ok(cases) => suites.push((title.clone(), Suite { cases })),
+                Ok(cases) => {
+                    cases.iter().filter_map(|case| fault_of_case(case, title, names())).for_each(|fault| flaws.add(fault));
+                    suites.push((title.clone(), Suite { cases }));
+                }
                 Err(refusal) => add_refusal(flaws, refusal),
             }
         }
@@ -102,13 +106,15 @@ impl Bench {
         if kinds != part.kinds {
             flaws.add(format!("`{}` decides {}, and the manifest says {}", part.name, kinds.join(", "), part.kinds.join(", ")));
         }
+        if plugin.about().summary != part.summary {
+            flaws.add(format!("`{}` says of itself other things than the manifest says", part.name));
+        }
         if plugin.about().options_schema != part.options_schema {
             flaws.add(format!("`{}` takes other options than the manifest says", part.name));
         }
-        let own = format!("tests/{}/", part.name);
-        let is_about = |title: &str| title.starts_with(&own) || !title["tests/".len()..].contains('/');
-        let cases =
-            suites.iter().filter(|(title, _)| is_about(title)).flat_map(|(_, suite)| suite.cases.iter().cloned()).collect();
+        let files: Vec<&str> = pack.manifest.tests_of(&part.name).map(|layer| layer.title.as_str()).collect();
+        let own = suites.iter().filter(|(title, _)| files.contains(&title.as_str()));
+        let cases = own.flat_map(|(_, suite)| suite.cases.iter().cloned()).collect();
         self.workshop.offer(&named);
         match check(&plugin, &Suite { cases }) {
             Ok(report) => Ok(Some(report)),
@@ -141,6 +147,26 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// What is wrong with whom `case` of the file `title` is about: nobody would run it, and nobody would notice.
+fn fault_of_case<'a>(case: &Case, title: &str, names: impl Iterator<Item = &'a str> + Clone) -> Option<Problem> {
+    let name = case.plugin.as_deref()?;
+    let owner = title.strip_prefix("tests/").and_then(|rest| rest.split_once('/')).map(|(owner, _)| owner);
+    let problem = match owner {
+        Some(owner) if owner != name => {
+            Problem::new("", format!("this file is about `{owner}` alone, and its cases about `{name}`"))
+        }
+        _ if names.clone().any(|known| known == name) => return None,
+        _ => {
+            let hint = match did_you_mean(name, names.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", names.collect::<Vec<_>>().join(", ")),
+            };
+            Problem::new("", format!("the pack has no plugin `{name}`")).hint(hint)
+        }
+    };
+    Some(Problem { place: Some(case.place.clone()), ..problem })
 }
 
 /// What a scenario of a pack cannot have, because it travels alone: other files, other packs.

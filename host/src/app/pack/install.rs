@@ -6,17 +6,21 @@
 
 use std::path::{Path, PathBuf};
 
+use semver::{Version, VersionReq};
+
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::in_folder;
+use crate::app::pack::make::Projects;
 use crate::app::pack::remote;
 use crate::app::pack::resolve::lock_of;
 use crate::app::pack::{Failure, Flaws};
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
-use crate::pack::diff::{Change, diff};
+use crate::pack::diff::{Change, diff, grown};
 use crate::pack::digest::Digest;
 use crate::pack::installed::Record;
 use crate::pack::lock::{Lock, Locked};
+use crate::pack::registry::pull::Offer;
 use crate::pack::registry::reference::Reference;
 use crate::pack::registry::{Access, Registry};
 use crate::pack::store::{Intake, Store};
@@ -84,13 +88,24 @@ impl Moved {
     }
 }
 
-impl Installer {
-    /// The user's store and policy.
-    pub fn of_user(insecure: bool) -> Result<Self, Failure> {
-        Self::at(Store::of_user()?, Policy::of_user()?, insecure)
-    }
+/// A pack that was found, judged and tried out, and is not installed yet.
+struct Candidate {
+    pack: Pack,
+    record: Record,
+    /// The registry's manifest, if it comes from one.
+    manifest: Option<Digest>,
+    voucher: Result<Voucher, String>,
+}
 
-    /// Another store and policy.
+/// Which pack is wanted of a place that may have several.
+#[derive(Default)]
+struct Wanted<'a> {
+    range: Option<&'a VersionReq>,
+    locked: Option<&'a Locked>,
+}
+
+impl Installer {
+    /// An installer for `store` under `policy`.
     pub fn at(store: Store, policy: Policy, insecure: bool) -> Result<Self, Failure> {
         Ok(Self { store, policy, insecure, registry: Registry::new(Access::default()), bench: Bench::open()? })
     }
@@ -98,48 +113,54 @@ impl Installer {
     /// Installs the pack from `source`.
     pub fn install(&mut self, source: &str) -> Result<Installed, Failure> {
         let intake = self.store.intake()?;
-        self.bring(&intake, source, Path::new(""))
+        let Candidate { pack, record, voucher, .. } = self.candidate(&intake, source, Path::new(""), &Wanted::default())?;
+        intake.install(&pack, &record)?;
+        Ok(Installed { record, voucher })
     }
 
     /// Installs what the scenario in `path` needs: what is locked, and the newest of what is not locked yet, which is locked then.
+    /// Nothing is installed unless all of it can be.
     pub fn install_for(&mut self, path: &Path) -> Result<Vec<Moved>, Failure> {
         let (scenario, lock_file) = packs_of(path)?;
         let intake = self.store.intake()?;
-        let mut lock = Lock::read(&lock_file)?;
-        let mut moved = Vec::new();
+        let lock = Lock::read(&lock_file)?;
+        let (mut moved, mut candidates) = (Vec::new(), Vec::new());
         for used in &scenario.packs {
             let before = lock.find(&used.name).cloned().filter(|locked| locked.source == used.from);
             let here = before.as_ref().map(|locked| self.store.record(&locked.digest)).transpose()?.flatten();
             if let (Some(locked), Some(_)) = (&before, here) {
-                fits(used, locked.version.clone())?;
+                fits(used, &locked.version)?;
                 let (name, locked) = (used.name.clone(), locked.clone());
                 moved.push(Moved { name, before: Some(locked.clone()), locked, changes: Vec::new(), voucher: None });
                 continue;
             }
-            let installed = self.bring(&intake, &used.from, scenario.source.folder_of(&used.pointer))?;
-            if let Some(locked) = before.as_ref().filter(|locked| locked.digest != installed.record.digest) {
-                return Err(other_bytes(path, used, locked, &installed.record.digest));
+            let wanted = Wanted { range: used.version.as_ref(), locked: before.as_ref() };
+            let candidate = self.candidate(&intake, &used.from, scenario.source.folder_of(&used.pointer), &wanted)?;
+            if let Some(locked) = before.as_ref().filter(|locked| locked.digest != candidate.record.digest) {
+                return Err(other_bytes(path, used, locked, &candidate.record.digest));
             }
-            moved.push(self.moved(used, before, installed)?);
+            moved.push(self.moved(used, before, &candidate)?);
+            candidates.push(candidate);
         }
-        self.write(&lock_file, &mut lock, &moved)?;
+        self.finish(&intake, &candidates, &lock_file, &moved)?;
         Ok(moved)
     }
 
-    /// Looks for newer versions of the packs `names` of the scenario in `path`, of all of them if none are named. What grew is written to
-    /// the lock only if the person has `agreed`.
+    /// Looks for newer versions of the packs `names` of the scenario in `path`, of all of them if none are named. What grew is installed
+    /// and written to the lock only if the person has `agreed`.
     pub fn update_for(&mut self, path: &Path, names: &[String], agreed: bool) -> Result<Updated, Failure> {
         let (scenario, lock_file) = packs_of(path)?;
         if let Some(unknown) = names.iter().find(|name| scenario.packs.iter().all(|used| used.name != **name)) {
             return Err(Failure::Refused(format!("the scenario names no pack `{unknown}`")));
         }
         let intake = self.store.intake()?;
-        let mut lock = Lock::read(&lock_file)?;
-        let mut packs = Vec::new();
+        let lock = Lock::read(&lock_file)?;
+        let (mut packs, mut candidates) = (Vec::new(), Vec::new());
         for used in scenario.packs.iter().filter(|used| names.is_empty() || names.contains(&used.name)) {
             let before = lock.find(&used.name).cloned();
-            let installed = self.bring(&intake, &used.from, scenario.source.folder_of(&used.pointer))?;
-            let version = &installed.record.version;
+            let wanted = Wanted { range: used.version.as_ref(), locked: None };
+            let candidate = self.candidate(&intake, &used.from, scenario.source.folder_of(&used.pointer), &wanted)?;
+            let version = &candidate.record.version;
             let is_exact = used.version.as_ref().is_some_and(|range| range.to_string() == format!("={version}"));
             // Whoever controls the way to a registry may offer an old version whose mistakes are known, with a good signature.
             if let Some(locked) = before.as_ref().filter(|locked| locked.version > *version && !is_exact) {
@@ -149,73 +170,120 @@ impl Installer {
                     "{message}; if you want it, write `version: \"={version}\"` in the scenario"
                 )));
             }
-            packs.push(self.moved(used, before, installed)?);
+            packs.push(self.moved(used, before, &candidate)?);
+            candidates.push(candidate);
         }
         let written = agreed || !packs.iter().any(Moved::needs_consent);
         if written {
-            self.write(&lock_file, &mut lock, &packs)?;
+            self.finish(&intake, &candidates, &lock_file, &packs)?;
         }
         Ok(Updated { packs, written })
     }
 
-    fn moved(&self, used: &PackUse, before: Option<Locked>, installed: Installed) -> Result<Moved, Failure> {
-        let Installed { record, voucher } = installed;
-        fits(used, record.version.clone())?;
-        let manifest = self.store.pack(&record)?.manifest;
+    fn moved(&self, used: &PackUse, before: Option<Locked>, candidate: &Candidate) -> Result<Moved, Failure> {
+        let Candidate { pack, record, manifest, voucher } = candidate;
+        fits(used, &record.version)?;
         let old = before.as_ref().map(|locked| self.store.record(&locked.digest)).transpose()?.flatten();
         let old = old.map(|record| self.store.pack(&record)).transpose()?;
-        let changes = old.map(|old| diff(&old.manifest, &manifest)).unwrap_or_default();
+        let reach = pack.manifest.reach();
+        let changes = match (old, &before) {
+            (Some(old), _) => diff(&old.manifest, &pack.manifest),
+            // What the old one was is not known here, and what it asked for stands in the lock.
+            (None, Some(before)) => grown(before.reach, reach),
+            (None, None) => Vec::new(),
+        };
         let same = before.as_ref().filter(|locked| locked.digest == record.digest);
         let locked = Locked {
             name: used.name.clone(),
-            version: record.version,
+            version: record.version.clone(),
             source: used.from.clone(),
             digest: record.digest,
-            reach: manifest.reach(),
+            manifest: *manifest,
+            reach,
             before: match same {
                 Some(same) => same.before.clone(),
                 None => before.as_ref().map(|locked| (locked.version.clone(), locked.reach)),
             },
         };
-        Ok(Moved { name: used.name.clone(), locked, before, changes, voucher: Some(voucher) })
+        Ok(Moved { name: used.name.clone(), locked, before, changes, voucher: Some(voucher.clone()) })
     }
 
-    fn write(&self, file: &Path, lock: &mut Lock, moved: &[Moved]) -> Result<(), Failure> {
-        let old = lock.clone();
-        moved.iter().for_each(|moved| lock.set(moved.locked.clone()));
-        if old != *lock {
+    /// Installs `candidates` and writes what has `moved` to the lock in `file`, as it is by now: other commands may have written to it.
+    fn finish(&self, intake: &Intake, candidates: &[Candidate], file: &Path, moved: &[Moved]) -> Result<(), Failure> {
+        for candidate in candidates {
+            intake.install(&candidate.pack, &candidate.record)?;
+        }
+        let _turn = intake.turn()?;
+        let old = Lock::read(file)?;
+        let mut lock = old.clone();
+        for Moved { name, locked, before, .. } in moved {
+            let by_another = |now: &&Locked| now.source == locked.source && now.digest != locked.digest;
+            if old.find(name).filter(by_another).is_some_and(|now| before.as_ref() != Some(now)) {
+                return Err(Failure::Refused(format!(
+                    "another command has moved the lock of `{name}` meanwhile; run this one again"
+                )));
+            }
+            lock.set(locked.clone());
+        }
+        if old != lock {
             lock.write(file)?;
         }
-        Ok(self.store.note_lock(file)?)
+        Ok(intake.note_lock(file)?)
     }
 
-    /// Brings the pack from `source`, a folder seen from `base` or a reference, into the store.
-    fn bring(&mut self, intake: &Intake, source: &str, base: &Path) -> Result<Installed, Failure> {
+    /// Finds the pack that is `wanted` of `source`, a folder seen from `base` or a reference, and tries it out.
+    fn candidate(&mut self, intake: &Intake, source: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Candidate, Failure> {
         let folder = base.join(source);
-        if !is_folder(source, &folder) {
-            return self.bring_from_afar(intake, source);
+        if !is_folder(source) {
+            return self.candidate_from_afar(intake, source, &folder, wanted);
         }
-        let pack = in_folder(&self.bench, &folder)?;
+        let pack = in_folder(&self.bench, &folder, Projects::Built)?;
         let voucher = self.judge(&pack, &Origin::Folder, source)?;
         self.bench.examine(&pack)?;
-        let record = record(&pack, source, None, voucher.is_err());
-        intake.install(&pack, &record)?;
-        Ok(Installed { record, voucher })
+        // Who lists packs stands somewhere else.
+        let place = std::path::absolute(&folder).unwrap_or(folder);
+        let record = match self.store.record(&pack.digest())?.filter(|known| known.repository.is_some()) {
+            Some(known) => known.with_signatures(&pack.artifact.signatures),
+            None => record(&pack, &place.display().to_string(), None, voucher.is_err()),
+        };
+        Ok(Candidate { pack, record, manifest: None, voucher })
     }
 
-    /// Brings the pack from a registry into the store: who vouches for it is asked before its files are fetched.
-    fn bring_from_afar(&mut self, intake: &Intake, source: &str) -> Result<Installed, Failure> {
-        let reference: Reference =
-            source.parse().map_err(|error| Failure::Refused(format!("{error}\n  hint: a folder begins with `./`")))?;
-        let offer = remote::look(&self.registry, &reference)?;
+    /// The same from a registry: who vouches for it is asked before its files are fetched.
+    fn candidate_from_afar(
+        &mut self,
+        intake: &Intake,
+        source: &str,
+        folder: &Path,
+        wanted: &Wanted<'_>,
+    ) -> Result<Candidate, Failure> {
+        let reference: Reference = source.parse().map_err(|error| {
+            let hint = if folder.exists() { "the folder of that name is written" } else { "a folder is written for example" };
+            Failure::Refused(format!("{error}\n  hint: {hint} `./{source}`"))
+        })?;
+        let offer = self.offer(&reference, wanted)?;
         let pack = Pack::in_store(offer.artifact.clone(), &self.store)?;
-        let repository = format!("{}/{}", reference.registry(), reference.repository());
-        let voucher = self.judge(&pack, &Origin::Registry(repository.clone()), source)?;
+        let voucher = self.judge(&pack, &Origin::Registry(reference.place()), source)?;
         remote::fetch(&self.registry, &offer, intake)?;
         self.bench.examine(&pack)?;
-        let record = record(&pack, source, Some(repository), voucher.is_err());
-        intake.finish(&pack.artifact, &record)?;
-        Ok(Installed { record, voucher })
+        let record = record(&pack, source, Some(reference.place()), voucher.is_err());
+        Ok(Candidate { pack, record, manifest: offer.reference.digest(), voucher })
+    }
+
+    /// What is offered at `reference`: by the lock what was there when it was written, even if its tag leads elsewhere by now.
+    fn offer(&self, reference: &Reference, wanted: &Wanted<'_>) -> Result<Offer, Failure> {
+        let Some(locked) = wanted.locked else {
+            return remote::look(&self.registry, &remote::newest(&self.registry, reference, wanted.range)?);
+        };
+        if let Some(manifest) = locked.manifest {
+            match remote::look(&self.registry, &reference.pinned(manifest)) {
+                // Some registries throw out what no tag leads to, and the same pack may have another manifest there, with more signatures.
+                Err(Failure::Registry(error)) if error.code() == "not_found" => {}
+                looked => return looked,
+            }
+        }
+        let exact = format!("={}", locked.version).parse().ok();
+        remote::look(&self.registry, &remote::newest(&self.registry, reference, exact.as_ref())?)
     }
 
     /// Who vouches for `pack`; the inner error is why nobody does, where it is taken all the same.
@@ -233,9 +301,10 @@ impl Installer {
     }
 }
 
-/// Does a person mean a folder by `source`, which would be `folder`?
-fn is_folder(source: &str, folder: &Path) -> bool {
-    source.starts_with('.') || source.starts_with('/') || folder.exists()
+/// Does a person mean a folder by `source`? What it looks like decides, and never what happens to be there: a folder that is called as a
+/// registry is needs no signature.
+fn is_folder(source: &str) -> bool {
+    source.starts_with('.') || source.starts_with('/')
 }
 
 fn record(pack: &Pack, source: &str, repository: Option<String>, insecure: bool) -> Record {
@@ -263,8 +332,8 @@ fn packs_of(path: &Path) -> Result<(Scenario, PathBuf), Failure> {
     Ok((draft.scenario, lock))
 }
 
-fn fits(used: &PackUse, version: semver::Version) -> Result<(), Failure> {
-    match used.version.as_ref().filter(|range| !range.matches(&version)) {
+fn fits(used: &PackUse, version: &Version) -> Result<(), Failure> {
+    match used.version.as_ref().filter(|range| !range.matches(version)) {
         None => Ok(()),
         Some(range) => {
             let message = format!("the pack `{}` from `{}` is {version}, which `{range}` leaves out", used.name, used.from);

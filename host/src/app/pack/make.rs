@@ -1,4 +1,5 @@
-//! From a recipe to a pack: components are loaded as a server would, and what they are is compared with what the recipe says.
+//! From a recipe to a pack: components are loaded as a server would, and what they are is compared with what the recipe says. Plugin
+//! projects are built where whoever makes the pack says so: that runs what lies in their folders, so that an install never does.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +7,32 @@ use semver::Version;
 
 use crate::app::pack::Failure;
 use crate::app::pack::examine::Bench;
+use crate::app::plugin_project::{BuildFailure, build};
 use crate::pack::digest::Digest;
 use crate::pack::manifest::{FORMAT, Manifest, PluginPart, ScenarioPart, archive};
 use crate::pack::recipe::{self, PluginEntry, PluginFrom, Recipe};
 use crate::pack::title::fault_of_title;
 use crate::pack::whole::Pack;
 use crate::pack::{COMPONENT_TYPE, Layer, TEXT_TYPE, YAML_TYPE};
+use crate::project::{Project, ProjectError};
 use crate::types::capability::Capabilities;
 use crate::types::limits::{COMPONENT_BYTES_MAX, PACK_BYTES_MAX, SCENARIO_BYTES_MAX};
 use crate::types::problem::Problem;
 use crate::vectors::read::files_of;
 use crate::wasm::{CONTRACT, LoadSpec};
 
+/// What is done with plugin projects whose sources are younger than their components, or that have none.
+pub enum Projects<'a> {
+    /// They are built. What toolchains say is told a line at a time, after the name of the plugin.
+    Build(&'a mut dyn FnMut(&str, &str)),
+    /// They are mistakes: nothing in their folders is run.
+    Built,
+}
+
 /// The pack of the recipe in `folder`: the same bytes for the same files. Its scenarios and vectors are not tried yet.
-pub fn make(bench: &Bench, folder: &Path) -> Result<Pack, Failure> {
+pub fn make(bench: &Bench, folder: &Path, projects: Projects<'_>) -> Result<Pack, Failure> {
     let recipe = recipe::read(folder)?;
-    let mut made = Making { folder, problems: Vec::new(), files: Vec::new() };
+    let mut made = Making { folder, projects, problems: Vec::new(), files: Vec::new() };
     made.check_interface(&recipe);
     let plugins: Vec<PluginPart> = recipe.plugins.iter().filter_map(|entry| made.plugin(bench, entry)).collect();
     let mut scenarios = Vec::new();
@@ -53,13 +64,14 @@ pub fn make(bench: &Bench, folder: &Path) -> Result<Pack, Failure> {
     Ok(Pack::in_memory(manifest, files.into_iter().map(|(_, bytes)| bytes)))
 }
 
-struct Making<'a> {
+struct Making<'a, 'p> {
     folder: &'a Path,
+    projects: Projects<'p>,
     problems: Vec<Problem>,
     files: Vec<(Layer, Vec<u8>)>,
 }
 
-impl Making<'_> {
+impl Making<'_, '_> {
     fn check_interface(&mut self, recipe: &Recipe) {
         if CONTRACT.parse::<Version>().is_ok_and(|version| !recipe.interface.has(&version)) {
             let message =
@@ -71,12 +83,12 @@ impl Making<'_> {
 
     fn plugin(&mut self, bench: &Bench, entry: &PluginEntry) -> Option<PluginPart> {
         let (field, path) = match &entry.from {
-            PluginFrom::File(file) => ("file", file.clone()),
+            PluginFrom::File(file) => ("file", self.folder.join(file)),
             PluginFrom::Project(project) => ("project", self.component(project, entry)?),
         };
         let place = format!("{}/{field}", entry.pointer);
         let title = format!("plugins/{}.wasm", entry.name);
-        let bytes = self.file(&title, COMPONENT_TYPE, &path, &place, COMPONENT_BYTES_MAX)?;
+        let bytes = self.take(&title, COMPONENT_TYPE, &path, &place, COMPONENT_BYTES_MAX)?;
         let mut spec = LoadSpec::new(&entry.name, &bytes);
         spec.memory_bytes = entry.reach.memory_bytes as usize;
         spec.time_us = entry.reach.time_us;
@@ -125,15 +137,31 @@ impl Making<'_> {
         }
     }
 
-    /// The component that the project in `project` was built to.
-    fn component(&mut self, project: &str, entry: &PluginEntry) -> Option<String> {
-        let component = format!("{project}/build/{}.wasm", entry.name.replace('-', "_"));
-        if self.folder.join(&component).is_file() {
-            return Some(component);
+    /// The component of the project in `project`, built if that is wanted.
+    fn component(&mut self, project: &str, entry: &PluginEntry) -> Option<PathBuf> {
+        let folder = self.folder.join(project);
+        let built = Project::open(&folder).map_err(BuildFailure::from).and_then(|opened| match &mut self.projects {
+            _ if !opened.is_stale() => Ok(Some(opened.component())),
+            Projects::Build(say) => build(&folder, false, &mut |line| say(&entry.name, line)).map(|built| Some(built.file)),
+            Projects::Built => Ok(None),
+        });
+        let place = format!("{}/project", entry.pointer);
+        match built {
+            Ok(Some(file)) => return Some(file),
+            Ok(None) => {
+                let message = format!("the plugin `{}` is not built, or its sources are younger than its component", entry.name);
+                let hint = format!("`simwright pack build {}` builds it; this command runs no toolchains", self.folder.display());
+                self.problems.push(Problem::new(place, message).hint(hint));
+            }
+            // They have places of their own.
+            Err(BuildFailure::Project(ProjectError::Manifest(refusal))) => self.problems.extend(refusal.problems),
+            Err(failure) => {
+                let told = failure.to_string();
+                let (told, hint) = told.split_once("\n  hint: ").unwrap_or((&told, ""));
+                let problem = Problem::new(place, format!("the plugin `{}`: {told}", entry.name));
+                self.problems.push(if hint.is_empty() { problem } else { problem.hint(hint) });
+            }
         }
-        let message = format!("there is no component `{component}`");
-        let hint = format!("build it with `simwright plugin build {}`", self.folder.join(project).display());
-        self.problems.push(Problem::new(format!("{}/project", entry.pointer), message).hint(hint));
         None
     }
 

@@ -10,6 +10,7 @@ use crate::pack::registry::error::RegistryError;
 use crate::pack::store::StoreError;
 use crate::pack::whole::PackError;
 use crate::scenario::refusal::Refusal;
+use crate::types::printable::printable_lines;
 
 pub mod examine;
 pub mod find;
@@ -75,7 +76,8 @@ impl Flaws {
 
     /// One more.
     pub fn add(&mut self, flaw: impl fmt::Display) {
-        self.0.push(flaw.to_string());
+        // It may repeat what strangers wrote.
+        self.0.push(printable_lines(&flaw.to_string()).into_owned());
     }
 
     /// `done` if nothing is wrong.

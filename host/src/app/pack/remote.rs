@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use semver::VersionReq;
+
 use crate::app::pack::Failure;
 use crate::pack::Layer;
 use crate::pack::registry::Registry;
@@ -30,6 +32,11 @@ pub fn look(registry: &Registry, reference: &Reference) -> Result<Offer, Failure
     visit(registry.look(reference))
 }
 
+/// The place that `reference` means to who wants a version in `range`.
+pub fn newest(registry: &Registry, reference: &Reference, range: Option<&VersionReq>) -> Result<Reference, Failure> {
+    visit(registry.newest(reference, range))
+}
+
 /// Brings the files of `offer` into the store.
 pub fn fetch(registry: &Registry, offer: &Offer, intake: &Intake) -> Result<(Pack, Fetched), Failure> {
     let fetched = visit(registry.fetch(offer, intake))?;
@@ -44,14 +51,18 @@ pub fn pull(
     store: &Store,
     folder_for: impl FnOnce(&Offer) -> PathBuf,
 ) -> Result<(Pulled, PathBuf), Failure> {
-    let offer = look(registry, reference)?;
+    let offer = look(registry, &newest(registry, reference, None)?)?;
+    // All that can be known to be wrong is, before anything is fetched or written.
     let folder = folder_for(&offer);
+    Pack::check_place(&folder)?;
+    let refused = |reason| Failure::Refused(format!("a signature of `{}`: {reason}", offer.reference));
+    let key_ids = offer.artifact.signatures.iter().map(|signature| key_id(signature).map_err(refused));
+    let key_ids: Vec<String> = key_ids.collect::<Result<_, _>>()?;
     let intake = store.intake()?;
     let (pack, fetched) = fetch(registry, &offer, &intake)?;
     pack.write(&folder)?;
-    for signature in &offer.artifact.signatures {
-        let key_id = key_id(signature).map_err(|reason| Failure::Refused(format!("a signature of `{reference}`: {reason}")))?;
-        add_signature(&folder, &key_id, signature)?;
+    for (signature, key_id) in offer.artifact.signatures.iter().zip(&key_ids) {
+        add_signature(&folder, key_id, signature)?;
     }
     Ok((Pulled { offer, fetched }, folder))
 }

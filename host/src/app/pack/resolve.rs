@@ -14,8 +14,7 @@ use crate::pack::lock::{Lock, Locked, file_in};
 use crate::pack::store::{Store, StoreError};
 use crate::pack::trust::{Distrust, Policy};
 use crate::pack::whole::Pack;
-use crate::scenario::{PackUse, PluginSource, Scenario};
-use crate::telemetry::metrics;
+use crate::scenario::{PackPart, PackUse, PluginSource, Scenario};
 use crate::types::capability::{Capability, Reach};
 use crate::types::problem::Problem;
 use crate::wasm::CONTRACT;
@@ -41,6 +40,8 @@ pub struct Resolved {
     pub unresolved: Vec<String>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// How many of the packs were installed although nobody who is trusted has signed them.
+    pub insecure: usize,
 }
 
 /// The lock beside a scenario that names packs.
@@ -60,13 +61,17 @@ impl Shelf {
         Self { store: Some(store), policy, using: Mutex::default() }
     }
 
+    /// The trust policy's file, which need not be there.
+    pub fn policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+
     /// Resolves the packs of `scenario`.
     pub fn resolve(&self, scenario: &Scenario) -> Resolved {
         let mut resolved = Resolved::default();
         let Some(path) = lock_of(scenario) else { return resolved };
         let used: BTreeSet<&str> = scenario.behaviours().map(|used| used.name.as_str()).collect();
         let shared = self.shared(&path);
-        let mut insecure = 0;
         for pack in &scenario.packs {
             let found = match &shared {
                 Ok((lock, policy, store)) => self.find(pack, scenario, lock, policy, store),
@@ -74,7 +79,7 @@ impl Shelf {
             };
             match found {
                 Ok((found, record)) => {
-                    insecure += u32::from(record.insecure);
+                    resolved.insecure += usize::from(record.insecure);
                     add(&mut resolved, pack, &found, self.store.as_ref(), &used);
                 }
                 Err(problems) => {
@@ -84,7 +89,6 @@ impl Shelf {
                 }
             }
         }
-        metrics::gauge(metrics::PACKS_INSECURE, &[]).set(f64::from(insecure));
         resolved
     }
 
@@ -205,6 +209,8 @@ fn add(resolved: &mut Resolved, used: &PackUse, pack: &Pack, store: Option<&Stor
         let name = format!("{}/{}", used.name, plugin.name);
         if let (Some(file), Some(store), true) = (pack.manifest.file(&plugin.file), store, names.contains(name.as_str())) {
             let reach = plugin.reach();
+            let vectors = pack.manifest.tests_of(&plugin.name);
+            let vectors = vectors.map(|layer| (layer.title.clone(), store.blob(&layer.digest), layer.digest));
             resolved.plugins.push(PluginSource {
                 name: name.clone(),
                 file: store.blob(&file.digest),
@@ -212,7 +218,12 @@ fn add(resolved: &mut Resolved, used: &PackUse, pack: &Pack, store: Option<&Stor
                 time_us: reach.time_us,
                 fresh_per_call: false,
                 granted: reach.capabilities,
-                digest: Some(file.digest),
+                pack: Some(PackPart {
+                    pack: pack.digest(),
+                    name: plugin.name.clone(),
+                    component: file.digest,
+                    vectors: vectors.collect(),
+                }),
                 pointer: used.pointer.clone(),
             });
         }

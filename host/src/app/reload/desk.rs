@@ -1,13 +1,16 @@
 //! What changes are made to: what runs, what is on trial, and what ran before and can be brought back.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::metrics::Gauge;
 
+use crate::app::reload::record::Shown;
 use crate::app::reload::sources::Sources;
-use crate::app::workshop::Need;
-use crate::engine::change::{Declined, Terms};
+use crate::app::workshop::{Need, Tried};
+use crate::engine::change::{Change, Declined};
 use crate::plan::generation::Generation;
 use crate::telemetry::metrics;
 use crate::wasm::Plugin;
@@ -23,6 +26,8 @@ pub(super) struct Desk {
     pub(super) trial: Option<Made>,
     /// What ran before and can be brought back, the newest last.
     pub(super) kept: VecDeque<Made>,
+    /// Files that were saved since something was changed: their looks have been refused or outdated, and the next one stands for them.
+    pub(super) saved: BTreeSet<PathBuf>,
 }
 
 /// A generation with what it was made from.
@@ -34,6 +39,8 @@ pub(super) struct Made {
     pub(super) digest: u128,
     /// Its plugins, held so that the next generation finds them loaded.
     pub(super) plugins: Vec<(Need, Arc<Plugin>)>,
+    /// How many of its packs nobody who is trusted has signed.
+    pub(super) insecure: usize,
 }
 
 /// A generation that may begin to answer.
@@ -42,19 +49,47 @@ pub(super) struct Built {
     pub(super) made: Made,
 }
 
+impl Made {
+    /// Its plugins for who asks.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        self.plugins.iter().map(|(need, plugin)| Shown::of(need, plugin)).collect()
+    }
+}
+
 impl Desk {
-    /// Is what runs, or what is on trial, among what `terms` expect?
-    pub(super) fn expect(&self, terms: &Terms) -> Result<(), Declined> {
+    /// Does anything that is here have a plugin that was tried out as `tried`? Then it need not be again.
+    pub(super) fn has_tried(&self, tried: &Tried) -> bool {
+        let mut made = self.running.iter().chain(&self.trial).chain(&self.kept);
+        made.any(|made| made.plugins.iter().any(|(need, _)| need.tried() == *tried))
+    }
+
+    /// `change`; one for saved files is for all that were saved and have had no effect yet.
+    pub(super) fn with_saved<'a>(&mut self, change: &'a Change) -> Cow<'a, Change> {
+        let Change::Saved(files) = change else { return Cow::Borrowed(change) };
+        self.saved.extend(files.iter().cloned());
+        Cow::Owned(Change::Saved(self.saved.iter().cloned().collect()))
+    }
+
+    /// Is the newest generation, the one on trial or else the running one, among those `expected`, or are none?
+    pub(super) fn expect(&self, expected: &[u64]) -> Result<(), Declined> {
         let number = |made: &Option<Made>| made.as_ref().map(|made| made.number);
         let (running, trial) = (number(&self.running).unwrap_or(0), number(&self.trial));
-        if terms.expected.is_empty() || terms.expected.contains(&trial.unwrap_or(running)) {
+        if expected.is_empty() || expected.contains(&trial.unwrap_or(running)) {
             return Ok(());
         }
-        let expected = terms.expected.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
+        let is_for_running = expected.contains(&running);
+        let expected = expected.iter().map(u64::to_string).collect::<Vec<_>>().join(" or ");
         Err(match trial {
-            Some(canary) if terms.expected.contains(&running) => Declined::OnTrial { expected, canary },
+            Some(canary) if is_for_running => Declined::OnTrial { expected, canary },
             trial => Declined::Unexpected { expected, head: trial.unwrap_or(running) },
         })
+    }
+
+    /// `change` has been made, so files that were saved before it need no look any more. A followed plugin says nothing of them.
+    pub(super) fn has_taken(&mut self, change: &Change) {
+        if !matches!(change, Change::Offered { .. }) {
+            self.saved.clear();
+        }
     }
 
     /// What the newest generation is made from.
@@ -82,6 +117,26 @@ impl Desk {
         let generation = made.copy.renumbered(number, metrics::gauge(metrics::GENERATIONS, &[]));
         let copy = made.copy.renumbered(number, Gauge::noop());
         let plugins = made.plugins.clone();
-        Ok(Built { generation, made: Made { number, copy, sources: made.sources.clone(), digest: made.digest, plugins } })
+        let (sources, digest, insecure) = (made.sources.clone(), made.digest, made.insecure);
+        Ok(Built { generation, made: Made { number, copy, sources, digest, plugins, insecure } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_counts_until_a_change_has_taken_it() {
+        let saved = |names: &[&str]| Change::Saved(names.iter().map(PathBuf::from).collect());
+        let mut desk = Desk::default();
+        assert_eq!(*desk.with_saved(&saved(&["b"])), saved(&["b"]));
+        assert_eq!(*desk.with_saved(&saved(&["a"])), saved(&["a", "b"]), "the first look came to nothing");
+        let offered = Change::Offered { name: "x".to_owned() };
+        desk.has_taken(&offered);
+        assert_eq!(*desk.with_saved(&offered), offered);
+        assert_eq!(*desk.with_saved(&saved(&["a"])), saved(&["a", "b"]), "a followed plugin says nothing of files");
+        desk.has_taken(&Change::Files);
+        assert_eq!(*desk.with_saved(&saved(&["c"])), saved(&["c"]));
     }
 }

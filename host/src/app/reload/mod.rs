@@ -9,20 +9,22 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use ::metrics::Gauge;
 use serde_json::Value;
 
 use crate::app::reload::desk::{Built, Desk, Made};
-use crate::app::reload::record::{Entry, Record, Shown, cause_of, difference, entry};
+use crate::app::reload::record::{Entry, Record, cause_of, difference, entry};
 use crate::app::reload::sources::Sources;
-use crate::app::workshop::{Loaded, Need, Offer, Workshop};
+use crate::app::reload::wishes::Wishes;
+use crate::app::workshop::{Loaded, Need, Offer, Tried, Workshop};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::change::{Applied, Change, Changes, Declined, Terms, Trying};
+use crate::interest::Interest;
 use crate::plan::generation::Generation;
+use crate::scenario::canary::CanarySettings;
 use crate::scenario::refusal::Refusal;
 use crate::scenario::watch::Watcher;
 use crate::telemetry::metrics;
@@ -33,6 +35,7 @@ mod desk;
 mod record;
 mod sources;
 mod trial;
+mod wishes;
 
 /// Makes changes, one at a time.
 pub(super) struct Reloader {
@@ -48,14 +51,13 @@ pub(super) struct Reloader {
     engine: OnceLock<Arc<Engine>>,
     /// Not there without a scenario file.
     watcher: OnceLock<Watcher>,
-    /// Counts looks at saved files; only the newest goes on after a wait for the compiler.
-    looks: AtomicU64,
-    stopping: AtomicBool,
+    /// What is waited for; closed when no change is made any more.
+    wishes: Wishes,
     me: Weak<Self>,
 }
 
 /// Plugins that were loaded for one change, so that it finds them when it has the turn again.
-type Loads = HashMap<PluginKey, Loaded>;
+type Loads = HashMap<Tried, Loaded>;
 
 /// What came of trying to build.
 enum Attempt {
@@ -75,23 +77,30 @@ impl Reloader {
             kept: Mutex::default(),
             engine: OnceLock::new(),
             watcher: OnceLock::new(),
-            looks: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            wishes: Wishes::default(),
             me: Weak::clone(me),
         })
     }
 
-    /// Builds the first generation and hands it to `open`, which makes the engine of it. Files are followed from before they are read.
-    pub(super) fn start<E: From<Refusal>>(&self, open: impl FnOnce(Generation) -> Result<Arc<Engine>, E>) -> Result<(), E> {
+    /// Builds the first generation and hands it to `open`, which makes the engine of it; there is none if `interest` is lost
+    /// before. Files are followed from before they are read.
+    pub(super) fn start<E: From<Refusal>>(
+        &self,
+        interest: &Interest,
+        open: impl FnOnce(Generation) -> Result<Arc<Engine>, E>,
+    ) -> Result<(), E> {
         self.follow();
         let mut loads = Loads::new();
         loop {
             // A change that is seen from here on waits for its turn.
             let mut desk = self.turn();
-            match self.attempt(&Sources::default(), 1, &loads, true)? {
+            match self.attempt(&desk, &Sources::default(), &loads, true)? {
                 Attempt::Missing(needs) => {
                     drop(desk);
-                    self.load(needs, &mut loads, &|| true);
+                    let interests = vec![interest.clone(); needs.len()];
+                    if !self.load(needs, interests, &mut loads) || !interest.is_there() {
+                        return Ok(());
+                    }
                 }
                 Attempt::Built(built) => {
                     let engine = open(built.generation)?;
@@ -114,14 +123,24 @@ impl Reloader {
         }
     }
 
+    /// What generations are built with.
+    pub(super) fn workshop(&self) -> &Workshop {
+        &self.workshop
+    }
+
     /// What plays the generations, once there is one.
     pub(super) fn engine(&self) -> Option<Arc<Engine>> {
         self.engine.get().cloned()
     }
 
-    /// Makes no change any more.
+    /// Makes no change any more, and ends what is compiled for one.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.wishes.close();
+    }
+
+    /// The followed plugin called `name` has changed again: its older component is not waited for.
+    pub(super) fn give_up(&self, name: &str) {
+        self.wishes.give_up(name);
     }
 
     /// Lets scenarios use `offer` by `name` from the next change on.
@@ -129,9 +148,16 @@ impl Reloader {
         self.workshop.offer_file(name, offer);
     }
 
-    /// Does what runs use the plugin called `name`?
+    /// No scenario may use the followed plugin called `name` by its name from the next change on.
+    pub(super) fn withdraw_offer(&self, name: &str) {
+        self.workshop.withdraw_offer(name);
+    }
+
+    /// Does what runs or is on trial use the plugin called `name`?
     pub(super) fn uses(&self, name: &str) -> bool {
-        self.turn().running.as_ref().is_some_and(|made| made.plugins.iter().any(|(need, _)| need.name == name))
+        let desk = self.turn();
+        let made = [&desk.running, &desk.trial].into_iter().flatten();
+        made.flat_map(|made| &made.plugins).any(|(need, _)| need.name == name)
     }
 
     /// The followed plugin called `name` does not build: `why`. What runs goes on.
@@ -168,29 +194,28 @@ impl Reloader {
 
     /// The one path.
     fn make(&self, change: &Change, terms: &Terms) -> Result<Applied, Declined> {
-        let look = match change {
-            Change::Saved(_) => Some(self.looks.fetch_add(1, Ordering::AcqRel) + 1),
-            _ => None,
-        };
-        let may_be_nothing = look.is_some() || matches!(change, Change::Offered { .. });
-        let is_wanted =
-            || !self.stopping.load(Ordering::Acquire) && look.is_none_or(|look| look == self.looks.load(Ordering::Acquire));
+        let under_way = self.wishes.begin(change);
+        let may_be_nothing = matches!(change, Change::Saved(_) | Change::Offered { .. });
         let mut loads = Loads::new();
         loop {
             let mut desk = self.turn();
-            if self.stopping.load(Ordering::Acquire) {
+            if self.wishes.is_closed() {
                 return Err(Declined::Stopping);
             }
             // Without an engine the start is still at it, and reads the files itself.
             let engine = self.engine.get().ok_or(Declined::Outdated)?;
-            desk.expect(terms)?;
+            desk.expect(&terms.expected)?;
+            let change = &*desk.with_saved(change);
             if let Change::Rollback { to } = change {
                 let built = desk.bring_back(*to)?;
                 return Ok(self.let_answer(&mut desk, engine, built, change, terms));
             }
             let running = desk.running.as_ref().ok_or(Declined::Outdated)?;
-            let sources = running.sources.after(change, self.file.as_deref(), &running.copy.scenario)?;
-            match self.attempt(&sources, desk.newest + 1, &loads, !terms.dry_run)? {
+            let is_on_top = sources::comes_by_itself(change, self.file.as_deref());
+            let base = if is_on_top { desk.trial.as_ref().unwrap_or(running) } else { running };
+            let offered = |name: &str| self.workshop.offered(name);
+            let sources = base.sources.after(change, self.file.as_deref(), &running.copy.scenario, &offered)?;
+            match self.attempt(&desk, &sources, &loads, !terms.dry_run)? {
                 Attempt::Built(built) if may_be_nothing && desk.is_at(built.made.digest) => {
                     count("unchanged");
                     tracing::debug!("files were saved, and nothing differs");
@@ -198,27 +223,36 @@ impl Reloader {
                     if let Some(made) = desk.newest_made() {
                         made.sources = built.made.sources;
                     }
-                    return Ok(self.unchanged(&desk, change));
+                    desk.has_taken(change);
+                    return Ok(Applied {
+                        generation: desk.newest,
+                        cause: cause_of(change),
+                        summary: "nothing".to_owned(),
+                        ..Applied::default()
+                    });
                 }
                 Attempt::Built(built) => return Ok(self.let_answer(&mut desk, engine, *built, change, terms)),
                 Attempt::Missing(needs) => {
                     drop(desk);
-                    if !self.load(needs, &mut loads, &is_wanted) {
-                        return Err(if look.is_some() { Declined::Outdated } else { Declined::Stopping });
+                    let keys: Vec<PluginKey> = needs.iter().map(|need| need.key.clone()).collect();
+                    if !self.load(needs, under_way.wait_for(&keys), &mut loads) || !under_way.is_wanted() {
+                        return Err(if self.wishes.is_closed() { Declined::Stopping } else { Declined::Outdated });
                     }
                 }
             }
         }
     }
 
-    /// Builds generation `number` from `sources` as far as that goes without a compiler; files are watched if `follows`.
-    fn attempt(&self, sources: &Sources, number: u64, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
+    /// Builds the next generation from `sources` as far as that goes without loading a plugin; files are watched if `follows`.
+    fn attempt(&self, desk: &Desk, sources: &Sources, loads: &Loads, follows: bool) -> Result<Attempt, Refusal> {
+        let number = desk.newest + 1;
         let mut draft = sources.read(self.file.as_deref(), self.watcher.get().filter(|_| follows), &self.workshop)?;
         let mut sources = sources.clone();
-        sources.fit(&draft.scenario);
+        sources.fit(&draft.scenario, &|name| self.workshop.offered(name));
         let needs = self.workshop.needs(&mut draft, &sources.sent());
         let host = self.workshop.plugins();
-        let found = |need: &Need| loads.get(&need.key).cloned().or_else(|| host.loaded(&need.key).map(Ok));
+        let ready = |need: &Need| host.loaded(&need.key).filter(|_| desk.has_tried(&need.tried())).map(Ok);
+        let found = |need: &Need| loads.get(&need.tried()).cloned().or_else(|| ready(need));
         let (mut loaded, mut missing) = (Vec::new(), Vec::new());
         for need in &needs.plugins {
             match found(need) {
@@ -229,21 +263,24 @@ impl Reloader {
         if !missing.is_empty() {
             return Ok(Attempt::Missing(missing));
         }
-        let digest = sources::digest(&draft.scenario, &needs.plugins);
+        let digest = sources::digest(&draft.scenario, &needs.plugins, &self.workshop);
         let named: Vec<_> = loaded.iter().map(|(need, plugin): &(&Need, Loaded)| (&*need.name, plugin.clone())).collect();
         let generation = self.workshop.assemble(draft, number, &needs, &named)?;
         let plugins = loaded.into_iter().filter_map(|(need, plugin)| Some((need.clone(), plugin.ok()?))).collect();
         let copy = generation.renumbered(number, Gauge::noop());
-        Ok(Attempt::Built(Box::new(Built { generation, made: Made { number, copy, sources, digest, plugins } })))
+        Ok(Attempt::Built(Box::new(Built {
+            generation,
+            made: Made { number, copy, sources, digest, plugins, insecure: needs.insecure },
+        })))
     }
 
-    /// Loads `needs`, one after the other; `false` if nobody wants them any more.
-    fn load(&self, needs: Vec<Need>, loads: &mut Loads, is_wanted: &dyn Fn() -> bool) -> bool {
-        for need in needs {
-            match self.workshop.load(&need, is_wanted) {
-                Ok(Some(plugin)) => drop(loads.insert(need.key, Ok(plugin))),
+    /// Loads `needs`, one after the other; `false` if nobody wants one of them any more, as `interests` say.
+    fn load(&self, needs: Vec<Need>, interests: Vec<Interest>, loads: &mut Loads) -> bool {
+        for (need, interest) in needs.into_iter().zip(interests) {
+            match self.workshop.load(&need, &interest) {
+                Ok(Some(plugin)) => drop(loads.insert(need.tried(), Ok(plugin))),
                 Ok(None) => return false,
-                Err(problems) => drop(loads.insert(need.key, Err(problems))),
+                Err(problems) => drop(loads.insert(need.tried(), Err(problems))),
             }
         }
         true
@@ -251,30 +288,16 @@ impl Reloader {
 
     /// Lets `built` answer, at first perhaps only a share of the requests, and tells everybody; or says in a dry run what it would do.
     fn let_answer(&self, desk: &mut Desk, engine: &Engine, built: Built, change: &Change, terms: &Terms) -> Applied {
+        let trial = engine.trial();
+        let canary = self.canary_of(desk, &built, change, terms, trial.as_ref().map(|trial| *trial.canary.settings()));
         let Built { generation, made } = built;
-        let canary = match (terms.canary, change) {
-            (Trying::As(settings), _) => Some(settings),
-            (Trying::Not, _) | (_, Change::Rollback { .. }) => None,
-            (Trying::AsWritten, _) => generation.scenario.canary,
-        };
-        let superseded = engine.trial().map(|trial| trial.running.generation.number);
-        let (summary, places) = desk.running.as_ref().map_or_else(Default::default, |running| difference(running, &made));
-        let applied = Applied {
-            generation: made.number,
-            is_canary: canary.is_some(),
-            dry_run: terms.dry_run,
-            cause: cause_of(change),
-            summary,
-            places,
-            lasts: match change {
-                Change::Rollback { .. } => {
-                    "until the next change, or until one of the scenario's files is saved or the server restarts".to_owned()
-                }
-                _ => made.sources.last(self.file.as_deref()),
-            },
-            replaced: made.sources.sent().into_keys().collect(),
-            superseded,
-        };
+        let superseded = trial.map(|trial| trial.running.generation.number);
+        let applied = self.applied(
+            desk,
+            &made,
+            change,
+            Applied { is_canary: canary.is_some(), dry_run: terms.dry_run, superseded, ..Applied::default() },
+        );
         if terms.dry_run {
             return applied;
         }
@@ -283,19 +306,61 @@ impl Reloader {
             count_trial("superseded");
             tracing::warn!("generation {number}, which was on trial, gives way to generation {}", made.number);
         }
-        if let Some(watcher) = self.watcher.get() {
-            let running = desk.running.as_ref().filter(|_| canary.is_some()).map(|running| &*running.copy.scenario);
-            let scenarios = [Some(&*generation.scenario), running];
-            let followed = scenarios.into_iter().flatten().flat_map(|scenario| sources::followed(scenario, &self.workshop));
-            watcher.keep(followed.chain(self.file.clone()));
-        }
+        self.follow_only(desk, &generation, canary.is_some());
         desk.newest = made.number;
+        desk.has_taken(change);
+        // Those that were at rest must be warm before anybody asks them.
+        made.plugins.iter().for_each(|(_, plugin)| plugin.resume());
         match canary {
             Some(settings) => self.try_out(desk, engine, generation, made, settings, &applied),
             None => self.swap(desk, engine, generation, made, &applied),
         }
         count("applied");
         applied
+    }
+
+    /// How `built` is tried first. What builds on a generation on trial, which is tried with the settings `trial`, is tried in the same
+    /// way, unless it is what runs already.
+    fn canary_of(
+        &self,
+        desk: &Desk,
+        built: &Built,
+        change: &Change,
+        terms: &Terms,
+        trial: Option<CanarySettings>,
+    ) -> Option<CanarySettings> {
+        let written = built.generation.scenario.canary;
+        match (terms.canary, change) {
+            (Trying::As(settings), _) => Some(settings),
+            (Trying::Not, _) | (_, Change::Rollback { .. }) => None,
+            (Trying::AsWritten, _) if !sources::comes_by_itself(change, self.file.as_deref()) => written,
+            (Trying::AsWritten, _) => {
+                let is_running = desk.running.as_ref().is_some_and(|running| running.digest == built.made.digest);
+                written.or(trial.filter(|_| !is_running))
+            }
+        }
+    }
+
+    /// `known` with what `change` to `made` is and does.
+    fn applied(&self, desk: &Desk, made: &Made, change: &Change, known: Applied) -> Applied {
+        let (summary, places) = desk.running.as_ref().map_or_else(Default::default, |running| difference(running, made));
+        let lasts = match change {
+            Change::Rollback { .. } => {
+                "until the next change, or until one of the scenario's files is saved or the server restarts".to_owned()
+            }
+            _ => made.sources.last(self.file.as_deref()),
+        };
+        let replaced = made.sources.sent().into_keys().collect();
+        Applied { generation: made.number, cause: cause_of(change), summary, places, lasts, replaced, ..known }
+    }
+
+    /// Follows the files of `generation` and no others but, during a trial, those of what runs.
+    fn follow_only(&self, desk: &Desk, generation: &Generation, is_canary: bool) {
+        let Some(watcher) = self.watcher.get() else { return };
+        let running = desk.running.as_ref().filter(|_| is_canary).map(|running| &*running.copy.scenario);
+        let scenarios = [Some(&*generation.scenario), running];
+        let followed = scenarios.into_iter().flatten().flat_map(|scenario| sources::followed(scenario, &self.workshop));
+        watcher.keep(followed.chain(self.file.clone()));
     }
 
     fn swap(&self, desk: &mut Desk, engine: &Engine, generation: Generation, made: Made, applied: &Applied) {
@@ -321,21 +386,8 @@ impl Reloader {
     }
 
     fn show(&self, made: &Made) {
-        self.record().run(made.plugins.iter().map(|(need, plugin)| Shown::of(need, plugin)).collect());
-    }
-
-    fn unchanged(&self, desk: &Desk, change: &Change) -> Applied {
-        Applied {
-            generation: desk.newest,
-            is_canary: false,
-            dry_run: false,
-            cause: cause_of(change),
-            summary: "nothing".to_owned(),
-            places: Vec::new(),
-            lasts: String::new(),
-            replaced: Vec::new(),
-            superseded: None,
-        }
+        metrics::gauge(metrics::PACKS_INSECURE, &[]).set(made.insecure as f64);
+        self.record().run(made.shown());
     }
 
     fn declined(&self, change: &Change, terms: &Terms, declined: &Declined) {
@@ -364,8 +416,8 @@ impl Changes for Reloader {
         self.make(&change, terms).inspect_err(|error| self.declined(&change, terms, error))
     }
 
-    fn settle(&self, promote: bool) -> Result<u64, Declined> {
-        self.settle_by_hand(promote)
+    fn settle(&self, promote: bool, expected: &[u64]) -> Result<u64, Declined> {
+        self.settle_by_hand(promote, expected)
     }
 
     fn generations(&self) -> Value {

@@ -25,6 +25,7 @@ pub(super) struct Record {
     generations: VecDeque<Entry>,
     refusals: VecDeque<Value>,
     plugins: Vec<Shown>,
+    on_trial: Vec<Shown>,
 }
 
 /// One generation.
@@ -41,7 +42,7 @@ pub(super) struct Entry {
     pub(super) visits: Arc<Visits>,
 }
 
-/// One plugin of the running generation.
+/// One plugin of a generation that answers.
 pub(super) struct Shown {
     plugin: Arc<Plugin>,
     from: String,
@@ -81,9 +82,14 @@ impl Record {
         }
     }
 
-    /// The plugins of the running generation.
+    /// The plugins of the running generation; none is on trial any more.
     pub(super) fn run(&mut self, plugins: Vec<Shown>) {
-        self.plugins = plugins;
+        (self.plugins, self.on_trial) = (plugins, Vec::new());
+    }
+
+    /// The plugins of the generation on trial.
+    pub(super) fn try_out(&mut self, plugins: Vec<Shown>) {
+        self.on_trial = plugins;
     }
 
     /// A change was refused.
@@ -138,7 +144,7 @@ impl Record {
         })
     }
 
-    /// The plugins of the running generation, with how they do at `now`.
+    /// The plugins of the running generation and of the one on trial, with how they do at `now`.
     pub(super) fn plugins(&self, now: Nanos) -> Value {
         let shown = |Shown { plugin, from }: &Shown| {
             let (calls, faults) = plugin.counts();
@@ -150,7 +156,8 @@ impl Record {
                 "breaker": plugin.breaker(now).word(), "calls": calls, "faults": faults,
             })
         };
-        json!({ "plugins": self.plugins.iter().map(shown).collect::<Vec<_>>() })
+        let all = |plugins: &[Shown]| plugins.iter().map(shown).collect::<Vec<_>>();
+        json!({ "plugins": all(&self.plugins), "on_trial": all(&self.on_trial) })
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::app::pack::resolve::lock_of;
 use crate::app::workshop::{Need, Sent, Workshop};
 use crate::behavior::catalog::files_of;
 use crate::engine::change::{Change, Declined};
@@ -27,8 +26,15 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// The sources after `change` was made to a generation of these, which `running` is of and whose file is `file`.
-    pub(super) fn after(&self, change: &Change, file: Option<&Path>, running: &Scenario) -> Result<Self, Declined> {
+    /// The sources after `change` was made to a generation of these, which `running` is of and whose file is `file`. `offered` knows the
+    /// files of followed plugins.
+    pub(super) fn after(
+        &self,
+        change: &Change,
+        file: Option<&Path>,
+        running: &Scenario,
+        offered: Offered<'_>,
+    ) -> Result<Self, Declined> {
         let mut sources = self.clone();
         match change {
             Change::Files | Change::Rollback { .. } => sources = Self::default(),
@@ -37,18 +43,23 @@ impl Sources {
             Change::Offered { name } => drop(sources.sent.remove(name)),
             Change::Scenario(text) => sources.text = Some(text.as_str().into()),
             Change::Plugin { name, component } => {
-                let declared =
-                    running.plugins.iter().find(|plugin| plugin.name == *name).ok_or_else(|| no_plugin(name, running))?;
-                sources.sent.insert(name.clone(), (declared.file.clone(), component.clone().into()));
+                let declared = running.plugins.iter().find(|plugin| plugin.name == *name).map(|plugin| &plugin.file);
+                let is_used = || running.behaviours().any(|used| used.name == *name);
+                let followed = offered(name).filter(|_| declared.is_some() || is_used());
+                let place = followed.or_else(|| declared.cloned()).ok_or_else(|| no_plugin(name, running))?;
+                sources.sent.insert(name.clone(), (place, component.clone()));
             }
         }
         Ok(sources)
     }
 
     /// Leaves out the components of plugins that `scenario` does not have, or has in another file. Those of packs, `PACK/PLUGIN`, are not
-    /// known yet; one that no pack has is needed by nobody.
-    pub(super) fn fit(&mut self, scenario: &Scenario) {
-        let has = |name: &str, file: &Path| scenario.plugins.iter().any(|plugin| plugin.name == name && plugin.file == file);
+    /// known yet; one that no pack has is needed by nobody. Followed ones are there whether they are declared or not.
+    pub(super) fn fit(&mut self, scenario: &Scenario, offered: Offered<'_>) {
+        let has = |name: &str, file: &Path| match offered(name) {
+            Some(followed) => followed == file,
+            None => scenario.plugins.iter().any(|plugin| plugin.name == name && plugin.file == file),
+        };
         self.sent.retain(|name, (file, _)| name.contains('/') || has(name, file));
     }
 
@@ -104,6 +115,9 @@ impl Sources {
     }
 }
 
+/// The file of a followed plugin, by its name.
+pub(super) type Offered<'a> = &'a dyn Fn(&str) -> Option<PathBuf>;
+
 fn no_plugin(name: &str, running: &Scenario) -> Declined {
     let names = || running.plugins.iter().map(|plugin| plugin.name.as_str());
     let hint = match did_you_mean(name, names()) {
@@ -114,13 +128,24 @@ fn no_plugin(name: &str, running: &Scenario) -> Declined {
     Declined::NoPlugin { name: name.to_owned(), hint }
 }
 
-/// The files that `scenario` names: plugins', those of options, and the lock of its packs. Plugins that were offered come from elsewhere,
-/// and whoever offers them follows them.
+/// Does `change` come by itself and leave the scenario as it is? Such a one is made to the newest generation, even if that is on trial: what
+/// an operator has begun is neither ended nor left out by it. `file` is the scenario's.
+pub(super) fn comes_by_itself(change: &Change, file: Option<&Path>) -> bool {
+    match change {
+        Change::Offered { .. } => true,
+        Change::Saved(files) => !file.is_some_and(|file| files.iter().any(|saved| saved == file)),
+        _ => false,
+    }
+}
+
+/// The files that `scenario` names: plugins', those of options, and those that say which packs it uses. Plugins that were offered come from
+/// elsewhere, and whoever offers them follows them.
 fn named(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf> {
     let source = &scenario.source;
-    let plugins = scenario.plugins.iter().filter(|plugin| !workshop.is_offered(&plugin.name)).map(|plugin| plugin.file.clone());
+    let plugins =
+        scenario.plugins.iter().filter(|plugin| workshop.offered(&plugin.name).is_none()).map(|plugin| plugin.file.clone());
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
-    plugins.chain(options).chain(lock_of(scenario)).collect()
+    plugins.chain(options).chain(workshop.files_of_packs(scenario)).collect()
 }
 
 /// Every file that `scenario` was read from or names, which must be followed while it runs.
@@ -130,7 +155,7 @@ pub(super) fn followed(scenario: &Scenario, workshop: &Workshop) -> Vec<PathBuf>
 }
 
 /// A digest of everything that a generation of `scenario` with the plugins `needs` is made from, so that equal ones are recognized.
-pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
+pub(super) fn digest(scenario: &Scenario, needs: &[Need], workshop: &Workshop) -> u128 {
     let mut hash = Xxh3::new();
     hash.update(&scenario.source.digest().to_le_bytes());
     for need in needs {
@@ -139,8 +164,9 @@ pub(super) fn digest(scenario: &Scenario, needs: &[Need]) -> u128 {
     }
     let source = &scenario.source;
     let options = scenario.behaviours().flat_map(|used| files_of(&used.options, source.folder_of(&used.pointer)));
-    // Another version of a pack may have the same components. A file that cannot be read is the mistake of who needs it.
-    options.chain(lock_of(scenario)).for_each(|file| hash.update(&std::fs::read(file).unwrap_or_default()));
+    // Another version of a pack may have the same components, and may be trusted no more. A file that cannot be read is the mistake of
+    // who needs it.
+    options.chain(workshop.files_of_packs(scenario)).for_each(|file| hash.update(&std::fs::read(file).unwrap_or_default()));
     hash.digest128()
 }
 
@@ -159,28 +185,28 @@ mod tests {
     fn a_saved_file_takes_back_what_was_sent_in_its_place() {
         let (running, file) = (scenario(TWO), Some(Path::new("s.yaml")));
         let send = |sources: &Sources, name: &str| {
-            let change = Change::Plugin { name: name.to_owned(), component: vec![1] };
-            sources.after(&change, file, &running).expect("declared")
+            let change = Change::Plugin { name: name.to_owned(), component: vec![1].into() };
+            sources.after(&change, file, &running, &|_| None).expect("declared")
         };
         let both = send(&send(&Sources::default(), "a"), "b");
         let saved = |name: &str| Change::Saved(vec![PathBuf::from(name)]);
         let names = |sources: &Sources| sources.sent().into_keys().collect::<Vec<_>>();
-        assert_eq!(names(&both.after(&saved("./a.wasm"), file, &running).expect("fine")), ["b"]);
-        assert_eq!(names(&both.after(&saved("other"), file, &running).expect("fine")), ["a", "b"]);
-        assert_eq!(names(&both.after(&saved("s.yaml"), file, &running).expect("fine")), Vec::<String>::new());
-        let text = both.after(&Change::Scenario(TWO.to_owned()), file, &running).expect("fine");
+        assert_eq!(names(&both.after(&saved("./a.wasm"), file, &running, &|_| None).expect("fine")), ["b"]);
+        assert_eq!(names(&both.after(&saved("other"), file, &running, &|_| None).expect("fine")), ["a", "b"]);
+        assert_eq!(names(&both.after(&saved("s.yaml"), file, &running, &|_| None).expect("fine")), Vec::<String>::new());
+        let text = both.after(&Change::Scenario(TWO.to_owned()), file, &running, &|_| None).expect("fine");
         assert_eq!(names(&text), ["a", "b"], "another text keeps the components that it still declares");
         let mut moved = text;
-        moved.fit(&scenario(&TWO.replace("./b.wasm", "./c.wasm")));
+        moved.fit(&scenario(&TWO.replace("./b.wasm", "./c.wasm")), &|_| None);
         assert_eq!(names(&moved), ["a"]);
         assert!(moved.last(file).contains("`./a.wasm` is saved or `s.yaml` is saved or the server restarts"));
     }
 
     #[test]
     fn a_plugin_that_is_not_declared_is_named_with_the_nearest() {
-        let change = Change::Plugin { name: "zzz".to_owned(), component: Vec::new() };
-        let error = Sources::default().after(&change, None, &scenario(TWO)).unwrap_err().to_string();
-        assert!(error.contains("declares no plugin `zzz`") && error.contains("it declares a, b"), "{error}");
+        let change = Change::Plugin { name: "zzz".to_owned(), component: Bytes::new() };
+        let error = Sources::default().after(&change, None, &scenario(TWO), &|_| None).unwrap_err().to_string();
+        assert!(error.contains("has no plugin `zzz`") && error.contains("it declares a, b"), "{error}");
     }
 
     #[test]
@@ -189,7 +215,7 @@ mod tests {
         let file = folder.path().join("s.yaml");
         std::fs::write(&file, "simwright: 1\nmodels: [{ match: m }]\n").expect("written");
         let change = Change::Scenario("simwright: 1\ninclude: ./s.yaml\nseed: 3\n".to_owned());
-        let sources = Sources::default().after(&change, Some(&file), &scenario(TWO)).expect("fine");
+        let sources = Sources::default().after(&change, Some(&file), &scenario(TWO), &|_| None).expect("fine");
         let workshop = Workshop::open(RealClock::start(), None, 1).expect("a workshop");
         let draft = sources.read(Some(&file), None, &workshop).unwrap_or_else(|refusal| panic!("{refusal}"));
         assert!(draft.problems.is_empty() && draft.scenario.seed == Some(3), "{:?}", draft.problems);

@@ -33,6 +33,7 @@ impl Reloader {
         let (canary, end) = Canary::begin(settings, generation.seed, made.number, now);
         let (number, deadline) = (made.number, canary.deadline());
         engine.try_out(generation, canary);
+        self.record().try_out(made.shown());
         desk.trial = Some(made);
         if let Some(trial) = engine.trial() {
             self.record().begin(entry(applied, now, &trial.running.visits));
@@ -41,9 +42,13 @@ impl Reloader {
         tracing::info!(generation = number, "on trial for {share} % of the requests ({}): {}", applied.cause, applied.summary);
         let (me, clock) = (Weak::clone(&self.me), *engine.clock());
         let wait = move || {
-            wait_for_end(&end, deadline, || clock.now());
-            if let Some(reloader) = me.upgrade() {
-                reloader.settle_when_decided(number);
+            let mut deadline = deadline;
+            loop {
+                wait_for_end(&end, deadline, || clock.now());
+                deadline = me.upgrade().and_then(|reloader| reloader.settle_when_decided(number));
+                if deadline.is_none() {
+                    return;
+                }
             }
         };
         if let Err(error) = std::thread::Builder::new().name("canary".to_owned()).spawn(wait) {
@@ -51,23 +56,32 @@ impl Reloader {
         }
     }
 
-    /// Ends the trial of generation `number` as it stands, if it is still on.
-    fn settle_when_decided(&self, number: u64) {
-        let Some(engine) = self.engine.get() else { return };
+    /// Ends the trial of generation `number` as it stands, if it is still on. One that nobody has asked goes on until the time that it gives.
+    fn settle_when_decided(&self, number: u64) -> Option<Nanos> {
+        let engine = self.engine.get()?;
         let mut desk = self.turn();
-        let Some(trial) = engine.trial().filter(|trial| trial.running.generation.number == number) else { return };
-        match trial.canary.standing(engine.clock().now()) {
-            Standing::Going => tracing::error!(generation = number, "the canary's end was announced too early; end it by hand"),
+        let trial = engine.trial().filter(|trial| trial.running.generation.number == number)?;
+        let now = engine.clock().now();
+        match trial.canary.standing(now) {
+            Standing::Going => {
+                let more = trial.canary.settings().for_us?.saturating_mul(1_000);
+                if trial.canary.deadline().is_some_and(|deadline| now < deadline.saturating_add(more)) {
+                    tracing::warn!(generation = number, "nobody has asked what is on trial, so that goes on until somebody has");
+                }
+                return Some(now.saturating_add(more));
+            }
             Standing::Passed => self.promote(&mut desk, engine, &trial, "promoted", "promoted"),
             Standing::Failed => self.withdraw(&mut desk, engine, &trial, "rolled-back", "rolled back"),
         }
+        None
     }
 
     /// Ends the trial by hand.
-    pub(super) fn settle_by_hand(&self, promote: bool) -> Result<u64, Declined> {
+    pub(super) fn settle_by_hand(&self, promote: bool, expected: &[u64]) -> Result<u64, Declined> {
         let engine = self.engine.get().ok_or(Declined::NoCanary)?;
         let mut desk = self.turn();
         let trial = engine.trial().ok_or(Declined::NoCanary)?;
+        desk.expect(expected)?;
         match promote {
             true => self.promote(&mut desk, engine, &trial, "promoted", "promoted by hand"),
             false => self.withdraw(&mut desk, engine, &trial, "aborted", "aborted by hand"),
@@ -90,6 +104,7 @@ impl Reloader {
         let number = trial.running.generation.number;
         engine.withdraw();
         desk.trial = None;
+        self.record().try_out(Vec::new());
         let running = engine.running().generation.number;
         let account = trial.canary.account();
         self.record().note(number, format!("{word}: {account}"));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::StartError;
 use crate::app::simulate::EPOCH_UNIX_S;
+use crate::app::trial::run::of_requests;
 use crate::app::trial::{Subject, TrialError};
 use crate::app::workshop::Workshop;
 use crate::behavior::call::{BehaviorError, Call};
@@ -122,6 +123,7 @@ pub fn bench(subject: &Subject, options: &BenchOptions) -> Result<Measured, Tria
     worker::enter(0);
     let workshop = Workshop::open(RealClock::of_run(EPOCH_UNIX_S), None, 1)?;
     let plugin = workshop.plugins().load(subject.spec())?.apart(false)?;
+    of_requests(&plugin)?;
     let noop = noop(&workshop)?;
     let mut native = Catalog::default();
     builtin::register(&mut native);
@@ -244,7 +246,8 @@ fn call(request: &Arc<Request>, seed: u64, number: u64) -> Call<'_> {
 }
 
 impl KindMeasured {
-    /// Is the plugin quick enough to be asked on the workers? As the server judges: by the calls themselves.
+    /// Is the plugin quick enough to be asked on the workers, by its median? A server judges by the quickest of a rehearsal at first, and
+    /// later by calls that are slow in a row, or very slow once.
     pub fn is_inline(&self) -> bool {
         self.plugin.quantile(0.5) < GUEST_INLINE_US * 1_000
     }

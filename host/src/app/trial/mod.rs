@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::StartError;
-use crate::app::plugin_project::build;
+use crate::app::plugin_project::{build, spec};
 use crate::app::simulate::EPOCH_UNIX_S;
 use crate::app::workshop::Workshop;
 use crate::clock::real::RealClock;
-use crate::project::Project;
+use crate::project::{FILE, Manifest, Project};
 use crate::scenario::pattern::matches;
 use crate::scenario::refusal::Refusal;
 use crate::types::limits::{COMPONENT_BYTES_MAX, GUEST_MEMORY_BYTES, GUEST_TIME_US};
@@ -42,7 +42,7 @@ pub struct Subject {
 /// Why a plugin cannot be tried out.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
-    /// There is no plugin.
+    /// There is no plugin, or none can be built of its project.
     #[error("{0}")]
     Unfound(String),
     /// Its vectors cannot be used.
@@ -58,14 +58,12 @@ pub enum TrialError {
 
 impl Subject {
     /// The plugin that `path` means: a folder with `plugin.toml`, a `.wasm` file, or the name of one of the standard pack.
-    pub fn find(path: &Path) -> Result<Self, TrialError> {
+    /// A project that must be built first says so to `say`, and what its tools say.
+    pub fn find(path: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, TrialError> {
         let named = path.to_str().and_then(|name| STANDARD_PACK.iter().find(|(known, _)| *known == name));
         match named {
-            _ if path.is_dir() => Self::of_project(path),
-            _ if path.is_file() => {
-                let stem = path.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
-                Self::of_file(stem, path, tests_beside(path))
-            }
+            _ if path.is_dir() => Self::of_project(path, say),
+            _ if path.is_file() => Self::of_component(path),
             Some((name, bytes)) => Ok(Self {
                 name: (*name).to_owned(),
                 file: None,
@@ -85,20 +83,31 @@ impl Subject {
     }
 
     /// The plugin of a project, built first where its component is missing or older than a source.
-    fn of_project(folder: &Path) -> Result<Self, TrialError> {
-        let failed = |error: &dyn std::fmt::Display| TrialError::Unfound(error.to_string());
-        let project = Project::open(folder).map_err(|error| failed(&error))?;
+    fn of_project(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, TrialError> {
+        let project = opened(folder)?;
         if project.is_stale() {
-            let mut said: Vec<String> = Vec::new();
-            let built = build(folder, false, &mut |line| said.push(line.to_owned()));
-            built.map_err(|error| TrialError::Unfound(format!("{}\n{error}", said.join("\n"))))?;
+            say(&format!("building `{}`: its component is missing, or older than a source", folder.display()));
+            build(folder, false, say).map_err(|error| TrialError::Unfound(error.to_string()))?;
         }
         let manifest = project.manifest();
-        let mut subject = Self::of_file(manifest.name.clone(), &project.component(), Some(folder.to_owned()))?;
-        let memory = manifest.memory_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        subject.memory_bytes = memory.unwrap_or(subject.memory_bytes);
-        subject.time_us = manifest.time_us.unwrap_or(subject.time_us);
-        Ok(subject)
+        Ok(Self::of_file(manifest.name.clone(), &project.component(), Some(folder.to_owned()))?.within(manifest))
+    }
+
+    /// The plugin of a component. One that lies in its project has the limits that the project asks for.
+    fn of_component(file: &Path) -> Result<Self, TrialError> {
+        let stem = file.file_stem().map_or_else(|| "plugin".to_owned(), |stem| stem.to_string_lossy().replace('_', "-"));
+        let subject = Self::of_file(stem, file, tests_beside(file))?;
+        match above_build(file).filter(|folder| folder.join(FILE).is_file()) {
+            Some(folder) => Ok(subject.within(opened(folder)?.manifest())),
+            None => Ok(subject),
+        }
+    }
+
+    /// The same within the limits of `manifest`.
+    fn within(mut self, manifest: &Manifest) -> Self {
+        let LoadSpec { memory_bytes, time_us, .. } = spec(manifest, &self.bytes);
+        (self.memory_bytes, self.time_us) = (memory_bytes, time_us);
+        self
     }
 
     fn of_file(name: String, file: &Path, folder: Option<PathBuf>) -> Result<Self, TrialError> {
@@ -146,11 +155,20 @@ impl Subject {
     }
 }
 
+fn opened(folder: &Path) -> Result<Project, TrialError> {
+    Project::open(folder).map_err(|error| TrialError::Unfound(error.to_string()))
+}
+
+/// The folder above the `build/` that a component lies in.
+fn above_build(component: &Path) -> Option<&Path> {
+    let folder = component.parent()?;
+    folder.parent().filter(|_| folder.ends_with("build"))
+}
+
 /// The folder of the project that a component belongs to: above `build/`, or where the component lies, if there are vectors.
 fn tests_beside(component: &Path) -> Option<PathBuf> {
-    let folder = component.parent()?;
-    let above = folder.parent().filter(|_| folder.ends_with("build"));
-    above.into_iter().chain([folder]).find(|folder| folder.join(vectors::read::FOLDER).is_dir()).map(Path::to_owned)
+    let mut folders = above_build(component).into_iter().chain(component.parent());
+    folders.find(|folder| folder.join(vectors::read::FOLDER).is_dir()).map(Path::to_owned)
 }
 
 /// The files that `text` means: itself, those of a folder, or those whose names fit a pattern with `*`.
@@ -184,5 +202,6 @@ pub(super) fn steady_host() -> Result<Workshop, StartError> {
 pub fn test(subject: &Subject, files: &[PathBuf]) -> Result<Report, TrialError> {
     let suite = vectors::read::read(files)?;
     let plugin: Arc<Plugin> = steady_host()?.plugins().load(subject.spec())?;
+    suite.only_about(&plugin)?;
     Ok(vectors::check(&plugin, &suite)?)
 }

@@ -89,8 +89,13 @@ pub fn run(subject: &Subject, options: &RunOptions) -> Result<Played, TrialError
         None => alone(&plugin, options)?,
         Some(path) => read(Some(path)).map_err(StartError::from)?,
     };
+    if options.scenario.is_none() {
+        of_requests(&plugin)?;
+    }
     used(&draft.scenario, plugin.name())?;
-    let generation = workshop.build_with(draft, options.seed, &plugin).map_err(StartError::from)?;
+    let built = workshop.build_with(draft, options.seed, &plugin);
+    let of_plugin = |refusal| if options.scenario.is_none() { in_options(refusal, plugin.name()) } else { refusal };
+    let generation = built.map_err(of_plugin).map_err(StartError::from)?;
     let generation = Arc::new(generation);
     let workload = workload(&generation.scenario, options).map_err(StartError::from)?;
     worker::enter(0);
@@ -99,8 +104,7 @@ pub fn run(subject: &Subject, options: &RunOptions) -> Result<Played, TrialError
     let refused = |problems| StartError::from(Refusal::of(&generation.scenario.source, problems));
     let report = play(&generation, &workload, Limits::default(), &mut seen).map_err(refused)?;
     let (state, said) = (plugin.state(report.virtual_ns), plugin.take_said());
-    plugin.forget_state();
-    let stream = stream(&generation, &workload);
+    let stream = stream(&generation, &workload, &plugin);
     Ok(Played {
         plugin: plugin.name().to_owned(),
         decides: plugin.kinds().into_iter().map(|kind| kind.word()).collect(),
@@ -123,8 +127,34 @@ fn alone(plugin: &Plugin, options: &RunOptions) -> Result<Draft, TrialError> {
         model["latency"] = json!({ "constant": { "first": "300ms", "between": "20ms" } });
     }
     let scenario = json!({ "simwright": 1, "name": plugin.name(), "models": [model] });
-    let shown = "(the plugin's options)";
-    Ok(parse(shown, &scenario.to_string(), Path::new("")).map_err(StartError::from)?)
+    Ok(parse("(the plugin)", &scenario.to_string(), Path::new("")).map_err(StartError::from)?)
+}
+
+/// A refusal of the scenario that `alone` makes, as one of the options of the plugin `name`: they are all of it that a person wrote.
+fn in_options(refusal: Refusal, name: &str) -> Refusal {
+    let mut problems: Vec<Problem> = Vec::new();
+    for mut problem in refusal.problems {
+        let within = problem.pointer.split_once(&format!("/{name}")).map(|(_, within)| within.to_owned());
+        (problem.pointer, problem.place) = (within.unwrap_or(problem.pointer), None);
+        // Each kind that the plugin decides has been given the same options.
+        if !problems.iter().any(|known| (&known.pointer, &known.message) == (&problem.pointer, &problem.message)) {
+            problems.push(problem);
+        }
+    }
+    Refusal { file: "the options".to_owned(), files: Vec::new(), problems }
+}
+
+/// Refuses a plugin of which no request asks for a decision.
+pub(super) fn of_requests(plugin: &Plugin) -> Result<(), TrialError> {
+    let groups = |kind: &Kind| matches!(kind, Kind::Balancer | Kind::Autoscaler);
+    if !plugin.kinds().iter().all(groups) {
+        return Ok(());
+    }
+    Err(TrialError::Unfound(format!(
+        "plugin `{}` decides for a group of replicas, which a single request does not have\n  hint: name it at a station of a scenario, and play \
+         that with `simwright simulate` or `plugin run --scenario`",
+        plugin.name()
+    )))
 }
 
 /// Refuses a scenario that does not use the plugin.
@@ -133,7 +163,8 @@ fn used(scenario: &Scenario, name: &str) -> Result<(), StartError> {
         return Ok(());
     }
     let problem = Problem::new("", format!("nothing in this scenario uses the plugin `{name}`"));
-    let hint = format!("name it where a model's `faults`, `reply` or `latency` are, for example `latency: {name}`");
+    let hint =
+        format!("name it where a model's `faults`, `reply` or `latency` are, for example `latency: {name}`, or at a station");
     Err(Refusal::of(&scenario.source, vec![problem.hint(hint)]).into())
 }
 
@@ -161,8 +192,8 @@ fn workload(scenario: &Scenario, options: &RunOptions) -> Result<Workload, Refus
     read.workload.as_deref().cloned().ok_or_else(unread)
 }
 
-/// The first of a few streams that has tokens to show, planned on an empty state.
-fn stream(generation: &Arc<Generation>, workload: &Workload) -> Option<Stream> {
+/// The first of a few streams that has tokens to show, each planned on an empty state of `plugin`.
+fn stream(generation: &Arc<Generation>, workload: &Workload, plugin: &Plugin) -> Option<Stream> {
     const TRIED: u32 = 16;
     let asked = workload.classes.first()?.model.to_string();
     let streams = (0..TRIED).filter_map(|number| {
@@ -172,6 +203,7 @@ fn stream(generation: &Arc<Generation>, workload: &Workload) -> Option<Stream> {
         let identity = Identity { content, identity: content, attempt: 0, occurrence: 0 };
         let facts = Facts { input_tokens: input_tokens(generation, &request), ..Facts::first(identity) };
         let model = pick(generation, &request, &facts, None, |_| 1)?;
+        plugin.forget_state();
         let explained = Explanation::of(generation, model, &Arc::new(request), &facts, &Draws::default());
         let (tokens, strikes) = explained.times();
         Some(Stream { tokens, strikes, refused: refusal(&explained) })
@@ -292,21 +324,22 @@ impl Played {
     fn words(&self) -> Vec<String> {
         const SHOWN: usize = 8;
         let mut lines = Vec::new();
-        let mut block = |title: &str, all: Vec<String>| {
+        let mut block = |title: &str, all: Vec<String>, besides: u64| {
             if all.is_empty() {
                 return;
             }
             lines.push(String::new());
             lines.push(title.to_owned());
-            let more = all.len().saturating_sub(SHOWN);
+            let more = besides.saturating_add(all.len().saturating_sub(SHOWN) as u64);
             lines.extend(all.into_iter().take(SHOWN).map(|line| format!("  {line}")));
             if more > 0 {
                 lines.push(format!("  and {more} more"));
             }
         };
-        block("it said", self.said.lines.iter().map(|(level, line)| format!("{level:<5} {line}")).collect());
-        block("it counted", self.said.counts.iter().map(|(name, count)| format!("{name} {count}")).collect());
-        block("its state at the end", self.state.iter().map(|(key, value)| format!("{key} = {value}")).collect());
+        let said = self.said.lines.iter().map(|(level, line)| format!("{level:<5} {line}"));
+        block("it said", said.collect(), self.said.dropped);
+        block("it counted", self.said.counts.iter().map(|(name, count)| format!("{name} {count}")).collect(), 0);
+        block("its state at the end", self.state.iter().map(|(key, value)| format!("{key} = {value}")).collect(), 0);
         lines
     }
 
@@ -329,6 +362,7 @@ impl Played {
             "gap": crate::report::times_json(&self.gaps),
             "stream": stream,
             "said": self.said.lines.iter().map(|(level, line)| json!({"level": level, "line": line})).collect::<Vec<_>>(),
+            "said_dropped": self.said.dropped,
             "counts": self.said.counts,
             "state": self.state.iter().cloned().map(|(key, value)| (key, json!(value))).collect::<serde_json::Map<_, _>>(),
         })

@@ -10,7 +10,12 @@ use super::*;
 const PEN: Pen = Pen { width: 80, is_ascii: false };
 
 fn standard(name: &str) -> Subject {
-    Subject::find(Path::new(name)).unwrap_or_else(|error| panic!("{error}"))
+    Subject::find(Path::new(name), &mut silent).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What a project that is up to date has to say while it is found.
+fn silent(line: &str) {
+    panic!("nothing is built, and it says: {line}");
 }
 
 fn options(options: serde_json::Value, seed: u64) -> RunOptions {
@@ -42,15 +47,28 @@ fn project(name: &str) -> tempfile::TempDir {
 }
 
 #[test]
+fn mistakes_in_options_are_told_by_where_they_are_in_the_options() {
+    let failed = run(&standard("regional-incident"), &options(json!({ "frist": "1s" }), 1)).err().expect("a mistake");
+    let TrialError::Start(StartError::Scenario(refusal)) = failed else { panic!("{failed}") };
+    let told: Vec<_> = refusal.problems.iter().map(|problem| (&*problem.pointer, &*problem.message)).collect();
+    assert_eq!(
+        (&*refusal.file, told),
+        ("the options", vec![("/frist", "unknown option `frist`")]),
+        "once, though two kinds have them"
+    );
+}
+
+#[test]
 fn a_project_brings_its_name_its_limits_and_its_vectors() {
     let folder = project("slow-day");
-    let subject = Subject::find(folder.path()).unwrap_or_else(|error| panic!("{error}"));
+    let subject = Subject::find(folder.path(), &mut silent).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((subject.name.as_str(), subject.spec().memory_bytes, subject.spec().time_us), ("slow-day", 32 << 20, 5_000));
     let files = subject.vectors(&[]).expect("files");
     let report = test(&subject, &files).unwrap_or_else(|error| panic!("{error}"));
     assert!(report.is_good() && report.cases.len() == 2, "{}", report.text());
-    // The component alone finds the vectors of the project that it was built in, and a pattern chooses among them.
-    let component = Subject::find(&folder.path().join("build/slow_day.wasm")).expect("a component");
+    // The component alone finds limits and vectors of the project that it was built in, and a pattern chooses among them.
+    let component = Subject::find(&folder.path().join("build/slow_day.wasm"), &mut silent).expect("a component");
+    assert_eq!((component.spec().memory_bytes, component.spec().time_us), (32 << 20, 5_000));
     assert_eq!((component.name.as_str(), component.vectors(&[]).expect("files").len()), ("slow-day", 2));
     let wanted = |text: &str| component.vectors(&[folder.path().join(text).display().to_string()]).map(|files| files.len());
     assert_eq!((wanted("tests/*.yml").ok(), wanted("tests/a.yaml").ok(), wanted("tests").ok()), (Some(1), Some(1), Some(1)));
@@ -58,8 +76,52 @@ fn a_project_brings_its_name_its_limits_and_its_vectors() {
 }
 
 #[test]
+fn cases_about_a_plugin_that_is_not_there_are_a_mistake_at_their_place() {
+    let folder = project("slow-day");
+    let subject = Subject::find(folder.path(), &mut silent).unwrap_or_else(|error| panic!("{error}"));
+    let tested = |name: &str| {
+        let text = format!(
+            "plugin: {name}\ncases: [{{ name: worst, options: {{ first: 100ms, spread: 1 }}, expect: {{ latency: {{ first: 200ms }} }} }}]"
+        );
+        std::fs::write(folder.path().join("tests/a.yaml"), text).expect("written");
+        test(&subject, &subject.vectors(&[]).expect("files"))
+    };
+    // By the project's name, and by what the component calls itself.
+    for name in ["slow-day", "brown-out"] {
+        let report = tested(name).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((report.is_good(), report.cases.len()), (true, 2), "{}", report.text());
+    }
+    let Err(TrialError::Vectors(refusal)) = tested("slow-dya") else { panic!("nobody is called so") };
+    let place = refusal.problems[0].place.as_ref().map(|place| (place.line, place.column));
+    assert!(refusal.problems[0].message.contains("`slow-dya`") && place == Some((1, 9)), "{refusal}");
+}
+
+#[test]
+fn a_project_that_must_be_built_says_so() {
+    let folder = project("slow-day");
+    std::fs::remove_file(folder.path().join("build/slow_day.wasm")).expect("there was one");
+    let mut said = Vec::new();
+    // There is nothing to build it of.
+    Subject::find(folder.path(), &mut |line| said.push(line.to_owned())).expect_err("no sources");
+    assert!(said.first().is_some_and(|line| line.starts_with("building `")), "{said:?}");
+}
+
+#[test]
+fn what_chooses_between_replicas_is_told_how_it_can_be_tried() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("choosers.wasm");
+    std::fs::write(&file, crate::wasm::tests::support::choosers()).expect("written");
+    let subject = Subject::find(&file, &mut silent).unwrap_or_else(|error| panic!("{error}"));
+    let ran = run(&subject, &options(json!({}), 1)).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(ran.contains("group of replicas") && ran.contains("simwright simulate"), "{ran}");
+    let measured = bench(&subject, &BenchOptions { options: json!({}), for_ms: 1 });
+    let measured = measured.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(measured.contains("group of replicas"), "{measured}");
+}
+
+#[test]
 fn what_is_no_plugin_is_told_what_would_be_one() {
-    let said = |path: &str| Subject::find(Path::new(path)).expect_err("none").to_string();
+    let said = |path: &str| Subject::find(Path::new(path), &mut silent).expect_err("none").to_string();
     assert!(said("brown-owt").contains("`.wasm` file, or one of the standard pack") && said("brown-owt").contains("brown-out"));
     let folder = tempfile::tempdir().expect("a folder");
     assert!(said(&folder.path().display().to_string()).contains("plugin.toml"));

@@ -34,7 +34,7 @@ impl AccessArgs {
         let credentials = match &self.username {
             None => Source::of_user(),
             Some(username) => {
-                let password = if self.password_stdin { from_stdin()? } else { std::env::var(PASSWORD_VARIABLE).ok() };
+                let password = if self.password_stdin { first_line_of_stdin()? } else { std::env::var(PASSWORD_VARIABLE).ok() };
                 let Some(password) = password else {
                     return Err(Failure::usage(&format!(
                         "error: `--username` needs a password in `{PASSWORD_VARIABLE}`, or `--password-stdin`"
@@ -52,8 +52,8 @@ impl AccessArgs {
     }
 }
 
-/// The first line of standard input.
-fn from_stdin() -> Result<Option<String>, Failure> {
+/// The first line of standard input: a password.
+pub(super) fn first_line_of_stdin() -> Result<Option<String>, Failure> {
     let mut text = String::new();
     let read = std::io::stdin().lock().take(CREDENTIALS_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::usage(&format!("error: no password on standard input: {error}")))?;

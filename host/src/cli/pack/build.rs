@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use crate::app::pack::Failure as PackFailure;
 use crate::app::pack::examine::Bench;
-use crate::app::pack::make::make;
+use crate::app::pack::make::{Projects, make};
 use crate::cli::error::Failure;
 use crate::cli::output;
+use crate::cli::pack::shown;
 
 /// Arguments of `pack build`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: simwright pack build acme\n\nEqual files make equal bytes, and so an equal digest.")]
+#[command(
+    after_help = "Example: simwright pack build acme\n\nPlugin projects are built where a source is younger than the component. Equal files make equal bytes, and so an equal digest."
+)]
 pub(super) struct Args {
     /// The folder with `pack.toml`.
     #[arg(default_value = ".")]
@@ -22,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut bench = Bench::open().map_err(Failure::from)?;
-    let pack = make(&bench, &args.folder)?;
+    let pack = make(&bench, &args.folder, Projects::Build(&mut shown::said))?;
     for report in bench.examine(&pack)?.reports {
         output::talk(&report.sum());
     }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::in_folder;
+use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
+use crate::cli::pack::shown;
 
 /// Arguments of `pack check`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut bench = Bench::open().map_err(Failure::from)?;
-    let pack = in_folder(&bench, &args.folder)?;
+    let pack = in_folder(&bench, &args.folder, Projects::Build(&mut shown::said))?;
     bench.examine(&pack)?;
     let manifest = &pack.manifest;
     let (plugins, scenarios) =

@@ -2,11 +2,11 @@
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
-use crate::cli::pack::shown;
+use crate::cli::pack::{shown, user_store};
 use crate::pack::diff::diff;
-use crate::pack::store::Store;
 
 /// Arguments of `pack diff`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +24,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
-    let (old, new) = (find(&bench, &store, &args.old)?.pack, find(&bench, &store, &args.new)?.pack);
+    let store = user_store()?;
+    let pack = |which: &str| find(&bench, &store, which, Projects::Built).map(|found| found.pack);
+    let (old, new) = (pack(&args.old)?, pack(&args.new)?);
     let changes = diff(&old.manifest, &new.manifest);
     if args.json {
         output::data(&format!("{:#}", shown::changes_json(&changes)));

@@ -3,7 +3,7 @@
 use crate::app::pack::Failure as PackFailure;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::pack::store::Store;
+use crate::cli::pack::user_store;
 
 /// Arguments of `pack gc`.
 #[derive(Debug, clap::Args)]
@@ -11,7 +11,7 @@ use crate::pack::store::Store;
 pub(super) struct Args {}
 
 pub(super) fn run(_args: &Args) -> Result<(), Failure> {
-    let store = Store::of_user().map_err(PackFailure::from)?;
+    let store = user_store()?;
     let collected = store.collect().map_err(PackFailure::from)?;
     output::data(&format!("removed {}, {} bytes", output::count(collected.files as usize, "file"), collected.bytes));
     Ok(())

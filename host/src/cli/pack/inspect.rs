@@ -2,10 +2,10 @@
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::cli::pack::shown;
-use crate::pack::store::Store;
+use crate::cli::pack::{shown, user_store};
 
 /// Arguments of `pack inspect`.
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
-    let pack = find(&bench, &store, &args.pack)?.pack;
+    let store = user_store()?;
+    let pack = find(&bench, &store, &args.pack, Projects::Built)?.pack;
     if args.json {
         output::data(&String::from_utf8_lossy(&pack.artifact.config));
     } else {

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use crate::app::pack::Failure as PackFailure;
 use crate::app::pack::install::{Installer, Moved};
 use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::cli::pack::access::AccessArgs;
-use crate::cli::pack::shown;
+use crate::cli::pack::{shown, user_store};
+use crate::pack::trust::Policy;
 
 /// Arguments of `pack install`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut installer = Installer::of_user(args.insecure)?;
+    let mut installer = Installer::at(user_store()?, Policy::of_user().map_err(PackFailure::from)?, args.insecure)?;
     installer.registry = args.access.registry()?;
     if [".yaml", ".yml"].iter().any(|ending| args.what.ends_with(ending)) {
         for moved in installer.install_for(Path::new(&args.what))? {

@@ -22,6 +22,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let (public, secret) = new_key().map_err(PackFailure::Refused)?;
     let with = |ending: &str| PathBuf::from(format!("{}.{ending}", args.name.display()));
+    // A key that is there is never overwritten, and half a pair helps nobody.
+    for path in [with("key"), with("pub")] {
+        if path.symlink_metadata().is_ok() {
+            return Err(PackFailure::Refused(format!("`{}` is there already; name the key otherwise", path.display())).into());
+        }
+    }
     write(&with("key"), &secret, 0o600)?;
     write(&with("pub"), &public, 0o644)?;
     let key = Key::parse(&public).map_err(PackFailure::Refused)?;
@@ -31,7 +37,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    // A key that is there is never overwritten.
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| PackFailure::Refused(format!("`{}`: {error}", path.display())).into())

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::app::pack::Failure as PackFailure;
 use crate::cli::error::Failure;
 use crate::cli::output;
+use crate::cli::pack::user_store;
 use crate::pack::installed::Record;
-use crate::pack::store::Store;
 
 /// Arguments of `pack list`.
 #[derive(Debug, clap::Args)]
@@ -18,12 +18,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let store = Store::of_user().map_err(PackFailure::from)?;
-    let mut packs = Vec::new();
-    for record in store.records().map_err(PackFailure::from)? {
-        let users = store.users_of(&record.digest).map_err(PackFailure::from)?;
-        packs.push((record, users));
-    }
+    let store = user_store()?;
+    let users = store.users().map_err(PackFailure::from)?;
+    let records = store.records().map_err(PackFailure::from)?;
+    let packs: Vec<(Record, Vec<String>)> =
+        records.into_iter().map(|record| (record.clone(), users.of(&record.digest))).collect();
     if args.json {
         let one = |(record, users): &(Record, Vec<String>)| {
             json!({
@@ -42,6 +41,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     if packs.is_empty() {
         output::talk("no packs are installed");
+    }
+    for error in users.unreadable() {
+        output::talk(&format!("{error}\n  hint: mend it, or remove it: until then nothing is thrown out"));
     }
     Ok(())
 }

@@ -2,6 +2,9 @@
 
 use crate::app::pack::Failure as PackFailure;
 use crate::cli::error::{Failure, Kind};
+use crate::cli::output;
+use crate::pack::registry::error::RegistryError;
+use crate::pack::store::Store;
 
 mod access;
 mod build;
@@ -100,14 +103,34 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// The user's store, which says on standard error for whom it waits.
+fn user_store() -> Result<Store, Failure> {
+    Ok(Store::of_user().map_err(PackFailure::from)?.telling(output::talk))
+}
+
+/// What else may keep a registry from answering: many networks are left by way of a proxy.
+fn hint_of_proxy(error: &RegistryError) -> &'static str {
+    let is_set = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    match error.code() {
+        "unreachable" | "timed_out" if is_set => {
+            "\n  hint: proxies are not used: bring the pack as a folder, or by way of a mirror in your network"
+        }
+        _ => "",
+    }
+}
+
 impl From<PackFailure> for Failure {
     fn from(failure: PackFailure) -> Self {
         match failure {
             PackFailure::Flawed(flaws) => {
-                let count = crate::cli::output::count(flaws.count(), "mistake");
+                let count = output::count(flaws.count(), "mistake");
                 Self::new(Kind::Scenario, format!("{flaws}\n\nerror: {count}"))
             }
-            PackFailure::Registry(error) => Self::new(Kind::Other, format!("error[{}]: {error}", error.code())),
+            PackFailure::Registry(error) => {
+                Self::new(Kind::Other, format!("error[{}]: {error}{}", error.code(), hint_of_proxy(&error)))
+            }
             PackFailure::Start(error) => error.into(),
             other => Self::new(Kind::Other, format!("error: {other}")),
         }

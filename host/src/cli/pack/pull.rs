@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::pack::{Failure as PackFailure, remote};
+use crate::app::pack::remote;
 use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::cli::pack::access::AccessArgs;
+use crate::cli::pack::user_store;
 use crate::pack::registry::reference::Reference;
-use crate::pack::store::Store;
 
 /// Arguments of `pack pull`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let reference: Reference = args.reference.parse().map_err(|error| Failure::usage(&format!("error: {error}")))?;
     let registry = args.access.registry()?;
-    let store = Store::of_user().map_err(PackFailure::from)?;
+    let store = user_store()?;
     let named = |offer: &crate::pack::registry::pull::Offer| {
         args.to.clone().unwrap_or_else(|| format!("{}-{}", offer.manifest.name, offer.manifest.version).into())
     };

@@ -4,17 +4,21 @@ use serde_json::json;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
-use crate::app::pack::{Failure as PackFailure, remote};
+use crate::app::pack::make::Projects;
+use crate::app::pack::remote;
 use crate::cli::error::Failure;
 use crate::cli::output;
 use crate::cli::pack::access::AccessArgs;
+use crate::cli::pack::user_store;
 use crate::pack::registry::reference::Reference;
-use crate::pack::store::Store;
+use crate::pack::registry::tags::tag_of;
+use crate::pack::whole::Pack;
 
 /// Arguments of `pack push`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: simwright pack push acme/build/acme-1.2.0 ghcr.io/acme/acme:1.2.0\n\n\
-    Prints the place with the digest of what lies there now. Signatures travel with the pack.")]
+    A recipe is tried out first, as by `pack check`. Prints the place with the digest of what lies\n\
+    there now. Signatures travel with the pack.")]
 pub(super) struct Args {
     /// A folder, built or with `pack.toml`, or the name of an installed pack.
     pack: String,
@@ -30,10 +34,15 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let reference: Reference = args.reference.parse().map_err(|error| Failure::usage(&format!("error: {error}")))?;
     let registry = args.access.registry()?;
-    let bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(PackFailure::from)?;
-    let pack = find(&bench, &store, &args.pack)?.pack;
-    let tag = tag_of(&pack.manifest.version.to_string());
+    let mut bench = Bench::open().map_err(Failure::from)?;
+    let store = user_store()?;
+    let found = find(&bench, &store, &args.pack, Projects::Built)?;
+    // What is built or installed was tried out before.
+    if found.folder.as_deref().is_some_and(|folder| !Pack::is_built(folder)) {
+        bench.examine(&found.pack)?;
+    }
+    let pack = found.pack;
+    let tag = tag_of(&pack.manifest.version);
     let reference = reference.or_tag(&tag).map_err(|error| Failure::usage(&format!("error: {error}")))?;
     let pushed = remote::push(&registry, &reference, &pack)?;
     if args.json {
@@ -47,14 +56,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     output::data(&pushed.reference.to_string());
     let signed = match pack.artifact.signatures.len() {
-        0 => "not signed: who installs it must say `--insecure`".to_owned(),
+        0 => "not signed: who installs it must trust its place without signatures, or say `--insecure`".to_owned(),
         count => output::count(count, "signature"),
     };
     output::talk(&format!("{} sent, {} there already; {signed}", output::count(pushed.sent, "file"), pushed.kept));
     Ok(())
-}
-
-/// A version as a tag, which cannot hold a plus.
-fn tag_of(version: &str) -> String {
-    version.replace('+', "_")
 }

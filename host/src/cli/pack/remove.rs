@@ -1,22 +1,22 @@
 //! `simwright pack remove`: an installed pack that nobody needs.
 
 use crate::app::pack::Failure as PackFailure;
-use crate::app::pack::find::installed;
+use crate::app::pack::find::only_installed;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::pack::store::Store;
+use crate::cli::pack::user_store;
 
 /// Arguments of `pack remove`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: simwright pack remove acme@1.1.0\n\nWhat a lock names or a running program uses stays.")]
 pub(super) struct Args {
-    /// Its name, its name with `@` and a version, or the beginning of its digest.
+    /// Its name, its name with `@` and a version, or the beginning of its digest. It must say which of several.
     pack: String,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let store = Store::of_user().map_err(PackFailure::from)?;
-    let record = installed(&store, &args.pack)?;
+    let store = user_store()?;
+    let record = only_installed(&store, &args.pack)?;
     let name = format!("{} {}", record.name, record.version);
     match store.remove(&record.digest).map_err(PackFailure::from)? {
         Ok(collected) => {

@@ -1,10 +1,9 @@
 //! `simwright pack scenario`: a scenario of an installed pack, as a file of one's own.
 
-use crate::app::pack::Failure as PackFailure;
 use crate::app::pack::scenario::scenario;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::pack::store::Store;
+use crate::cli::pack::user_store;
 
 /// Arguments of `pack scenario`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let store = Store::of_user().map_err(PackFailure::from)?;
+    let store = user_store()?;
     output::data(&scenario(&store, &args.scenario)?);
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::output;
 use crate::pack::diff::Change;
 use crate::pack::manifest::{Manifest, PluginPart};
 use crate::pack::trust::Voucher;
+use crate::types::printable::printable;
 use crate::types::quantity::{show_bytes, show_duration_us};
 
 /// What `manifest` says, for people.
@@ -25,10 +27,11 @@ pub(super) fn manifest(manifest: &Manifest) -> Vec<String> {
         "" => format!("scenario   {}", part.name),
         summary => format!("scenario   {}: {summary}", part.name),
     }));
-    lines.push(format!("tests      {}", crate::cli::output::count(manifest.tests.len(), "file")));
+    lines.push(format!("tests      {}", output::count(manifest.tests.len(), "file")));
     let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();
-    lines.push(format!("size       {bytes} bytes in {}", crate::cli::output::count(manifest.files.len(), "file")));
-    lines
+    lines.push(format!("size       {bytes} bytes in {}", output::count(manifest.files.len(), "file")));
+    // Schemas hold what strangers wrote.
+    lines.into_iter().map(|line| printable(&line).into_owned()).collect()
 }
 
 fn reach(part: &PluginPart) -> Vec<String> {
@@ -63,7 +66,7 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
             (Some(_), None) => format!("{what}: gone"),
             (old, new) => format!("{what}: {} → {}", old.as_deref().unwrap_or(""), new.as_deref().unwrap_or("")),
         };
-        format!("{} {told}", if change.grew { "!" } else { " " })
+        format!("{} {}", if change.grew { "!" } else { " " }, printable(&told))
     };
     changes.iter().map(line).collect()
 }
@@ -72,6 +75,11 @@ pub(super) fn changes(changes: &[Change]) -> Vec<String> {
 pub(super) fn changes_json(changes: &[Change]) -> Value {
     let one = |change: &Change| json!({"path": change.path, "old": change.old, "new": change.new, "grew": change.grew});
     changes.iter().map(one).collect()
+}
+
+/// What a toolchain says while it builds `plugin`.
+pub(super) fn said(plugin: &str, line: &str) {
+    output::talk(&format!("{plugin}: {line}"));
 }
 
 /// Who vouches for a pack.

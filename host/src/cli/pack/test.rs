@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use crate::app::pack::examine::Bench;
 use crate::app::pack::find::find;
+use crate::app::pack::make::Projects;
 use crate::cli::error::Failure;
 use crate::cli::output;
-use crate::pack::store::Store;
+use crate::cli::pack::{shown, user_store};
 
 /// Arguments of `pack test`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut bench = Bench::open().map_err(Failure::from)?;
-    let store = Store::of_user().map_err(crate::app::pack::Failure::from)?;
-    let found = find(&bench, &store, &args.pack)?;
+    let store = user_store()?;
+    let found = find(&bench, &store, &args.pack, Projects::Build(&mut shown::said))?;
     let examined = bench.examine(&found.pack)?;
     if args.json {
         let reports: Value = examined.reports.iter().map(|report| report.json()).collect();

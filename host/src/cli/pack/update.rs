@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::app::pack::Failure as PackFailure;
 use crate::app::pack::install::Installer;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
 use crate::cli::pack::access::AccessArgs;
 use crate::cli::pack::install::line;
-use crate::cli::pack::shown;
+use crate::cli::pack::{shown, user_store};
+use crate::pack::trust::Policy;
 
 /// Arguments of `pack update`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut installer = Installer::of_user(args.insecure)?;
+    let mut installer = Installer::at(user_store()?, Policy::of_user().map_err(PackFailure::from)?, args.insecure)?;
     installer.registry = args.access.registry()?;
     let updated = installer.update_for(&args.scenario, &args.packs, args.yes)?;
     for moved in &updated.packs {

@@ -4,6 +4,7 @@ use crate::app::pack::Failure as PackFailure;
 use crate::app::pack::find::{Found, installed};
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
+use crate::cli::pack::user_store;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
 use crate::pack::store::Store;
@@ -20,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let store = Store::of_user().map_err(PackFailure::from)?;
+    let store = user_store()?;
     let policy = Policy::of_user().map_err(PackFailure::from)?;
     let mut bad = 0;
     for found in found(&store, args.pack.as_deref())? {

@@ -40,7 +40,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let subject = Subject::find(&args.plugin)?;
+    let subject = Subject::find(&args.plugin, &mut |line| output::talk(line))?;
     let for_ms = u64::try_from(args.run_for.as_millis()).unwrap_or(u64::MAX);
     let measured = bench(&subject, &BenchOptions { options: args.options.clone(), for_ms })?;
     output::data(&if args.json { format!("{:#}", measured.json()) } else { measured.text() });

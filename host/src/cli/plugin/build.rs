@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::plugin_project::{BuildFailure, build};
+use crate::app::plugin_project::{BuildFailure, build_while};
+use crate::app::signals::Signals;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::output;
+use crate::interest::Interest;
 use crate::types::quantity::show_bytes;
 
 const EXAMPLES: &str = "\
@@ -31,7 +33,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let built = build(&args.dir, args.renew, &mut |line| output::talk(line))?;
+    let (hold, interest) = Interest::begin();
+    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+    std::thread::spawn(move || {
+        signals.wait();
+        // The tools have groups of their own, so that an interrupt from the terminal does not reach them.
+        drop(hold);
+        signals.wait();
+        std::process::exit(1);
+    });
+    let built = build_while(&args.dir, args.renew, &interest, &mut |line| output::talk(line))?;
     let kinds: Vec<&str> = built.plugin.kinds().into_iter().map(|kind| kind.word()).collect();
     let file = built.file.display();
     if args.json {

@@ -28,10 +28,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let say = &mut |line: &str| output::talk(line);
     let text = match args {
-        Args { wit: true, .. } => interfaces(&args.plugin)?,
-        Args { json: true, .. } => format!("{:#}", look(&args.plugin)?.json()),
-        Args { .. } => look(&args.plugin)?.text(),
+        Args { wit: true, .. } => interfaces(&args.plugin, say)?,
+        Args { json: true, .. } => format!("{:#}", look(&args.plugin, say)?.json()),
+        Args { .. } => look(&args.plugin, say)?.text(),
     };
     output::data(&text);
     Ok(())

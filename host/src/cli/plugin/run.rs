@@ -51,7 +51,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let subject = Subject::find(&args.plugin)?;
+    let subject = Subject::find(&args.plugin, &mut |line| output::talk(line))?;
     let Args { options, scenario, requests, over, seed, .. } = args;
     let played = play(&subject, &RunOptions { options, scenario, requests, over, seed })?;
     let pen = Pen { width: output::width(), is_ascii: args.ascii || !output::is_unicode() };
@@ -64,6 +64,6 @@ pub(super) fn object(text: &str) -> Result<Value, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(map)) => Ok(Value::Object(map)),
         Ok(_) => Err("options are a JSON object, such as `{\"first\": \"100ms\"}`".to_owned()),
-        Err(error) => Err(format!("this is no JSON: {error}")),
+        Err(error) => Err(format!("this is no JSON ({error}); options are an object, such as `{{\"first\": \"100ms\"}}`")),
     }
 }

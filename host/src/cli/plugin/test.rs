@@ -32,7 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let subject = Subject::find(&args.plugin)?;
+    let subject = Subject::find(&args.plugin, &mut |line| output::talk(line))?;
     let files = subject.vectors(&args.tests)?;
     let report = test(&subject, &files)?;
     output::data(&if args.json { format!("{:#}", report.json()) } else { report.text() });

@@ -77,6 +77,11 @@ impl Names {
         self.stations.iter().position(|station| station.name == name)
     }
 
+    /// The name of the station of this index.
+    pub(super) fn station_name(&self, station: usize) -> &str {
+        &self.stations[station].name
+    }
+
     /// How many stations there are.
     pub(super) fn stations(&self) -> usize {
         self.stations.len()

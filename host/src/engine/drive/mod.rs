@@ -20,6 +20,7 @@ use crate::station::{Refusal, Visitor, replica};
 
 pub mod gauges;
 pub mod net;
+pub mod view;
 
 /// Those who must be woken once the lock is released: waking may drop a task, and with it a stay at this very site.
 type Woken = SmallVec<[Waker; 4]>;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::pack::registry::error::RegistryError;
 use crate::pack::registry::reference::Reference;
+use crate::pack::store::folder_of;
 use crate::types::limits;
 
 /// The environment variable that holds a password for `--username`.
@@ -81,8 +82,7 @@ pub(super) enum Found {
 impl Source {
     /// Docker's file of the user: `config.json` in `DOCKER_CONFIG`, or in `.docker` at home. Anonymous if there is none.
     pub fn of_user() -> Self {
-        let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let folder = folder("DOCKER_CONFIG").or_else(|| folder("HOME").map(|home| home.join(".docker")));
+        let folder = folder_of("DOCKER_CONFIG").or_else(|| folder_of("HOME").map(|home| home.join(".docker")));
         folder.map(|folder| folder.join("config.json")).filter(|path| path.exists()).map_or(Self::Anonymous, Self::File)
     }
 

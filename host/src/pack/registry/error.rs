@@ -5,15 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::pack::digest::{Digest, Mismatch};
-use crate::pack::registry::reference::ReferenceError;
 use crate::pack::store::StoreError;
+use crate::types::printable::printable as escaped;
 
 /// Why a registry did not do what it was asked, or was not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The place is not written as it must be.
-    #[error(transparent)]
-    Reference(#[from] ReferenceError),
     /// Nobody answers.
     #[error("cannot reach `{place}`: {error}")]
     Unreachable {
@@ -179,7 +176,6 @@ impl RegistryError {
     /// One word for scripts and tests.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Reference(_) => "bad_reference",
             Self::Unreachable { .. } => "unreachable",
             Self::Certificate { .. } => "bad_certificate",
             Self::Address { .. } => "forbidden_address",
@@ -207,12 +203,10 @@ fn shown(duration: Duration) -> String {
 
 /// At most 200 characters of what a stranger wrote, the control characters among them escaped: it must not drive a terminal.
 pub(super) fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    let mut shown: String = text.chars().take(200).map(escaped).collect();
-    if text.chars().nth(200).is_some() {
-        shown.push('…');
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", escaped(&text[..end])),
+        None => escaped(text).into_owned(),
     }
-    shown
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A registry is a stranger: what it says is bounded, timed and checked, and only bytes with the digest that was announced get into
 //! the store. [`reference`] is how a place is written, [`network`] which addresses are connected to, [`credentials`] who asks.
 //! `wire` is one connection, `session` a visit with redirects, tokens (`token`, `challenge`) and other tries ([`bounds`]).
-//! [`manifest`] turns a pack into what registries keep and back; [`pull`] and [`push`] move it. Nothing here runs unless a person asks
+//! [`manifest`] turns a pack into what registries keep and back; [`pull`] and [`push`] move it, [`tags`] says which versions there are. Nothing here runs unless a person asks
 //! for it: a start reads the store and this module never.
 //!
 //! It is a client of its own because `oci-client` 0.17 builds its HTTP client itself: it resolves names, follows redirects, reads
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 mod challenge;
 mod session;
+pub mod tags;
 mod token;
 mod url;
 mod wire;

@@ -4,8 +4,8 @@
 //! digest that was asked for. All files are complete before the first of them is there. What the store has already is not fetched
 //! again. A download that breaks off goes on where it was, if the registry can, or begins anew.
 
+use http::HeaderValue;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use http::{HeaderValue, Method};
 
 use crate::pack::digest::{Checker, Digest, Mismatch};
 use crate::pack::manifest::Manifest;
@@ -46,21 +46,6 @@ pub struct Fetched {
 }
 
 impl Registry {
-    /// The digest of the manifest that a reference means now, for who wants to know whether anything is new. It is what the registry
-    /// says: whoever fetches by it learns whether that is true.
-    pub async fn resolve(&self, reference: &Reference) -> Result<Digest, RegistryError> {
-        if let Some(digest) = reference.digest() {
-            return Ok(digest);
-        }
-        let mut session = Session::new(self, reference, Action::Pull)?;
-        let ask = Ask { method: Method::HEAD, ..asked(&session, reference) };
-        let answer = session.tried(async |session| session.ask(&ask, &[200]).await).await?;
-        match answer.header(SAID_DIGEST).map(str::parse) {
-            Some(Ok(digest)) => Ok(digest),
-            _ => self.look(reference).await.map(|offer| offer.reference.digest().unwrap_or_else(|| offer.artifact.digest())),
-        }
-    }
-
     /// What is at a place: manifest and config, both checked, and no files.
     pub async fn look(&self, reference: &Reference) -> Result<Offer, RegistryError> {
         let mut session = Session::new(self, reference, Action::Pull)?;

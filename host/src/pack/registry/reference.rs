@@ -94,12 +94,22 @@ impl Reference {
         self.digest.map_or_else(|| self.tag().unwrap_or(DEFAULT_TAG).to_owned(), |digest| digest.to_string())
     }
 
+    /// Is neither tag nor digest written? Then it is the newest version that is meant.
+    pub fn is_open(&self) -> bool {
+        self.tag.is_none() && self.digest.is_none()
+    }
+
+    /// The repository without a tag, `host/name`, as the trust policy names it.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.registry(), self.repository)
+    }
+
     /// The same place with `tag`, if neither tag nor digest is written.
     pub fn or_tag(self, tag: &str) -> Result<Self, ReferenceError> {
-        if self.tag.is_some() || self.digest.is_some() {
+        if !self.is_open() {
             return Ok(self);
         }
-        format!("{}/{}:{tag}", self.registry(), self.repository).parse()
+        format!("{}:{tag}", self.place()).parse()
     }
 
     /// The same place, pinned to what `digest` is.
@@ -111,7 +121,7 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry(), self.repository)?;
+        f.write_str(&self.place())?;
         if let Some(tag) = self.tag() {
             write!(f, ":{tag}")?;
         }

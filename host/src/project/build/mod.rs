@@ -3,12 +3,18 @@
 //!
 //! One file a language: which tool, with which arguments, and what to say when it is missing. [`Toolchain`] is what they have in common.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crossbeam::channel::bounded;
+use crossbeam::select;
+
+use crate::interest::Interest;
 use crate::project::Project;
 use crate::project::embedded::{contract_files, interface, version};
 use crate::project::lang::Lang;
+use crate::project::manifest;
 use crate::project::tool::{Tool, Trouble};
 use crate::project::vendor::{self, put};
 use crate::types::limits::PLUGIN_BUILD_S;
@@ -28,6 +34,8 @@ pub struct Built {
     pub bytes: Vec<u8>,
     /// Where it belongs once it is known to be good.
     place: PathBuf,
+    /// Held until then: what is in `build/` is of one build at a time.
+    _turn: File,
 }
 
 impl Built {
@@ -76,6 +84,12 @@ pub enum BuildError {
         /// Which one.
         tool: &'static str,
     },
+    /// Nobody wanted the component any more.
+    #[error("{tool} was ended: nobody waits for the component any more")]
+    Unwanted {
+        /// Which one.
+        tool: &'static str,
+    },
     /// The system refused to run a tool.
     #[error("cannot run {tool}: {error}")]
     System {
@@ -116,13 +130,16 @@ pub struct Toolchain<'a> {
     project: &'a Project,
     /// The project's folder as an absolute path: tools run in it.
     folder: PathBuf,
+    /// In the component.
+    interest: &'a Interest,
     say: &'a mut dyn FnMut(&str),
 }
 
 impl Project {
-    /// Makes the component. What the tools say goes to `say`, a line at a time. With `renew` the project first gets the SDK of this
-    /// release and says so in `plugin.toml`.
-    pub fn build(&mut self, renew: bool, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+    /// Makes the component. What the tools say goes to `say`, a line at a time; they are ended when `interest` is lost. With `renew` the
+    /// project first gets the SDK of this release and says so in `plugin.toml`.
+    pub fn build(&mut self, renew: bool, interest: &Interest, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+        let turn = self.take_turn(interest, say)?;
         if renew {
             self.renew()?;
         }
@@ -134,7 +151,7 @@ impl Project {
         }
         let unreadable = |error| BuildError::Unreadable { path: self.folder.clone(), error };
         let folder = self.folder.canonicalize().map_err(unreadable)?;
-        let mut toolchain = Toolchain { project: self, folder, say };
+        let mut toolchain = Toolchain { project: self, folder, interest, say };
         toolchain.lay_out()?;
         let bytes = match self.manifest.lang {
             Lang::Rust => rust::build(&mut toolchain),
@@ -142,7 +159,28 @@ impl Project {
             Lang::JavaScript => javascript::build(&mut toolchain),
             Lang::C => c::build(&mut toolchain),
         }?;
-        Ok(Built { bytes, place: self.component() })
+        Ok(Built { bytes, place: self.component(), _turn: turn })
+    }
+
+    /// Waits until no other build of the project is under way, in whichever process.
+    fn take_turn(&self, interest: &Interest, say: &mut dyn FnMut(&str)) -> Result<File, BuildError> {
+        let path = self.folder.join("build").join(".lock");
+        let unwritable = |error| BuildError::Unwritable { path: path.clone(), error };
+        std::fs::create_dir_all(self.folder.join("build")).map_err(unwritable)?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => say("another build of this project is under way, and is waited for"),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        }
+        let (sender, turn) = bounded(1);
+        // If nobody wants it any more when it has the turn, that is given back with the file.
+        let wait = move || drop(sender.send(file.lock().map(|()| file)));
+        std::thread::Builder::new().name("plugin-build".to_owned()).spawn(wait).map_err(unwritable)?;
+        select! {
+            recv(turn) -> turn => turn.unwrap_or_else(|_| Err(io::Error::other("the wait was lost"))).map_err(unwritable),
+            recv(interest.end()) -> _ => Err(BuildError::Unwanted { tool: "the wait for another build" }),
+        }
     }
 
     /// Takes the SDK of this release, and says in `plugin.toml` which contract that is.
@@ -150,9 +188,10 @@ impl Project {
         vendor::write(&self.folder, self.manifest.lang)?;
         let path = self.folder.join(super::FILE);
         let text = std::fs::read_to_string(&path).map_err(|error| BuildError::Unreadable { path: path.clone(), error })?;
-        let (old, new) = (format!("\"{}\"", self.manifest.interface), format!("\"{}\"", interface()));
-        if old != new {
-            put(&path, &text.replacen(&old, &new, 1))?;
+        if self.manifest.interface != interface()
+            && let Some(renewed) = manifest::with_interface(&text, interface())
+        {
+            put(&path, &renewed)?;
             self.manifest.interface = interface().to_owned();
         }
         Ok(())
@@ -188,12 +227,13 @@ impl Toolchain<'_> {
         get: &str,
         explain: impl FnOnce(&str) -> Option<BuildError>,
     ) -> Result<String, BuildError> {
-        match tool.run(self.say) {
+        match tool.run(self.interest, self.say) {
             Ok(ended) if ended.good => Ok(ended.output),
             Ok(ended) => Err(explain(&ended.words).unwrap_or(BuildError::Failed { tool: name, words: ended.words })),
             Err(Trouble::Missing) => {
                 Err(BuildError::Missing { what: format!("{name} is not installed, or not on the path"), get: get.to_owned() })
             }
+            Err(Trouble::Unwanted) => Err(BuildError::Unwanted { tool: name }),
             Err(Trouble::TooLong) => Err(BuildError::TooLong { tool: name }),
             Err(Trouble::System(error)) => Err(BuildError::System { tool: name, error }),
         }
@@ -225,14 +265,35 @@ mod tests {
         let project = template.write(&folder.path().join("p")).expect("written");
         let file = project.folder().join("plugin.toml");
         let text = std::fs::read_to_string(&file).expect("a manifest");
-        std::fs::write(&file, text.replace(version(), "0.9.0")).expect("written");
+        // Quoted as TOML allows, beside a comment that names the same.
+        let before = text.replace(&format!("\"{}\"", interface()), "'simwright:plugin@0.9.0' # was \"simwright:plugin@0.9.0\"");
+        std::fs::write(&file, &before).expect("written");
         let mut old = Project::open(project.folder()).expect("a project");
-        let refused = old.build(false, &mut |_| {}).expect_err("an old contract").to_string();
+        let refused = old.build(false, &Interest::for_ever(), &mut |_| {}).expect_err("an old contract").to_string();
         assert!(refused.contains("simwright:plugin@0.9.0") && refused.contains("--renew"), "{refused}");
         std::fs::remove_file(project.folder().join("vendor/simwright.h")).expect("removed");
         old.renew().expect("renewed");
-        assert_eq!(std::fs::read_to_string(&file).expect("a manifest"), text);
+        let after = std::fs::read_to_string(&file).expect("a manifest");
+        assert_eq!(after, before.replace("'simwright:plugin@0.9.0'", &format!("\"{}\"", interface())));
         assert!(project.folder().join("vendor/simwright.h").is_file());
+    }
+
+    #[test]
+    fn two_builds_of_a_project_take_turns() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let template = Template { name: "slow-lane", kinds: vec!["latency"], lang: Lang::C };
+        let mut project = template.write(&folder.path().join("p")).expect("written");
+        let first = project.take_turn(&Interest::for_ever(), &mut |line| panic!("{line}")).expect("nobody else builds");
+        let (hold, interest) = Interest::begin();
+        let mut hold = Some(hold);
+        let second = project.build(false, &interest, &mut |line| {
+            assert!(line.contains("another build"), "{line}");
+            hold.take();
+        });
+        assert!(matches!(second, Err(BuildError::Unwanted { .. })), "{second:?}");
+        let waiting = std::thread::spawn(move || project.take_turn(&Interest::for_ever(), &mut |_| {}));
+        drop(first);
+        waiting.join().expect("no panic").expect("its turn");
     }
 
     #[test]

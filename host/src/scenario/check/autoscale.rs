@@ -21,8 +21,8 @@ pub(super) fn autoscale(outer: &mut Fields<'_>) -> Option<(Settings, Option<Beha
     let value = outer.value("autoscale")?;
     let mut fields = Fields::of(value, outer.pointer("autoscale"));
     ["max", "rule"].into_iter().for_each(|name| fields.require(name));
-    let least = fields.integer("min", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
-    let most = fields.integer("max", 1..=u64::from(STATION_MEMBERS_MAX)).map_or(least, |most| most as u32);
+    let least = fields.integer("min", 0..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
+    let most = fields.integer("max", 1..=u64::from(STATION_MEMBERS_MAX)).map_or(least.max(1), |most| most as u32);
     if most < least {
         fields.problem("max", format!("expected at least the {least} of `min`"));
     }
@@ -39,6 +39,12 @@ pub(super) fn autoscale(outer: &mut Fields<'_>) -> Option<(Settings, Option<Beha
             rule
         }
     };
+    if let Rule::Schedule(schedule) = &rule
+        && least > 0
+        && schedule.steps.iter().any(|(_, replicas)| *replicas == 0)
+    {
+        fields.problem("rule", "a step has 0 replicas, and `min` is 1 unless it says otherwise: write `min: 0`");
+    }
     let settings = Settings {
         least,
         most: most.max(least),
@@ -168,7 +174,7 @@ fn schedule(fields: &mut Fields<'_>) -> Rule {
         let mut step = Fields::of(value, format!("{pointer}/{index}"));
         ["from", "replicas"].into_iter().for_each(|name| step.require(name));
         let from_ns = step.duration_us("from").map_or(0, |us| us.saturating_mul(1_000));
-        let replicas = step.integer("replicas", 1..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
+        let replicas = step.integer("replicas", 0..=u64::from(STATION_MEMBERS_MAX)).unwrap_or(1) as u32;
         if from_ns >= period_ns {
             step.problem("from", "expected a time within the `period`");
         } else if steps.last().is_some_and(|(before, _)| *before >= from_ns) {

@@ -75,7 +75,7 @@ fn plugin(name: &str, value: &Value, pointer: &str, folder: &Path) -> (Option<Pl
         time_us,
         fresh_per_call,
         granted: Capabilities::all(),
-        digest: None,
+        pack: None,
         pointer: pointer.to_owned(),
     });
     let problems = fields.finish();

@@ -261,7 +261,7 @@ fn replicas(fields: &mut Fields<'_>) -> Settings {
 
 /// How many replicas `group` has, what chooses between them, and plugins that do either.
 fn chosen_and_scaled(fields: &mut Fields<'_>, group: &mut Replicas) -> (Option<BehaviorUse>, Option<BehaviorUse>) {
-    let count = fields.integer("count", 1..=u64::from(STATION_MEMBERS_MAX)).map(|count| count as u32);
+    let count = fields.integer("count", 0..=u64::from(STATION_MEMBERS_MAX)).map(|count| count as u32);
     let mut scaler = None;
     group.count = count.unwrap_or(1);
     if let Some((autoscale, used)) = autoscale::autoscale(fields) {
@@ -271,6 +271,8 @@ fn chosen_and_scaled(fields: &mut Fields<'_>, group: &mut Replicas) -> (Option<B
             fields.problem("count", message);
         }
         (group.autoscale, scaler) = (Some(Box::new(autoscale)), used);
+    } else if count == Some(0) {
+        fields.problem("count", "expected at least 1; only with `autoscale: { min: 0, … }` may there be none");
     }
     let (balancer, weights, chooser) = station_kinds::balancer(fields, group.most(), group.replica.kv_blocks);
     (group.balancer, group.weights, group.has_chooser) = (balancer, weights, chooser.is_some());

@@ -127,6 +127,16 @@ fn balancers_are_words_or_words_with_fields() {
 }
 
 #[test]
+fn a_group_that_may_have_none_begins_with_none_unless_a_count_is_said() {
+    let group = |more: &str| {
+        let rule = "rule: { schedule: { steps: [{ from: 0s, replicas: 0 }] } }";
+        group(&format!("preset: llama-3.1-8b-h100, autoscale: {{ min: 0, max: 2, {rule} }}{more}"))
+    };
+    assert_eq!([group("").count, group(", count: 0").count, group(", count: 2").count], [0, 0, 2]);
+    assert_eq!((group("").autoscale.map(|settings| settings.least), group("").most()), (Some(0), 2));
+}
+
+#[test]
 fn mistakes_of_the_other_kinds_are_named() {
     let text = "\
 simwright: 1
@@ -140,6 +150,7 @@ stations:
   f: { replicas: { preset: llama-3.1-8b-h100, balancer: { own: {}, fallback: lest-busy }, weights: [1, 2] } }
   g: { replicas: { preset: llama-3.1-8b-h100, balancer: { random: {} }, weights: [0] } }
   h: { cache: { levels: [{ entries: 0 }, { bytes: 0 }] } }
+  i: { replicas: { preset: llama-3.1-8b-h100, autoscale: { max: 2, rule: { schedule: { steps: [{ from: 0s, replicas: 0 }] } } } } }
 ";
     let expected = [
         "4:19 the field `places` is missing",
@@ -155,6 +166,7 @@ stations:
         "10:82 a replica of weight 0 gets no work",
         "11:37 expected a whole number from 1 to 100000000",
         "11:51 expected a size such as",
+        "a step has 0 replicas, and `min` is 1",
     ];
     let found = mistakes(text);
     for message in expected {
@@ -187,7 +199,7 @@ models:
         "3:43 expected at most the pool's size of 1",
         "3:46 unknown field `quue`",
         "4:28 there is no preset `llama-3.1-8b`",
-        "4:49 expected a whole number from 1 to 10000, found `0`",
+        "4:49 expected at least 1; only with `autoscale: { min: 0, … }` may there be none",
         "5:18 the field `step` is missing",
         "5:18 the field `kv-blocks` is missing",
         "5:48 a step of 8 tokens has no room for 9 sequences with one token each",

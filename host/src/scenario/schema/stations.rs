@@ -46,7 +46,7 @@ fn replicas() -> Value {
     let presets: Vec<&str> = presets::ALL.iter().map(|preset| preset.name).collect();
     object([
         ("preset", word("A measured server; the other fields change it.", &presets)),
-        ("count", integer("How many there are.", 1..=u64::from(STATION_MEMBERS_MAX))),
+        ("count", integer("How many there are; 0 only where `autoscale` has `min: 0`.", 0..=u64::from(STATION_MEMBERS_MAX))),
         ("step", described("How long a step takes: the sum of these.", step())),
         ("sequences", places("Sequences in a batch at most (vLLM's `max_num_seqs`).", 1)),
         ("batch-tokens", places("Tokens of a step at most (`max_num_batched_tokens`).", 1)),
@@ -72,7 +72,7 @@ fn ruled(what: &str, rules: &[&str]) -> Value {
 }
 
 fn autoscale() -> Value {
-    let members = |description: &str| integer(description, 1..=u64::from(STATION_MEMBERS_MAX));
+    let members = |description: &str, least| integer(description, least..=u64::from(STATION_MEMBERS_MAX));
     let pace = || {
         object([
             ("after", duration("How long every wish must have been beyond what is wanted.")),
@@ -81,8 +81,8 @@ fn autoscale() -> Value {
         ])
     };
     object([
-        ("min", members("The fewest; 1 without it.")),
-        ("max!", members("The most, those that start or drain included.")),
+        ("min", members("The fewest; 1 without it. With 0 the first request starts one.", 0)),
+        ("max!", members("The most, those that start or drain included.", 1)),
         ("every", duration("From one decision to the next; without it 15s.")),
         ("boot", duration("From the start of a replica until it is ready; without it none.")),
         ("drain", duration("How long one may finish what it has; without it as long as it takes.")),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Nanos;
+use crate::station::Unanswered;
 
 mod schedule;
 mod target;
@@ -20,9 +21,9 @@ pub use target::Target;
 /// What an autoscaler is like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The fewest replicas, at least 1.
+    /// The fewest replicas. Without any, the first request that comes starts one.
     pub least: u32,
-    /// The most, at least `least`. Those that start or drain count.
+    /// The most, at least `least` and 1. Those that start or drain count.
     pub most: u32,
     /// From one decision to the next, in nanoseconds, at least 1. Decisions fall on multiples of it since the run began.
     pub every_ns: Nanos,
@@ -47,6 +48,18 @@ pub enum Rule {
     Target(Target),
     /// So many as the time says.
     Schedule(Schedule),
+}
+
+impl Rule {
+    /// Why it wishes what it does, in words.
+    fn reason(&self, sight: &Sight) -> String {
+        match self {
+            // It wishes for bounds that have changed.
+            Self::Keep => "what there is, within `min` and `max`".to_owned(),
+            Self::Target(target) => target.reason(sight),
+            Self::Schedule(_) => "the time says so".to_owned(),
+        }
+    }
 }
 
 /// How a wish becomes what is wanted, in one direction.
@@ -102,8 +115,17 @@ pub struct Sight {
 
 /// A rule that is no part of this program: a plugin. It neither waits nor looks at a clock.
 pub trait Scaler: Send + Sync {
-    /// The wish for the group called `station`, which has these `settings`; `None` if there is none, which has been counted.
-    fn wish(&self, station: &str, seed: u64, settings: &Settings, sight: &Sight) -> Option<Wish>;
+    /// The wish for the group called `station`, which has these `settings`, or why there is none.
+    fn wish(&self, station: &str, seed: u64, settings: &Settings, sight: &Sight) -> Result<Wished, Unanswered>;
+}
+
+/// What a scaler wishes, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wished {
+    /// The wish.
+    pub wish: Wish,
+    /// In its own words.
+    pub reason: String,
 }
 
 /// What a scaler wishes.
@@ -113,6 +135,48 @@ pub enum Wish {
     Keep,
     /// So many, within the settings' bounds.
     Replicas(u32),
+}
+
+/// That more or fewer replicas are wanted from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// When.
+    pub at: Nanos,
+    /// How many were wanted before.
+    pub from: u32,
+    /// How many are wanted.
+    pub to: u32,
+    /// How many were wished; what is wanted follows at the pace of the settings.
+    pub wished: u32,
+    /// Who wished.
+    pub by: Decider,
+    /// Why.
+    pub reason: String,
+}
+
+/// Who wishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider {
+    /// The rule of the settings.
+    Rule,
+    /// Somebody from outside.
+    Plugin,
+    /// The rule of the settings, because who was asked gave no answer.
+    Fallback,
+    /// A request that came while nobody was ready or starting.
+    Request,
+}
+
+impl Decider {
+    /// The word for reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Plugin => "plugin",
+            Self::Fallback => "fallback",
+            Self::Request => "request",
+        }
+    }
 }
 
 /// A scaler with what it is asked with.
@@ -152,9 +216,10 @@ impl Autoscaler {
         self.asked = asked;
     }
 
-    /// How many are wanted from now on.
-    pub fn decide(&mut self, sight: &Sight) -> u32 {
-        let wish = self.wish(sight).clamp(self.settings.least, self.settings.most);
+    /// Decides whether more or fewer are wanted from now on; `None` if as many are.
+    pub fn decide(&mut self, sight: &Sight) -> Option<Decision> {
+        let (wish, by, reason) = self.wish(sight);
+        let wish = wish.clamp(self.settings.least, self.settings.most);
         let (now, wanted) = (sight.now, sight.wanted);
         let Settings { up, down, .. } = self.settings;
         self.wishes.push_back((now, wish));
@@ -174,25 +239,48 @@ impl Autoscaler {
         } else {
             wanted
         };
-        if next != wanted {
-            self.changed_at = Some(now);
+        if next == wanted {
+            return None;
         }
-        next
+        self.changed_at = Some(now);
+        let reason = match by {
+            Decider::Rule => self.settings.rule.reason(sight),
+            Decider::Fallback => format!("{reason}; {}", self.settings.rule.reason(sight)),
+            Decider::Plugin | Decider::Request => reason,
+        };
+        Some(Decision { at: now, from: wanted, to: next, wished: wish, by, reason })
     }
 
-    fn wish(&mut self, sight: &Sight) -> u32 {
+    /// A request came at `now` while nobody was ready or starting: one is wanted at least. `None` if it was already.
+    pub fn wake(&mut self, now: Nanos, wanted: u32) -> Option<Decision> {
+        if wanted > 0 {
+            return None;
+        }
+        self.wishes.push_back((now, 1));
+        self.changed_at = Some(now);
+        let reason = "a request came, and no replica was there".to_owned();
+        Some(Decision { at: now, from: 0, to: 1, wished: 1, by: Decider::Request, reason })
+    }
+
+    /// How many are wished, by whom, and why, as far as that is not for the rule to say.
+    fn wish(&mut self, sight: &Sight) -> (u32, Decider, String) {
+        let (mut by, mut reason) = (Decider::Rule, String::new());
         if let Some(Asked { scaler, station, draws }) = &self.asked {
             match scaler.wish(station, draws.with(sight.now).bits(), &self.settings, sight) {
-                Some(Wish::Replicas(wish)) => return wish,
-                Some(Wish::Keep) => return sight.wanted,
-                None => self.fell_back += 1,
+                Ok(Wished { wish: Wish::Replicas(wish), reason }) => return (wish, Decider::Plugin, reason),
+                Ok(Wished { wish: Wish::Keep, reason }) => return (sight.wanted, Decider::Plugin, reason),
+                Err(error) => {
+                    self.fell_back += 1;
+                    (by, reason) = (Decider::Fallback, error.to_string());
+                }
             }
         }
-        match &self.settings.rule {
+        let wish = match &self.settings.rule {
             Rule::Keep => sight.wanted,
             Rule::Target(target) => target.wish(sight),
             Rule::Schedule(schedule) => schedule.wish(sight.now),
-        }
+        };
+        (wish, by, reason)
     }
 
     /// How often the rule of the settings had to wish, because who was asked gave no answer.

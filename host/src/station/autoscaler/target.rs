@@ -21,20 +21,34 @@ pub struct Target {
 
 impl Target {
     pub(super) fn wish(&self, sight: &Sight) -> u32 {
+        self.wishes(sight).map(|(wish, ..)| wish).max().unwrap_or(sight.wanted)
+    }
+
+    /// Which load asks for most, and what one replica shall bear of it.
+    pub(super) fn reason(&self, sight: &Sight) -> String {
+        let asks_most = self.wishes(sight).reduce(|most, next| if next.0 > most.0 { next } else { most });
+        asks_most.map_or_else(String::new, |(_, name, load, target)| {
+            format!("`{name}` is {load:.2}, and one replica shall have {target:.2}")
+        })
+    }
+
+    /// What each load that has a target asks for, with its name and both.
+    fn wishes(&self, sight: &Sight) -> impl Iterator<Item = (u32, &'static str, f64, f64)> {
         let waiting = f64::from(sight.waiting);
         let loads = [
-            (sight.busy, self.busy),
-            (f64::from(sight.running) + waiting, self.requests),
-            (waiting, self.waiting),
-            (sight.kv, self.kv),
+            ("busy", sight.busy, self.busy),
+            ("requests", f64::from(sight.running) + waiting, self.requests),
+            ("waiting", waiting, self.waiting),
+            ("kv", sight.kv, self.kv),
         ];
-        let wishes = loads.into_iter().filter_map(|(load, target)| {
-            let ratio = load / (target? * f64::from(sight.wanted));
-            let is_near = (ratio - 1.0).abs() <= self.tolerance;
+        let (wanted, tolerance) = (sight.wanted, self.tolerance);
+        loads.into_iter().filter_map(move |(name, load, target)| {
+            let target = target?;
+            let ratio = load / (target * f64::from(wanted));
+            let is_near = (ratio - 1.0).abs() <= tolerance;
             // A load that is a sum of shares may be off by the last bit: 2.1 / 0.7 is not to be 4.
-            let enough = (load / target? - 1e-9).ceil().max(0.0);
-            Some(if is_near { sight.wanted } else { enough as u32 })
-        });
-        wishes.max().unwrap_or(sight.wanted)
+            let enough = (load / target - 1e-9).ceil().max(0.0);
+            Some((if is_near { wanted } else { enough as u32 }, name, load, target))
+        })
     }
 }

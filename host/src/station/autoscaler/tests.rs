@@ -12,7 +12,8 @@ fn wanted(up: Pace, down: Pace, count: u32, requests: &[u32]) -> Vec<u32> {
     let mut autoscaler = Autoscaler::new(settings(Rule::Target(target), up, down), 0, count);
     let mut wanted = count;
     let decide = |(number, running): (u64, &u32)| {
-        wanted = autoscaler.decide(&Sight { now: number * 15 * S, wanted, ready: wanted, running: *running, ..Sight::default() });
+        let sight = Sight { now: number * 15 * S, wanted, ready: wanted, running: *running, ..Sight::default() };
+        wanted = autoscaler.decide(&sight).map_or(wanted, |decision| decision.to);
         wanted
     };
     (1..).zip(requests).map(decide).collect()
@@ -64,11 +65,13 @@ fn a_schedule_begins_again_and_its_last_step_goes_on() {
     assert_eq!([0, 7, 8, 19, 20, 31, 32].map(at), [2, 2, 6, 6, 2, 2, 6]);
 }
 
+/// Says this, or that it does not know.
 struct Says(Option<Wish>);
 
 impl Scaler for Says {
-    fn wish(&self, _: &str, _: u64, _: &Settings, _: &Sight) -> Option<Wish> {
-        self.0
+    fn wish(&self, _: &str, _: u64, _: &Settings, _: &Sight) -> Result<Wished, Unanswered> {
+        let wish = self.0.ok_or("it does not know")?;
+        Ok(Wished { wish, reason: "it knows".to_owned() })
     }
 }
 
@@ -79,10 +82,37 @@ fn who_is_asked_goes_before_the_rule_and_without_an_answer_the_rule_wishes() {
         let mut autoscaler = Autoscaler::new(settings(rule.clone(), Pace::FREE, Pace::FREE), 0, 2);
         let draws = crate::random::Key::of_seed(0);
         autoscaler.ask(Some(Asked { scaler: Arc::new(Says(says)), station: "gpus".into(), draws }));
-        let wanted = autoscaler.decide(&Sight { now: 15 * S, wanted: 2, ready: 2, ..Sight::default() });
-        (wanted, autoscaler.fell_back())
+        let decision = autoscaler.decide(&Sight { now: 15 * S, wanted: 2, ready: 2, ..Sight::default() });
+        (decision, autoscaler.fell_back())
     };
-    assert_eq!(decide(Some(Wish::Replicas(4))), (4, 0));
-    assert_eq!(decide(Some(Wish::Keep)), (2, 0));
-    assert_eq!(decide(None), (7, 1));
+    let decision = |to, by, reason: &str| Some(Decision { at: 15 * S, from: 2, to, wished: to, by, reason: reason.to_owned() });
+    assert_eq!(decide(Some(Wish::Replicas(4))), (decision(4, Decider::Plugin, "it knows"), 0));
+    assert_eq!(decide(Some(Wish::Keep)), (None, 0));
+    assert_eq!(decide(None), (decision(7, Decider::Fallback, "it does not know; the time says so"), 1));
+}
+
+#[test]
+fn a_target_says_which_load_asked_for_most() {
+    let target = Target { busy: Some(0.5), waiting: Some(2.0), kv: Some(0.9), ..Target::default() };
+    let mut autoscaler = Autoscaler::new(settings(Rule::Target(target), Pace { step: 1, ..Pace::FREE }, Pace::FREE), 0, 2);
+    let sight = Sight { now: 15 * S, wanted: 2, ready: 2, busy: 0.6, waiting: 9, kv: 1.0, ..Sight::default() };
+    let decision = autoscaler.decide(&sight).expect("a decision");
+    assert_eq!((decision.to, decision.wished, decision.by), (3, 5, Decider::Rule));
+    assert_eq!(decision.reason, "`waiting` is 9.00, and one replica shall have 2.00");
+}
+
+#[test]
+fn a_group_of_nobody_is_woken_once_and_sleeps_after_its_calm() {
+    let target = Rule::Target(Target { requests: Some(10.0), ..Target::default() });
+    let down = Pace { after_ns: 30 * S, ..Pace::FREE };
+    let mut autoscaler = Autoscaler::new(Settings { least: 0, ..settings(target, Pace::FREE, down) }, 0, 0);
+    assert_eq!(autoscaler.wake(20 * S, 0).map(|decision| (decision.to, decision.by)), Some((1, Decider::Request)));
+    assert_eq!(autoscaler.wake(21 * S, 1), None);
+    let mut wanted = 1;
+    let mut wanted_at = |at, running| {
+        wanted =
+            autoscaler.decide(&Sight { now: at, wanted, ready: 1, running, ..Sight::default() }).map_or(wanted, |next| next.to);
+        wanted
+    };
+    assert_eq!([(30 * S, 1), (45 * S, 0), (60 * S, 0), (75 * S, 0)].map(|(at, running)| wanted_at(at, running)), [1, 1, 1, 0]);
 }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use crate::clock::Nanos;
+use crate::station::Unanswered;
 use crate::types::request::Request;
 
 /// Chooses between backends. It neither waits nor looks at a clock, because all requests of the site wait meanwhile.
 pub trait Chooser: Send + Sync {
-    /// The choice; `None` if there is none, which has been counted.
-    fn pick(&self, question: &Question<'_>) -> Option<Choice>;
+    /// The choice, or why there is none.
+    fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered>;
 }
 
 /// What was chosen.

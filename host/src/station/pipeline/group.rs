@@ -10,7 +10,7 @@ use crate::station::balancer::chooser::{Choice, Question, Sight};
 use crate::station::balancer::{Backend, Balancer, Rule};
 use crate::station::pipeline::part::Entered;
 use crate::station::pipeline::route::Stage;
-use crate::station::pipeline::scaling::Scaling;
+use crate::station::pipeline::scaling::{Consequences, Scaling};
 use crate::station::pipeline::visit::Work;
 use crate::station::replica::{self, Replica};
 use crate::station::{Cause, Entry, Refusal, Visitor};
@@ -18,7 +18,7 @@ use crate::station::{Cause, Entry, Refusal, Visitor};
 /// Model servers of one kind, and what chooses between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicas {
-    /// How many there are at first, at least 1.
+    /// How many there are at first; 0 only if an autoscaler may have none.
     pub count: u32,
     /// Each of them.
     pub replica: replica::Settings,
@@ -67,6 +67,8 @@ pub(super) struct Group {
     keeps_seats: bool,
     pub(super) choices: Choices,
     pub(super) scaling: Option<Box<Scaling>>,
+    /// What follows from a start that somebody brought about by coming.
+    pub(super) woken: Option<Consequences>,
 }
 
 /// One replica.
@@ -118,6 +120,7 @@ impl Group {
             seats: Vec::new(),
             keeps_seats: settings.has_chooser || settings.autoscale.is_some(),
             choices: Choices::default(),
+            woken: None,
             scaling: settings.autoscale.as_ref().map(|autoscale| Box::new(Scaling::new(autoscale, settings.count, most))),
         }
     }
@@ -152,8 +155,17 @@ impl Group {
         }
     }
 
-    /// The member that takes the visitor.
+    /// The member that takes the visitor. While nobody is ready it may be one that starts, in whose queue it waits.
     fn choose(&mut self, now: Nanos, work: &Work, stage: &Stage, tries: u8) -> Result<usize, Refusal> {
+        let starters = self.starters(now);
+        starters.iter().for_each(|member| self.open(*member, true));
+        let chosen = self.choose_open(now, work, stage, tries);
+        starters.iter().for_each(|member| self.open(*member, false));
+        chosen
+    }
+
+    /// The one of those that are open.
+    fn choose_open(&mut self, now: Nanos, work: &Work, stage: &Stage, tries: u8) -> Result<usize, Refusal> {
         for (backend, member) in self.view.iter_mut().zip(&self.members) {
             let load = member.replica.load();
             (backend.running, backend.waiting) = (load.running, load.waiting);
@@ -176,12 +188,12 @@ impl Group {
             };
             self.choices.asked += 1;
             match chooser.pick(&question) {
-                Some(Choice::Backend(place)) if self.view.get(place as usize).is_some_and(Backend::is_open) => {
+                Ok(Choice::Backend(place)) if self.view.get(place as usize).is_some_and(Backend::is_open) => {
                     return Ok(place as usize);
                 }
-                Some(Choice::Refuse(retry_after_ns)) => return Err(Refusal { cause: Cause::NoReplica, retry_after_ns }),
-                Some(Choice::Any) => {}
-                Some(Choice::Backend(_)) | None => self.choices.fell_back += 1,
+                Ok(Choice::Refuse(retry_after_ns)) => return Err(Refusal { cause: Cause::NoReplica, retry_after_ns }),
+                Ok(Choice::Any) => {}
+                Ok(Choice::Backend(_)) | Err(_) => self.choices.fell_back += 1,
             }
         }
         let prefix: &[u64] = match &work.prefix {

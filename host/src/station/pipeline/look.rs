@@ -28,7 +28,7 @@ impl Site {
         let stage = self.stage_of(visit)?;
         let visit = self.visits.get(visit as usize)?;
         let begun = (visit.state == State::Served).then_some(visit.begun);
-        Some(Mark { stage: stage.index, entered: visit.entered, begun, left: self.now, passed: false })
+        Some(Mark { stage: stage.index, entered: visit.entered, begun, left: self.now, passed: false, member: visit.member })
     }
 
     /// Is the replica `member` of a station there, and not away?

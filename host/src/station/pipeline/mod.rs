@@ -44,6 +44,8 @@ pub struct Site {
     flow_of: Vec<usize>,
     flows: Vec<Flow>,
     visits: Slab<Visit>,
+    /// What the stages did to each visit, by its number; empty unless that is kept.
+    marks: Vec<Vec<Mark>>,
     agenda: Agenda<Item>,
     /// Visits that can go on now.
     ready: VecDeque<Visitor>,
@@ -128,6 +130,7 @@ impl Site {
             flow_of,
             flows: vec![Flow::default(); flows],
             visits: Slab::new(),
+            marks: Vec::new(),
             agenda: Agenda::default(),
             ready: VecDeque::new(),
             left: VecDeque::new(),
@@ -150,6 +153,9 @@ impl Site {
         let visit = self.visits.vacant_key() as Visitor;
         let way = (work.route, self.flow_of[usize::from(work.route)] as u32);
         self.visits.insert(Visit::new(visit, way, Some(work)));
+        if self.keeps_marks && visit as usize >= self.marks.len() {
+            self.marks.resize_with(visit as usize + 1, Vec::new);
+        }
         self.ready.push_back(visit);
         self.walk(happened);
         visit
@@ -241,7 +247,7 @@ impl Site {
 
     /// What the stages have done to a visit so far; empty unless marks are kept.
     pub fn marks(&self, visit: Visitor) -> &[Mark] {
-        self.visits.get(visit as usize).map_or(&[], |visit| &visit.marks)
+        self.marks.get(visit as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Names of the stages of a route and what passed them, brought up to `now`.

@@ -4,15 +4,20 @@
 //! are given up, the newest first; then the ready ones with least to do drain, of equals the highest. Who drains gets nobody new, and is
 //! away once it has nothing to do, or when its time for that is over. Those that drain still have their place, so a start may have to wait
 //! for it.
+//!
+//! A group may have nobody (`least` 0). Who comes then starts one, and waits in its queue until it is ready, as all do who come meanwhile;
+//! such a start is not given up. If all places are taken by those that drain, the one with least to do takes requests again.
+
+use std::collections::VecDeque;
 
 use crate::clock::Nanos;
 use crate::station::Visitor;
-use crate::station::autoscaler::{Asked, Autoscaler, Settings, Sight};
+use crate::station::autoscaler::{Asked, Autoscaler, Decision, Settings, Sight};
 use crate::station::pipeline::agenda::Phase;
 use crate::station::pipeline::group::Group;
 use crate::station::pipeline::{Happened, Item, Site};
 use crate::station::{Cause, Refusal};
-use crate::types::limits::SCALING_CHANGES_MAX;
+use crate::types::limits::{SCALING_CHANGES_MAX, SCALING_DECISIONS_MAX};
 
 /// Where a replica stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub struct Sizes {
     pub downs: u64,
     /// Decisions that a rule had to take because who was asked gave no answer.
     pub fell_back: u64,
+    /// The newest decisions that more or fewer were wanted, oldest first.
+    pub decisions: VecDeque<Decision>,
     /// Every change with its time; the first ones only, if there are very many.
     pub changes: Vec<(Nanos, Size)>,
     /// Changes beyond those.
@@ -76,6 +83,16 @@ impl Sizes {
             *area += passed * u128::from(count);
         }
         self.until = self.until.max(now);
+    }
+
+    fn decide(&mut self, decision: Decision) {
+        self.ups += u64::from(decision.to > decision.from);
+        self.downs += u64::from(decision.to < decision.from);
+        self.wanted = decision.to;
+        if self.decisions.len() >= SCALING_DECISIONS_MAX {
+            self.decisions.pop_front();
+        }
+        self.decisions.push_back(decision);
     }
 
     fn change(&mut self, now: Nanos, size: Size) {
@@ -238,11 +255,40 @@ impl Group {
     pub(super) fn decide(&mut self, now: Nanos) -> Consequences {
         let Some(sight) = self.sight(now) else { return Consequences::default() };
         let Some(scaling) = &mut self.scaling else { return Consequences::default() };
-        let wanted = scaling.autoscaler.decide(&sight);
-        scaling.sizes.ups += u64::from(wanted > sight.wanted);
-        scaling.sizes.downs += u64::from(wanted < sight.wanted);
-        scaling.sizes.wanted = wanted;
+        if let Some(decision) = scaling.autoscaler.decide(&sight) {
+            scaling.sizes.decide(decision);
+        }
         self.follow(now)
+    }
+
+    /// Somebody comes. Nothing if a member is ready; else those that start, in whose queues visitors may wait. If there is none, one is
+    /// found; what follows from that is left in `woken`.
+    pub(super) fn starters(&mut self, now: Nanos) -> Vec<usize> {
+        let Some(scaling) = &mut self.scaling else { return Vec::new() };
+        if scaling.sizes.now.ready > 0 {
+            return Vec::new();
+        }
+        if scaling.sizes.now.starting == 0 {
+            if let Some(decision) = scaling.autoscaler.wake(now, scaling.sizes.wanted) {
+                scaling.sizes.decide(decision);
+            }
+            self.woken = Some(self.follow(now));
+        }
+        let Some(mut scaling) = self.scaling.take() else { return Vec::new() };
+        if scaling.sizes.now.ready + scaling.sizes.now.starting == 0 {
+            let drains = |member: &usize| matches!(scaling.standings[*member], Standing::Draining { .. });
+            let back = (0..scaling.standings.len()).filter(drains).min_by_key(|member| self.busy(*member));
+            if let Some(member) = back {
+                scaling.standings[member] = Standing::Ready;
+                self.open(member, true);
+                let size = scaling.size();
+                scaling.sizes.change(now, size);
+            }
+        }
+        let starts = |member: &usize| matches!(scaling.standings[*member], Standing::Starting { .. });
+        let starters = (0..scaling.standings.len()).filter(starts).collect();
+        self.scaling = Some(scaling);
+        starters
     }
 
     /// Starts and stops members until as many are ready or starting as are wanted.
@@ -261,6 +307,7 @@ impl Group {
                     self.open(member, true);
                     Standing::Ready
                 } else {
+                    self.members[member].replica.hold();
                     consequences.starts.push((member as u32, now.saturating_add(boot_ns)));
                     Standing::Starting { ready_at: now.saturating_add(boot_ns) }
                 };
@@ -288,18 +335,20 @@ impl Group {
         consequences
     }
 
-    /// Who goes first: the newest of those that start, else of the ready ones the last with least to do.
+    /// What `member` has to do.
+    fn busy(&self, member: usize) -> u32 {
+        let load = self.members[member].replica.load();
+        load.running + load.waiting
+    }
+
+    /// Who goes first: the newest of those that start and for which nobody waits, else of the ready ones the last with least to do.
     fn dispensable(&self, scaling: &Scaling) -> Option<usize> {
         let newest = scaling.standings.iter().enumerate().filter_map(|(member, standing)| match standing {
-            Standing::Starting { ready_at } => Some((*ready_at, member)),
+            Standing::Starting { ready_at } if self.busy(member) == 0 => Some((*ready_at, member)),
             _ => None,
         });
-        let busy = |member: usize| {
-            let load = self.members[member].replica.load();
-            load.running + load.waiting
-        };
         let ready = (0..scaling.standings.len()).filter(|member| scaling.standings[*member] == Standing::Ready);
-        newest.max().map(|(_, member)| member).or_else(|| ready.rev().min_by_key(|member| busy(*member)))
+        newest.max().map(|(_, member)| member).or_else(|| ready.rev().min_by_key(|member| self.busy(*member)))
     }
 
     /// `member` has started, if it still was to be ready at `now`.
@@ -313,6 +362,7 @@ impl Group {
         let size = scaling.size();
         scaling.sizes.change(now, size);
         self.open(member as usize, true);
+        self.members[member as usize].replica.release(now);
         true
     }
 
@@ -388,6 +438,7 @@ impl Site {
     pub(super) fn started(&mut self, part: u16, member: u32, at: Nanos) {
         if self.parts[usize::from(part)].group_mut().is_some_and(|group| group.started(at, member)) {
             self.count(u64::from(part) << 40 | u64::from(member) << 8 | 5);
+            self.plan_again(part, member);
         }
     }
 
@@ -412,6 +463,13 @@ impl Site {
         let gone = self.parts[usize::from(part)].group_mut().and_then(|group| group.let_go(now, member));
         if let Some(consequences) = gone {
             self.count(u64::from(part) << 40 | u64::from(member) << 8 | 6);
+            self.note_scaling(part, consequences);
+        }
+    }
+
+    /// Somebody came to a station, and may have woken it.
+    pub(super) fn woken(&mut self, part: u16) {
+        if let Some(consequences) = self.parts[usize::from(part)].group_mut().and_then(|group| group.woken.take()) {
             self.note_scaling(part, consequences);
         }
     }

@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::route::{ReplyBy, Stage, Step};
 use super::*;
-use crate::station::autoscaler::{self, Pace, Rule, Schedule, Target};
+use crate::station::Unanswered;
+use crate::station::autoscaler::{self, Decider, Pace, Rule, Schedule, Target};
 use crate::station::balancer;
 use crate::station::balancer::chooser::{Asker, Choice, Chooser, Question, Sight};
 use crate::types::request::Request;
@@ -166,6 +167,53 @@ fn decisions_fall_on_multiples_of_the_interval_whenever_the_site_began() {
     assert_eq!(late.next_at(), None, "time comes to its end");
 }
 
+#[test]
+fn who_comes_to_a_group_of_nobody_starts_one_and_waits_for_it() {
+    // One starts at 3 s and is ready at 8 s. Each takes it for a second. At 20 s the one wished at 3 s is in sight, at 30 s no more.
+    let target = Rule::Target(Target { requests: Some(2.0), ..Target::default() });
+    let down = Pace { after_ns: 20 * S, ..Pace::FREE };
+    let mut site = site(group(0, 1, Some(autoscaler::Settings { down, ..settings(0, 2, 5 * S, target) })));
+    let mut happened = Vec::new();
+    let visits = [(3 * S, 0), (4 * S, 1)].map(|(at, number)| site.enter(at, work(number, 100), &mut happened));
+    assert_eq!(site.load(0), Load { running: 0, waiting: 2 });
+    let gone = site.enter(5 * S, work(2, 100), &mut happened);
+    site.leave(6 * S, gone, &mut happened);
+    site.advance(40 * S, &mut happened);
+    assert_eq!(visits.map(|visit| site.end_of(visit)), [Some((9 * S, Ok(()))), Some((10 * S, Ok(())))]);
+    let expected = [(0, [0, 0, 0]), (3_000, [0, 1, 0]), (8_000, [1, 0, 0]), (30_000, [0, 0, 0])];
+    assert_eq!(changes(&mut site, 40 * S), expected);
+    let sizes = site.sizes(40 * S, 0).expect("sizes");
+    let decisions: Vec<_> = sizes.decisions.iter().map(|one| (one.at, one.from, one.to, one.by, one.reason.as_str())).collect();
+    let expected = [
+        (3 * S, 0, 1, Decider::Request, "a request came, and no replica was there"),
+        (30 * S, 1, 0, Decider::Rule, "`requests` is 0.00, and one replica shall have 2.00"),
+    ];
+    assert_eq!(decisions, expected);
+    assert_eq!((sizes.started, sizes.stopped, sizes.ups, sizes.downs), (1, 1, 1, 1));
+}
+
+#[test]
+fn a_start_for_which_somebody_waits_is_not_given_up() {
+    let mut site = site(group(0, 1, Some(settings(0, 2, 15 * S, schedule(&[(0, 0)])))));
+    let mut happened = Vec::new();
+    let visit = site.enter(9 * S, work(0, 10), &mut happened);
+    site.advance(40 * S, &mut happened);
+    assert_eq!(site.end_of(visit), Some((24 * S + 100 * MS, Ok(()))));
+    let expected = [(0, [0, 0, 0]), (9_000, [0, 1, 0]), (24_000, [1, 0, 0]), (30_000, [0, 0, 0])];
+    assert_eq!(changes(&mut site, 40 * S), expected);
+}
+
+#[test]
+fn where_all_places_drain_one_takes_requests_again() {
+    let mut site = site(group(1, 8, Some(settings(0, 1, 5 * S, schedule(&[(0, 1), (10 * S, 0)])))));
+    let mut happened = Vec::new();
+    let visits = [(S, 3_000), (12 * S, 3)].map(|(at, tokens)| site.enter(at, work(at, tokens), &mut happened));
+    site.advance(40 * S, &mut happened);
+    assert!(visits.iter().all(|visit| matches!(site.end_of(*visit), Some((_, Ok(()))))), "{happened:?}");
+    let expected = [(0, [1, 0, 0]), (10_000, [0, 0, 1]), (12_000, [1, 0, 0]), (20_000, [0, 0, 1]), (31_000, [0, 0, 0])];
+    assert_eq!(changes(&mut site, 40 * S), expected);
+}
+
 /// Says what it was told to, and writes down what it saw.
 #[derive(Default)]
 struct Recorder {
@@ -174,24 +222,19 @@ struct Recorder {
 }
 
 impl Chooser for Recorder {
-    fn pick(&self, question: &Question<'_>) -> Option<Choice> {
+    fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
         assert_eq!(
             (question.stage, question.priority, question.input_tokens),
             (7, 3, question.asker.request.messages.len() as u32)
         );
         self.seen.lock().expect("whole").push(question.backends.to_vec());
-        *self.says.lock().expect("whole")
+        Ok(self.says.lock().expect("whole").ok_or("it does not know")?)
     }
 }
 
 /// A request of `tokens` tokens, of which `group` has the first 64, that lets `chooser` choose.
 fn chosen(chooser: &Arc<Recorder>, number: u64, group: u64, tokens: u32) -> Work {
-    let message = || crate::types::request::Message {
-        role: crate::types::request::Role::User,
-        text: "".into(),
-        attachments: Vec::new(),
-        tool_calls: Vec::new(),
-    };
+    let message = || crate::types::request::Message::new(crate::types::request::Role::User, "");
     let asker = Asker {
         choosers: Arc::new([Some(Arc::clone(chooser) as Arc<dyn Chooser>)]),
         model: 0,

@@ -115,6 +115,7 @@ impl Site {
         let Some(part) = stage.through else { return self.begin(visit, stage) };
         let work = self.visits[root as usize].work.as_ref();
         let entered = work.map_or(Entered::In(0), |work| self.parts[usize::from(part)].enter(now, visit, work, stage, tries));
+        self.woken(part);
         let walker = &mut self.visits[visit as usize];
         walker.is_inside = !matches!(entered, Entered::Refused(_));
         match entered {
@@ -260,8 +261,8 @@ impl Site {
         }
         if self.keeps_marks {
             let begun = (!was_waiting).then_some(begun);
-            let mark = Mark { stage: stage.index, entered, begun, left: now, passed };
-            self.visits[root as usize].marks.push(mark);
+            let mark = Mark { stage: stage.index, entered, begun, left: now, passed, member };
+            self.marks[root as usize].push(mark);
         }
         if let Some(part) = stage.through.filter(|_| is_inside) {
             let station = &mut self.parts[usize::from(part)];
@@ -389,6 +390,9 @@ impl Site {
                 }
             }
             State::Walks | State::Done | State::Refused(_) => {}
+        }
+        if let Some(marks) = self.marks.get_mut(visit as usize) {
+            marks.clear();
         }
         self.visits.try_remove(visit as usize);
     }

@@ -265,6 +265,8 @@ pub struct Replica {
     busy: Picos,
     done: Load,
     pending: Vec<Event>,
+    /// Jobs wait, and nothing begins.
+    is_held: bool,
     /// Hits of one look-up, kept for its memory.
     hits: Vec<u32>,
     /// Tests compare jumps with steps.
@@ -302,6 +304,7 @@ impl Replica {
             busy: 0,
             done: Load::default(),
             pending: Vec::new(),
+            is_held: false,
             hits: Vec::new(),
             #[cfg(test)]
             stepwise: false,
@@ -338,11 +341,26 @@ impl Replica {
         let may_join = self.waiting.len() == 0 && self.places_taken() < self.settings.sequences_max;
         self.waiting.push_last(&mut self.all, slot);
         match self.phase {
+            None if self.is_held => {}
             None => self.compose(picos(self.now)),
             Some(_) if may_join => self.stop_after(1 + u64::from(self.settings.ahead)),
             Some(_) => {}
         }
         Entry::Waits
+    }
+
+    /// Begins nothing until it is [released](Self::release): it is idle, and still being started. Jobs may come and wait.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Has started, and begins with the jobs that wait.
+    pub fn release(&mut self, now: Nanos) {
+        self.run_to(now);
+        self.is_held = false;
+        if self.phase.is_none() && self.waiting.len() > 0 {
+            self.compose(picos(self.now));
+        }
     }
 
     /// Forgets a visitor: its client has gone, or it has finished and its times have been read. What it holds is free from the next

@@ -212,3 +212,13 @@ impl List {
         self.len -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_queued_job_fits_its_budget() {
+        // It comes on top of the visit and the flight.
+        let bytes = size_of::<super::Sequence>();
+        assert!(bytes <= 176, "{bytes}");
+    }
+}

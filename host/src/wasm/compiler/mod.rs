@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::interest::Interest;
 use crate::types::limits;
 use crate::wasm::code::Code;
 use crate::wasm::engine_config::{self, Meter};
@@ -104,14 +105,20 @@ impl Compiler {
         TURN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Compiles the component `bytes` of `plugin`. The caller has the turn.
-    pub(super) fn compile(&self, plugin: &str, meter: Meter, bytes: &[u8]) -> Result<Code, PluginError> {
+    /// Compiles the component `bytes` of `plugin`. The caller has the turn. A child is ended, and `None`, if `interest` is lost before.
+    pub(super) fn compile(
+        &self,
+        plugin: &str,
+        meter: Meter,
+        bytes: &[u8],
+        interest: &Interest,
+    ) -> Result<Option<Code>, PluginError> {
         match self {
             Self::InProcess => {
                 let compiled = engine_config::compiling_engine(meter).and_then(|engine| engine.precompile_component(bytes));
-                compiled.map(Code::vouched).map_err(|error| refused(plugin, &format!("{error:#}")))
+                compiled.map(|code| Some(Code::vouched(code))).map_err(|error| refused(plugin, &format!("{error:#}")))
             }
-            Self::Child(child) => child.compile(plugin, meter, bytes),
+            Self::Child(child) => child.compile(plugin, meter, bytes, interest),
         }
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::behavior::catalog::{Catalog, Setting};
 use crate::random::Key;
-use crate::station::autoscaler::{self, Pace, Rule, Scaler, Wish};
+use crate::station::Unanswered;
+use crate::station::autoscaler::{self, Pace, Rule, Scaler, Wish, Wished};
 use crate::station::balancer::chooser::{Asker, Choice, Chooser, Question, Sight};
 use crate::types::problem::Problem;
 use crate::wasm::tests::support::{choosers, host, new_host, request};
@@ -32,8 +33,13 @@ fn scaler(deed: &str) -> Arc<dyn Scaler> {
     make_in(host(), &format!("scaler-{deed}"), deed).1.unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// What `chooser` picks at 5 s from `backends` for the request `identity`.
+/// The same as [`picked`] without the reason why there is no choice.
 fn pick(chooser: &Arc<dyn Chooser>, identity: u64, backends: &[Sight]) -> Option<Choice> {
+    picked(chooser, identity, backends).ok()
+}
+
+/// What `chooser` picks at 5 s from `backends` for the request `identity`.
+fn picked(chooser: &Arc<dyn Chooser>, identity: u64, backends: &[Sight]) -> Result<Choice, Unanswered> {
     let asker = Asker {
         choosers: Arc::new([]),
         model: 0,
@@ -82,7 +88,8 @@ fn a_choice_depends_on_the_seed_and_on_what_is_to_be_seen_and_on_no_clock() {
 fn a_choice_that_makes_no_sense_is_none() {
     let backends = [OPEN, Sight { open: false, ..OPEN }];
     for deed in ["beyond", "closed", "unknown", "refuse for ever", "panic"] {
-        assert_eq!(pick(&chooser(deed), 1, &backends), None, "{deed}");
+        let error = picked(&chooser(deed), 1, &backends).expect_err("no choice").to_string();
+        assert!(error.starts_with(&format!("balancer `chooser-{deed}`: ")), "{error}");
     }
     assert_eq!(pick(&chooser("refuse"), 1, &backends), Some(Choice::Refuse(1_500_000_000)));
     assert_eq!(pick(&chooser("header"), 1, &backends), Some(Choice::Any), "the request names no backend");
@@ -117,7 +124,7 @@ fn a_balancer_that_hangs_is_stopped_once_and_left_out_from_then_on() {
     assert_eq!(picks, [Some(Choice::Backend(0)), None, Some(Choice::Backend(0))]);
 }
 
-fn wish(scaler: &Arc<dyn Scaler>, running: u32) -> Option<Wish> {
+fn wished(scaler: &Arc<dyn Scaler>, running: u32) -> Option<Wished> {
     let settings = autoscaler::Settings {
         least: 1,
         most: 4,
@@ -142,13 +149,18 @@ fn wish(scaler: &Arc<dyn Scaler>, running: u32) -> Option<Wish> {
         first_token_ns: 1_234_567,
         ..autoscaler::Sight::default()
     };
-    scaler.wish("gpus", 1, &settings, &sight)
+    scaler.wish("gpus", 1, &settings, &sight).ok()
+}
+
+fn wish(scaler: &Arc<dyn Scaler>, running: u32) -> Option<Wish> {
+    wished(scaler, running).map(|wished| wished.wish)
 }
 
 #[test]
 fn a_wish_is_judged_by_the_bounds_of_the_scenario() {
     let good = scaler("well");
     assert_eq!([5, 0, 99].map(|running| wish(&good, running)), [3, 1, 4].map(|wish| Some(Wish::Replicas(wish))));
+    assert_eq!(wished(&good, 5).map(|wished| wished.reason).as_deref(), Some("two for each"));
     assert_eq!(wish(&scaler("keep"), 5), Some(Wish::Keep));
     for deed in ["beyond", "below", "unknown", "lines", "panic"] {
         assert_eq!(wish(&scaler(deed), 5), None, "{deed}");

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::behavior::fault::Verdict;
 use crate::behavior::responder::Item;
 use crate::types::limits;
-use crate::wasm::tests::support::{Scene, adversary, call, host, new_host, request};
+use crate::wasm::tests::support::{Scene, adversary, call, host, load, new_host, request};
 use crate::wasm::{LoadSpec, Meter};
 
 /// Deed `number` fails for `cause`, the error says `words`, and the next call is answered.
@@ -27,9 +29,12 @@ fn fails_in(scene: &Scene, name: &str, number: u64, cause: &str, words: &str) {
 
 #[test]
 fn a_guest_that_prints_is_answered_as_always() {
-    let scene = Scene::new("printer");
+    let plugin = load("printer").apart(false).expect("linked");
+    let scene = Scene::of(&plugin, &json!({}));
     assert_eq!(scene.decide(1).expect("printing is no crime"), Verdict::Pass);
     assert_eq!(scene.decide(10).expect("complaining is none either"), Verdict::Pass);
+    let said = [("info", "hello from the guest\\u{1b}[2J"), ("warn", "a complaint without a panic")];
+    assert_eq!(plugin.take_said().lines, said.map(|(level, line)| (level, line.to_owned())));
 }
 
 #[test]
@@ -109,7 +114,15 @@ fn traps_and_exits_are_named() {
 
 #[test]
 fn a_flood_of_log_lines_is_cut_and_answered() {
-    assert_eq!(Scene::new("chatterbox").decide(7).expect("only words"), Verdict::Pass);
+    let plugin = load("chatterbox").apart(false).expect("linked");
+    let scene = Scene::of(&plugin, &json!({}));
+    for _ in 0..2 {
+        assert_eq!(scene.decide(7).expect("only words"), Verdict::Pass);
+        let lines = plugin.take_said().lines;
+        let (last, before) = lines.split_last().expect("lines");
+        assert_eq!((before.len(), &before[99]), (limits::GUEST_LOG_LINES as usize, &("info", "line 99".to_owned())));
+        assert!(last.0 == "warn" && last.1.contains("the rest of this call's log is dropped"), "{last:?}");
+    }
 }
 
 #[test]

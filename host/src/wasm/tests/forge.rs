@@ -9,7 +9,7 @@ use crate::behavior::call::BehaviorError;
 use crate::behavior::catalog::{Catalog, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::types::limits;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::tests::support::{call, host, request};
 use crate::wasm::{LoadSpec, Plugin, PluginError};
 
@@ -60,10 +60,15 @@ impl Default for Forged<'_> {
 impl Forged<'_> {
     /// The plugin as a component.
     pub(super) fn component(&self) -> Vec<u8> {
+        self.component_of(CONTRACT)
+    }
+
+    /// The same of another `version` of the contract.
+    pub(super) fn component_of(&self, version: &str) -> Vec<u8> {
         let [mut imported, mut lowered, mut taken, mut given] = [const { String::new() }; 4];
         if let Some(Service { interface, name, types, ty, core }) = self.service {
             imported = format!(
-                r#"(import "simwright:plugin/{interface}@{CONTRACT}" (instance $service {types} (export "{name}" (func {ty}))))
+                r#"(import "simwright:plugin/{interface}@{version}" (instance $service {types} (export "{name}" (func {ty}))))
                    (alias export $service "{name}" (func $service))"#
             );
             lowered =
@@ -73,7 +78,7 @@ impl Forged<'_> {
             given = r#"(with "service" (instance (export "call" (func $service))))"#.to_owned();
         }
         let text = [
-            ("version", CONTRACT),
+            ("version", version),
             ("services-imported", &imported),
             ("services-lowered", &lowered),
             ("services-taken", &taken),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::behavior::catalog::{Catalog, Setting};
 use crate::types::problem::Problem;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::maker::PluginMaker;
 use crate::wasm::tests::support::{Scene, adversary, call, host, load, request};
 use crate::wasm::{Cause, Compiler, Kind, LoadSpec, Meter, PluginError, PluginHost, PluginHostConfig};

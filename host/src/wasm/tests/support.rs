@@ -14,6 +14,7 @@ use crate::behavior::fault::{Fault, Verdict};
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::types::request::{Message, Request, Role};
+use crate::wasm::engine_config::{Room, engine_in};
 use crate::wasm::{Compiler, LoadSpec, Meter, Plugin, PluginHost, PluginHostConfig};
 
 /// The adversary's component.
@@ -23,7 +24,7 @@ pub(crate) fn adversary() -> &'static [u8] {
 }
 
 /// The component of balancers and autoscalers that do what they are told.
-pub(in crate::wasm) fn choosers() -> &'static [u8] {
+pub(crate) fn choosers() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| component("test-choosers", "test_choosers"))
 }
@@ -61,6 +62,13 @@ pub(crate) fn new_host(meter: Meter) -> PluginHost {
     // Compiled code is kept beside the guests, so that a second run of the tests does not compile them again.
     let cache_dir = Some(target_dir().join("guests-compiled"));
     PluginHost::new(PluginHostConfig { cache_dir, workers: 2, meter, compiler: Compiler::InProcess }).expect("a host")
+}
+
+/// A host for two workers with room for so many instances.
+pub(crate) fn small_host(meter: Meter, instances: u32) -> PluginHost {
+    let engine = engine_in(meter, Room { instances, keep_resident: 0 }).expect("an engine");
+    let config = PluginHostConfig { cache_dir: None, workers: 2, meter, compiler: Compiler::InProcess };
+    PluginHost::with_engine(config, engine).expect("a host")
 }
 
 /// The adversary under a name of its own, so that tests share neither state nor breaker.

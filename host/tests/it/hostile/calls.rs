@@ -1,6 +1,4 @@
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,6 +6,7 @@ use super::super::support::bystander::{beside_a_bystander, p99};
 use super::super::support::client::{self, Connection};
 use super::super::support::guests::adversary;
 use super::super::support::host::{TestHost, ask, eventually, full};
+use super::super::support::process::Server;
 use super::{scenario, serve, status};
 
 /// Lets `clients` clients share `requests` requests, by number.
@@ -112,40 +111,6 @@ fn clients_that_leave_within_a_call_leave_nothing_behind() {
         let ready = host.metric("simwright_plugin_instances_ready", &["plugin=\"live-left\""]);
         (2.0..=8.0).contains(&ready)
     });
-}
-
-/// A server in a process of its own, whose memory can be looked at.
-struct Server {
-    child: Child,
-    api: SocketAddr,
-}
-
-impl Server {
-    fn start(scenario: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_simwright"));
-        command.arg("serve").arg(scenario).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let ready =
-            stdout.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("ready api=http://")?.to_owned()));
-        let api = ready.as_deref().and_then(|line| line.split(' ').next()?.parse().ok()).expect("an address");
-        Self { child, api }
-    }
-
-    /// A line of the process's status, in KiB.
-    fn kib(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok()).expect("a number of kB")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already, which the test has said then.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 // P2: a thousand calls that eat all they can get, many at once, in a server that has half a GiB: what a call ate is given back when it

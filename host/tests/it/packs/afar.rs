@@ -1,7 +1,12 @@
 //! From one team's folder through a registry into another team's scenario, with the commands; and starts when the registry is gone (K8).
 
+use std::net::TcpListener;
+use std::process::Stdio;
+
 use super::desk::Desk;
 use super::real_registry::RealRegistry;
+use crate::support::client;
+use crate::support::process::Server;
 
 /// A built and signed pack, and the key that others would trust.
 fn published(desk: &Desk, version: &str) -> String {
@@ -52,12 +57,48 @@ fn a_signed_pack_goes_through_a_registry_into_a_scenario_that_starts_without_it(
     assert!(desk.done(&["pack", "update", "scenario.yaml"]).contains("acme 1.1.0"));
     assert_ne!(desk.read("simwright.lock"), lock);
 
+    // Who has the lock of then gets the bytes of then, wherever the tag leads by now.
+    let later = Desk::new();
+    later.write("home/trust.toml", desk.read("home/trust.toml"));
+    later.write("scenario.yaml", desk.read("scenario.yaml"));
+    later.write("simwright.lock", &lock);
+    let said = later.done(&["pack", "install", "scenario.yaml"]);
+    assert!(said.contains("acme 1.0.0") && said.contains("as locked"), "{said}");
+    assert_eq!(later.read("simwright.lock"), lock);
+
     // The registry goes; starts do not notice, and who asks it is told.
     drop(registry);
     desk.done(&["check", "scenario.yaml"]);
     assert!(desk.done(&["pack", "install", "scenario.yaml"]).contains("as locked"));
     let said = desk.fails(1, &["pack", "update", "scenario.yaml"]);
     assert!(said.contains("error[unreachable]: ") && said.contains("tried 4 times"), "{said}");
+}
+
+#[test]
+fn the_newest_version_in_the_range_is_installed_where_no_tag_is_named() {
+    let Some(registry) = RealRegistry::open() else { return };
+    let (place, publisher, desk) = (registry.place("acme/acme"), Desk::new(), Desk::new());
+    let publish = |version: &str| {
+        publisher.acme("acme", version);
+        publisher.done(&["pack", "push", "./acme", &place]);
+    };
+    publish("1.0.0");
+    desk.write("home/trust.toml", format!("unsigned = [\"{}/*\"]\n", place.split('/').next().expect("a host")));
+    // As the help of `pack` has it: pushed without a tag, installed without one.
+    assert!(desk.done(&["pack", "install", &place]).contains("acme 1.0.0"));
+    desk.scenario("state, log");
+    desk.edit("scenario.yaml", "./acme", &place);
+    desk.done(&["pack", "install", "scenario.yaml"]);
+    for version in ["1.10.0", "1.9.0", "2.0.0", "1.11.0-rc.1"] {
+        publish(version);
+    }
+    assert!(desk.done(&["pack", "install", "scenario.yaml"]).contains("acme 1.0.0"), "only `update` moves a lock");
+    assert!(desk.done(&["pack", "update", "scenario.yaml"]).contains("acme 1.10.0"));
+    desk.edit("scenario.yaml", "^1.0", "^3.0");
+    let said = desk.fails(1, &["pack", "update", "scenario.yaml"]);
+    assert!(said.contains("error[not_found]") && said.contains("in `^3.0`; it has 2.0.0, 1.11.0-rc.1"), "{said}");
+    desk.done(&["pack", "pull", &place]);
+    assert!(desk.path("acme-2.0.0/pack.json").exists());
 }
 
 #[test]
@@ -71,4 +112,41 @@ fn references_and_credentials_that_are_none_are_told_before_anybody_is_asked() {
     assert!(said.contains("SIMWRIGHT_REGISTRY_PASSWORD"), "{said}");
     let said = desk.fails(1, &["pack", "pull", "169.254.169.254/one"]);
     assert!(said.starts_with("error[forbidden_address]: "), "{said}");
+}
+
+// R8, K8: a registry that takes connections and never answers holds up who asks it, and no reload: those find everything in the store.
+#[test]
+fn a_registry_that_hangs_keeps_no_reload_waiting() {
+    let hanging = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let place = format!("{}/acme/other:1", hanging.local_addr().expect("an address"));
+    let desk = Desk::new();
+    desk.acme("acme", "1.0.0");
+    desk.done(&["pack", "build", "acme", "--output", "out"]);
+    desk.scenario("state, log");
+    desk.edit("scenario.yaml", "./acme", "./out");
+    desk.done(&["pack", "install", "scenario.yaml"]);
+    let server = Server::start_by(desk.command(env!("CARGO_BIN_EXE_simwright"), &["serve", "scenario.yaml"]));
+    let mut asking = desk
+        .command(env!("CARGO_BIN_EXE_simwright"), &["pack", "install", &place])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // It waits for an answer from here on.
+    let _asked = hanging.accept().expect("a connection");
+    let text = desk.read("scenario.yaml");
+    let put = |text: &str| client::send(server.admin, "PUT", "/scenario", &[("content-type", "text/yaml")], text.as_bytes());
+    for round in 2..12 {
+        let reply = put(&format!("seed: {round}\n{text}"));
+        assert_eq!((reply.status, &reply.json()["generation"]), (200, &round.into()), "{}", reply.text());
+    }
+    // One that is in no store is refused at once, and nobody is asked for it.
+    let unknown = text.replace("./out", &place);
+    let reply = put(&unknown);
+    assert!(reply.status == 422 && reply.text().contains("simwright pack install"), "{}", reply.text());
+    hanging.set_nonblocking(true).expect("it is ours");
+    assert!(hanging.accept().is_err(), "the server asked the registry");
+    assert!(asking.try_wait().expect("ours").is_none(), "who asks still waits");
+    asking.kill().expect("ended");
+    asking.wait().expect("ended");
 }

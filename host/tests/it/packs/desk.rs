@@ -1,5 +1,7 @@
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use simwright::wasm::{CONTRACT, STANDARD_PACK};
 
@@ -68,6 +70,17 @@ impl Desk {
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
         format!("{}{}", ran.out, ran.err)
+    }
+
+    /// A server of `scenario.yaml`, and where its admin listener is. What it logs is piped.
+    pub fn serve(&self) -> (Child, SocketAddr) {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "warn", "scenario.yaml"];
+        let mut command = self.command(env!("CARGO_BIN_EXE_simwright"), &arguments);
+        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut ready = String::new();
+        BufReader::new(server.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
+        let admin = ready.split("admin=http://").nth(1).expect("an address").trim().parse().expect("an address");
+        (server, admin)
     }
 
     /// A recipe of the pack `acme` in `folder` with the plugin `brown-out`, and one that reaches more: `storm`.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::desk::{Desk, Ran, files, ran};
@@ -43,13 +43,13 @@ fn traced(desk: &Desk, more: &[&str], arguments: &[&str]) -> Ran {
     ran(&mut desk.command("strace", &all))
 }
 
-/// Calls of the kinds that are injected which the program makes in its store, by their number among all of them.
+/// Calls of the kinds that are injected which the program makes at this desk, by their number among all of them.
 fn points(desk: &Desk, call: &str, arguments: &[&str]) -> Vec<usize> {
     traced(desk, &["-y", "-e", &format!("trace={call}")], arguments);
-    let store = desk.path("home").display().to_string();
+    let place = desk.path("").display().to_string();
     let trace = desk.read("trace");
     let made = trace.lines().filter(|line| line.contains(&format!(" {call}(")) || line.contains(&format!(" {call}at(")));
-    made.enumerate().filter(|(_, line)| line.contains(&store)).map(|(index, _)| index + 1).collect()
+    made.enumerate().filter(|(_, line)| line.contains(&place)).map(|(index, _)| index + 1).collect()
 }
 
 /// What the store holds, apart from what is being written.
@@ -75,24 +75,38 @@ fn an_install_that_is_killed_leaves_everything_or_nothing() {
         return;
     }
     let desk = scene();
+    desk.write("second.yaml", scenario_of("second"));
     let before = desk.path("before");
-    let arguments = ["pack", "install", "./second-built"];
-    let mut killed = 0;
     copy(&desk.path("home"), &before);
+    for what in ["./second-built", "second.yaml"] {
+        kill_everywhere(&desk, &before, &["pack", "install", what]);
+    }
+}
+
+/// A scenario that uses nothing but the pack in `NAME-built`.
+fn scenario_of(name: &str) -> String {
+    format!("simwright: 1\npacks: {{ {name}: {{ from: ./{name}-built }} }}\nmodels: [{{ match: m }}]\n")
+}
+
+fn kill_everywhere(desk: &Desk, before: &Path, arguments: &[&str]) {
+    let mut killed = 0;
     for call in CALLS.split(',') {
-        restore(&before, &desk);
-        let points = points(&desk, call, &arguments);
+        restore(before, desk);
+        let points = points(desk, call, arguments);
         let step = if is_full() { 1 } else { points.len().div_ceil(3).max(1) };
         for point in points.into_iter().step_by(step) {
-            restore(&before, &desk);
-            let place = format!("killed at {call} {point}");
+            restore(before, desk);
+            let place = format!("{arguments:?} killed at {call} {point}");
             let inject = format!("inject={call}:signal=SIGKILL:when={point}");
-            let ran = traced(&desk, &["-e", &format!("trace={call}"), "-e", &inject], &arguments);
+            let ran = traced(desk, &["-e", &format!("trace={call}"), "-e", &inject], arguments);
             killed += usize::from(ran.code != Some(0));
-            assert_whole(&desk, &place);
-            // The next one finishes it, and sweeps what was left half-written.
-            desk.done(&arguments);
-            assert_whole(&desk, &place);
+            assert_whole(desk, &place);
+            // The next one finishes it, and sweeps what was left half-written, there and beside the scenario.
+            desk.done(arguments);
+            assert_whole(desk, &place);
+            let beside = std::fs::read_dir(desk.path("")).expect("a folder").flatten().map(|entry| entry.file_name());
+            let left: Vec<_> = beside.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+            assert!(left.is_empty(), "{place}: {left:?}");
             assert_eq!(files(&desk.path("home/packs/staging")).len(), 0, "{place}");
             assert!(desk.done(&["pack", "gc"]).starts_with("removed 0 files"), "{place}");
         }
@@ -200,12 +214,38 @@ fn many_installs_and_a_collection_at_once_keep_each_file_once() {
     }
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+/// One lock serves all scenarios of a folder, so that commands for each of them write to the same file.
+#[test]
+fn many_installs_of_scenarios_at_once_lose_no_lock() {
+    let desk = scene();
+    for round in 0..if is_full() { 50 } else { 3 } {
+        let _ = std::fs::remove_file(desk.path("simwright.lock"));
+        let names: Vec<String> = (0..8).map(|number| format!("pack-{number}")).collect();
+        let running: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let scenario = scenario_of(name).replace(&format!("./{name}-built"), "./first-built");
+                desk.write(&format!("{name}.yaml"), scenario);
+                let arguments = ["pack", "install", &format!("{name}.yaml")];
+                desk.command(env!("CARGO_BIN_EXE_simwright"), &arguments).stdout(std::process::Stdio::null()).spawn()
+            })
+            .collect();
+        for process in running {
+            assert!(process.expect("it starts").wait().expect("it ends").success(), "round {round}");
+        }
+        let lock = desk.read("simwright.lock");
+        let lost: Vec<&String> = names.iter().filter(|name| !lock.contains(&format!("name = \"{name}\""))).collect();
+        assert!(lost.is_empty(), "round {round}: {lost:?} are lost:\n{lock}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
     crate::support::transcript::copy_all(from, to);
 }
 
-fn restore(before: &std::path::Path, desk: &Desk) {
+fn restore(before: &Path, desk: &Desk) {
+    let _ = std::fs::remove_file(desk.path("simwright.lock"));
     std::fs::remove_dir_all(desk.path("home")).expect("removed");
     copy(before, &desk.path("home"));
 }

@@ -1,5 +1,4 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::io::Read;
 
 use serde_json::Value;
 
@@ -127,12 +126,42 @@ fn a_scenario_of_a_pack_becomes_a_file_of_ones_own_with_what_it_grants_in_plain_
     desk.acme("acme", "1.0.0");
     desk.done(&["pack", "install", "./acme"]);
     let text = desk.done(&["pack", "scenario", "acme/noon"]);
-    assert!(text.ends_with("packs:\n  acme: { from: \"./acme\", version: \"^1.0.0\", grant: [state, log] }\n"), "{text}");
-    desk.write("mine.yaml", text);
-    desk.done(&["pack", "install", "mine.yaml"]);
-    desk.done(&["check", "mine.yaml"]);
+    let place = desk.path("acme").canonicalize().expect("a folder").display().to_string();
+    let section = format!("packs:\n  acme: {{ from: \"{place}\", version: \"^1.0.0\", grant: [state, log] }}\nsimwright: 1\n");
+    assert!(text.starts_with(&section), "{text}");
+    // Wherever that is.
+    desk.write("elsewhere/mine.yaml", text);
+    desk.done(&["pack", "install", "elsewhere/mine.yaml"]);
+    desk.done(&["check", "elsewhere/mine.yaml"]);
+    let listed = json(&desk.done(&["pack", "list", "--json"]));
+    assert_eq!(listed[0]["source"], place.as_str());
     assert!(desk.fails(1, &["pack", "scenario", "acme/moon"]).contains("did you mean `noon`?"));
     assert!(desk.fails(1, &["pack", "scenario", "acne/noon"]).contains("did you mean `acme`?"));
+}
+
+/// A folder, which the policy believes without a signature, is no way around what it says of the place that a pack came from.
+#[test]
+fn a_pack_from_a_registry_stays_one_when_a_folder_has_the_same_bytes() {
+    let desk = Desk::new();
+    desk.acme("acme", "1.0.0");
+    desk.done(&["pack", "install", "./acme"]);
+    let (record, text) = files(&desk.path("home/packs/installed")).pop().expect("a record");
+    let afar = String::from_utf8(text).expect("text").replace("\"./acme\"", "\"registry.example/acme:1.0.0\"");
+    let afar = afar.replace("\"repository\": null", "\"repository\": \"registry.example/acme\"");
+    let afar = afar.replace("\"insecure\": false", "\"insecure\": true");
+    std::fs::write(&record, &afar).expect("written");
+    desk.done(&["pack", "install", "./acme"]);
+    assert_eq!(std::fs::read_to_string(&record).expect("text"), afar);
+    assert!(afar.contains("registry.example/acme\"") && afar.contains("true"), "{afar}");
+
+    // Signatures that come with the folder are kept: they may be what the policy asks for.
+    desk.done(&["pack", "build", "acme", "--output", "out"]);
+    desk.done(&["pack", "keygen", "me"]);
+    desk.done(&["pack", "sign", "out", "--key", "me.key"]);
+    desk.done(&["pack", "install", "./out"]);
+    let record = json(&std::fs::read_to_string(&record).expect("text"));
+    assert_eq!(record["repository"], "registry.example/acme");
+    assert_eq!(record["signatures"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -191,12 +220,13 @@ fn a_server_follows_the_lock_and_keeps_what_it_uses_from_being_removed() {
     assert!(desk.fails(1, &["pack", "install", "./acme"]).contains("--insecure"));
     desk.done(&["pack", "install", "./acme", "--insecure"]);
 
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "warn", "scenario.yaml"];
-    let mut command = desk.command(env!("CARGO_BIN_EXE_simwright"), &arguments);
-    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut ready = String::new();
-    BufReader::new(server.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
-    let admin = ready.split("admin=http://").nth(1).expect("an address").trim().parse().expect("an address");
+    let (mut server, admin) = desk.serve();
+    let answer = client::send(admin, "GET", "/metrics", &[], b"");
+    let metrics = answer.text();
+    assert!(metrics.lines().any(|line| line == "simwright_packs_insecure 1"), "{metrics}");
+    // A try that is not made changes no figure.
+    let tried = client::send(admin, "PUT", "/scenario?dry-run=true", &[], b"simwright: 1\nmodels: [{ match: m }]\n");
+    assert_eq!(tried.status, 200, "{}", tried.text());
     let answer = client::send(admin, "GET", "/metrics", &[], b"");
     let metrics = answer.text();
     assert!(metrics.lines().any(|line| line == "simwright_packs_insecure 1"), "{metrics}");
@@ -221,7 +251,7 @@ fn a_server_follows_the_lock_and_keeps_what_it_uses_from_being_removed() {
     server.wait().expect("it ends");
     assert!(said.contains("--insecure"), "{said}");
     for version in ["1.1.0", "1.0.0"] {
-        assert!(desk.done(&["pack", "remove", "acme"]).contains(&format!("removed acme {version}")));
+        desk.done(&["pack", "remove", &format!("acme@{version}")]);
     }
     assert_eq!(files(&desk.path("home/packs/blobs")).len(), 0);
 }
@@ -233,6 +263,9 @@ fn a_signed_pack_is_believed_and_a_tampered_one_never() {
     desk.done(&["pack", "build", "acme", "--output", "out"]);
     desk.done(&["pack", "keygen", "me"]);
     assert!(desk.fails(1, &["pack", "keygen", "me"]).contains("me.key"), "a key is never overwritten");
+    desk.write("half.pub", "");
+    assert!(desk.fails(1, &["pack", "keygen", "half"]).contains("half.pub"));
+    assert!(!desk.path("half.key").exists(), "half a pair helps nobody");
     desk.done(&["pack", "sign", "out", "--key", "me.key"]);
     desk.done(&["pack", "sign", "out", "--key", "me.key", "--expires", "1h"]);
     let key = desk.read("me.pub").lines().last().expect("a key").to_owned();

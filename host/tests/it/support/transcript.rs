@@ -2,8 +2,9 @@
 //!
 //! A line that begins with `$ ` is a command, and the lines up to the next one are its output; a last line `? 4` is its exit code,
 //! 0 if there is none. In outputs `[..]` stands for any text within a line, and a line `...` for any lines. `simwright … &` stays in
-//! the background, on ports that the system chooses: commands and outputs have 8080 and 9090 in their place. `kill %1` ends it as a
-//! service manager would, waits, and prints what it printed since; its exit code is that of the server.
+//! the background, on ports that the system chooses: commands and outputs have 8080 and 9090 in their place. It says nothing in its
+//! log unless `2>` sends that to a file. `kill %1` ends it as a service manager would, waits, and prints what it printed since; its
+//! exit code is that of the server. A block whose fence names a file (```` ```rust night-shift/src/lib.rs ````) is that file from then on.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::guests::target_dir;
 use super::readme::Block;
+
+/// Seconds after which a command is ended, whose output then differs: one may wait for a line that never comes.
+const PATIENCE_S: &str = "300";
 
 /// A shell in a folder of its own.
 pub struct Shell {
@@ -41,10 +45,28 @@ impl Shell {
     }
 
     /// Writes a file in the shell's folder, as a reader's editor would.
-    pub fn write(&self, file: &Path, text: &str) {
+    fn write(&self, file: &Path, text: &str) {
         let place = self.folder.path().join(file);
         std::fs::create_dir_all(place.parent().expect("a folder")).expect("made");
         std::fs::write(place, text).expect("written");
+    }
+
+    /// Follows `blocks` of the document `name` as a reader would: writes files and runs commands. Gives how many blocks of commands
+    /// there were, and every difference between what they print and what is shown.
+    pub fn follow(&mut self, name: &str, blocks: &[Block]) -> (usize, Vec<String>) {
+        let (mut played, mut differences) = (0, Vec::new());
+        for block in blocks {
+            match block.language.split_once(' ') {
+                Some((_, file)) => self.write(Path::new(file), &block.text),
+                None if block.language == "console" => {
+                    let found = self.play(block).into_iter();
+                    differences.extend(found.map(|difference| format!("{name}:{}:\n{difference}", block.line)));
+                    played += 1;
+                }
+                None => {}
+            }
+        }
+        (played, differences)
     }
 
     /// Runs the commands of `block`; gives every difference between what they print and what the block says.
@@ -66,7 +88,7 @@ impl Shell {
         } else if command == "kill %1" {
             self.stop()
         } else {
-            let output = self.shell(command).output().expect("a shell");
+            let output = self.shell("timeout", &[PATIENCE_S, "bash", "-c"], command).output().expect("a shell");
             let both = [output.stdout, output.stderr].concat();
             (String::from_utf8_lossy(&both).into_owned(), output.status.code())
         };
@@ -82,16 +104,17 @@ impl Shell {
         }
     }
 
-    fn shell(&self, command: &str) -> Command {
+    /// `command` in `program`, which is a shell or what runs one, told so by `arguments`.
+    fn shell(&self, program: &str, arguments: &[&str], command: &str) -> Command {
         let mut line = command.to_owned();
         for (written, real) in self.server.iter().flat_map(|server| &server.ports) {
             line = line.replace(written, real);
         }
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_simwright"));
+        let simwright = PathBuf::from(env!("CARGO_BIN_EXE_simwright"));
         let usual = std::env::var_os("PATH").unwrap_or_default();
-        let path = [program.parent().expect("a folder").to_owned()].into_iter().chain(std::env::split_paths(&usual));
-        let mut shell = Command::new("bash");
-        shell.args(["-c", &line]).current_dir(self.folder.path()).stdin(Stdio::null());
+        let path = [simwright.parent().expect("a folder").to_owned()].into_iter().chain(std::env::split_paths(&usual));
+        let mut shell = Command::new(program);
+        shell.args(arguments).arg(&line).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("SIMWRIGHT_HOME", self.folder.path().join(".simwright"));
         shell.env("PATH", std::env::join_paths(path).expect("a path")).env("COLUMNS", "100").env("SIMWRIGHT_LOG", "off");
         // What plugins are built of is built once.
@@ -103,7 +126,11 @@ impl Shell {
     /// Starts a server in the background; gives its ready line.
     fn serve(&mut self, command: &str) -> String {
         self.stop();
-        let mut child = self.shell(&format!("exec {command}")).stdout(Stdio::piped()).spawn().expect("a shell");
+        let mut shell = self.shell("bash", &["-c"], &format!("exec {command}"));
+        if command.contains(" 2>") {
+            shell.env_remove("SIMWRIGHT_LOG");
+        }
+        let mut child = shell.stdout(Stdio::piped()).spawn().expect("a shell");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut ready = String::new();
         stdout.read_line(&mut ready).expect("a line");

@@ -6,7 +6,7 @@ use super::mangler::{cut_short, disordered, patched, turned};
 use super::size;
 use crate::behavior::catalog::{Catalog, Setting};
 use crate::types::limits;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::tests::forge::Forged;
 use crate::wasm::tests::support::{adversary, call, request};
 use crate::wasm::{Cause, Compiler, LoadSpec, Meter, PluginError, PluginHost, PluginHostConfig};
@@ -145,12 +145,24 @@ fn imports_that_no_plugin_is_given_are_listed() {
     }
 }
 
-// P9: a plugin that needs nothing links nothing.
+// P9: of WASI a plugin is given what it imports and nothing else, so one that needs nothing cannot find more at run time.
 #[test]
-fn a_plugin_without_imports_has_none() {
+fn a_plugin_is_linked_with_nothing_of_wasi_that_it_does_not_import() {
     let engine = crate::wasm::engine_config::compiling_engine(Meter::Cpu).expect("an engine");
-    let component = wasmtime::component::Component::new(&engine, Forged::default().component()).expect("a component");
-    assert_eq!(component.component_type().imports(&engine).count(), 0);
+    let component = |bytes: &[u8]| wasmtime::component::Component::new(&engine, bytes).expect("a component");
+    let (bare, clock) = (
+        Forged::default().component(),
+        r#"(import "wasi:clocks/monotonic-clock@0.2.3" (instance (export "now" (func (result u64)))))"#,
+    );
+    let clock = text(clock);
+    // What is linked is seen by what else can be instantiated with it.
+    let can_have_a_clock = |linked: &[u8]| {
+        let mut linker = wasmtime::component::Linker::new(&engine);
+        crate::wasm::wasi::link("bare", &mut linker, &component(linked)).expect("nothing is refused");
+        linker.instantiate_pre(&component(&clock)).is_ok()
+    };
+    assert!(!can_have_a_clock(&bare));
+    assert!(can_have_a_clock(&clock), "the test can tell");
 }
 
 // P15, P16: sound parts in disorder, doubled exports among them.

@@ -17,6 +17,8 @@ mod time;
 mod traps;
 mod values;
 
+pub(super) use space::around as of_modules;
+
 /// `full` if tests are to run in their full size, else `quick`.
 fn size<T>(quick: T, full: T) -> T {
     if std::env::var_os("SIMWRIGHT_FULL").is_some_and(|value| value == "1") { full } else { quick }

@@ -8,7 +8,7 @@ use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, ModuleSection
 use super::size;
 use crate::behavior::fault::Verdict;
 use crate::types::limits;
-use crate::wasm::instance::CONTRACT;
+use crate::wasm::contract::CONTRACT;
 use crate::wasm::tests::forge::{Forged, ask};
 use crate::wasm::tests::support::host;
 use crate::wasm::{Cause, LoadSpec};
@@ -63,7 +63,7 @@ fn a_plugin_of_many_globals_is_refused() {
 }
 
 /// A component around `inner` that exports what it exports, and has `modules` instances of a core module of its own besides.
-fn around(inner: &[u8], modules: u32) -> Vec<u8> {
+pub(in crate::wasm::tests) fn around(inner: &[u8], modules: u32) -> Vec<u8> {
     let mut component = Component::new();
     component.section(&RawSection { id: ComponentSectionId::Component as u8, data: inner });
     let mut instances = ComponentInstanceSection::new();

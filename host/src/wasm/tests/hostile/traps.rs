@@ -44,8 +44,9 @@ fn calls_between_traps_all_succeed_and_no_instance_outlives_a_trap() {
                 other => panic!("call {number}, which {} trap: {other:?}", if traps { "must" } else { "must not" }),
             }
         }
-        assert_eq!(good + trapped, calls);
-        assert!(percent == 100 || good > 0);
+        // The draws are fixed, and so is how many trap: about as many as the share says.
+        let expected = calls * percent / 100;
+        assert!(good + trapped == calls && trapped.abs_diff(expected) * 5 <= expected, "{name}: {trapped} of {calls} trapped");
     }
 }
 

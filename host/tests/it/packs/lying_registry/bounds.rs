@@ -6,7 +6,7 @@ use simwright::pack::registry::bounds::Bounds;
 use simwright::pack::registry::error::RegistryError;
 
 use super::server::{Body, LyingRegistry, Reply, Seen};
-use super::{Shelf, files_in, place, plain, pull, quick, store};
+use super::{Shelf, files_in, place, plain, pull, quick, run, store};
 
 /// Bounds that run out soon, for registries that would not let them.
 fn short() -> Bounds {
@@ -80,9 +80,11 @@ fn a_registry_that_knows_no_ranges_begins_anew() {
 
 #[test]
 fn a_file_that_always_breaks_off_is_given_up() {
+    let whole = Shelf::new();
     for cut in [0, 1, 2_500, 4_999] {
-        let said =
-            refused(quick(), move |_, reply| Reply { headers: Vec::new(), ..reply.body(|bytes| Body::Cut(bytes, cut.min(1))) });
+        // Whatever part is asked for, it sends the whole, and breaks off there.
+        let bytes = whole.blobs[&whole.first()].clone();
+        let said = refused(quick(), move |_, _| Reply::new(200, bytes.clone()).body(|bytes| Body::Cut(bytes, cut)));
         assert!(said.starts_with("cut after 2: ") && said.contains("tried 2 times"), "{said}");
     }
 }
@@ -109,6 +111,40 @@ fn a_manifest_without_an_end_is_bounded() {
         let (_folder, store) = store();
         let error = pull(&plain(quick()), &place(&registry, ":1"), &store).expect_err("too much");
         assert_eq!((error.code(), registry.seen().len()), ("too_large", 1), "{error}");
+    }
+}
+
+/// Tags come in parts, each of which says where the next is.
+#[test]
+fn a_list_of_tags_is_read_to_its_end_and_has_one() {
+    let page = |tags: &str, next: Option<&str>| {
+        let reply = Reply::new(200, format!("{{\"name\":\"acme/one\",\"tags\":{tags}}}"));
+        next.map_or(reply.clone(), |next| reply.with("link", format!("<{next}>; rel=\"next\"")))
+    };
+    let cases: [(&str, Vec<Reply>, Result<&str, &str>); 7] = [
+        (
+            "in two parts",
+            vec![page("[\"1.0.0\",\"latest\"]", Some("/v2/acme/one/tags/list?n=2&last=latest")), page("[\"1.1.0\"]", None)],
+            Ok("1.1.0"),
+        ),
+        ("none", vec![page("null", None)], Ok("latest")),
+        ("no such list", vec![Reply::new(404, "")], Ok("latest")),
+        ("without an end", vec![page("[\"1.0.0\"]", Some("/v2/acme/one/tags/list?again"))], Err("too_large")),
+        ("elsewhere", vec![page("[\"1.0.0\"]", Some("http://127.0.0.1:9/v2/acme/one/tags/list"))], Err("forbidden_redirect")),
+        ("another document", vec![Reply::new(200, "[]")], Err("no_registry")),
+        ("endless", vec![Reply { body: Body::Endless, ..Reply::new(200, "") }], Err("too_large")),
+    ];
+    for (case, pages, expected) in cases {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let registry = LyingRegistry::start(move |_| {
+            let at = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            pages[at.min(pages.len() - 1)].clone()
+        });
+        let reference = place(&registry, "").parse().expect("a reference");
+        let found = run(plain(quick()).newest(&reference, None));
+        let found = found.map(|reference| reference.tag().unwrap_or("").to_owned()).map_err(|error| error.code());
+        assert_eq!(found, expected.map(str::to_owned), "{case}");
+        assert!(registry.seen().len() <= 32, "{case}");
     }
 }
 

@@ -153,7 +153,7 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 
 /// Looks and fetches, as `pack pull` does.
 pub fn pull(registry: &Registry, reference: &str, store: &Store) -> Result<(Offer, Fetched), RegistryError> {
-    let reference: Reference = reference.parse()?;
+    let reference: Reference = reference.parse().expect("a reference");
     run(async {
         let offer = registry.look(&reference).await?;
         let fetched = registry.fetch(&offer, &store.intake()?).await?;

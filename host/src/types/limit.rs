@@ -1,0 +1,64 @@
+//! A limit with its name and its reason, as lists show it. The limits themselves are in [`limits`](crate::types::limits).
+
+use crate::types::quantity::{show_bytes, show_duration_us};
+
+/// A limit, for lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The constant's name.
+    pub name: &'static str,
+    /// Its value, in the unit of [`Limit::unit`].
+    pub value: u64,
+    /// What it bounds, and after a colon why it is this much.
+    pub reason: &'static str,
+}
+
+impl Limit {
+    /// `bytes`, `us`, `ms`, `s`, or nothing for a number of things.
+    pub fn unit(&self) -> &'static str {
+        // `FUEL_PER_US` is fuel and no time.
+        let words = || self.name.split('_').take_while(|word| *word != "PER");
+        let units = [("BYTES", "bytes"), ("US", "us"), ("MS", "ms"), ("S", "s")];
+        units.into_iter().find(|(word, _)| words().any(|own| own == *word)).map_or("", |(_, unit)| unit)
+    }
+
+    /// The value as a person writes it in a scenario: `16MiB`, `20ms`, `1_000`.
+    pub fn shown(&self) -> String {
+        match self.unit() {
+            "bytes" => show_bytes(self.value),
+            "us" => show_duration_us(self.value),
+            "ms" => show_duration_us(self.value * 1_000),
+            "s" => show_duration_us(self.value * 1_000_000),
+            _ => grouped(self.value),
+        }
+    }
+}
+
+/// `1_000_000` for a million.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let group = |(index, digit): (usize, char)| {
+        let separated = index > 0 && (digits.len() - index).is_multiple_of(3);
+        separated.then_some('_').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::limits::ALL;
+
+    #[test]
+    fn values_are_shown_with_their_units() {
+        let shown = |name: &str| ALL.iter().find(|limit| limit.name == name).map(Limit::shown).expect(name);
+        assert_eq!(shown("BODY_BYTES_MAX"), "32MiB");
+        assert_eq!(shown("GUEST_TIME_US"), "20ms");
+        assert_eq!(shown("DELAY_US_MAX"), "1h");
+        assert_eq!(shown("GUEST_INLINE_US"), "100us");
+        assert_eq!(shown("PLUGIN_BREAKER_WINDOW_MS"), "10s");
+        assert_eq!(shown("DRAIN_S"), "25s");
+        assert_eq!(shown("GUEST_FUEL_PER_US"), "1_000");
+        assert_eq!(shown("OUTPUT_TOKENS_MAX"), "1_000_000");
+    }
+}
