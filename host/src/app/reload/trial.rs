@@ -62,6 +62,7 @@ impl Reloader {
         let mut desk = self.turn();
         let trial = engine.trial().filter(|trial| trial.running.generation.number == number)?;
         let now = engine.clock().now();
+        trial.canary.note_unanswered(trial.running.generation.unanswered());
         match trial.canary.standing(now) {
             Standing::Going => {
                 let more = trial.canary.settings().for_us?.saturating_mul(1_000);
