@@ -17,7 +17,7 @@ use simwright::clock::real::monotonic_ns;
 use simwright::types::request::Request;
 use simwright::wasm::{Compiler, LoadSpec, Meter, PluginHost, PluginHostConfig};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
 
 #[allow(missing_docs, unused_qualifications, clippy::all)]
 mod bindings {
@@ -253,7 +253,10 @@ fn raw_plugin(bytes: &[u8], epochs: bool) -> anyhow::Result<FullPluginPre<Nothin
     config.epoch_interruption(epochs).concurrency_support(false).cranelift_nan_canonicalization(true);
     config.memory_reservation(4 << 30).memory_guard_size(32 << 20);
     let mut pool = PoolingAllocationConfig::new();
-    pool.max_memory_size(256 << 20).linear_memory_keep_resident(0).table_keep_resident(0);
+    pool.max_memory_size(256 << 20)
+        .linear_memory_keep_resident(512 << 10)
+        .table_keep_resident(512 << 10)
+        .pagemap_scan(Enabled::Auto);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     let component = Component::from_binary(&engine, bytes)?;

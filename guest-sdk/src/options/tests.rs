@@ -63,7 +63,8 @@ fn every_mistake_is_told_with_its_path() {
 #[test]
 fn a_small_share_is_read_as_a_number_and_an_exponent_in_a_text_is_not() {
     for (written, share) in [("0.00005", 0.00005), ("1e-7", 1e-7), ("\"0.005%\"", 0.00005)] {
-        let day: Day = parse(&(r#"{"retry-rate": "#.to_owned() + written + "}")).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let day: Day =
+            parse(&(r#"{"retry-rate": "#.to_owned() + written + "}")).unwrap_or_else(|problems| panic!("{problems:?}"));
         assert!((day.retry_rate.get() - share).abs() < 1e-12, "{written}");
     }
     let problems = parse::<Day>(r#"{"retry-rate": "5e-05"}"#).unwrap_err();

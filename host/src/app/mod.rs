@@ -66,6 +66,8 @@ pub struct ServeOptions {
     pub watch_plugins: Option<PathBuf>,
     /// The file for the decision log; without one none is written.
     pub decisions: Option<PathBuf>,
+    /// By how much the run is slower than real time; 1 for a server, see [`RealClock::slowed`].
+    pub slowness: u32,
 }
 
 /// Why a server does not start.
@@ -143,7 +145,7 @@ impl App {
             return Err(StartError::AdminNotLoopback(options.admin));
         }
         let handle = metrics::install();
-        let clock = RealClock::start();
+        let clock = RealClock::slowed(options.slowness);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = options.workers.unwrap_or_else(cores).max(1);
         let workshop = Workshop::open_with(clock, options.seed, workers, options.compiler)?;

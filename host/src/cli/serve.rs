@@ -69,6 +69,7 @@ impl Args {
             compiler: Compiler::offered(),
             watch_plugins: self.watch_plugins,
             decisions: self.decisions,
+            slowness: 1,
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     judge(&report, is_printed)
 }
 
-/// A file that is written at the end.
+/// A file that is written at the end, and keeps what it held until then.
 struct Written {
     path: PathBuf,
     file: File,
@@ -97,12 +97,15 @@ struct Written {
 
 impl Written {
     fn open(path: PathBuf) -> Result<Self, Failure> {
-        let file = File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        let open = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(|error| unwritable(&path, &error))?;
         Ok(Self { path, file })
     }
 
     fn write(mut self, text: &str) -> Result<(), Failure> {
-        self.file.write_all(text.as_bytes()).map_err(|error| unwritable(&self.path, &error))
+        // Terminals and pipes have no length.
+        let emptied = self.file.metadata().and_then(|of| if of.is_file() { self.file.set_len(0) } else { Ok(()) });
+        emptied.and_then(|()| self.file.write_all(text.as_bytes())).map_err(|error| unwritable(&self.path, &error))
     }
 }
 
@@ -217,6 +220,16 @@ mod tests {
     use super::*;
     use crate::fleet;
     use crate::plan::build::testing::generation;
+
+    #[test]
+    fn an_old_report_is_there_until_the_new_one_is() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "a long old report").expect("written");
+        let Ok(written) = Written::open(file.path().to_owned()) else { panic!("opened") };
+        assert_eq!(std::fs::read_to_string(file.path()).expect("read"), "a long old report");
+        assert!(written.write("new").is_ok());
+        assert_eq!(std::fs::read_to_string(file.path()).expect("read"), "new");
+    }
 
     #[test]
     fn a_run_whose_recording_ended_early_fails_whatever_the_criteria_say() {

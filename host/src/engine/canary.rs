@@ -22,6 +22,8 @@ pub struct Canary {
     since: Nanos,
     requests: AtomicU64,
     failures: AtomicU64,
+    /// Choices of balancers that have been counted among the failures.
+    unanswered: AtomicU64,
     /// What the first failure was.
     why: OnceLock<String>,
     standing: OnceLock<Standing>,
@@ -49,6 +51,7 @@ impl Canary {
             since,
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             why: OnceLock::new(),
             standing: OnceLock::new(),
             ended,
@@ -85,6 +88,20 @@ impl Canary {
             self.decide(Standing::Failed);
         } else if self.settings.requests.is_some_and(|most| requests >= most) {
             self.decide(Standing::Passed);
+        }
+    }
+
+    /// Balancers of its generation have given no choice so often, in all. What is new of that counts as failures of its requests.
+    pub fn note_unanswered(&self, unanswered: u64) {
+        let before = self.unanswered.fetch_max(unanswered, Ordering::Relaxed);
+        let more = unanswered.saturating_sub(before);
+        if more == 0 {
+            return;
+        }
+        self.why.get_or_init(|| "a balancer gave no choice, and the station's rule chose".to_owned());
+        let failures = self.failures.fetch_add(more, Ordering::Relaxed) + more;
+        if failures > self.allowed(self.requests.load(Ordering::Relaxed)) {
+            self.decide(Standing::Failed);
         }
     }
 
@@ -132,6 +149,18 @@ impl Canary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_balancer_that_gives_no_choice_counts_each_time_once() {
+        let (canary, end) = canary(0.5, None);
+        (0..4).for_each(|_| canary.note(None));
+        canary.note_unanswered(2);
+        canary.note_unanswered(2);
+        assert_eq!((canary.counts(), canary.counted()), ((4, 2), Standing::Going));
+        canary.note_unanswered(3);
+        assert!(end.try_recv().is_ok() && canary.counted() == Standing::Failed);
+        assert!(canary.account().contains("a balancer gave no choice"), "{}", canary.account());
+    }
 
     fn canary(max_failures: f64, requests: Option<u64>) -> (Canary, Receiver<()>) {
         Canary::begin(CanarySettings { share: 0.25, for_us: Some(1_000), requests, max_failures }, 7, 2, 5)

@@ -401,6 +401,7 @@ impl Trial {
 /// Tells the canary of `trial` what came of one of its requests.
 fn note(trial: Option<&Trial>, failure: Option<&str>) {
     if let Some(trial) = trial {
+        trial.canary.note_unanswered(trial.running.generation.unanswered());
         trial.canary.note(failure);
     }
 }

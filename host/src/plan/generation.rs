@@ -164,6 +164,11 @@ impl Generation {
         }
     }
 
+    /// How often its balancers have given no choice so far.
+    pub fn unanswered(&self) -> u64 {
+        self.choosers.iter().flat_map(|choosers| choosers.iter().flatten()).map(|chooser| chooser.failures()).sum()
+    }
+
     /// Would [`Generation::site`] make the same site for this generation as for `other`, so that both can share one?
     pub fn has_site_of(&self, other: &Self) -> bool {
         let stations = |generation: &Self| -> Vec<_> {

@@ -324,8 +324,10 @@ pub const SCENARIO_PLUGINS_MAX: usize = 100;
 pub const SCENARIO_NAME_BYTES_MAX: usize = 200;
 /// Tokens of a context window: ten times the largest that a vendor sells.
 pub const CONTEXT_WINDOW_MAX: u32 = 100_000_000;
+/// Memory that a dead instance has written and that is emptied in its place instead of being given back: what guests of one call touch.
+pub const GUEST_RESIDENT_BYTES: usize = 512 * 1024;
 /// How long watched files must be quiet, twice, before they are read, in milliseconds: longer than the gaps of a slow copy.
-pub const WATCH_QUIET_MS: u64 = 80;
+pub const WATCH_QUIET_MS: u64 = 50;
 /// Files of one followed plugin project that are looked at for changes: sources, and no heap of data.
 pub const WATCHED_FILES_MAX: usize = 2_000;
 /// Lines of a toolchain that a server shows when a followed plugin does not build: the first mistakes are what counts.

@@ -89,7 +89,7 @@ impl Plugin {
 
     /// Its balancer with `options`. The error is what is wrong with them.
     pub fn chooser(self: &Arc<Self>, options: &Value, setting: &Setting) -> Result<PluginChooser, Vec<Problem>> {
-        PluginMaker(Arc::clone(self)).pool(options, setting).map(PluginChooser)
+        PluginMaker(Arc::clone(self)).pool(options, setting).map(PluginChooser::of)
     }
 
     /// Its autoscaler with `options`. The error is what is wrong with them.

@@ -3,6 +3,7 @@
 //! wrong costs nobody an answer: the station's own rule decides.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::behavior::call::BehaviorError;
 use crate::clock::Nanos;
@@ -23,24 +24,34 @@ use crate::wasm::pool::Pool;
 const REHEARSED_BACKENDS: usize = 16;
 
 /// A plugin's balancer.
-pub struct PluginChooser(pub(super) Arc<Pool>);
+pub struct PluginChooser {
+    pool: Arc<Pool>,
+    failures: AtomicU64,
+}
 
 impl PluginChooser {
+    pub(super) fn of(pool: Arc<Pool>) -> Self {
+        Self { pool, failures: AtomicU64::new(0) }
+    }
+
     /// What it chooses, or why it does not: asked also where it would hold others up.
     pub fn choose(&self, question: &Question<'_>) -> Result<Choice, BehaviorError> {
         let moment = Moment { now: question.now, seed: question.seed, request: Some(&question.asker.request) };
         let backends: Vec<Backend> = question.backends.iter().map(backend).collect();
         let ask = |instance: &mut Instance| instance.pick(ask(question), &backends);
-        self.0.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends))
+        self.pool.call(Kind::Balancer, moment, ask, |given| judge::choice(given, question.backends))
     }
 }
 
 impl Chooser for PluginChooser {
     fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered> {
-        if self.0.holds_up(Kind::Balancer) {
-            return told(Err(self.0.left_out(Kind::Balancer)));
-        }
-        told(self.choose(question))
+        let held_up = self.pool.holds_up(Kind::Balancer);
+        let chosen = if held_up { Err(self.pool.left_out(Kind::Balancer)) } else { self.choose(question) };
+        told(chosen).inspect_err(|_| _ = self.failures.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 }
 

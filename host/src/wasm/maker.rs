@@ -88,7 +88,7 @@ impl Maker<dyn Chooser> for PluginMaker {
     }
 
     fn make(&self, options: &Value, setting: &Setting) -> Result<Arc<dyn Chooser>, Vec<Problem>> {
-        Ok(Arc::new(PluginChooser(self.quick_pool(Kind::Balancer, options, setting)?)))
+        Ok(Arc::new(PluginChooser::of(self.quick_pool(Kind::Balancer, options, setting)?)))
     }
 }
 

@@ -21,16 +21,19 @@ const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// The real clock of one run.
 #[derive(Clone, Copy)]
-struct Begun(Instant);
+struct Begun {
+    at: Instant,
+    slowness: u32,
+}
 
 impl Begun {
     fn now(self) -> Nanos {
-        self.0.elapsed().as_nanos() as Nanos
+        self.at.elapsed().as_nanos() as Nanos / Nanos::from(self.slowness)
     }
 
-    /// From now to `at`.
+    /// From now to `at`, as the machine sleeps.
     fn until(self, at: Nanos) -> Duration {
-        Duration::from_nanos(at.saturating_sub(self.now()))
+        Duration::from_nanos(at.saturating_sub(self.now())) * self.slowness
     }
 }
 
@@ -131,42 +134,44 @@ fn late_tokens(host: &TestHost) -> f64 {
     all - host.metric("simwright_pacing_lateness_seconds_bucket", &[&bound])
 }
 
-/// Plays `workload` over sockets against `host`; and says what was late, if anything was.
-pub(super) fn live(host: &TestHost, workload: &Workload, seed: u64, name: &str) -> (Vec<Seen>, Option<String>) {
+/// Plays `workload` over sockets against `host`, which is `slowness` times slower than real time; and says what was late, if anything was.
+pub(super) fn live(host: &TestHost, slowness: u32, workload: &Workload, seed: u64, name: &str) -> (Vec<Seen>, Option<String>) {
     let late_before = late_tokens(host);
     let (stop, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let watching = std::thread::spawn({
         let (stop, longest) = (Arc::clone(&stop), Arc::clone(&longest));
         move || witness(stop, longest)
     });
-    let seen = drive(host, workload, seed, name);
+    let seen = drive(host, slowness, workload, seed, name);
     stop.store(true, Ordering::Relaxed);
     watching.join().expect("the witness");
-    let (asleep, late) = (longest.load(Ordering::Relaxed), late_tokens(host) - late_before);
+    let asleep = longest.load(Ordering::Relaxed) / u64::from(slowness);
+    let late = late_tokens(host) - late_before;
     let told = format!("the witness was late by {} us, and {late} tokens by more than {} us", asleep / 1_000, LATE / 1_000);
     (seen, (asleep > LATE || late > 0.0).then_some(told))
 }
 
 /// Waits until the server's clock shows a whole second: what it does in intervals then falls on the same times of the run as in virtual time.
-fn wait_for_a_whole_second(host: &TestHost) {
+fn wait_for_a_whole_second(host: &TestHost, slowness: u32) {
     const SECOND: Nanos = 1_000_000_000;
     let next = (host.app().now() / SECOND + 1) * SECOND;
     while let Some(left) = next.checked_sub(host.app().now()).filter(|left| *left > 0) {
         // The last millisecond is not slept, because sleepers wake up late.
         if left > 1_000_000 {
-            std::thread::sleep(Duration::from_nanos(left - 1_000_000));
+            std::thread::sleep(Duration::from_nanos(left - 1_000_000) * slowness);
         }
     }
 }
 
-fn drive(host: &TestHost, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
+fn drive(host: &TestHost, slowness: u32, workload: &Workload, seed: u64, name: &str) -> Vec<Seen> {
     let api = host.api;
     let mut traffic = Traffic::begin(workload, seed).expect("a workload");
-    // Connections are there before anybody asks, as those of a client's pool are.
-    let requests = workload.requests.unwrap_or(0) as usize;
-    let mut sockets: Vec<TcpStream> = (0..2 * requests).map(|_| client::open(api)).collect();
-    wait_for_a_whole_second(host);
-    let begun = Begun(Instant::now());
+    // Connections are there before anybody asks, as those of a client's pool are. In a slow run the server would not wait so long for
+    // the first request, and opening one takes little of it.
+    let ahead = if slowness == 1 { 2 * workload.requests.unwrap_or(0) as usize } else { 0 };
+    let mut sockets: Vec<TcpStream> = (0..ahead).map(|_| client::open(api)).collect();
+    wait_for_a_whole_second(host, slowness);
+    let begun = Begun { at: Instant::now(), slowness };
     let (sender, receiver) = channel();
     let (mut seen, mut under_way) = (Vec::new(), 0);
     loop {

@@ -87,6 +87,8 @@ mod stations;
 mod streaming;
 /// Floors, sizes, names: the rules of the house.
 mod tidy;
+/// The picture of what becomes of calls of tools.
+mod tool_picture;
 /// The tutorial, as a reader follows it.
 mod tutorial;
 /// OpenAI's wire format.

@@ -43,6 +43,10 @@ fn said(server: &Server) -> String {
     reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{}", reply.text())).to_owned()
 }
 
+/// What the allocator may have taken by then: it went up in steps by up to 10 MiB within 6,000 reloads, and stayed there for the next 6,000.
+/// A leak of 2 KiB a reload is 20 MiB in the full size.
+const STEPS_KIB: u64 = 16 * 1024;
+
 // R1, and the list "Measure first" of the plugin host: reloads leave nothing behind. Each changes the scenario, the plugin's options and
 // so its instances, and is used before the next one.
 #[test]
@@ -69,7 +73,7 @@ fn thousands_of_reloads_leave_the_memory_as_it_was() {
     let (files_before, threads_before) = (files(), threads());
     (warm..warm + rounds * 9 / 10).for_each(reload);
     let after = (warm + rounds * 9 / 10..warm + rounds).map(resident).min().expect("rounds");
-    assert!(after <= before + 4 * 1024, "{before} KiB at most before, {after} KiB at least after {rounds} reloads");
+    assert!(after <= before + STEPS_KIB, "{before} KiB at most before, {after} KiB at least after {rounds} reloads");
     // Connections that have just ended, and threads that have just been idle, may still be there.
     assert!(files() <= files_before + 4, "{files_before} files before, {} after", files());
     assert!(threads() <= threads_before + 4, "{threads_before} threads before, {} after", threads());

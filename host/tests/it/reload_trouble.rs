@@ -149,6 +149,7 @@ fn a_server_says_what_its_start_waits_for() {
         compiler: waiting_in(gate.path()),
         watch_plugins: None,
         decisions: None,
+        slowness: 1,
     };
     let starting = std::thread::spawn(move || App::start(options).unwrap_or_else(|error| panic!("{error}")));
     eventually("the admin door is open", || std::net::TcpStream::connect(admin).is_ok());

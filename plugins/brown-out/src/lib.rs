@@ -17,11 +17,11 @@ options! {
         /// How far into the period, counted from midnight UTC, the worst moment comes.
         pub peak: Duration = Duration::ZERO, in Duration::ZERO..=24 * HOUR;
         /// Median time to the first token while all is well.
-        pub first: Duration = ms(350), in Duration::ZERO..=Duration::from_secs(600);
+        pub first: Duration = ms(350), in Duration::ZERO..=Duration::from_secs(60);
         /// Median time between tokens while all is well.
         pub between: Duration = ms(20), in Duration::ZERO..=Duration::from_secs(60);
         /// How many times the median the slowest hundredth takes; 1 makes every token alike.
-        pub spread: f64 = 3.0, in 1.0..=100.0;
+        pub spread: f64 = 3.0, in 1.0..=10.0;
     }
 }
 
@@ -34,6 +34,8 @@ pub struct BrownOut {
     offset_ns: u64,
     first: Delay,
     between: Delay,
+    /// How many times as long everything may take at most, so that the slowest hundredth takes an hour: the host refuses longer delays.
+    most: f64,
     is_immediate: bool,
 }
 
@@ -53,6 +55,7 @@ impl Plugin for BrownOut {
             offset_ns: offset_ns as u64,
             first: Delay::around(options.first, options.spread),
             between: Delay::around(options.between, options.spread),
+            most: HOUR.as_secs_f64() / (options.first.max(options.between).as_secs_f64() * options.spread).max(1.0),
             is_immediate: options.first.is_zero() && options.between.is_zero(),
         })
     }
@@ -63,7 +66,7 @@ impl Latency for BrownOut {
         if self.is_immediate {
             return Schedule::immediate();
         }
-        let factor = 1.0 / (1.0 - self.depth * self.badness(call));
+        let factor = (1.0 / (1.0 - self.depth * self.badness(call))).min(self.most);
         Schedule::new(self.first.clone().times(factor), self.between.clone().times(factor))
     }
 }
@@ -118,6 +121,13 @@ mod tests {
     fn gaps_between_tokens_breathe_too() {
         let plugin: BrownOut = testing::plugin(r#"{"depth": 0.75, "between": "10ms"}"#).unwrap();
         assert_eq!(plugin.plan(&testing::call().build(), 10).between, Delay::log_normal(ms(40), ms(120)));
+    }
+
+    #[test]
+    fn the_slowest_that_the_options_allow_takes_an_hour() {
+        let plugin: BrownOut = testing::plugin(r#"{"first": "60s", "depth": 0.95, "spread": 10}"#).unwrap();
+        let slowest = plugin.plan(&testing::call().build(), 10).first;
+        assert_eq!(slowest, Delay::log_normal(Duration::from_secs(360), HOUR));
     }
 
     #[test]

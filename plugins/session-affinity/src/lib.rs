@@ -22,7 +22,8 @@ impl Balancer for SessionAffinity {
         let Some(session) = ask.header(&self.header) else { return Choice::Any };
         let least = backends.iter().filter(|backend| backend.open).map(Backend::busy).min().unwrap_or(0);
         let bears = |backend: &Backend| backend.open && backend.busy() <= least + u64::from(self.slack);
-        let home = home_of(&session).filter(|home| backends.get(*home as usize).is_some_and(bears));
+        let place = Place::of(ask.stage, &session);
+        let home = place.home().filter(|home| backends.get(*home as usize).is_some_and(bears));
         let choice = match home {
             Some(home) => Choice::Backend(home),
             // What must be computed of the prompt, and then what stands before it.
@@ -32,14 +33,37 @@ impl Balancer for SessionAffinity {
             }),
         };
         if let Choice::Backend(home) = choice {
-            state::set_for(&session, &home.to_le_bytes(), self.remember);
+            place.keep(home, self.remember);
         }
         choice
     }
 }
 
-fn home_of(session: &str) -> Option<u32> {
-    state::get(session)?.try_into().ok().map(u32::from_le_bytes)
+/// Where the home of a session is kept. There are so many places and no more: a new session takes the place of an old one, and whoever makes
+/// up sessions cannot fill the state, which holds 100,000 keys.
+struct Place {
+    key: String,
+    session: u64,
+}
+
+const PLACES: u64 = 1 << 16;
+
+impl Place {
+    /// The place of `session` among the replicas of `stage`.
+    fn of(stage: u32, session: &str) -> Self {
+        let session = Key::of_seed(u64::from(stage)).named(session).bits();
+        Self { key: format!("{:x}", session % PLACES), session }
+    }
+
+    fn home(&self) -> Option<u32> {
+        let entry = state::get(&self.key)?;
+        let (whose, home) = entry.split_at_checked(8)?;
+        (whose == self.session.to_le_bytes()).then(|| home.try_into().ok().map(u32::from_le_bytes))?
+    }
+
+    fn keep(&self, home: u32, remember: Duration) {
+        state::set_for(&self.key, &[&self.session.to_le_bytes()[..], &home.to_le_bytes()].concat(), remember);
+    }
 }
 
 export!(SessionAffinity: balancer);
@@ -75,6 +99,16 @@ mod tests {
         let _host = FakeHost::new().header("x-session-id", "s2");
         let knows = testing::backend().load(3, 0).tokens(0, 64).build();
         assert_eq!(pick(&[busy(0), knows, busy(1)]), Choice::Backend(1));
+    }
+
+    #[test]
+    fn a_long_name_is_a_session_like_any_other_and_stages_have_homes_of_their_own() {
+        let _host = FakeHost::new().header("x-session-id", &"s".repeat(4_000));
+        assert_eq!(pick(&[busy(3), busy(1)]), Choice::Backend(1));
+        assert_eq!(pick(&[busy(0), busy(1)]), Choice::Backend(1));
+        let (first, second) = (Place::of(1, "s"), Place::of(2, "s"));
+        first.keep(3, Duration::from_secs(1));
+        assert_eq!((first.home(), second.home()), (Some(3), None));
     }
 
     #[test]

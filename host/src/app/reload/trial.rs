@@ -4,13 +4,13 @@
 //! here what must be done in turn.
 
 use std::sync::Weak;
-use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 
 use crate::app::reload::desk::{Desk, Made};
 use crate::app::reload::record::entry;
 use crate::app::reload::{Reloader, count_trial};
+use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::canary::{Canary, Standing};
 use crate::engine::change::{Applied, Declined};
@@ -44,7 +44,7 @@ impl Reloader {
         let wait = move || {
             let mut deadline = deadline;
             loop {
-                wait_for_end(&end, deadline, || clock.now());
+                wait_for_end(&end, deadline, &clock);
                 deadline = me.upgrade().and_then(|reloader| reloader.settle_when_decided(number));
                 if deadline.is_none() {
                     return;
@@ -62,6 +62,7 @@ impl Reloader {
         let mut desk = self.turn();
         let trial = engine.trial().filter(|trial| trial.running.generation.number == number)?;
         let now = engine.clock().now();
+        trial.canary.note_unanswered(trial.running.generation.unanswered());
         match trial.canary.standing(now) {
             Standing::Going => {
                 let more = trial.canary.settings().for_us?.saturating_mul(1_000);
@@ -114,15 +115,15 @@ impl Reloader {
 }
 
 /// Waits until counts have decided a canary, or somebody else has, or its time is over.
-fn wait_for_end(end: &Receiver<()>, deadline: Option<Nanos>, now: impl Fn() -> Nanos) {
+fn wait_for_end(end: &Receiver<()>, deadline: Option<Nanos>, clock: &RealClock) {
     loop {
         let Some(deadline) = deadline else {
             // An error is the end of the canary: somebody has settled it.
             let _ = end.recv();
             return;
         };
-        let left = deadline.saturating_sub(now());
-        if left == 0 || !end.recv_timeout(Duration::from_nanos(left)).is_err_and(|error| error.is_timeout()) {
+        let left = deadline.saturating_sub(clock.now());
+        if left == 0 || !end.recv_timeout(clock.sleep_of(left)).is_err_and(|error| error.is_timeout()) {
             return;
         }
     }

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
@@ -95,7 +94,7 @@ impl Net {
             schedule = match schedule.due {
                 Nanos::MAX => self.changed.wait(schedule).unwrap_or_else(PoisonError::into_inner),
                 due => {
-                    let waited = self.changed.wait_timeout(schedule, Duration::from_nanos(due - now));
+                    let waited = self.changed.wait_timeout(schedule, clock.sleep_of(due - now));
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };

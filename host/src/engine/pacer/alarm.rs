@@ -1,8 +1,7 @@
 //! One kernel timer that a task can wait for, with nanosecond resolution.
 
 use std::io;
-
-use crate::clock::Nanos;
+use std::time::Duration;
 
 /// A timer that rings once at a time. Linux: a `timerfd` in the runtime's own poll set.
 #[cfg(target_os = "linux")]
@@ -19,13 +18,14 @@ impl Alarm {
         Ok(Self { timer: tokio::io::unix::AsyncFd::with_interest(timer, tokio::io::Interest::READABLE)? })
     }
 
-    /// Rings in `ns` nanoseconds instead of whenever it was set to.
-    pub(super) fn set(&self, ns: Nanos) {
+    /// Rings after `delay` instead of whenever it was set to.
+    pub(super) fn set(&self, delay: Duration) {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         let off = Timespec { tv_sec: 0, tv_nsec: 0 };
         // Zero would switch the timer off.
-        let ns = ns.max(1);
-        let value = Timespec { tv_sec: (ns / 1_000_000_000).min(i64::MAX as u64) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+        let delay = delay.max(Duration::from_nanos(1));
+        let value =
+            Timespec { tv_sec: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(delay.subsec_nanos()) };
         if let Err(error) =
             timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &Itimerspec { it_interval: off, it_value: value })
         {
@@ -48,7 +48,7 @@ impl Alarm {
 /// A timer that rings once at a time. Elsewhere than on Linux: the runtime's own, with its millisecond grain.
 #[cfg(not(target_os = "linux"))]
 pub(super) struct Alarm {
-    set: tokio::sync::watch::Sender<Option<std::time::Duration>>,
+    set: tokio::sync::watch::Sender<Option<Duration>>,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -57,9 +57,9 @@ impl Alarm {
         Ok(Self { set: tokio::sync::watch::channel(None).0 })
     }
 
-    /// Rings in `ns` nanoseconds instead of whenever it was set to.
-    pub(super) fn set(&self, ns: Nanos) {
-        self.set.send_replace(Some(std::time::Duration::from_nanos(ns)));
+    /// Rings after `delay` instead of whenever it was set to.
+    pub(super) fn set(&self, delay: Duration) {
+        self.set.send_replace(Some(delay));
     }
 
     /// Ready when it has rung.

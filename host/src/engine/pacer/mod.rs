@@ -82,7 +82,7 @@ impl Pacer {
         let Some(turn) = queue.next_turn() else { return };
         if queue.armed.is_none_or(|armed| turn < armed) {
             queue.armed = Some(turn);
-            self.alarm.set(turn.saturating_sub(now));
+            self.alarm.set(self.clock.sleep_of(turn.saturating_sub(now)));
         }
     }
 

@@ -56,7 +56,7 @@ impl Axis {
     pub(super) fn place(&self, value: f64) -> f64 {
         let place = match self.step {
             Some(_) => value / self.high,
-            None => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+            None => libm::log(value.max(self.low) / self.low) / libm::log(self.high / self.low),
         };
         place.clamp(0.0, 1.0)
     }

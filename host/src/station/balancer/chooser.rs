@@ -11,6 +11,11 @@ use crate::types::request::Request;
 pub trait Chooser: Send + Sync {
     /// The choice, or why there is none.
     fn pick(&self, question: &Question<'_>) -> Result<Choice, Unanswered>;
+
+    /// How often it has given no choice so far.
+    fn failures(&self) -> u64 {
+        0
+    }
 }
 
 /// What was chosen.

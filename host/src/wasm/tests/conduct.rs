@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::behavior::fault::Verdict;
 use crate::behavior::responder::Item;
 use crate::types::limits;
-use crate::wasm::tests::support::{Scene, adversary, call, host, load, new_host, request};
+use crate::wasm::tests::support::{Scene, adversary, call, load, new_host, request};
 use crate::wasm::{LoadSpec, Meter};
 
 /// Deed `number` fails for `cause`, the error says `words`, and the next call is answered.
@@ -55,15 +55,18 @@ fn a_panic_is_reported_in_the_guests_own_words() {
 
 #[test]
 fn an_endless_loop_is_stopped_when_its_time_is_used_up() {
-    fails("looper", 3, "timeout", "20 ms of time; find the loop, or give the plugin more with `time:`");
+    fails_in(
+        &Scene::hasty("looper"),
+        "looper",
+        3,
+        "timeout",
+        "20 ms of time; find the loop, or give the plugin more with `time:`",
+    );
 }
 
 #[test]
 fn a_guest_that_eats_memory_ends_at_its_limit() {
-    // On a busy machine the first touch of 16 MiB can take more than the usual time.
-    let spec = LoadSpec { time_us: limits::GUEST_WALL_US, ..LoadSpec::new("glutton", adversary()) };
-    let scene = Scene::of(&host().load(spec).expect("a good plugin"), &serde_json::json!({}));
-    fails_in(&scene, "glutton", 4, "memory", "16 MiB of memory");
+    fails("glutton", 4, "memory", "16 MiB of memory");
 }
 
 #[test]
@@ -94,9 +97,7 @@ fn a_string_of_a_gibibyte_is_refused_unread() {
 
 #[test]
 fn more_than_the_transfer_limit_is_refused_though_it_is_there() {
-    // Time is not what this is about: fresh memory is slow on some machines.
-    let spec = LoadSpec { time_us: 2_000_000, ..LoadSpec::new("carrier", adversary()) };
-    let scene = Scene::of(&host().load(spec).expect("a plugin"), &serde_json::json!({}));
+    let scene = Scene::new("carrier");
     let error = scene.responder.respond(&call(117, &request()), 1).expect_err("nine of eight MiB");
     assert_eq!(error.cause, "transfer", "{error}");
     let mut request = request();
@@ -132,7 +133,7 @@ fn sockets_trap_by_name() {
 
 #[test]
 fn loops_on_all_workers_delay_no_bystander_for_ever() {
-    let bad = Scene::new("sixteen-loops");
+    let bad = Scene::hasty("sixteen-loops");
     let good = Scene::new("bystander");
     std::thread::scope(|scope| {
         let loops: Vec<_> = (0..8)

@@ -10,7 +10,7 @@ use crate::behavior::catalog::{Catalog, Setting};
 use crate::behavior::fault::{Fault, Verdict};
 use crate::types::limits;
 use crate::wasm::contract::CONTRACT;
-use crate::wasm::tests::support::{call, host, request};
+use crate::wasm::tests::support::{PATIENCE_US, call, host, request};
 use crate::wasm::{LoadSpec, Plugin, PluginError};
 
 /// What differs from a good plugin, in WebAssembly text.
@@ -103,7 +103,7 @@ impl Forged<'_> {
 
     /// Loads it and makes its fault. Panics if it is refused.
     pub(super) fn fault(&self, name: &str) -> Arc<dyn Fault> {
-        self.fault_with_time(name, limits::GUEST_TIME_US)
+        self.fault_with_time(name, PATIENCE_US)
     }
 
     /// The same with another CPU time of one call, in microseconds.

@@ -71,9 +71,12 @@ pub(crate) fn small_host(meter: Meter, instances: u32) -> PluginHost {
     PluginHost::with_engine(config, engine).expect("a host")
 }
 
+/// Time for calls whose tests are not about time, in microseconds: a machine that is busy with others takes some of it away.
+pub(super) const PATIENCE_US: u64 = 2_000_000;
+
 /// The adversary under a name of its own, so that tests share neither state nor breaker.
 pub(in crate::wasm) fn load(name: &str) -> Arc<Plugin> {
-    host().load(LoadSpec::new(name, adversary())).expect("a good plugin")
+    host().load(LoadSpec { time_us: PATIENCE_US, ..LoadSpec::new(name, adversary()) }).expect("a good plugin")
 }
 
 /// The adversary's three behaviours with default options.
@@ -87,6 +90,11 @@ impl Scene {
     /// Loads the adversary as `name`.
     pub(super) fn new(name: &str) -> Self {
         Self::of(&load(name), &json!({}))
+    }
+
+    /// The same with the time that a plugin has if nobody says otherwise: for loops, which use it up.
+    pub(super) fn hasty(name: &str) -> Self {
+        Self::of(&host().load(LoadSpec::new(name, adversary())).expect("a good plugin"), &json!({}))
     }
 
     /// The behaviours of `plugin` with `options`.

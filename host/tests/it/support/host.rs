@@ -34,6 +34,14 @@ impl TestHost {
         Self::start_in(tempfile::tempdir().expect("a folder"), scenario, seed)
     }
 
+    /// The same with a run that is `slowness` times as slow as real time.
+    pub fn start_slowed(scenario: &str, seed: u64, slowness: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
+        let options = ServeOptions { seed: Some(seed), slowness, ..options(folder.path().join("scenario.yaml")) };
+        Self::start_by(folder, options)
+    }
+
     /// The same in a folder that has what the scenario names, such as components.
     pub fn start_in(folder: tempfile::TempDir, scenario: &str, seed: Option<u64>) -> Self {
         std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
@@ -134,6 +142,7 @@ fn options(scenario: PathBuf) -> ServeOptions {
         compiler: compiler(),
         watch_plugins: None,
         decisions: None,
+        slowness: 1,
     }
 }
 

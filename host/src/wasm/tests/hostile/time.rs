@@ -4,12 +4,13 @@ use crate::behavior::fault::Verdict;
 use crate::types::limits;
 use crate::wasm::Cause;
 use crate::wasm::tests::forge::{Forged, LOOP, Service, ask};
+use crate::wasm::tests::support::PATIENCE_US;
 
 /// Each call of the plugin fails for `cause`, twice, so that what the first left is no better and no worse.
 #[track_caller]
 fn fails(name: &str, forged: &Forged<'_>, cause: &str) {
     // To move much takes longer than a call usually has where this program is not optimised, and time is not what ends it.
-    let time_us = if cause == "timeout" { limits::GUEST_TIME_US } else { 2_000_000 };
+    let time_us = if cause == "timeout" { limits::GUEST_TIME_US } else { PATIENCE_US };
     let fault = forged.fault_with_time(name, time_us);
     for number in 1..3 {
         let error = ask(&*fault, number).expect_err("it never ends");
