@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
+use crate::types::manners::Manners;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
@@ -104,13 +105,6 @@ pub struct Inbound<'a> {
     pub body: Bytes,
     /// What the scenario says of its doors.
     pub manners: Manners,
-}
-
-/// How doors behave that vendors leave open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Manners {
-    /// Is a field that the vendor does not know a mistake?
-    pub is_strict: bool,
 }
 
 /// A request that was understood.

@@ -92,7 +92,8 @@ impl Visit {
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
-        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, ..Inbound::default() };
+        let manners = self.door.engine.running().generation.scenario.api;
+        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners };
         let parsed = read(body).await.and_then(|body| endpoint.parse(inbound(body)));
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let streams = request.streams;

@@ -21,6 +21,7 @@ use crate::station::quota;
 use crate::types::allowance::Window;
 use crate::types::capability::{Capabilities, Reach};
 use crate::types::criterion::Criterion;
+use crate::types::manners::Manners;
 use crate::types::problem::Problem;
 use crate::workload::Workload;
 
@@ -80,6 +81,8 @@ pub struct Scenario {
     pub criteria: Vec<Criterion>,
     /// How a change to this scenario is tried before it answers all requests; without one it takes over at once.
     pub canary: Option<canary::CanarySettings>,
+    /// How the doors behave where vendors leave it open.
+    pub api: Manners,
     /// Who asks what and when, where the run brings its own traffic. Its literal prompts are not counted yet.
     pub workload: Option<Arc<Workload>>,
     /// The file as written, to find the place of a mistake found later.

@@ -2,7 +2,7 @@
 //!
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
 //! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives;
-//! [`mistake`] says what is wrong with a request; [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach.
+//! [`mistake`] says what is wrong with a request, [`manners`] what doors make of it; [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach.
 
 pub mod allowance;
 pub mod api_error;
@@ -12,6 +12,7 @@ pub mod excerpt;
 pub mod fields;
 pub mod limit;
 pub mod limits;
+pub mod manners;
 pub mod mistake;
 pub mod printable;
 pub mod problem;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use simwright::app::workshop::Workshop;
 use simwright::clock::real::RealClock;
 use simwright::dialect::Dialect;
-use simwright::dialect::openai::OpenAi;
+use simwright::dialect::openai;
 use simwright::plan::generation::Generation;
 use simwright::plan::identity::Identity;
 use simwright::plan::planner::{Facts, plan};
@@ -74,7 +74,7 @@ fn row_of(choice: &Choice) -> &'static str {
 }
 
 fn replies(generation: &Arc<Generation>, body: &Value) -> Vec<Choice> {
-    let request = Arc::new(OpenAi.parse_chat(body.to_string().into(), HeaderMap::new()).expect("a good request"));
+    let request = Arc::new(openai::chat_request(body.to_string().into(), HeaderMap::new()).expect("a good request"));
     let reply = |number| {
         let identity = Key::of_seed(number).bits();
         let identity = Identity { content: identity, identity, attempt: 0, occurrence: 0 };

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `workload`; `pipeline` for an entry's
+//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `api`, `workload`; `pipeline` for an entry's
 //! stages; `behaviors`, `limits` and `when` for what stands in several of them. What a scenario leaves open is what
 //! `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
@@ -19,6 +19,7 @@ use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Place, Problem, did_you_mean};
 
+mod api;
 mod autoscale;
 mod behaviors;
 mod criteria;
@@ -62,6 +63,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let tiers = tiers::check(&mut fields);
     let criteria = criteria::check(&mut fields, &models);
     let canary = reload::check(&mut fields);
+    let api = api::check(&mut fields);
     let index = Index::of(&models.iter().map(ModelEntry::to_index).collect::<Vec<_>>());
     let tier_index = Index::of(&tiers.iter().map(Tier::to_index).collect::<Vec<_>>());
     let workload = workload::check(&mut fields, source, &index, &models);
@@ -82,6 +84,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
         tiers,
         criteria,
         canary,
+        api,
         workload,
         source,
         index,

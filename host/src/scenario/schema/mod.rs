@@ -57,6 +57,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("workload", described("Who asks what and when, for runs that bring their own traffic.", section())),
         ("criteria", list("Promises by which a run is judged.", text("For example `p99 ttft < 500ms`."))),
         ("reload", reload()),
+        ("api", api()),
         ("models!", list("Who answers for which model; the first entry that fits answers.", model())),
     ]);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -87,6 +88,12 @@ fn reload() -> Value {
         ("max-failures", share("It has failed as soon as more of its requests than this did.")),
     ]);
     described("How changes to this scenario take over.", object([("canary", canary)]))
+}
+
+/// How the doors behave.
+fn api() -> Value {
+    let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
+    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown)]))
 }
 
 /// What `defaults` and an entry of `models` may both say.

@@ -1,0 +1,31 @@
+//! `api:`, how the doors behave where vendors leave it open.
+
+use crate::types::fields::Fields;
+use crate::types::manners::Manners;
+
+/// Reads the section; without one the doors are lenient.
+pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
+    let Some(section) = fields.value("api") else { return Manners::default() };
+    let pointer = fields.pointer("api");
+    let mut own = Fields::of(section, pointer);
+    let is_strict = own.word("unknown-fields", &["ignore", "reject"]) == Some("reject");
+    fields.extend(own.finish());
+    Manners { is_strict }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::scenario::read::parse;
+
+    #[test]
+    fn the_doors_are_lenient_unless_the_scenario_says_otherwise() {
+        let read = |api: &str| parse("s.yaml", &format!("simwright: 1\n{api}models: [{{ match: m }}]\n"), Path::new("")).expect("readable");
+        assert!(!read("").scenario.api.is_strict);
+        assert!(!read("api: { unknown-fields: ignore }\n").scenario.api.is_strict);
+        assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);
+        let wrong = read("api: { unknown-fields: refuse, unknown: 1 }\n").problems;
+        assert_eq!(wrong.iter().map(|problem| &*problem.pointer).collect::<Vec<_>>(), ["/api/unknown-fields", "/api/unknown"]);
+    }
+}

@@ -1,0 +1,8 @@
+//! How doors behave where vendors leave it open: the section `api:` of a scenario.
+
+/// What a scenario says of its doors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manners {
+    /// Is a field that the vendor does not know a mistake?
+    pub is_strict: bool,
+}
