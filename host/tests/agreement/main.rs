@@ -14,6 +14,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use simwright::app::ServeOptions;
 use simwright::app::simulate::{SimulateOptions, Simulation};
 use simwright::clock::Nanos;
 use simwright::fleet::{Ended, Fate, Limits, Watch};
@@ -26,7 +27,7 @@ mod guests;
 mod host;
 mod sockets;
 
-use host::{TestHost, compiler};
+use host::{TestHost, compiler, options};
 use sockets::live;
 
 /// How far the times of the two clocks may be apart, on the run's own clock, as all times here.
@@ -150,7 +151,7 @@ fn agree(scenario: &str, has_it_all: impl Fn(&[Seen]) -> bool) {
     workload.count_prompts(|_| 1);
     let (mut late, mut quiet) = (Vec::new(), 0);
     for slowness in TRIES {
-        let host = TestHost::start_slowed(scenario, seed, slowness);
+        let host = start(scenario, seed, slowness);
         let (real, lateness) = live(&host, slowness, &workload, seed, &simulation.generation.scenario.name);
         let differences = differences(&planned, &in_order(real));
         if differences.is_empty() {
@@ -164,6 +165,14 @@ fn agree(scenario: &str, has_it_all: impl Fn(&[Seen]) -> bool) {
         assert!(quiet < QUIET_TRIES, "the clocks disagree:\n{}", late.join("\n"));
     }
     panic!("this machine was too busy in every one of {} runs:\n{}", late.len(), late.join("\n"));
+}
+
+/// A server with `scenario` whose run is `slowness` times as slow as real time.
+fn start(scenario: &str, seed: u64, slowness: u32) -> TestHost {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("scenario.yaml");
+    std::fs::write(&file, scenario).expect("written");
+    TestHost::start_by(folder, ServeOptions { seed: Some(seed), slowness, ..options(file) })
 }
 
 /// How many of `seen` have such a fate.

@@ -34,14 +34,6 @@ impl TestHost {
         Self::start_in(tempfile::tempdir().expect("a folder"), scenario, seed)
     }
 
-    /// The same with a run that is `slowness` times as slow as real time.
-    pub fn start_slowed(scenario: &str, seed: u64, slowness: u32) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
-        let options = ServeOptions { seed: Some(seed), slowness, ..options(folder.path().join("scenario.yaml")) };
-        Self::start_by(folder, options)
-    }
-
     /// The same in a folder that has what the scenario names, such as components.
     pub fn start_in(folder: tempfile::TempDir, scenario: &str, seed: Option<u64>) -> Self {
         std::fs::write(folder.path().join("scenario.yaml"), scenario).expect("written");
@@ -78,7 +70,8 @@ impl TestHost {
         Self::start_by(folder, options)
     }
 
-    fn start_by(folder: tempfile::TempDir, options: ServeOptions) -> Self {
+    /// A server with options of the test's own.
+    pub fn start_by(folder: tempfile::TempDir, options: ServeOptions) -> Self {
         let app = App::start(options).unwrap_or_else(|error| panic!("{error}"));
         let (api, admin) = (app.api(), app.admin());
         Self { app: Some(app), folder, api, admin }
@@ -130,7 +123,8 @@ impl TestHost {
     }
 }
 
-fn options(scenario: PathBuf) -> ServeOptions {
+/// The options of a server with `scenario` and two workers.
+pub fn options(scenario: PathBuf) -> ServeOptions {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (scenario, workers) = (Some(scenario), Some(2));
     ServeOptions {
