@@ -10,7 +10,6 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use simwright::app::workshop::Workshop;
 use simwright::clock::real::RealClock;
-use simwright::dialect::Dialect;
 use simwright::dialect::openai;
 use simwright::plan::generation::Generation;
 use simwright::plan::identity::Identity;

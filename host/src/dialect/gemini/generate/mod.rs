@@ -18,9 +18,6 @@ mod read;
 mod stream;
 mod whole;
 
-#[cfg(test)]
-mod tests;
-
 /// A conversation to continue, answered in one piece.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Generate;
