@@ -33,6 +33,8 @@ mod hostile;
 mod http2;
 /// Laws of delay: files, prompts, pauses.
 mod latency;
+/// Keep-alives of silent streams.
+mod keep_alive;
 /// Measured runs of real servers, predicted by the replica.
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
