@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::behavior::fault::Cut;
-use crate::clock::{Clock, Nanos};
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::dialect::StreamRenderer;
 use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;

@@ -1,8 +1,6 @@
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::json;
-
 use super::support::client;
 use super::support::guests::workspace;
 use super::support::h2_client::{H2Client, StreamEnd, read_bytes, reset_of, run};

@@ -31,10 +31,10 @@ mod groups;
 mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
-/// Laws of delay: files, prompts, pauses.
-mod latency;
 /// Keep-alives of silent streams.
 mod keep_alive;
+/// Laws of delay: files, prompts, pauses.
+mod latency;
 /// Measured runs of real servers, predicted by the replica.
 mod measured_runs;
 /// The same requests in another order, side by side, in another server.
