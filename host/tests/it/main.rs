@@ -7,6 +7,8 @@ mod support;
 
 /// What `/metrics`, `/healthz` and `/readyz` say.
 mod admin;
+/// Requests that cannot be understood, to every vendor.
+mod bad_requests;
 /// Components are compiled in a process with limits.
 mod compiler;
 /// One plugin in four languages.
