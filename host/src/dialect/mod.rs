@@ -80,13 +80,15 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 6] = [
+pub const ENDPOINTS: [&dyn Endpoint; 8] = [
     &openai::Chat,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,
     &gemini::StreamGenerate,
     &gemini::CountTokens,
+    &gemini::Embed,
+    &gemini::BatchEmbed,
 ];
 
 /// The endpoint called `name`, as logs name it.

@@ -60,7 +60,7 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 12] = [
+static ROUTES: [Route; 14] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
@@ -71,6 +71,8 @@ static ROUTES: [Route; 12] = [
     route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
     route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::POST, GEMINI, "/models/{}:embedContent", Serves::Ask(&gemini::Embed)),
+    route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
 ];
