@@ -1,7 +1,7 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes.
+//! splicing bytes; `filters` is what Azure adds to them.
 
 use bytes::BytesMut;
 
@@ -12,6 +12,7 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
 
 mod body;
+mod filters;
 mod read;
 mod stream;
 mod tools;
@@ -52,6 +53,8 @@ struct Options {
     include_usage: bool,
     /// Are chunks padded with a random string, so that their lengths give nothing away?
     obfuscation: bool,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 impl Voice for Options {

@@ -29,7 +29,12 @@ const ATTACHMENT_TOKENS: u32 = 85;
 /// Reads a chat request, and how its reply is rendered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let (mut request, options) = convert(read_json(&inbound.body, root)?, root)?;
+    let mut body: Body<'_> = read_json(&inbound.body, root)?;
+    if let Some(deployment) = inbound.deployment {
+        body.model = Given::Is(deployment.into());
+    }
+    let (mut request, options) = convert(body, root)?;
+    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
@@ -52,12 +57,15 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     }
     let list = root.field("messages");
     let messages = messages(body.messages.required(list)?.0, list)?;
-    ranges(root, [
-        ("temperature", body.temperature, 0.0, 2.0),
-        ("top_p", body.top_p, 0.0, 1.0),
-        ("presence_penalty", body.presence_penalty, -2.0, 2.0),
-        ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
-    ])?;
+    ranges(
+        root,
+        [
+            ("temperature", body.temperature, 0.0, 2.0),
+            ("top_p", body.top_p, 0.0, 1.0),
+            ("presence_penalty", body.presence_penalty, -2.0, 2.0),
+            ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
+        ],
+    )?;
     let tools = tools::tools(body.tools, root.field("tools"))?;
     let (tool_choice, tools) = tools::choice(body.tool_choice, root.field("tool_choice"), tools)?;
     let parallel = body.parallel_tool_calls.optional(root.field("parallel_tool_calls"))?;
@@ -148,7 +156,7 @@ fn stream(wanted: Given<bool>, options: Given<GivenStreamOptions>, root: Path<'_
     }
     let include_usage = options.include_usage.optional(path.field("include_usage"))?.unwrap_or(false);
     let obfuscation = options.include_obfuscation.optional(path.field("include_obfuscation"))?.unwrap_or(false);
-    Ok((wanted, Options { include_usage, obfuscation, logprobs: None }))
+    Ok((wanted, Options { include_usage, obfuscation, ..Options::default() }))
 }
 
 /// The vendor refuses "any JSON object" when no message speaks of JSON, because models then write blanks without end.

@@ -5,15 +5,15 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Options;
 use super::whole::{push_usage, word};
+use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
 use crate::random::Key;
-use crate::types::reply::{Head, StreamEvent, TextKind};
+use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
 /// Chunks are padded to multiples of this many bytes of text and padding.
@@ -31,6 +31,8 @@ pub(super) struct ChatStream {
     chunks: u64,
     /// Choices whose role goes with their first tool call, one bit each: the vendor joins the two.
     role_due: u128,
+    /// Has the first event left?
+    has_begun: bool,
 }
 
 impl ChatStream {
@@ -47,7 +49,7 @@ impl ChatStream {
         push_fingerprint(&mut out, head.fingerprint);
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
-        Self { beginning: out[..].into(), options, padding, chunks: 0, role_due: 0 }
+        Self { beginning: out[..].into(), options, padding, chunks: 0, role_due: 0, has_begun: false }
     }
 
     /// Begins a chunk of `choice`, up to and without the inside of its delta.
@@ -56,7 +58,34 @@ impl ChatStream {
         out.put_slice(&self.beginning);
         out.put_slice(b"{\"index\":");
         push_number(out, u64::from(choice));
-        out.put_slice(b",\"delta\":{");
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_chunk(text_bytes));
+        }
+        out.put_slice(b"\"delta\":{");
+    }
+
+    /// Begins and ends the last chunk of `choice`.
+    fn finish(&mut self, choice: u32, reason: Finish, out: &mut BytesMut) {
+        out.reserve(self.beginning.len() + CHUNK_BYTES);
+        out.put_slice(&self.beginning);
+        out.put_slice(b"{\"index\":");
+        push_number(out, u64::from(choice));
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_end(reason, true));
+        }
+        out.put_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
+        out.put_slice(word(reason).as_bytes());
+        out.put_slice(b"\"}]");
+        self.end(b",\"usage\":null", 0, out);
+    }
+
+    /// Sends what filters have found in the prompt, once.
+    fn prompt(&mut self, out: &mut BytesMut) {
+        if self.options.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
+            out.put_slice(filters::PROMPT_CHUNK);
+        }
     }
 
     /// Ends a chunk after its delta.
@@ -171,6 +200,7 @@ impl ChatStream {
 
 impl StreamRenderer for ChatStream {
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut) {
+        self.prompt(out);
         match *event {
             StreamEvent::Start { choice, tool_first: true } if bit(choice) != 0 => self.role_due |= bit(choice),
             StreamEvent::Start { choice, .. } => self.role(choice, out),
@@ -185,11 +215,7 @@ impl StreamRenderer for ChatStream {
             }
             StreamEvent::Finish { choice, reason } => {
                 self.settle(choice, out);
-                self.open(choice, 0, out);
-                out.put_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
-                out.put_slice(word(reason).as_bytes());
-                out.put_slice(b"\"}]");
-                self.end(b",\"usage\":null", 0, out);
+                self.finish(choice, reason, out);
             }
             StreamEvent::Usage(usage) => self.usage(&usage, out),
             StreamEvent::Error { message, code } => {

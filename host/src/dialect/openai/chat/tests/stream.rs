@@ -16,7 +16,7 @@ const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false
 const STOP: StreamEvent<'_> = StreamEvent::Finish { choice: 0, reason: Finish::Stop };
 
 fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Options {
-    Options { logprobs, include_usage, obfuscation }
+    Options { logprobs, include_usage, obfuscation, is_filtered: false }
 }
 
 fn content(choice: u32, text: &str) -> StreamEvent<'_> {
