@@ -18,6 +18,8 @@ mod headers;
 mod ids;
 mod logprobs;
 mod models;
+mod sampling;
+mod usage;
 mod words;
 
 pub use chat::Chat;
