@@ -83,7 +83,7 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 9] = [
+pub const ENDPOINTS: [&dyn Endpoint; 11] = [
     &openai::Chat,
     &anthropic::Messages,
     &anthropic::CountTokens,
@@ -92,6 +92,8 @@ pub const ENDPOINTS: [&dyn Endpoint; 9] = [
     &gemini::CountTokens,
     &ollama::Chat,
     &ollama::Generate,
+    &ollama::Embed,
+    &ollama::Embeddings,
     &azure::CHAT,
 ];
 

@@ -83,7 +83,7 @@ static SHOW: About = About { asked: ollama::asked_model, answer: ollama::show };
 static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 23] = [
+static ROUTES: [Route; 25] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
@@ -101,6 +101,8 @@ static ROUTES: [Route; 23] = [
     route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
     route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
     route(Method::POST, OLLAMA, "/api/generate", Serves::Ask(&ollama::Generate)),
+    route(Method::POST, OLLAMA, "/api/embed", Serves::Ask(&ollama::Embed)),
+    route(Method::POST, OLLAMA, "/api/embeddings", Serves::Ask(&ollama::Embeddings)),
     route(Method::GET, OLLAMA, "/api/tags", Serves::Models(&Ollama)),
     route(Method::GET, OLLAMA, "/api/ps", Serves::Told(&Ollama, ollama::loaded)),
     route(Method::POST, OLLAMA, "/api/show", Serves::About(&Ollama, &SHOW)),

@@ -20,6 +20,11 @@ pub(super) struct Took {
     pub(super) last_ns: u64,
 }
 
+/// What of the `first_ns` to the first token goes into loading.
+pub(super) fn load_of(first_ns: u64) -> u64 {
+    first_ns / LOAD_PARTS
+}
+
 /// Appends the moment `after_ns` after the second `unix_s`, as a time of RFC 3339 with all of its nanoseconds.
 pub(super) fn push_time(out: &mut BytesMut, unix_s: u64, after_ns: u64) {
     let at = UNIX_EPOCH + Duration::from_secs(unix_s) + Duration::from_nanos(after_ns);
@@ -29,7 +34,7 @@ pub(super) fn push_time(out: &mut BytesMut, unix_s: u64, after_ns: u64) {
 
 /// Appends durations and counts, beginning with a comma.
 pub(super) fn push_metrics(out: &mut BytesMut, took: Took, usage: &Usage) {
-    let load = took.first_ns / LOAD_PARTS;
+    let load = load_of(took.first_ns);
     let fields = [
         (&b",\"total_duration\":"[..], took.last_ns),
         (b",\"load_duration\":", load),

@@ -2,7 +2,7 @@
 //!
 //! In: `body` is what clients write, `options` and `keep_alive` parts of it that are more than a kind; `read` checks and makes the neutral
 //! request. Out: `whole` and `stream` render replies for both endpoints with words, `metrics` what they cost; `loaded` answers those that
-//! only load a model. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models.
+//! only load a model, `embed` those for vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{HeaderName, RETRY_AFTER, USER_AGENT};
@@ -15,6 +15,7 @@ use crate::random::Stream;
 use crate::types::api_error::{ApiError, RetryForm};
 
 mod body;
+mod embed;
 mod keep_alive;
 mod loaded;
 mod metrics;
@@ -28,6 +29,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use embed::{Embed, Embeddings};
 pub use models::{asked_model, loaded, pull, show};
 
 /// What `GET /` answers.

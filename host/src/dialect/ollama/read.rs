@@ -1,5 +1,6 @@
 //! Requests, from the body's bytes to the neutral [`Request`]. The first mistake is answered, in the order of the code below.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -11,7 +12,7 @@ use super::keep_alive::KeepAlive;
 use super::loaded::Loaded;
 use super::options;
 use super::whole::Answer;
-use crate::dialect::json::given::Given;
+use crate::dialect::json::given::{Given, Shape};
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::{Inbound, Parsed, Voice};
@@ -89,7 +90,8 @@ pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
     Ok(parsed(request, Form::Generate, is_empty, keep_alive, inbound))
 }
 
-fn body_of<'de, T: crate::dialect::json::given::Shape<'de>>(inbound: &'de Inbound<'_>, root: Path<'_>) -> Result<T, ApiError> {
+/// The JSON of a body, which must not be empty.
+pub(super) fn body_of<'de, T: Shape<'de>>(inbound: &'de Inbound<'_>, root: Path<'_>) -> Result<T, ApiError> {
     if inbound.body.is_empty() {
         return Err(ApiError::of_status(400, "missing request body"));
     }
@@ -153,7 +155,7 @@ fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<M
 }
 
 /// Images are base64, which the vendor decodes at once.
-fn images(given: List<std::borrow::Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
+fn images(given: List<Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
     let mut attachments = Vec::new();
     for (index, image) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);

@@ -18,6 +18,8 @@ mod headers;
 mod ids;
 pub(super) mod logprobs;
 pub(super) mod models;
+mod sampling;
+mod usage;
 mod words;
 
 pub use chat::Chat;

@@ -1,9 +1,10 @@
 //! The dialect through its one door: what goes on the wire, byte by byte, and what comes back out of it.
 //!
-//! Here: requests that are understood. `refusals` has those that are not, `replies` what is answered.
+//! Here: requests that are understood. `refusals` has those that are not, `replies` what is answered, `vectors` what is for vectors.
 
 mod refusals;
 mod replies;
+mod vectors;
 
 use bytes::Bytes;
 

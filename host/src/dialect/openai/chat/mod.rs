@@ -5,6 +5,7 @@
 
 use bytes::BytesMut;
 
+use super::sampling::Streaming;
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
@@ -49,10 +50,8 @@ impl Endpoint for Chat {
 struct Options {
     /// `Some(n)`: log probabilities with `n` alternatives.
     logprobs: Option<u8>,
-    /// Does a stream have a chunk with the token counts before its end?
-    include_usage: bool,
-    /// Are chunks padded with a random string, so that their lengths give nothing away?
-    obfuscation: bool,
+    /// How it is streamed.
+    streaming: Streaming,
     /// Do replies tell what content filters have found, as Azure's do?
     is_filtered: bool,
 }

@@ -12,6 +12,7 @@ use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
+use crate::dialect::openai::usage::ChunkUsage;
 use crate::random::Key;
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
@@ -26,6 +27,7 @@ pub(super) struct ChatStream {
     /// `data: {"id": … "choices":[`
     beginning: Box<[u8]>,
     options: Options,
+    usage: ChunkUsage,
     /// Where the padding is drawn from.
     padding: Key,
     chunks: u64,
@@ -49,7 +51,8 @@ impl ChatStream {
         push_fingerprint(&mut out, head.fingerprint);
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
-        Self { beginning: out[..].into(), options, padding, chunks: 0, role_due: 0, has_begun: false }
+        let usage = ChunkUsage::of(head, options.streaming);
+        Self { beginning: out[..].into(), options, usage, padding, chunks: 0, role_due: 0, has_begun: false }
     }
 
     /// Begins a chunk of `choice`, up to and without the inside of its delta.
@@ -78,7 +81,8 @@ impl ChatStream {
         out.put_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
         out.put_slice(word(reason).as_bytes());
         out.put_slice(b"\"}]");
-        self.end(b",\"usage\":null", 0, out);
+        self.usage.push(choice, out);
+        self.end(0, out);
     }
 
     /// Sends what filters have found in the prompt, once.
@@ -88,18 +92,16 @@ impl ChatStream {
         }
     }
 
-    /// Ends a chunk after its delta.
-    fn close(&mut self, text_bytes: usize, out: &mut BytesMut) {
+    /// Ends a chunk of `choice` after its delta.
+    fn close(&mut self, choice: u32, text_bytes: usize, out: &mut BytesMut) {
         out.put_slice(b"},\"logprobs\":null,\"finish_reason\":null}]");
-        self.end(b",\"usage\":null", text_bytes, out);
+        self.usage.push(choice, out);
+        self.end(text_bytes, out);
     }
 
-    /// Ends a chunk after its choices: usage if it is wanted, padding if it is wanted.
-    fn end(&mut self, usage: &[u8], text_bytes: usize, out: &mut BytesMut) {
-        if self.options.include_usage {
-            out.put_slice(usage);
-        }
-        if self.options.obfuscation {
+    /// Ends a chunk after its usage: with padding, if it is wanted.
+    fn end(&mut self, text_bytes: usize, out: &mut BytesMut) {
+        if self.options.streaming.obfuscation {
             out.put_slice(b",\"obfuscation\":\"");
             let mut stream = self.padding.with(self.chunks).stream();
             push_alphanumeric(out, &mut stream, PADDED_BYTES - text_bytes % PADDED_BYTES);
@@ -112,7 +114,7 @@ impl ChatStream {
     fn role(&mut self, choice: u32, out: &mut BytesMut) {
         self.open(choice, 0, out);
         out.put_slice(b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-        self.close(0, out);
+        self.close(choice, 0, out);
     }
 
     /// Sends the role now if it still waits for a tool call that does not come first after all.
@@ -152,9 +154,10 @@ impl ChatStream {
                 } else {
                     b"],\"refusal\":null},\"finish_reason\":null}]"
                 });
-                self.end(b",\"usage\":null", text.len(), out);
+                self.usage.push(choice, out);
+                self.end(text.len(), out);
             }
-            _ => self.close(text.len(), out),
+            _ => self.close(choice, text.len(), out),
         }
     }
 
@@ -174,7 +177,7 @@ impl ChatStream {
         if with_role {
             out.put_slice(b",\"refusal\":null");
         }
-        self.close(name.len(), out);
+        self.close(choice, name.len(), out);
     }
 
     fn tool_arguments(&mut self, choice: u32, index: u32, fragment: &str, out: &mut BytesMut) {
@@ -184,23 +187,24 @@ impl ChatStream {
         out.put_slice(b",\"function\":{\"arguments\":\"");
         push_escaped(out, fragment);
         out.put_slice(b"\"}}]");
-        self.close(fragment.len(), out);
+        self.close(choice, fragment.len(), out);
     }
 
     fn usage(&mut self, usage: &Usage, out: &mut BytesMut) {
-        if !self.options.include_usage {
+        if !self.usage.is_shown() {
             return;
         }
         out.put_slice(&self.beginning);
         out.put_slice(b"],\"usage\":");
         push_usage(out, usage);
-        self.end(b"", 0, out);
+        self.end(0, out);
     }
 }
 
 impl StreamRenderer for ChatStream {
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut) {
         self.prompt(out);
+        self.usage.count(event);
         match *event {
             StreamEvent::Start { choice, tool_first: true } if bit(choice) != 0 => self.role_due |= bit(choice),
             StreamEvent::Start { choice, .. } => self.role(choice, out),
