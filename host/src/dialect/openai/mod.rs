@@ -13,11 +13,13 @@ use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
 mod chat;
-mod error;
+pub(super) mod error;
 mod headers;
 mod ids;
-mod logprobs;
-mod models;
+pub(super) mod logprobs;
+pub(super) mod models;
+mod sampling;
+mod usage;
 mod words;
 
 pub use chat::Chat;
