@@ -60,8 +60,11 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 12] = [
+static ROUTES: [Route; 15] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
+    route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
+    route(Method::POST, OPENAI, "/moderations", Serves::Ask(&openai::Moderations)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),

@@ -10,7 +10,7 @@ pub(super) fn of_cause(cause: &Cause) -> String {
     match cause {
         Cause::Mistake(mistake) => of_mistake(mistake),
         Cause::UnknownModel(name) => format!("model: {name}"),
-        Cause::PromptTooLong { tokens, window } => format!("prompt is too long: {tokens} tokens > {window} maximum"),
+        Cause::PromptTooLong { tokens, window, .. } => format!("prompt is too long: {tokens} tokens > {window} maximum"),
         Cause::Overloaded => "Overloaded".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn of_cause(cause: &Cause) -> String {
             "models/{name} is not found for API version v1beta, or is not supported for generateContent. Call ListModels to see the list of \
              available models and their supported methods."
         ),
-        Cause::PromptTooLong { tokens, window } => {
+        Cause::PromptTooLong { tokens, window, .. } => {
             format!("The input token count ({tokens}) exceeds the maximum number of tokens allowed ({window}).")
         }
         Cause::Overloaded => "The model is overloaded. Please try again later.".to_owned(),
