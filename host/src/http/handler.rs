@@ -143,7 +143,7 @@ impl Visit {
     }
 
     /// A body that generation `generation` has made.
-    fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
+    pub(super) fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -445,7 +445,7 @@ pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
 }
 
 /// The whole body, within the limits of size and of time between its parts.
-async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
+pub(super) async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let too_large = || ApiError::of_status(413, format!("The request body is larger than {BODY_BYTES_MAX} bytes."));

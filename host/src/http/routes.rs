@@ -3,6 +3,7 @@
 //! The table is short and every entry is a constant, so a request is matched by comparing a few texts: no router between the socket
 //! and the plan. Where vendors have the same path, what a request's headers say of its sender decides ([`Dialect::claims`]).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Method, Request, Response};
@@ -14,6 +15,7 @@ use crate::dialect::openai::{self, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint};
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
+use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 
@@ -26,6 +28,8 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
+    /// What a model server says of itself.
+    Itself(Itself),
 }
 
 impl Serves {
@@ -33,6 +37,7 @@ impl Serves {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
             Self::Models(dialect) | Self::Model(dialect) => dialect,
+            Self::Itself(_) => &OpenAi,
         }
     }
 }
@@ -59,8 +64,11 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 /// Where Gemini's API is served: the versions that its SDKs know.
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
+/// Where servers of models of one's own say what they say of themselves.
+const BARE: &[&str] = &[""];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 15] = [
+static ROUTES: [Route; 26] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -76,6 +84,17 @@ static ROUTES: [Route; 15] = [
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
+    route(Method::GET, BARE, "/health", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/healthz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/livez", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/readyz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::POST, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/version", Serves::Itself(Itself::Version)),
+    route(Method::GET, BARE, "/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::GET, BARE, "/prometheus/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::POST, BARE, "/tokenize", Serves::Itself(Itself::Tokenize)),
+    route(Method::POST, BARE, "/detokenize", Serves::Itself(Itself::Detokenize)),
 ];
 
 /// Roots of paths, the longer ones first.
@@ -92,6 +111,7 @@ pub(super) fn answer(
         match answer {
             Answer::Now(response) => *response,
             Answer::Asked(answer) => answer.await,
+            Answer::Itself(answer) => answer.await,
         }
     }
 }
@@ -100,6 +120,7 @@ pub(super) fn answer(
 enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
     Asked(A),
+    Itself(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
 }
 
 fn begin(
@@ -131,6 +152,7 @@ fn begin(
         }
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
+        Serves::Itself(asked) => Answer::Itself(Box::pin(visit.itself(asked, request))),
     }
 }
 
@@ -184,7 +206,7 @@ fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
     }
 }
 
-fn unknown_path(method: &Method, path: &str) -> ApiError {
+pub(super) fn unknown_path(method: &Method, path: &str) -> ApiError {
     let path: String = path.chars().take(200).collect();
     ApiError::of_status(404, format!("Invalid URL ({method} {path})")).with_code("unknown_url")
 }
@@ -225,6 +247,7 @@ mod tests {
                 Serves::Ask(endpoint) => endpoint.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
+                Serves::Itself(_) => "itself",
             };
             (name, found.open)
         })
@@ -238,6 +261,7 @@ mod tests {
         }
         assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
         assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
+        assert_eq!(found(&Method::GET, "/health"), Ok(("itself", "")));
         for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/", "/v2/models", "/v1"] {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }

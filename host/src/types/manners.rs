@@ -5,4 +5,6 @@
 pub struct Manners {
     /// Is a field that the vendor does not know a mistake?
     pub is_strict: bool,
+    /// Are there vLLM's metrics on the port of the API?
+    pub shows_vllm_metrics: bool,
 }

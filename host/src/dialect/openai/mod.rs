@@ -3,7 +3,7 @@
 //! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`]. Beside them what they share: `prompts` and
 //! `sampling` read what several of them take, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
 //! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
-//! vendor's tokens.
+//! vendor's tokens. `tokenize` is vLLM's addition.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -24,6 +24,7 @@ mod models;
 mod moderations;
 mod prompts;
 mod sampling;
+mod tokenize;
 mod usage;
 mod vocabulary;
 mod words;
@@ -32,6 +33,7 @@ pub use chat::Chat;
 pub use completions::Completions;
 pub use embeddings::Embeddings;
 pub use moderations::Moderations;
+pub use tokenize::{TokenQuestion, detokenize, tokenize};
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]

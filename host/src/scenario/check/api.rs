@@ -9,8 +9,9 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     let pointer = fields.pointer("api");
     let mut own = Fields::of(section, pointer);
     let is_strict = own.word("unknown-fields", &["ignore", "reject"]) == Some("reject");
+    let shows_vllm_metrics = own.flag("vllm-metrics").unwrap_or(false);
     fields.extend(own.finish());
-    Manners { is_strict }
+    Manners { is_strict, shows_vllm_metrics }
 }
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod tests {
         assert!(!read("").scenario.api.is_strict);
         assert!(!read("api: { unknown-fields: ignore }\n").scenario.api.is_strict);
         assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);
+        assert!(read("api: { vllm-metrics: true }\n").scenario.api.shows_vllm_metrics);
         let wrong = read("api: { unknown-fields: refuse, unknown: 1 }\n").problems;
         assert_eq!(wrong.iter().map(|problem| &*problem.pointer).collect::<Vec<_>>(), ["/api/unknown-fields", "/api/unknown"]);
     }

@@ -93,7 +93,8 @@ fn reload() -> Value {
 /// How the doors behave.
 fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
-    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown)]))
+    let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
+    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown), ("vllm-metrics", vllm)]))
 }
 
 /// What `defaults` and an entry of `models` may both say.

@@ -57,14 +57,22 @@ const USAGE: StreamEvent<'_> = StreamEvent::Usage(Usage { input: 4, cached_input
 #[test]
 fn a_whole_reply_has_all_the_vendors_fields() {
     let events = [START, text(0, "Hi", None), text(0, " \"you\"\n", None), STOP, USAGE];
-    insta::assert_snapshot!(whole(&with(r#""echo":false"#), &events), @"");
-    insta::assert_snapshot!(whole(&with(r#""echo":true,"logprobs":1"#), &[START, text(0, "Hé", Some(1)), text(0, "!", Some(2)), STOP, USAGE]), @"");
+    insta::assert_snapshot!(whole(&with(r#""echo":false"#), &events), @r#"{"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"model":"instruct","choices":[{"text":"Hi \"you\"\n","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6},"system_fingerprint":"fp_7dd023954e"}"#);
+    insta::assert_snapshot!(whole(&with(r#""echo":true,"logprobs":1"#), &[START, text(0, "Hé", Some(1)), text(0, "!", Some(2)), STOP, USAGE]), @r#"{"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"model":"instruct","choices":[{"text":"Say: Hé!","index":0,"logprobs":{"tokens":["Say",":"," ","Hé","!"],"token_logprobs":[null,-0.002058,-0.081015,-0.145974,-0.146004],"top_logprobs":[null,{":":-0.002058},{" ":-0.081015},{"Hé":-0.145974},{"!":-0.146004}],"text_offset":[0,3,4,5,7]},"finish_reason":"stop"}],"usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6},"system_fingerprint":"fp_7dd023954e"}"#);
 }
 
 #[test]
 fn a_stream_has_the_vendors_chunks() {
     let options = r#""stream":true,"stream_options":{"include_usage":true}"#;
-    insta::assert_snapshot!(streamed(&with(options), &[START, text(0, "Hi", None), STOP, USAGE, StreamEvent::End]), @"");
+    insta::assert_snapshot!(streamed(&with(options), &[START, text(0, "Hi", None), STOP, USAGE, StreamEvent::End]), @r#"
+    data: {"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"choices":[{"text":"Hi","index":0,"logprobs":null,"finish_reason":null}],"model":"instruct","system_fingerprint":"fp_7dd023954e","usage":null}
+
+    data: {"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"choices":[{"text":"","index":0,"logprobs":null,"finish_reason":"stop"}],"model":"instruct","system_fingerprint":"fp_7dd023954e","usage":null}
+
+    data: {"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"choices":[],"model":"instruct","system_fingerprint":"fp_7dd023954e","usage":{"prompt_tokens":4,"completion_tokens":2,"total_tokens":6}}
+
+    data: [DONE]
+    "#);
 }
 
 #[test]
@@ -168,9 +176,9 @@ fn bad_requests_are_refused_in_the_vendors_words() {
         let refused = refusal(fields);
         assert!(refused.starts_with(expected), "{fields}: {refused}");
     }
-    insta::assert_snapshot!(refusal(r#""n":3,"best_of":2"#), @"");
-    insta::assert_snapshot!(refusal(r#""best_of":2,"stream":true"#), @"");
-    insta::assert_snapshot!(refusal(r#""prompt":["a","b"],"n":65"#), @"");
+    insta::assert_snapshot!(refusal(r#""n":3,"best_of":2"#), @"best_of | - | You requested that the server return more choices than it will generate (HINT: you must set 'n' (currently 3) to be at most 'best_of' (currently 2), or omit either parameter if you don't specifically want to use them.)");
+    insta::assert_snapshot!(refusal(r#""best_of":2,"stream":true"#), @"best_of | - | Results cannot be streamed when 'best_of' is greater than 'n'.");
+    insta::assert_snapshot!(refusal(r#""prompt":["a","b"],"n":65"#), @"- | - | Too many parallel completions requested. You submitted 130 prompts, but you can currently request up to at most a total of 128).");
 }
 
 proptest! {

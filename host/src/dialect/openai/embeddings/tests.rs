@@ -94,7 +94,7 @@ fn bad_requests_are_refused_in_the_vendors_words() {
     insta::assert_snapshot!(refusal(r#"{"model":"m","input":"x","dimensions":0}"#), @"dimensions | integer_below_min_value | Invalid 'dimensions': integer below minimum value. Expected a value >= 1, but got 0 instead.");
     insta::assert_snapshot!(refusal(r#"{"model":"text-embedding-3-small","input":"x","dimensions":1537}"#), @"dimensions | integer_above_max_value | Invalid 'dimensions': integer above maximum value. Expected a value <= 1536, but got 1537 instead.");
     insta::assert_snapshot!(refusal(r#"{"model":"text-embedding-ada-002","input":"x","dimensions":512}"#), @"- | - | This model does not support specifying dimensions.");
-    let strict = Inbound { body: r#"{"model":"m","input":"x","usr":"me"}"#.into(), manners: Manners { is_strict: true }, ..Inbound::default() };
+    let strict = Inbound { body: r#"{"model":"m","input":"x","usr":"me"}"#.into(), manners: Manners { is_strict: true, ..Manners::default() }, ..Inbound::default() };
     assert_eq!(Embeddings.parse(strict).expect_err("an unknown field").param.as_deref(), Some("usr"));
 }
 

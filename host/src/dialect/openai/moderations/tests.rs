@@ -31,7 +31,7 @@ fn results(input: &Value) -> Vec<Value> {
 
 #[test]
 fn an_answer_has_all_the_vendors_fields() {
-    insta::assert_snapshot!(answer(r#"{"input":"I will kill you"}"#), @"");
+    insta::assert_snapshot!(answer(r#"{"input":"I will kill you"}"#), @r#"{"id":"modr-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","model":"omni-moderation-latest","results":[{"flagged":true,"categories":{"harassment":false,"harassment/threatening":true,"sexual":false,"hate":false,"hate/threatening":false,"illicit":false,"illicit/violent":false,"self-harm/intent":false,"self-harm/instructions":false,"self-harm":false,"sexual/minors":false,"violence":true,"violence/graphic":false},"category_scores":{"harassment":0.000575,"harassment/threatening":0.896373,"sexual":0.000492,"hate":0.000175,"hate/threatening":0.000066,"illicit":0.000248,"illicit/violent":0.000678,"self-harm/intent":0.000184,"self-harm/instructions":0.000127,"self-harm":0.000352,"sexual/minors":0.000579,"violence":0.892937,"violence/graphic":0.000740},"category_applied_input_types":{"harassment":["text"],"harassment/threatening":["text"],"sexual":["text"],"hate":["text"],"hate/threatening":["text"],"illicit":["text"],"illicit/violent":["text"],"self-harm/intent":["text"],"self-harm/instructions":["text"],"self-harm":["text"],"sexual/minors":["text"],"violence":["text"],"violence/graphic":["text"]}}]}"#);
 }
 
 #[test]
