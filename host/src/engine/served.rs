@@ -36,7 +36,7 @@ pub struct Counts {
     /// Lengths in tokens.
     lengths: [Histogram; 4],
     /// Times in nanoseconds.
-    times: [Histogram; 7],
+    times: [Histogram; 8],
 }
 
 /// Counts of one model at one moment.
@@ -46,9 +46,9 @@ pub struct Served {
     pub ends: [u64; End::ALL.len()],
     /// Tokens of prompts, tokens of replies, the most tokens that were asked for, and how many replies.
     pub lengths: [Snapshot; 4],
-    /// To the first token, between tokens, a token in the mean of a request, in all, waiting, until the first token without waiting, and
-    /// from there to the end.
-    pub times: [Snapshot; 7],
+    /// To the first token, between tokens, a token in the mean of a request, in all, waiting, until the first token without waiting,
+    /// from there to the end, and these two together.
+    pub times: [Snapshot; 8],
 }
 
 /// What of a request is counted at its end.
@@ -102,7 +102,7 @@ impl Counts {
         let (to_first, decoding) = (first.saturating_sub(arrival), now.saturating_sub(first));
         let each = decoding / u64::from(usage.output.saturating_sub(1).max(1));
         let waited = serving.waited.min(to_first);
-        let [first_token, _, a_token, all, waiting, prefill, decode] = &self.times;
+        let [first_token, _, a_token, all, waiting, prefill, decode, inference] = &self.times;
         for (histogram, ns) in [
             (first_token, to_first),
             (a_token, each),
@@ -110,6 +110,7 @@ impl Counts {
             (waiting, waited),
             (prefill, to_first - waited),
             (decode, decoding),
+            (inference, to_first - waited + decoding),
         ] {
             histogram.record(ns, 1);
         }

@@ -441,7 +441,12 @@ impl Stage for Gathered {
 /// What the headers of a request that arrived at `arrival` say of it.
 pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
     let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, endpoint: None }
+    Origin {
+        identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())),
+        attempt,
+        arrival,
+        endpoint: None,
+    }
 }
 
 /// The whole body, within the limits of size and of time between its parts.

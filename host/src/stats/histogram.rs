@@ -242,7 +242,10 @@ mod tests {
         assert_eq!((snapshot.at_most(u64::MAX), snapshot.sum()), (1_000, 500_500_000_000));
         let small = Histogram::default();
         (0..10).for_each(|count| small.record(count, 1));
-        assert_eq!((0..12).map(|bound| small.snapshot().at_most(bound)).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]);
+        assert_eq!(
+            (0..12).map(|bound| small.snapshot().at_most(bound)).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]
+        );
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl<'de> Shape<'de> for Element<'de> {
 }
 
 /// A list of tokens.
+#[derive(Debug)]
 pub(super) struct Tokens(pub(super) Vec<u32>);
 
 impl<'de> Shape<'de> for Tokens {
@@ -225,7 +226,10 @@ mod tests {
             assert!(error.starts_with(expected), "{json}: {error}");
         }
         let many = format!("[{}\"x\"]", "\"x\",".repeat(PROMPTS_MAX));
-        assert_eq!(read(&many).unwrap_err(), format!("`prompt` has {} elements and must have at most {PROMPTS_MAX}", PROMPTS_MAX + 1));
+        assert_eq!(
+            read(&many).unwrap_err(),
+            format!("`prompt` has {} elements and must have at most {PROMPTS_MAX}", PROMPTS_MAX + 1)
+        );
     }
 
     proptest! {

@@ -174,7 +174,10 @@ mod tests {
     fn a_text_is_cut_and_put_together_again() {
         let text = "Grüße, 東京! \"x\"\n";
         let cut = of(json!({"prompt": text, "return_token_strs": true}));
-        assert_eq!((&cut["max_model_len"], cut["count"].as_u64()), (&json!(4_096), cut["tokens"].as_array().map(|ids| ids.len() as u64)));
+        assert_eq!(
+            (&cut["max_model_len"], cut["count"].as_u64()),
+            (&json!(4_096), cut["tokens"].as_array().map(|ids| ids.len() as u64))
+        );
         assert_eq!(cut["token_strs"].as_array().map(Vec::len), cut["tokens"].as_array().map(Vec::len));
         let body = json!({"model": "m", "tokens": cut["tokens"]}).to_string();
         assert_eq!(ask(detokenize(body.as_bytes(), Manners::default())), json!({"prompt": text}));

@@ -146,7 +146,8 @@ pub(super) fn unsupported(field: &'static str, instead: &str) -> ApiError {
 
 /// Something is wrong at `place`, which the vendor does not go into.
 pub(super) fn invalid_at(place: &str) -> ApiError {
-    let message = format!("'{place}' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
+    let message =
+        format!("'{place}' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
     ApiError::of_status(400, message)
 }
 

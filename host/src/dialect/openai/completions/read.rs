@@ -57,12 +57,15 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     // Without a prompt a document begins.
     let prompts = body.prompt.optional(root.field("prompt"))?.unwrap_or_else(Prompts::empty).checked(root.field("prompt"))?;
     let suffix = body.suffix.optional(root.field("suffix"))?.unwrap_or_default();
-    sampling::ranges(root, [
-        ("temperature", body.temperature, 0.0, 2.0),
-        ("top_p", body.top_p, 0.0, 1.0),
-        ("presence_penalty", body.presence_penalty, -2.0, 2.0),
-        ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
-    ])?;
+    sampling::ranges(
+        root,
+        [
+            ("temperature", body.temperature, 0.0, 2.0),
+            ("top_p", body.top_p, 0.0, 1.0),
+            ("presence_penalty", body.presence_penalty, -2.0, 2.0),
+            ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
+        ],
+    )?;
     let most = sampling::tokens(body.max_tokens, root.field("max_tokens"), 0)?.unwrap_or(OUTPUT_TOKENS_USUAL);
     let min_output_tokens = sampling::fewest(body.min_tokens, root, Some(most))?;
     let streaming = sampling::stream(body.stream, body.stream_options, root)?;

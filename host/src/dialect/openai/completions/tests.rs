@@ -95,11 +95,14 @@ fn a_stream_says_what_the_whole_says() {
 fn offsets_count_characters_from_the_beginning_of_the_prompt() {
     for echo in [false, true] {
         let parsed = parse(&format!(r#"{{"model":"m","prompt":"Gruß","logprobs":0,"echo":{echo}}}"#)).unwrap();
-        let reply: Value = serde_json::from_str(&whole(&parsed, &[START, text(0, "äh", Some(1)), text(0, "!", Some(2)), STOP])).unwrap();
+        let reply: Value =
+            serde_json::from_str(&whole(&parsed, &[START, text(0, "äh", Some(1)), text(0, "!", Some(2)), STOP])).unwrap();
         let choice = &reply["choices"][0];
-        let offsets: Vec<u64> = choice["logprobs"]["text_offset"].as_array().unwrap().iter().map(|at| at.as_u64().unwrap()).collect();
+        let offsets: Vec<u64> =
+            choice["logprobs"]["text_offset"].as_array().unwrap().iter().map(|at| at.as_u64().unwrap()).collect();
         assert_eq!(offsets[offsets.len() - 2..], [4, 6]);
-        let tokens: String = choice["logprobs"]["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap()).collect();
+        let tokens: String =
+            choice["logprobs"]["tokens"].as_array().unwrap().iter().map(|token| token.as_str().unwrap()).collect();
         assert_eq!(choice["text"], tokens);
         assert_eq!(choice["logprobs"]["top_logprobs"].as_array().unwrap().last().unwrap().as_object().unwrap().len(), 1);
     }
@@ -112,7 +115,8 @@ fn each_prompt_has_its_choices_and_the_best_are_shown() {
     let letters: Vec<String> = (0..6).map(|choice| choice.to_string()).collect();
     let events: Vec<_> = letters.iter().zip(0..).map(|(letter, choice)| text(choice, letter, None)).collect();
     let reply: Value = serde_json::from_str(&whole(&parsed, &events)).unwrap();
-    let shown: Vec<_> = reply["choices"].as_array().unwrap().iter().map(|choice| (choice["index"].clone(), choice["text"].clone())).collect();
+    let shown: Vec<_> =
+        reply["choices"].as_array().unwrap().iter().map(|choice| (choice["index"].clone(), choice["text"].clone())).collect();
     assert_eq!(shown, [(json!(0), json!("a0")), (json!(1), json!("a1")), (json!(2), json!("b3")), (json!(3), json!("b4"))]);
 }
 
@@ -122,7 +126,8 @@ fn request(fields: &str) -> Request {
 
 #[test]
 fn requests_are_understood() {
-    let request = request(r#""suffix":" end","stop":["a"],"logprobs":5,"max_tokens":0,"min_tokens":0,"ignore_eos":true,"user":"u""#);
+    let request =
+        request(r#""suffix":" end","stop":["a"],"logprobs":5,"max_tokens":0,"min_tokens":0,"ignore_eos":true,"user":"u""#);
     assert_eq!((request.operation, request.max_output_tokens, request.logprobs), (Operation::Completion, Some(0), Some(5)));
     assert_eq!((request.last_user_text(), &*request.messages[1].text), ("Say: ", " end"));
     assert!(request.ignores_end && !request.streams && request.shows_usage);
@@ -158,7 +163,10 @@ fn refusal(fields: &str) -> String {
 #[test]
 fn bad_requests_are_refused_in_the_vendors_words() {
     let table = [
-        (r#""prompt":5"#, "prompt | invalid_type | Invalid type for 'prompt': expected one of a string, array of strings, array of integers, or array of arrays of integers, but got an integer instead."),
+        (
+            r#""prompt":5"#,
+            "prompt | invalid_type | Invalid type for 'prompt': expected one of a string, array of strings, array of integers, or array of arrays of integers, but got an integer instead.",
+        ),
         (r#""prompt":[]"#, "prompt | empty_array"),
         (r#""prompt":["a",1]"#, "prompt[1] | invalid_type"),
         (r#""max_tokens":-1"#, "max_tokens | integer_below_min_value"),

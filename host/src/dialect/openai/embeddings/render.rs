@@ -19,11 +19,19 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, vectors: &Vectors, usa
     out.reserve(160 + head.model.len() + vectors.texts.len() * (64 + bytes));
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
     for (index, text) in vectors.texts.iter().enumerate() {
-        out.put_slice(if index == 0 { b"{\"object\":\"embedding\",\"index\":" } else { b",{\"object\":\"embedding\",\"index\":" });
+        out.put_slice(if index == 0 {
+            b"{\"object\":\"embedding\",\"index\":"
+        } else {
+            b",{\"object\":\"embedding\",\"index\":"
+        });
         push_number(out, index as u64);
         out.put_slice(b",\"embedding\":");
         let vector = embed(text, vectors.dimensions);
-        if vectors.base64 { push_base64(out, &vector) } else { push_numbers(out, &vector) }
+        if vectors.base64 {
+            push_base64(out, &vector)
+        } else {
+            push_numbers(out, &vector)
+        }
         out.put_u8(b'}');
     }
     out.put_slice(b"],\"model\":");

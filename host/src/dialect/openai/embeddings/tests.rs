@@ -50,7 +50,9 @@ fn an_answer_has_all_the_vendors_fields() {
 
 #[test]
 fn floats_and_base64_are_the_same_numbers() {
-    let ask = |format: &str| vectors(&answer(&format!(r#"{{"model":"m","input":["one text","another"],"encoding_format":"{format}"}}"#)));
+    let ask = |format: &str| {
+        vectors(&answer(&format!(r#"{{"model":"m","input":["one text","another"],"encoding_format":"{format}"}}"#)))
+    };
     assert_eq!(ask("float"), ask("base64"));
     assert_eq!(ask("float")[0], embed("one text", 1_536));
 }
@@ -88,13 +90,21 @@ fn bad_requests_are_refused_in_the_vendors_words() {
     insta::assert_snapshot!(refusal(r#"{"model":"m"}"#), @"input | missing_required_parameter | Missing required parameter: 'input'.");
     for input in ["null", "5", "[]", r#""""#, r#"["a",""]"#, r#"["a",1]"#, "[[]]", "[[1],[-1]]", "{}"] {
         let refused = refusal(&format!(r#"{{"model":"m","input":{input}}}"#));
-        assert_eq!(refused, "- | - | '$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.", "{input}");
+        assert_eq!(
+            refused,
+            "- | - | '$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
+            "{input}"
+        );
     }
     insta::assert_snapshot!(refusal(r#"{"model":"m","input":"x","encoding_format":"hex"}"#), @"encoding_format | invalid_value | Invalid value: 'hex'. Supported values are: 'float' and 'base64'.");
     insta::assert_snapshot!(refusal(r#"{"model":"m","input":"x","dimensions":0}"#), @"dimensions | integer_below_min_value | Invalid 'dimensions': integer below minimum value. Expected a value >= 1, but got 0 instead.");
     insta::assert_snapshot!(refusal(r#"{"model":"text-embedding-3-small","input":"x","dimensions":1537}"#), @"dimensions | integer_above_max_value | Invalid 'dimensions': integer above maximum value. Expected a value <= 1536, but got 1537 instead.");
     insta::assert_snapshot!(refusal(r#"{"model":"text-embedding-ada-002","input":"x","dimensions":512}"#), @"- | - | This model does not support specifying dimensions.");
-    let strict = Inbound { body: r#"{"model":"m","input":"x","usr":"me"}"#.into(), manners: Manners { is_strict: true, ..Manners::default() }, ..Inbound::default() };
+    let strict = Inbound {
+        body: r#"{"model":"m","input":"x","usr":"me"}"#.into(),
+        manners: Manners { is_strict: true, ..Manners::default() },
+        ..Inbound::default()
+    };
     assert_eq!(Embeddings.parse(strict).expect_err("an unknown field").param.as_deref(), Some("usr"));
 }
 

@@ -44,7 +44,10 @@ enum Topic {
 const WORDS: &[(Topic, &[&str])] = &[
     (Topic::Insult, &["idiot", "moron", "stupid", "loser", "pathetic", "worthless", "imbecile"]),
     (Topic::Hate, &["hate", "nazi", "racist", "subhuman", "supremacist", "vermin"]),
-    (Topic::Violence, &["kill", "murder", "stab", "stabb", "shoot", "strangle", "strangl", "slaughter", "assault", "attack", "bomb"]),
+    (
+        Topic::Violence,
+        &["kill", "murder", "stab", "stabb", "shoot", "strangle", "strangl", "slaughter", "assault", "attack", "bomb"],
+    ),
     (Topic::Gore, &["gore", "behead", "decapitate", "decapitat", "dismember", "disembowel", "mutilate", "mutilat"]),
     (Topic::Sex, &["sex", "sexual", "porn", "pornography", "nude", "erotic", "erotica"]),
     (Topic::Minor, &["child", "children", "minor", "underage", "teen", "teenager"]),
@@ -118,7 +121,12 @@ mod tests {
 
     #[test]
     fn known_words_are_flagged_and_others_are_not() {
-        for text in ["", "The weather in Berlin is nice.", "I love my children and how they skillfully play chess", "attachment, therapist"] {
+        for text in [
+            "",
+            "The weather in Berlin is nice.",
+            "I love my children and how they skillfully play chess",
+            "attachment, therapist",
+        ] {
             assert_eq!(flagged(text), Vec::<&str>::new(), "{text}");
         }
         assert_eq!(flagged("You are such an IDIOT!"), ["harassment"]);

@@ -49,14 +49,18 @@ fn an_image_is_judged_by_its_address() {
     let applied = &result["category_applied_input_types"];
     assert_eq!((&applied["violence"], &applied["hate"]), (&json!(["image"]), &json!([])));
     assert_eq!(results(&image("data:image/png;base64,kill/gore"))[0]["flagged"], false);
-    let both = json!([{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}]);
+    let both =
+        json!([{"type": "text", "text": "hello"}, {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}]);
     assert_eq!(results(&both)[0]["category_applied_input_types"]["sexual"], json!(["text", "image"]));
 }
 
 #[test]
 fn without_a_model_the_vendors_newest_is_asked() {
     let request = parse(r#"{"input":["a","b"]}"#).expect("a good request").request;
-    assert_eq!((request.operation, &*request.model, request.messages.len()), (Operation::Moderation, "omni-moderation-latest", 2));
+    assert_eq!(
+        (request.operation, &*request.model, request.messages.len()),
+        (Operation::Moderation, "omni-moderation-latest", 2)
+    );
 }
 
 /// `param | code | message` of the refusal.

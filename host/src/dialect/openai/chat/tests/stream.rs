@@ -67,8 +67,7 @@ fn load_tools_see_in_every_chunk_what_its_choice_has_cost_so_far() {
     let options = options_with(r#""stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}"#);
     let tool = StreamEvent::ToolStart { choice: 1, index: 0, id: 5, name: "wait" };
     let last = Usage { input: 9, cached_input: 0, output: 3, reasoning: 0 };
-    let events =
-        [START, content(0, "a"), content(0, "b"), tool, STOP, StreamEvent::Usage(last), StreamEvent::End];
+    let events = [START, content(0, "a"), content(0, "b"), tool, STOP, StreamEvent::Usage(last), StreamEvent::End];
     let chunks = read(&stream_text(options, &events));
     let so_far: Vec<_> = chunks.iter().map(|chunk| chunk["usage"]["completion_tokens"].as_u64().unwrap()).collect();
     assert_eq!(so_far, [0, 1, 2, 1, 2, 3]);
