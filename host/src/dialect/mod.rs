@@ -80,7 +80,7 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 9] = [
+pub const ENDPOINTS: [&dyn Endpoint; 11] = [
     &openai::Chat,
     &openai::Completions,
     &openai::Embeddings,
@@ -90,6 +90,8 @@ pub const ENDPOINTS: [&dyn Endpoint; 9] = [
     &gemini::Generate,
     &gemini::StreamGenerate,
     &gemini::CountTokens,
+    &gemini::Embed,
+    &gemini::BatchEmbed,
 ];
 
 /// The endpoint called `name`, as logs name it.
@@ -129,6 +131,12 @@ pub trait Voice: Send + Sync {
     /// The content type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"
+    }
+
+    /// What keeps the connection of a silent stream open: a comment, unless the vendor's clients know something else. `None` if they
+    /// know nothing and would stumble.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": keep-alive\n\n")
     }
 
     /// Appends the body of a whole reply, which is JSON.

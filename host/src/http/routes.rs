@@ -68,7 +68,7 @@ const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 26] = [
+static ROUTES: [Route; 28] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -82,6 +82,8 @@ static ROUTES: [Route; 26] = [
     route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
     route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::POST, GEMINI, "/models/{}:embedContent", Serves::Ask(&gemini::Embed)),
+    route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
     route(Method::GET, BARE, "/health", Serves::Itself(Itself::Health)),

@@ -128,8 +128,8 @@ fn numbers_outside_their_range_are_refused() {
         (r#""stop":["a",1]"#, "stop[1]", "invalid_type"),
     ];
     for (field, param, code) in table {
-        let refused = refusal(with(field));
-        assert!(refused.starts_with(&format!("{param} | {code} | ")), "{field}: {refused}");
+        let refusal = refusal(with(field));
+        assert!(refusal.starts_with(&format!("{param} | {code} | ")), "{field}: {refusal}");
     }
 }
 
