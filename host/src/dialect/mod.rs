@@ -130,6 +130,12 @@ pub trait Voice: Send + Sync {
         "text/event-stream; charset=utf-8"
     }
 
+    /// What keeps the connection of a silent stream open: a comment, unless the vendor's clients know something else. `None` if they
+    /// know nothing and would stumble.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": keep-alive\n\n")
+    }
+
     /// Appends the body of a whole reply, which is JSON.
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
 

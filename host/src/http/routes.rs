@@ -254,6 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_is_served_is_described_and_the_other_way_round() {
+        let (mut path, mut described) = (String::new(), Vec::new());
+        for line in include_str!("../../assets/openapi.yaml").lines() {
+            if let Some(template) = line.strip_prefix("  /") {
+                let (before, rest) = template.split_once('{').unwrap_or((template, ""));
+                let after = rest.split_once('}').map_or("", |(_, after)| after);
+                let open = if rest.is_empty() { "" } else { "{}" };
+                path = format!("/{before}{open}{after}").trim_end_matches(':').to_owned();
+            }
+            if let Some(method @ ("get" | "post" | "delete")) = line.strip_prefix("    ").and_then(|line| line.strip_suffix(':'))
+            {
+                described.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        for route in &ROUTES {
+            let names = |root: &&str| described.contains(&format!("{} {root}{}", route.method, route.path));
+            assert!(route.roots.iter().any(names), "{} {} is not in assets/openapi.yaml", route.method, route.path);
+        }
+        for known in described {
+            let (method, path) = known.split_once(' ').expect("two words");
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert!(find(&method, path, |_| false).is_ok(), "{known} is not served");
+        }
+    }
+
+    #[test]
     fn what_waits_for_its_head_is_small() {
         fn size_of_answer<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
             size_of::<F>()

@@ -209,7 +209,7 @@ impl Work<'_> {
         self.generation.json.write(schema, key.bits()).map_err(|refused| {
             let fields = ["function", "parameters"].map(|name| Step::Field(name.into()));
             let at = [Step::Field("tools".into()), Step::Element(index)].into_iter().chain(fields).collect();
-            bad_schema(at, format!("function '{name}'"), refused.message.to_string())
+            bad_schema(at, format!("function '{name}'"), refused.message)
         })
     }
 

@@ -344,6 +344,8 @@ pub const CHANGED_PLACES_MAX: usize = 50;
 pub const ADMIN_CONNECTIONS_MAX: usize = 256;
 /// Changes by the admin door that may be under way at a time, each a thread and a body; more are answered 503.
 pub const CHANGES_WAITING_MAX: usize = 16;
+/// The shortest time between two keep-alives of a stream, in microseconds: more often they are load of their own.
+pub const KEEP_ALIVE_US_MIN: u64 = 10_000;
 /// How long a canary may last, in seconds: a day; longer is an operation of its own.
 pub const CANARY_S_MAX: u64 = 86_400;
 /// Requests that a canary may wait for: a day of ten thousand a second.

@@ -93,7 +93,8 @@ fn reload() -> Value {
 /// How the doors behave.
 fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
-    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown)]))
+    let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
+    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown), ("keep-alive", alive)]))
 }
 
 /// What `defaults` and an entry of `models` may both say.

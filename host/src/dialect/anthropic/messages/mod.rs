@@ -80,6 +80,10 @@ struct Options {
 }
 
 impl Voice for Options {
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(stream::PING)
+    }
+
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         whole::push_message(out, head, self, reply);
     }

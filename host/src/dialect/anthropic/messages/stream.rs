@@ -12,6 +12,9 @@ use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, pus
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
+/// Keeps a connection open, and comes once after the first block has begun.
+pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
 /// Renders one stream.
 pub(super) struct MessageStream {
     /// The first event, until it is sent.
@@ -60,7 +63,7 @@ impl MessageStream {
         inside(out);
         out.put_slice(b"}}\n\n");
         if self.blocks == 0 {
-            out.put_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+            out.put_slice(PING);
         }
         self.open = Some(block);
         self.blocks += 1;

@@ -104,6 +104,11 @@ impl Voice for Options {
         if self.is_sse { "text/event-stream" } else { "application/json; charset=UTF-8" }
     }
 
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        // Its SDKs take a comment for an answer that they do not know.
+        None
+    }
+
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         whole::push_response(out, head, *self, reply);
     }

@@ -83,7 +83,7 @@ fn what_makes_no_sense_is_told_in_a_sentence() {
 
 #[test]
 fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
-    let strict = |fields: &str| parsed(&Generate, "m", &body_with(fields), Manners { is_strict: true });
+    let strict = |fields: &str| parsed(&Generate, "m", &body_with(fields), Manners { is_strict: true, ..Manners::default() });
     assert!(strict(r#","safetySettings":[],"generationConfig":{"topK":1}"#).is_ok());
     let inner = refusal(strict(r#","generationConfig":{"topQ":1}"#));
     assert_eq!(
@@ -127,7 +127,7 @@ proptest! {
         let nested = if is_list { format!("[{object}]") } else { object };
         for given in [value.to_owned(), nested] {
             for endpoint in [&Generate as &dyn Endpoint, &CountTokens] {
-                if let Err(error) = parsed(endpoint, "m", &body_with(&format!(",\"{field}\":{given}")), Manners { is_strict: true }) {
+                if let Err(error) = parsed(endpoint, "m", &body_with(&format!(",\"{field}\":{given}")), Manners { is_strict: true, ..Manners::default() }) {
                     prop_assert_eq!(error.status, 400);
                 }
             }
