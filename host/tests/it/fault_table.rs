@@ -46,6 +46,7 @@ const REPLIES: &[Row] = &[
     row("error-event: { at: token 4, message: Lost }"),
     row("length: { at: token 4 }"),
     row("content-filter: { at: token 4 }"),
+    row("content-filter: { at: start }"),
     row("refusal: { message: No }"),
     row("refusal: { message: No, at: token 4 }"),
     row("malformed-chunk: { at: token 4 }"),

@@ -44,7 +44,10 @@ fn events(body: &str) -> Vec<Value> {
 
 /// All tokens of a prompt: the cache's, and those that are new.
 fn input_of(usage: &Value) -> u64 {
-    ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"].iter().filter_map(|name| usage[name].as_u64()).sum()
+    ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]
+        .iter()
+        .filter_map(|name| usage[name].as_u64())
+        .sum()
 }
 
 #[test]
@@ -101,7 +104,10 @@ fn who_shares_a_path_is_known_by_the_headers() {
     let host = TestHost::start(SCENARIO);
     let get = |path: &str, headers: &[(&str, &str)]| client::send(host.api, "GET", path, headers, b"");
     let list = get("/v1/models", NEWER).json();
-    assert_eq!((&list["data"][0]["type"], &list["first_id"], &list["has_more"]), (&json!("model"), &json!("claude-x"), &json!(false)));
+    assert_eq!(
+        (&list["data"][0]["type"], &list["first_id"], &list["has_more"]),
+        (&json!("model"), &json!("claude-x"), &json!(false))
+    );
     assert_eq!(list["data"][0]["created_at"], "2026-01-02T00:00:00Z");
     assert_eq!(get("/v1/models", &[]).json()["object"], "list");
     assert_eq!(get("/v1/models", &[("x-goog-api-key", "k")]).json()["models"][0]["name"], "models/claude-x");

@@ -33,7 +33,8 @@ fn chunks(body: &str) -> Vec<Value> {
 }
 
 fn text(responses: &[Value]) -> String {
-    let parts = responses.iter().flat_map(|response| response["candidates"][0]["content"]["parts"].as_array().into_iter().flatten());
+    let parts =
+        responses.iter().flat_map(|response| response["candidates"][0]["content"]["parts"].as_array().into_iter().flatten());
     parts.filter_map(|part| part["text"].as_str()).collect()
 }
 
@@ -60,7 +61,9 @@ fn without_events_a_stream_is_an_array_and_stays_one_when_it_breaks() {
     assert_eq!(array.header("content-type"), Some("application/json; charset=UTF-8"));
     let Value::Array(chunks) = array.json() else { panic!("no array") };
     assert_eq!((text(&chunks), chunks.len()), (TOKENS.concat(), 11));
-    let Value::Array(broken) = send(&host, "/v1beta/models/broken:streamGenerateContent", &request()).json() else { panic!("no array") };
+    let Value::Array(broken) = send(&host, "/v1beta/models/broken:streamGenerateContent", &request()).json() else {
+        panic!("no array")
+    };
     assert_eq!((text(&broken), &broken[4]["error"]["message"]), (TOKENS[..4].concat(), &json!("Lost")));
 }
 
@@ -68,7 +71,13 @@ fn without_events_a_stream_is_an_array_and_stays_one_when_it_breaks() {
 fn a_key_may_be_in_the_query_and_is_never_written_down() {
     let log = tempfile::NamedTempFile::new().expect("a file");
     let host = TestHost::start_logged(SCENARIO, log.path());
-    let reply = client::send(host.api, "POST", "/v1beta/models/gemini-x:generateContent?key=very-secret", &[], request().to_string().as_bytes());
+    let reply = client::send(
+        host.api,
+        "POST",
+        "/v1beta/models/gemini-x:generateContent?key=very-secret",
+        &[],
+        request().to_string().as_bytes(),
+    );
     assert_eq!(reply.status, 200);
     assert!(host.into_app().stop(std::time::Duration::from_secs(10)));
     let written = std::fs::read_to_string(log.path()).expect("the log");
@@ -104,7 +113,8 @@ fn counts_and_vectors_are_made_of_the_request_alone() {
     let whole = send(&host, "/v1/models/gemini-x:generateContent", &request()).json();
     assert_eq!(whole["usageMetadata"]["promptTokenCount"], 10);
     let content = |text: &str| json!({"parts": [{"text": text}]});
-    let one = send(&host, "/v1/models/gemini-x:embedContent", &json!({"content": content("a cat"), "outputDimensionality": 8})).json();
+    let one =
+        send(&host, "/v1/models/gemini-x:embedContent", &json!({"content": content("a cat"), "outputDimensionality": 8})).json();
     let request = |text: &str| json!({"model": "models/gemini-x", "content": content(text), "outputDimensionality": 8});
     let batch = json!({"requests": [request("a dog"), request("a cat")]});
     let batch = send(&host, "/v1/models/gemini-x:batchEmbedContents", &batch).json();
