@@ -46,7 +46,6 @@ const REPLIES: &[Row] = &[
     row("error-event: { at: token 4, message: Lost }"),
     row("length: { at: token 4 }"),
     row("content-filter: { at: token 4 }"),
-    row("content-filter: { at: start }"),
     row("refusal: { message: No }"),
     row("refusal: { message: No, at: token 4 }"),
     row("malformed-chunk: { at: token 4 }"),
@@ -60,6 +59,7 @@ const REPLIES: &[Row] = &[
     Row { fault: "bad-tool-arguments", wanted: Wanted::ToolCall, earliest: Earliest::AtOnce },
     Row { fault: "schema-violation", wanted: Wanted::Structure, earliest: Earliest::AtOnce },
     row("wrong-usage"),
+    row("content-filter: { at: start }"),
 ];
 
 const REFUSALS: &[&str] = &[
