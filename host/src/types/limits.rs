@@ -23,6 +23,10 @@ pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Replies to one request (`n`): OpenAI's documented bound.
 pub const CHOICES_MAX: u32 = 128;
+/// Prompts of one request that are no conversation, such as texts to embed: OpenAI's documented bound.
+pub const PROMPTS_MAX: usize = 2_048;
+/// Dimensions of one embedding: above every widely used model's own.
+pub const EMBEDDING_DIMENSIONS_MAX: usize = 4_096;
 /// Texts of one request at which its reply ends (`stop`): OpenAI's documented bound.
 pub const STOPS_MAX: usize = 4;
 /// Tools in one request: OpenAI's documented bound.

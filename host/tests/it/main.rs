@@ -17,7 +17,7 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
-/// The dialects of other vendors.
+/// Each vendor's dialect on the wire.
 mod dialects;
 /// The packs in `examples/packs`, made as their authors would.
 mod example_packs;
