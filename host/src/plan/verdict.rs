@@ -212,16 +212,19 @@ fn usual_message(status: u16, kind: ErrorKind, code: Option<&str>) -> &'static s
         }
         (400, _) => "The request is invalid.",
         (401, _) => "Incorrect API key provided.",
+        (402, _) => "The account has nothing left to spend.",
         (403, _) => "You are not allowed to use this model.",
         (404, _) => "The model does not exist or you do not have access to it.",
         (408, _) => "The request took too long to arrive.",
         (409, _) => "The request conflicts with another one.",
+        (413, _) => "The request is too large.",
         (422, _) => "The request was well formed but could not be processed.",
         (429, _) => "Rate limit reached. Please try again later.",
         (502, _) => "Bad gateway.",
         (503, _) => "The server is currently overloaded. Please try again later.",
         (504, _) => "The upstream server did not answer in time.",
         (529, _) => "Overloaded",
+        (..500, _) => "The request cannot be served.",
         _ => "The server had an error while processing your request. Sorry about that!",
     }
 }

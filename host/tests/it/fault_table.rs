@@ -59,6 +59,7 @@ const REPLIES: &[Row] = &[
     Row { fault: "bad-tool-arguments", wanted: Wanted::ToolCall, earliest: Earliest::AtOnce },
     Row { fault: "schema-violation", wanted: Wanted::Structure, earliest: Earliest::AtOnce },
     row("wrong-usage"),
+    row("content-filter: { at: start }"),
 ];
 
 const REFUSALS: &[&str] = &[

@@ -1,9 +1,13 @@
-//! Vendors' dialects on the bytes of real connections.
+//! Vendors' dialects on the bytes of real connections. How they fail is in `fault_table`.
 
+/// Messages, counts and models, of Anthropic.
+mod anthropic;
 /// Completions of raw text, of OpenAI.
 mod completions;
 /// Embeddings, of OpenAI.
 mod embeddings;
+/// Contents, counts, vectors and models, of Google.
+mod gemini;
 /// What a server of models of one's own says beside the API.
 mod model_server;
 /// Moderations, of OpenAI.

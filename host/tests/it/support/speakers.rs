@@ -297,6 +297,10 @@ impl Speaker for Gemini {
             heard.finish = Some(finish.to_owned());
             heard.usage = usage["promptTokenCount"].as_u64().zip(usage["candidatesTokenCount"].as_u64());
         }
+        if let Some(reason) = chunk["promptFeedback"]["blockReason"].as_str() {
+            heard.finish = Some(format!("blockReason {reason}"));
+            heard.usage = usage["promptTokenCount"].as_u64().zip(Some(0));
+        }
         for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
             heard.texts.extend(part["text"].as_str().filter(|text| !text.is_empty()).map(str::to_owned));
             if let Some(call) = part.get("functionCall") {

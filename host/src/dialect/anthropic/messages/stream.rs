@@ -96,7 +96,7 @@ impl MessageStream {
         if kind == TextKind::Reasoning {
             if self.open != Some(Block::Thinking) {
                 self.open(Block::Thinking, out, |out| {
-                    out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
+                    out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"");
                 });
             }
             if !self.options.hides_thoughts {
