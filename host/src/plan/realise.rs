@@ -78,6 +78,15 @@ fn write<'a>(
     Ok(())
 }
 
+/// Is `item` what the model thinks before it answers?
+fn is_thought(item: &Item) -> bool {
+    match item {
+        Item::Think(_) | Item::Reasoning(_) => true,
+        Item::Prepared(prepared) => prepared.kind() == TextKind::Reasoning,
+        _ => false,
+    }
+}
+
 struct Work<'a> {
     generation: &'a Generation,
     request: &'a Request,
@@ -89,7 +98,7 @@ impl Work<'_> {
     /// Writes `items` into `choice`, as far as there is room.
     fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
-            if self.request.thinking == Thinking::Off && matches!(item, Item::Think(_) | Item::Reasoning(_)) {
+            if self.request.thinking == Thinking::Off && is_thought(item) {
                 continue;
             }
             self.add(&mut choice.segments, item, self.key.with(index as u64))?;

@@ -29,7 +29,7 @@ static ALTERNATIVES: [&str; 24] = [
 ];
 
 /// Appends one entry of `logprobs.content` for the token `text`, with `alternatives` entries in its `top_logprobs`.
-pub(super) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
+pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
     let drawn = Drawn::of(seed);
     push_token(out, text, drawn.own);
     out.put_slice(b",\"top_logprobs\":[");

@@ -1,7 +1,7 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes.
+//! splicing bytes; `filters` is what Azure adds to them.
 
 use bytes::BytesMut;
 
@@ -15,6 +15,7 @@ use crate::types::reply::{Head, WholeReply};
 use crate::types::request::Message;
 
 mod body;
+mod filters;
 mod read;
 mod stream;
 mod tools;
@@ -60,6 +61,8 @@ struct Options {
     logprobs: Option<u8>,
     /// How it is streamed.
     streaming: Streaming,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 impl Voice for Options {

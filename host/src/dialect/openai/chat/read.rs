@@ -29,7 +29,12 @@ const ATTACHMENT_TOKENS: u32 = 85;
 /// Reads a chat request, and how its reply is rendered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let (mut request, options) = convert(read_json(&inbound.body, root)?, root)?;
+    let mut body: Body<'_> = read_json(&inbound.body, root)?;
+    if let Some(deployment) = inbound.deployment {
+        body.model = Given::Is(deployment.into());
+    }
+    let (mut request, options) = convert(body, root)?;
+    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
@@ -90,7 +95,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
     };
-    Ok((request, Options { logprobs, streaming }))
+    Ok((request, Options { logprobs, streaming, is_filtered: false }))
 }
 
 /// The bound on output tokens. Some load tools send the old and the new name together, so the new one simply counts first.

@@ -5,8 +5,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Options;
 use super::whole::{push_usage, word};
+use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
@@ -14,7 +14,7 @@ use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id}
 use crate::dialect::openai::logprobs;
 use crate::dialect::openai::usage::ChunkUsage;
 use crate::random::Key;
-use crate::types::reply::{Head, StreamEvent, TextKind};
+use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
 /// Chunks are padded to multiples of this many bytes of text and padding.
@@ -33,6 +33,8 @@ pub(super) struct ChatStream {
     chunks: u64,
     /// Choices whose role goes with their first tool call, one bit each: the vendor joins the two.
     role_due: u128,
+    /// Has the first event left?
+    has_begun: bool,
 }
 
 impl ChatStream {
@@ -50,7 +52,7 @@ impl ChatStream {
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
         let usage = ChunkUsage::of(head, options.streaming);
-        Self { beginning: out[..].into(), options, usage, padding, chunks: 0, role_due: 0 }
+        Self { beginning: out[..].into(), options, usage, padding, chunks: 0, role_due: 0, has_begun: false }
     }
 
     /// Begins a chunk of `choice`, up to and without the inside of its delta.
@@ -59,7 +61,35 @@ impl ChatStream {
         out.put_slice(&self.beginning);
         out.put_slice(b"{\"index\":");
         push_number(out, u64::from(choice));
-        out.put_slice(b",\"delta\":{");
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_chunk(text_bytes));
+        }
+        out.put_slice(b"\"delta\":{");
+    }
+
+    /// Begins and ends the last chunk of `choice`.
+    fn finish(&mut self, choice: u32, reason: Finish, out: &mut BytesMut) {
+        out.reserve(self.beginning.len() + CHUNK_BYTES);
+        out.put_slice(&self.beginning);
+        out.put_slice(b"{\"index\":");
+        push_number(out, u64::from(choice));
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_end(reason, true));
+        }
+        out.put_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
+        out.put_slice(word(reason).as_bytes());
+        out.put_slice(b"\"}]");
+        self.usage.push(choice, out);
+        self.end(0, out);
+    }
+
+    /// Sends what filters have found in the prompt, once.
+    fn prompt(&mut self, out: &mut BytesMut) {
+        if self.options.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
+            out.put_slice(filters::PROMPT_CHUNK);
+        }
     }
 
     /// Ends a chunk of `choice` after its delta.
@@ -173,6 +203,7 @@ impl ChatStream {
 
 impl StreamRenderer for ChatStream {
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut) {
+        self.prompt(out);
         self.usage.count(event);
         match *event {
             StreamEvent::Start { choice, tool_first: true } if bit(choice) != 0 => self.role_due |= bit(choice),
@@ -188,12 +219,7 @@ impl StreamRenderer for ChatStream {
             }
             StreamEvent::Finish { choice, reason } => {
                 self.settle(choice, out);
-                self.open(choice, 0, out);
-                out.put_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
-                out.put_slice(word(reason).as_bytes());
-                out.put_slice(b"\"}]");
-                self.usage.push(choice, out);
-                self.end(0, out);
+                self.finish(choice, reason, out);
             }
             StreamEvent::Usage(usage) => self.usage(&usage, out),
             StreamEvent::Error { message, code } => {

@@ -17,7 +17,11 @@ const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false
 const STOP: StreamEvent<'_> = StreamEvent::Finish { choice: 0, reason: Finish::Stop };
 
 fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Options {
-    Options { logprobs, streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation } }
+    Options {
+        logprobs,
+        streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation },
+        is_filtered: false,
+    }
 }
 
 fn content(choice: u32, text: &str) -> StreamEvent<'_> {
