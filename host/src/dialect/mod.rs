@@ -154,11 +154,32 @@ pub trait Voice: Send + Sync {
         "application/json"
     }
 
+    /// Is a whole reply so much work that other requests should not wait for it?
+    fn takes_long(&self) -> bool {
+        false
+    }
+
     /// Appends the body of a whole reply.
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
 
     /// A renderer for the stream that `head` begins.
     fn stream(&self, head: &Head) -> Box<dyn StreamRenderer>;
+}
+
+/// Says nothing: the stream of what is never streamed, and what stands in a voice's place while it works elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Voice for Silent {
+    fn whole(&self, _head: &Head, _reply: &WholeReply, _out: &mut BytesMut) {}
+
+    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
+        Box::new(Self)
+    }
+}
+
+impl StreamRenderer for Silent {
+    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }
 
 /// Renders one stream event by event.

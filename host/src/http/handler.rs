@@ -13,7 +13,7 @@ use crate::behavior::fault::{Cut, Damage};
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
-use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Voice};
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Silent, Voice};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin};
@@ -198,14 +198,14 @@ impl Performance {
         response
     }
 
-    async fn whole(self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
+    async fn whole(mut self: Box<Self>, mut playback: Box<Playback>, mut sleep: Sleep) -> Response<ReplyBody> {
         let door = &self.visit.door;
         let clock = *door.engine.clock();
         let spoils = Spoils::of(playback.plan());
         if let Err(error) = leaves(&mut playback, &mut sleep, clock, Playback::whole).await {
             return self.refuse(&mut playback, &error);
         }
-        let Written { out, error, due, ending } = self.write(&mut playback, &spoils);
+        let Written { out, error, due, ending } = self.write(&mut playback, &spoils).await;
         if due > playback.arrival() {
             sleep.until(due).await;
         }
@@ -237,19 +237,44 @@ impl Performance {
     }
 
     /// Plays a whole reply to its end at once and renders it: what then waits to leave is bytes and nothing else.
-    fn write(&self, playback: &mut Playback, spoils: &Spoils) -> Written {
+    async fn write(&mut self, playback: &mut Playback, spoils: &Spoils) -> Written {
         let mut gathered = Gathered::of(playback, spoils.damage);
         let (due, ending) = playback.play_whole(&mut gathered);
         let Gathered { reply, error, struck, .. } = gathered;
         let mut out = BytesMut::new();
         if error.is_none() {
-            out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
-            self.voice.whole(&self.head, &reply, &mut out);
+            if self.voice.takes_long() {
+                out = Box::pin(self.write_elsewhere(reply)).await;
+            } else {
+                out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
+                self.voice.whole(&self.head, &reply, &mut out);
+            }
             if let (Some(damage), Some(struck)) = (spoils.damage, struck) {
                 spoil_whole(damage, struck, playback.progress().1, &mut out);
             }
         }
         Written { out, error, due, ending }
+    }
+
+    /// Renders `reply` on a thread for which no stream waits.
+    async fn write_elsewhere(&mut self, reply: WholeReply) -> BytesMut {
+        let (voice, head) = (std::mem::replace(&mut self.voice, Box::new(Silent)), self.head.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let mut out = BytesMut::new();
+            voice.whole(&head, &reply, &mut out);
+            (voice, out)
+        });
+        match work.await {
+            Ok((voice, out)) => {
+                self.voice = voice;
+                out
+            }
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The server ends, and nobody asks for this any more.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 
     /// Begins the drip that is planned. On HTTP/1.1 the wire does it; on HTTP/2 it is for the body.

@@ -12,8 +12,6 @@ use std::sync::LazyLock;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::random::{Key, Stream};
-
 /// Where a feature goes: the first so many places, as a power of two. A hash of 64 bits has just enough for all of them and their signs.
 const RANGES: [u32; 6] = [4, 7, 10, 11, 12, 12];
 /// The widest range: what lies behind it says nothing.
@@ -32,10 +30,16 @@ const SHARED: f64 = 0.3;
 /// What vectors are rounded to: written with so many decimals they are read back exactly.
 pub const DECIMALS: usize = 8;
 
+/// Any number will do, but it must stay the same, as must the two below.
+const COMMON_SEED: u64 = 0x4386_05b9_1da9_a33e;
+const SEED: u64 = 0x0051_6d77_7269_6768;
+/// The step of SplitMix64 (Steele, Lea and Flood 2014), whose mixing is used here.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The direction that all texts share.
 static COMMON: LazyLock<Vec<f64>> = LazyLock::new(|| {
-    let mut stream = Stream::of(Key::of_seed(0).named("embedding").bits());
-    let mut common: Vec<f64> = (0..PLACES).map(|_| stream.unit() * 2.0 - 1.0).collect();
+    let unit = |index: u64| (mix(COMMON_SEED.wrapping_add(index.wrapping_mul(STEP))) >> 11) as f64 * (1.0 / (1_u64 << 53) as f64);
+    let mut common: Vec<f64> = (0..PLACES as u64).map(|index| unit(index) * 2.0 - 1.0).collect();
     scale_to(&mut common, SHARED);
     common
 });
@@ -50,7 +54,7 @@ pub fn embed(text: &str, dimensions: usize) -> Vec<f32> {
         let hash = hash_of(word, 1);
         add(&mut sum, hash, if is_short { SHORT_WORD } else { WORD });
         if let Some(before) = before.replace(hash) {
-            add(&mut sum, Key::of_seed(before).with(hash).bits(), PAIR);
+            add(&mut sum, mix(seeded(before).rotate_left(23) ^ mix(hash.wrapping_add(STEP))), PAIR);
         }
         trigrams(word, |hash| add(&mut sum, hash, TRIGRAM));
     }
@@ -63,6 +67,18 @@ pub fn embed(text: &str, dimensions: usize) -> Vec<f32> {
     sum.into_iter().map(|value| ((value * unit).round() / unit) as f32).collect()
 }
 
+fn seeded(number: u64) -> u64 {
+    mix(number ^ SEED)
+}
+
+/// Mixes the bits of a number with each other.
+fn mix(bits: u64) -> u64 {
+    let mut z = bits.wrapping_add(STEP);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 fn hash_of(text: &str, seed: u64) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), seed)
 }
@@ -72,7 +88,7 @@ fn trigrams(word: &str, mut found: impl FnMut(u64)) {
     let (mut one, mut two) = (u64::from(' '), 0);
     for (index, three) in word.chars().chain([' ']).map(u64::from).enumerate() {
         if index > 0 {
-            found(Key::of_seed(one << 42 | two << 21 | three).bits());
+            found(seeded(one << 42 | two << 21 | three));
             one = two;
         }
         two = three;

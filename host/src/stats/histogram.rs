@@ -120,13 +120,9 @@ impl Snapshot {
         self.counts.iter().sum()
     }
 
-    /// How many of them were `ns` or shorter. The bucket in which `ns` lies counts if most of it does.
+    /// How many of them were `ns` or shorter. All of the bucket in which `ns` lies counts.
     pub fn at_most(&self, ns: u64) -> u64 {
-        let last = index(ns, self.sub_bits);
-        let lower = last.checked_sub(1).map_or(0, |before| upper(before, self.sub_bits) + 1);
-        let middle = lower + (upper(last, self.sub_bits) - lower) / 2;
-        let counted = if middle <= ns { last + 1 } else { last };
-        self.counts.iter().take(counted).sum()
+        self.counts.iter().take(index(ns, self.sub_bits) + 1).sum()
     }
 
     /// All durations together, in nanoseconds, exactly.

@@ -6,9 +6,9 @@ use bytes::BytesMut;
 
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
-use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Silent, StreamRenderer, Voice};
 use crate::types::api_error::ApiError;
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::reply::{Head, WholeReply};
 
 mod judge;
 mod read;
@@ -63,11 +63,4 @@ impl Voice for Inputs {
     fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
         Box::new(Silent)
     }
-}
-
-/// Never asked for: judgements do not stream.
-struct Silent;
-
-impl StreamRenderer for Silent {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }
