@@ -6,10 +6,12 @@
 //! writes for all of them, and [`spoil`] breaks what they render, for all alike.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::dialect::kept::Kept;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
@@ -19,6 +21,7 @@ use crate::types::request::Request;
 pub mod anthropic;
 pub mod gemini;
 mod json;
+pub mod kept;
 pub mod openai;
 pub mod spoil;
 
@@ -80,8 +83,10 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 6] = [
+pub const ENDPOINTS: [&dyn Endpoint; 8] = [
     &openai::Chat,
+    &openai::Responses,
+    &openai::InputTokens,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,
@@ -123,6 +128,24 @@ impl fmt::Debug for Parsed {
 
 /// How one request is answered: it keeps what of the request still matters once the reply is planned.
 pub trait Voice: Send + Sync {
+    /// Keys of earlier replies that the request goes on from. Whoever has them calls [`Voice::resume`] before the request is planned.
+    fn goes_on_from(&self) -> &[Box<str>] {
+        &[]
+    }
+
+    /// Puts what was said earlier into `request`; `found` has what is kept under each of [`Voice::goes_on_from`]. The error names what
+    /// is not there any more.
+    fn resume(&mut self, found: &[Option<Arc<Kept>>], request: &mut Request) -> Result<(), ApiError> {
+        let _ = (found, request);
+        Ok(())
+    }
+
+    /// What is to be kept of the reply whose whole body is `body`; a stream's renderer says it of a stream.
+    fn kept(&self, head: &Head, body: &[u8]) -> Option<Kept> {
+        let _ = (head, body);
+        None
+    }
+
     /// The content type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"
@@ -139,6 +162,11 @@ pub trait Voice: Send + Sync {
 pub trait StreamRenderer: Send {
     /// Appends the bytes of `event`; some events have none.
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut);
+
+    /// What is to be kept of the reply, once it is complete.
+    fn kept(&mut self) -> Option<Kept> {
+        None
+    }
 }
 
 /// What headers tell.

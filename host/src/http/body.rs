@@ -15,6 +15,7 @@ use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;
 use crate::engine::playback::{Ending, Moment, Playback, Stage};
 use crate::http::drip::DrippedBody;
+use crate::http::keeping::{self, Replies};
 use crate::http::wire::WireState;
 use crate::types::reply::StreamEvent;
 
@@ -159,6 +160,8 @@ pub struct StreamBody {
     ended: bool,
     /// Does damage to what is rendered; boxed, because hardly any stream has one.
     spoiler: Option<Box<Spoiler>>,
+    /// Where it is kept once it is over, if it is to be.
+    replies: Option<Arc<Replies>>,
     /// Do its bytes leave when they are handed over? If not, when they leave says nothing about the simulator.
     is_measured: bool,
 }
@@ -173,13 +176,19 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        let (last_bytes, spoiler) = (LastBytes::of(cut_by), None);
-        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, is_measured: true }
+        let (last_bytes, spoiler, replies) = (LastBytes::of(cut_by), None, None);
+        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, replies, is_measured: true }
     }
 
     /// The same with `spoiler`, if there is one.
     pub fn spoilt_by(mut self, spoiler: Option<Spoiler>) -> Self {
         self.spoiler = spoiler.map(Box::new);
+        self
+    }
+
+    /// The same, kept among `replies` once it is over, if it is to be.
+    pub fn kept_on(mut self, replies: Arc<Replies>) -> Self {
+        self.replies = Some(replies);
         self
     }
 
@@ -204,9 +213,14 @@ impl Body for StreamBody {
             let now = this.clock.now();
             let wire = this.is_measured.then_some(&**this.connection.wire());
             let spoiler = this.spoiler.as_deref_mut();
-            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire };
+            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, due: None };
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
+            if moment == Moment::Done(Ending::Complete)
+                && let Some(replies) = this.replies.take()
+            {
+                keeping::keep(&replies, this.renderer.kept());
+            }
             if !out.is_empty() {
                 this.ended = matches!(moment, Moment::Done(Ending::Complete | Ending::Cut(Cut::End)));
                 let is_cut = !this.ended && matches!(moment, Moment::Done(_));
@@ -245,20 +259,27 @@ struct Page<'a> {
     out: BytesMut,
     /// Where tokens are marked, if they are.
     wire: Option<&'a WireState>,
+    /// When the token was due whose bytes have not come.
+    due: Option<u64>,
 }
 
 impl Stage for Page<'_> {
     fn due(&mut self, due: u64) {
         let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
-        if let Some(wire) = self.wire.filter(|_| !is_withheld) {
-            wire.mark(due, 1);
-        }
+        self.due = (!is_withheld).then_some(due);
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {
+        let before = self.out.len();
         match &mut self.spoiler {
             None => self.renderer.event(event, &mut self.out),
             Some(spoiler) => spoiler.event(self.renderer, event, &mut self.out),
+        }
+        // A token that is not shown leaves no bytes, and nothing can be said of when they leave.
+        if let Some(wire) = self.wire.filter(|_| self.out.len() > before)
+            && let Some(due) = self.due.take()
+        {
+            wire.mark(due, 1);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::engine::{Begun, Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
+use crate::http::keeping::{self, Replies};
 use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
 use crate::plan::generation::Generation;
@@ -48,6 +49,8 @@ pub struct Door {
     pub engine: Arc<Engine>,
     /// This worker's pacer.
     pub pacer: Arc<Pacer>,
+    /// Replies that clients come back to.
+    pub replies: Arc<Replies>,
 }
 
 /// One request on its way through the door.
@@ -94,7 +97,11 @@ impl Visit {
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
         let manners = self.door.engine.running().generation.scenario.api;
         let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners };
-        let parsed = read(body).await.and_then(|body| endpoint.parse(inbound(body)));
+        let parsed = read(body).await.and_then(|body| {
+            let Parsed { mut request, mut voice } = endpoint.parse(inbound(body))?;
+            keeping::resume(&self.door.replies, &mut *voice, &mut request)?;
+            Ok(Parsed { request, voice })
+        });
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let streams = request.streams;
         let created_unix_s = self.door.engine.unix_s(arrival);
@@ -143,7 +150,7 @@ impl Visit {
     }
 
     /// A body that generation `generation` has made.
-    fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
+    pub(super) fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -233,6 +240,7 @@ impl Performance {
         let drip = self.drip(&spoils);
         let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
             .spoilt_by(spoils.damage.map(Spoiler::of))
+            .kept_on(Arc::clone(&self.visit.door.replies))
             .unmeasured(spoils.drip.is_some());
         *response.body_mut() = dripped(ReplyBody::Stream(Box::new(body)), drip);
         response
@@ -255,6 +263,7 @@ impl Performance {
         }
         let mut out = BytesMut::with_capacity(gathered.reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
         self.voice.whole(&self.head, &gathered.reply, &mut out);
+        keeping::keep(&self.visit.door.replies, self.voice.kept(&self.head, &out));
         let (step, steps) = playback.progress();
         if let (Some(damage), Some(struck)) = (spoils.damage, gathered.struck) {
             spoil_whole(damage, struck, steps, &mut out);
@@ -441,7 +450,12 @@ impl Stage for Gathered {
 /// What the headers of a request that arrived at `arrival` say of it.
 pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
     let attempt = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    Origin { identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())), attempt, arrival, endpoint: None }
+    Origin {
+        identity: headers.get(IDENTITY).map(|value| identity::of_header(value.as_bytes())),
+        attempt,
+        arrival,
+        endpoint: None,
+    }
 }
 
 /// The whole body, within the limits of size and of time between its parts.

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic};
 use crate::dialect::gemini::{self, Gemini};
+use crate::dialect::kept::Recall;
 use crate::dialect::openai::{self, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint};
 use crate::http::body::ReplyBody;
@@ -22,6 +23,8 @@ use crate::types::api_error::ApiError;
 enum Serves {
     /// Something that is planned and played.
     Ask(&'static dyn Endpoint),
+    /// Something about a reply that is kept, whose id the path has.
+    Recall(&'static dyn Recall),
     /// The list of models.
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
@@ -32,6 +35,7 @@ impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
+            Self::Recall(recall) => recall.dialect(),
             Self::Models(dialect) | Self::Model(dialect) => dialect,
         }
     }
@@ -60,8 +64,14 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 12] = [
+static ROUTES: [Route; 18] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::POST, OPENAI, "/responses", Serves::Ask(&openai::Responses)),
+    route(Method::POST, OPENAI, "/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
+    route(Method::POST, OPENAI, "/responses/{}/cancel", Serves::Recall(&openai::CancelResponse)),
+    route(Method::GET, OPENAI, "/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
+    route(Method::GET, OPENAI, "/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
+    route(Method::DELETE, OPENAI, "/responses/{}", Serves::Recall(&openai::DeleteResponse)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
@@ -126,6 +136,7 @@ fn begin(
             let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
             Answer::Asked(visit.ask(endpoint, target, request))
         }
+        Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
     }
@@ -220,6 +231,7 @@ mod tests {
         find(method, path, |_| false).map(|found| {
             let name = match found.serves {
                 Serves::Ask(endpoint) => endpoint.name(),
+                Serves::Recall(recall) => recall.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
             };
@@ -239,6 +251,11 @@ mod tests {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }
         assert_eq!(found(&Method::GET, "/v1/chat/completions"), Err(Miss::Method));
+        assert_eq!(found(&Method::POST, "/v1/responses/input_tokens"), Ok(("openai/input_tokens", "")));
+        assert_eq!(found(&Method::GET, "/v1/responses/resp_1"), Ok(("openai/response", "resp_1")));
+        assert_eq!(found(&Method::GET, "/v1/responses/resp_1/input_items"), Ok(("openai/input_items", "resp_1")));
+        assert_eq!(found(&Method::POST, "/v1/responses/resp_1/cancel"), Ok(("openai/cancel_response", "resp_1")));
+        assert_eq!(found(&Method::DELETE, "/v1/responses/resp_1"), Ok(("openai/delete_response", "resp_1")));
     }
 
     #[test]
