@@ -140,6 +140,12 @@ pub trait Voice: Send + Sync {
         Ok(())
     }
 
+    /// `error` as this endpoint says it, where it has words of its own.
+    fn refusal(&self, error: &ApiError) -> Option<ApiError> {
+        let _ = error;
+        None
+    }
+
     /// What is to be kept of the reply whose whole body is `body`; a stream's renderer says it of a stream.
     fn kept(&self, head: &Head, body: &[u8]) -> Option<Kept> {
         let _ = (head, body);

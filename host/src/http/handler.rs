@@ -318,6 +318,8 @@ impl Performance {
     }
 
     fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
+        let own = self.voice.refusal(error);
+        let error = own.as_ref().unwrap_or(error);
         let now = self.visit.door.engine.clock().now();
         let timing = timing_of(playback, now);
         playback.end(error.status, now, false);

@@ -14,7 +14,7 @@ use crate::dialect::json::id::text_of;
 use crate::dialect::json::splice::push_number;
 use crate::dialect::kept::{Exchange, Kept};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
-use crate::types::api_error::ApiError;
+use crate::types::api_error::{ApiError, Cause};
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::{Operation, Request};
 
@@ -139,6 +139,20 @@ impl Options {
     }
 }
 
+/// The refusal of a prompt that is too long as this endpoint says it: there are no messages here.
+fn too_long(error: &ApiError) -> Option<ApiError> {
+    let is_usual = matches!(error.cause.as_deref(), Some(Cause::PromptTooLong { .. }))
+        || error.code.as_deref() == Some("context_length_exceeded") && error.param.as_deref() == Some("messages");
+    let message = "Your input exceeds the context window of this model. Please adjust your input and try again.";
+    is_usual.then(|| ApiError {
+        message: message.into(),
+        cause: None,
+        param: Some("input".into()),
+        code: Some("context_length_exceeded".into()),
+        ..error.clone()
+    })
+}
+
 /// Answers with a response.
 #[derive(Debug)]
 struct Answer(Arc<Options>);
@@ -150,6 +164,10 @@ impl Voice for Answer {
 
     fn resume(&mut self, found: &[Option<Arc<Kept>>], request: &mut Request) -> Result<(), ApiError> {
         Arc::make_mut(&mut self.0).resume(found, request)
+    }
+
+    fn refusal(&self, error: &ApiError) -> Option<ApiError> {
+        too_long(error)
     }
 
     fn kept(&self, head: &Head, body: &[u8]) -> Option<Kept> {

@@ -210,8 +210,11 @@ fn format(raw: Raw<'_>, path: Path<'_>, shown: &mut BytesMut) -> Result<Format, 
             let schema = given.schema.ok_or_else(|| path.field("schema").missing())?;
             let schema = schema::kept(schema, path.field("schema"), || format!("response_format '{name}'"))?;
             let is_strict = given.strict.optional(path.field("strict"))?.unwrap_or(false);
-            shown.put_slice(b"{\"type\":\"json_schema\",\"description\":");
-            push_raw(shown, given.description.map_or("null", RawValue::get));
+            shown.put_slice(b"{\"type\":\"json_schema\"");
+            if let Some(description) = given.description {
+                shown.put_slice(b",\"description\":");
+                push_raw(shown, description.get());
+            }
             shown.put_slice(b",\"name\":");
             push_string(shown, &name);
             shown.put_slice(b",\"schema\":");

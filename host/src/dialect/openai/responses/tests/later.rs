@@ -185,5 +185,5 @@ fn what_was_put_in_is_listed_newest_first_in_pages() {
     assert_eq!(refusal(InputItems.answer(&kept, Some("limit=x"))).0, 400);
     let text = answered(&parsed(r#"{"model":"m","input":"one"}"#).unwrap(), 1, "two", &[]);
     let list = InputItems.answer(&text, None).unwrap();
-    insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @"");
+    insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @r#"{"object":"list","data":[{"id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","type":"message","status":"completed","role":"user","content":[{"type":"input_text","text":"one"}]}],"first_id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","last_id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","has_more":false}"#);
 }

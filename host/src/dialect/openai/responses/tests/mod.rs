@@ -159,6 +159,6 @@ fn a_count_is_asked_like_a_response() {
     let reply = WholeReply { usage: Usage { input: 17, ..Usage::default() }, ..WholeReply::default() };
     let mut out = BytesMut::new();
     parsed.voice.whole(&head(), &reply, &mut out);
-    insta::assert_snapshot!(std::str::from_utf8(&out).unwrap(), @"");
+    insta::assert_snapshot!(std::str::from_utf8(&out).unwrap(), @r#"{"object":"response.input_tokens","input_tokens":17}"#);
     assert!(parsed.voice.kept(&head(), &out).is_none(), "a count is nothing to come back to");
 }

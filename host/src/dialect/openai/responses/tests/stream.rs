@@ -48,7 +48,37 @@ fn a_text_begins_grows_and_ends_part_in_item_in_response() {
         StreamEvent::Usage(Usage { input: 9, cached_input: 4, output: 2, reasoning: 0 }),
         StreamEvent::End,
     ];
-    insta::assert_snapshot!(stream_text("", &stream), @"");
+    insta::assert_snapshot!(stream_text("", &stream), @r#"
+    event: response.created
+    data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":null,"user":null,"metadata":{}}}
+
+    event: response.in_progress
+    data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":null,"user":null,"metadata":{}}}
+
+    event: response.output_item.added
+    data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"in_progress","content":[],"role":"assistant"}}
+
+    event: response.content_part.added
+    data: {"type":"response.content_part.added","sequence_number":3,"item_id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"content_index":0,"part":{"type":"output_text","annotations":[],"logprobs":[],"text":""}}
+
+    event: response.output_text.delta
+    data: {"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"content_index":0,"delta":"Hi","logprobs":[]}
+
+    event: response.output_text.delta
+    data: {"type":"response.output_text.delta","sequence_number":5,"item_id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"content_index":0,"delta":" \"you\"\n","logprobs":[]}
+
+    event: response.output_text.done
+    data: {"type":"response.output_text.done","sequence_number":6,"item_id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"content_index":0,"text":"Hi \"you\"\n","logprobs":[]}
+
+    event: response.content_part.done
+    data: {"type":"response.content_part.done","sequence_number":7,"item_id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"content_index":0,"part":{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}}
+
+    event: response.output_item.done
+    data: {"type":"response.output_item.done","sequence_number":8,"output_index":0,"item":{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}],"role":"assistant"}}
+
+    event: response.completed
+    data: {"type":"response.completed","sequence_number":9,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":11},"user":null,"metadata":{}}}
+    "#);
 }
 
 #[test]
@@ -69,7 +99,73 @@ fn thoughts_a_message_and_calls_come_in_their_order() {
     let fields = r#""reasoning":{"summary":"auto"},"tools":[{"type":"function","name":"look"},{"type":"custom","name":"sql"}]"#;
     let all = stream_text(fields, &stream);
     let between: Vec<&str> = all.split_inclusive("\n\n").skip(2).collect();
-    insta::assert_snapshot!(between[..between.len() - 1].concat(), @"");
+    insta::assert_snapshot!(between[..between.len() - 1].concat(), @r#"
+    event: response.output_item.added
+    data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","type":"reasoning","summary":[]}}
+
+    event: response.reasoning_summary_part.added
+    data: {"type":"response.reasoning_summary_part.added","sequence_number":3,"item_id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":""}}
+
+    event: response.reasoning_summary_text.delta
+    data: {"type":"response.reasoning_summary_text.delta","sequence_number":4,"item_id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"summary_index":0,"delta":"Hm"}
+
+    event: response.reasoning_summary_text.delta
+    data: {"type":"response.reasoning_summary_text.delta","sequence_number":5,"item_id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"summary_index":0,"delta":"."}
+
+    event: response.reasoning_summary_text.done
+    data: {"type":"response.reasoning_summary_text.done","sequence_number":6,"item_id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"summary_index":0,"text":"Hm."}
+
+    event: response.reasoning_summary_part.done
+    data: {"type":"response.reasoning_summary_part.done","sequence_number":7,"item_id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":"Hm."}}
+
+    event: response.output_item.done
+    data: {"type":"response.output_item.done","sequence_number":8,"output_index":0,"item":{"id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","type":"reasoning","summary":[{"type":"summary_text","text":"Hm."}]}}
+
+    event: response.output_item.added
+    data: {"type":"response.output_item.added","sequence_number":9,"output_index":1,"item":{"id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","type":"message","status":"in_progress","content":[],"role":"assistant"}}
+
+    event: response.content_part.added
+    data: {"type":"response.content_part.added","sequence_number":10,"item_id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","output_index":1,"content_index":0,"part":{"type":"refusal","refusal":""}}
+
+    event: response.refusal.delta
+    data: {"type":"response.refusal.delta","sequence_number":11,"item_id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","output_index":1,"content_index":0,"delta":"No"}
+
+    event: response.refusal.done
+    data: {"type":"response.refusal.done","sequence_number":12,"item_id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","output_index":1,"content_index":0,"refusal":"No"}
+
+    event: response.content_part.done
+    data: {"type":"response.content_part.done","sequence_number":13,"item_id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","output_index":1,"content_index":0,"part":{"type":"refusal","refusal":"No"}}
+
+    event: response.output_item.done
+    data: {"type":"response.output_item.done","sequence_number":14,"output_index":1,"item":{"id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","type":"message","status":"completed","content":[{"type":"refusal","refusal":"No"}],"role":"assistant"}}
+
+    event: response.output_item.added
+    data: {"type":"response.output_item.added","sequence_number":15,"output_index":2,"item":{"id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","type":"function_call","status":"in_progress","arguments":"","call_id":"call_X8tolSPiun1zO7GnOahGy9CO","name":"look"}}
+
+    event: response.function_call_arguments.delta
+    data: {"type":"response.function_call_arguments.delta","sequence_number":16,"item_id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","output_index":2,"delta":"{\"a\""}
+
+    event: response.function_call_arguments.delta
+    data: {"type":"response.function_call_arguments.delta","sequence_number":17,"item_id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","output_index":2,"delta":":1}"}
+
+    event: response.function_call_arguments.done
+    data: {"type":"response.function_call_arguments.done","sequence_number":18,"item_id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","output_index":2,"arguments":"{\"a\":1}","name":"look"}
+
+    event: response.output_item.done
+    data: {"type":"response.output_item.done","sequence_number":19,"output_index":2,"item":{"id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","type":"function_call","status":"completed","arguments":"{\"a\":1}","call_id":"call_X8tolSPiun1zO7GnOahGy9CO","name":"look"}}
+
+    event: response.output_item.added
+    data: {"type":"response.output_item.added","sequence_number":20,"output_index":3,"item":{"id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","type":"custom_tool_call","status":"in_progress","input":"","call_id":"call_t11GwgaDbpnDe46bDekFnFqj","name":"sql"}}
+
+    event: response.custom_tool_call_input.delta
+    data: {"type":"response.custom_tool_call_input.delta","sequence_number":21,"item_id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","output_index":3,"delta":"select 1"}
+
+    event: response.custom_tool_call_input.done
+    data: {"type":"response.custom_tool_call_input.done","sequence_number":22,"item_id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","output_index":3,"input":"select 1"}
+
+    event: response.output_item.done
+    data: {"type":"response.output_item.done","sequence_number":23,"output_index":3,"item":{"id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","type":"custom_tool_call","status":"completed","input":"select 1","call_id":"call_t11GwgaDbpnDe46bDekFnFqj","name":"sql"}}
+    "#);
     // What the stream ends with is what a whole reply would have been.
     let last = events(&all).pop().unwrap();
     assert_eq!(last["response"], read(&whole_text(fields, &stream)));
@@ -130,7 +226,10 @@ fn log_probabilities_stream_with_their_token_and_come_again_at_the_end() {
 #[test]
 fn an_error_inside_a_stream_has_the_shape_in_which_the_service_fails() {
     let text = stream_text("", &[StreamEvent::Error { message: "lost \"it\"", code: Some("server_is_overloaded") }]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    event: error
+    data: {"type":"error","error":{"type":"server_error","code":"server_is_overloaded","message":"lost \"it\"","param":null},"sequence_number":0}
+    "#);
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn a_text_has_all_the_vendors_fields() {
         ends(Finish::Stop),
         StreamEvent::Usage(usage),
     ];
-    insta::assert_snapshot!(whole_text("", &events), @"");
+    insta::assert_snapshot!(whole_text("", &events), @r#"{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hello \"you\"\n"}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":11},"user":null,"metadata":{}}"#);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn thoughts_a_refusal_and_calls_are_items_of_their_own() {
     ];
     let fields = r#""reasoning":{"summary":"auto"},"tools":[{"type":"function","name":"look"},{"type":"custom","name":"sql"}]"#;
     let reply = read(&whole_text(fields, &events));
-    insta::assert_snapshot!(reply["output"].to_string(), @"");
+    insta::assert_snapshot!(reply["output"].to_string(), @r#"[{"id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","type":"reasoning","summary":[{"type":"summary_text","text":"Hm."}]},{"id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","type":"message","status":"completed","content":[{"type":"refusal","refusal":"I can't."}],"role":"assistant"},{"id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","type":"function_call","status":"completed","arguments":"{\"city\":\"Oslo\"}","call_id":"call_X8tolSPiun1zO7GnOahGy9CO","name":"look"},{"id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","type":"custom_tool_call","status":"completed","input":"select 1","call_id":"call_t11GwgaDbpnDe46bDekFnFqj","name":"sql"}]"#);
     assert_eq!(reply["status"], "completed");
 }
 
@@ -90,5 +90,5 @@ fn what_was_asked_is_shown_with_its_defaults() {
                   \"metadata\":{\"a\":\"b\",\"c\":\"\"},\"user\":\"u\",\"top_logprobs\":2,\"safety_identifier\":\"s\",\"prompt_cache_key\":\"k\"";
     let reply = whole_text(fields, &[ends(Finish::Stop)]);
     assert!(!reply.contains(['\n', '\r']), "a line of a stream would end there");
-    insta::assert_snapshot!(reply, @"");
+    insta::assert_snapshot!(reply, @r#"{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,"incomplete_details":null,"instructions":"Be \n brief","max_output_tokens":16,"max_tool_calls":2,"model":"gpt-5-mini","output":[{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":""}],"role":"assistant"}],"parallel_tool_calls":false,"previous_response_id":null,"prompt_cache_key":"k","prompt_cache_retention":null,"reasoning":{"effort":"low","summary":"auto"},"safety_identifier":"s","service_tier":"default","store":false,"temperature":0.5,"text":{"format":{"type":"json_schema","name":"x","schema":{ "type": "object"},"strict":false},"verbosity":"low"},"tool_choice":{"type":"function","name":"look"},"tools":[{"type":"function","description":null,"name":"look","parameters":null,"strict":true},{"type":"function","description":null,"name":"do","parameters":null,"strict":false},{"type":"custom","name":"sql"},{"type":"web_search"}],"top_logprobs":2,"top_p":0.0,"truncation":"auto","usage":{"input_tokens":0,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"output_tokens":0,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":0},"user":"u","metadata":{"a":"b","c":""}}"#);
 }

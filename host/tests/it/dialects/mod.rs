@@ -1,0 +1,4 @@
+//! Vendors' dialects on the bytes of real connections.
+
+/// OpenAI's Responses.
+mod responses;
