@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { createOpenAI } from "@ai-sdk/openai";
-import { generateText, jsonSchema, streamText, tool } from "ai";
+import { generateText, isStepCount, jsonSchema, streamText, tool } from "ai";
 
 import { start } from "./server.mjs";
 
@@ -15,7 +15,7 @@ defaults: { latency: { constant: { first: 2ms, between: 1ms } }, reply: { text: 
 models:
   - { match: plain }
   - match: clerk
-    reply: { conversation: { steps: [{ tool-calls: [{ name: look_up }] }, { text: All is well. }] } }
+    reply: { conversation: { steps: [{ tool-calls: { call: look_up } }, All is well.] } }
   - { match: error-event, faults: [{ error-event: { at: 50%, message: Lost } }] }
 `;
 const prompt = "Say hello to the whole crew, please.";
@@ -58,8 +58,7 @@ test("a tool is run and its result answered", async () => {
   const inputSchema = jsonSchema({ type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false });
   let asked = 0;
   const look_up = tool({ description: "Looks up.", inputSchema, execute: async () => `found ${++asked}` });
-  const { stepCountIs, isStepCount } = await import("ai");
-  const reply = await generateText({ model: openai("clerk"), prompt, tools: { look_up }, stopWhen: (isStepCount ?? stepCountIs)(3) });
+  const reply = await generateText({ model: openai("clerk"), prompt, tools: { look_up }, stopWhen: isStepCount(3) });
   assert.equal(asked, 1);
   assert.equal(reply.text, "All is well.");
 });
