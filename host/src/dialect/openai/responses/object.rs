@@ -75,10 +75,9 @@ pub(super) fn push_response(
     }
     out.put_u8(b']');
     out.put_slice(&echo.tail);
-    out.put_slice(b",\"usage\":");
-    match usage {
-        Some(usage) => push_usage(out, usage),
-        None => out.put_slice(b"null"),
+    if let Some(usage) = usage {
+        out.put_slice(b",\"usage\":");
+        push_usage(out, usage);
     }
     out.put_slice(&echo.end);
     out.put_u8(b'}');

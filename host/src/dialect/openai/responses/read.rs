@@ -2,6 +2,7 @@
 //! below. What the reply shows of the request is rendered here, while all of it is at hand.
 
 use std::borrow::Cow;
+use std::mem::take;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -16,7 +17,7 @@ use crate::dialect::json::splice::{push_nullable, push_number, push_string};
 use crate::dialect::openai::words;
 use crate::types::api_error::ApiError;
 use crate::types::mistake::Mistake;
-use crate::types::request::{Format, Message, Operation, Request, Role, Thinking};
+use crate::types::request::{Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
 
 /// The fewest tokens that a client may allow: the vendor's bound.
 const OUTPUT_TOKENS_MIN: i64 = 16;
@@ -47,105 +48,120 @@ pub(super) fn read(inbound: Inbound<'_>, operation: Operation) -> Result<(Reques
     Ok((request, options))
 }
 
-fn convert(given: Body<'_>, root: Path<'_>, operation: Operation, body: &Bytes) -> Result<(Request, Options), ApiError> {
+fn convert(mut given: Body<'_>, root: Path<'_>, operation: Operation, body: &Bytes) -> Result<(Request, Options), ApiError> {
     refuse_unserved(&given, root)?;
-    let model = given.model.required(root.field("model"))?;
+    let model = take(&mut given.model).required(root.field("model"))?;
     root.field("model").text(&model, 1, usize::MAX)?;
-    let mut conversation = Conversation::default();
-    if let Some(text) = inside::<Cow<'_, str>>(given.instructions, root.field("instructions"))? {
-        conversation.messages.push(Message::new(Role::System, text));
-    }
-    let instructions = conversation.messages.len();
-    let previous = given.previous_response_id.optional(root.field("previous_response_id"))?;
-    match inside::<Input<'_>>(given.input, root.field("input"))? {
-        Some(input) => conversation.add(input, root.field("input"))?,
-        None if previous.is_some() => {}
-        None => return Err(root.field("input").missing().into()),
-    }
-    let goes = Goes::of(previous.as_deref(), std::mem::take(&mut conversation.references), instructions);
+    let previous = take(&mut given.previous_response_id).optional(root.field("previous_response_id"))?;
+    let (conversation, goes) = conversation(&given, root, previous.as_deref())?;
     let mut tail = BytesMut::with_capacity(512);
-    let parallel = given.parallel_tool_calls.optional(root.field("parallel_tool_calls"))?.unwrap_or(true);
-    tail.put_slice(if parallel { b",\"parallel_tool_calls\":true" } else { b",\"parallel_tool_calls\":false" });
-    tail.put_slice(b",\"previous_response_id\":");
-    push_nullable(&mut tail, previous.as_deref());
-    push_texts(
-        &mut tail,
-        root,
-        [
-            (",\"prompt_cache_key\":", "prompt_cache_key", given.prompt_cache_key),
-            (",\"prompt_cache_retention\":", "prompt_cache_retention", given.prompt_cache_retention),
-        ],
-    )?;
-    let (thinking, shows_thoughts) = reasoning(given.reasoning, root.field("reasoning"), &mut tail)?;
-    push_texts(&mut tail, root, [(",\"safety_identifier\":", "safety_identifier", given.safety_identifier)])?;
-    given.service_tier.optional(root.field("service_tier"))?;
-    let store = given.store.optional(root.field("store"))?.unwrap_or(true);
-    tail.put_slice(b",\"service_tier\":\"default\",\"store\":");
-    tail.put_slice(if store { b"true" } else { b"false" });
-    push_decimal(&mut tail, given.temperature, root.field("temperature"), b",\"temperature\":", 2.0)?;
-    tail.put_slice(b",\"text\":");
-    let format = tools::text(given.text, root.field("text"), &mut tail)?;
-    let mut shown = BytesMut::new();
-    let has_tools = given.tools.is_some();
-    let declared = tools::tools(given.tools, root.field("tools"), &mut shown)?;
-    tail.put_slice(b",\"tool_choice\":");
-    tools::push_raw(&mut tail, given.tool_choice.map_or("\"auto\"", |raw| raw.get()));
-    tail.put_slice(b",\"tools\":");
-    tail.put_slice(&shown);
-    let custom = declared.iter().filter(|tool| tool.is_free).map(|tool| tool.name.clone()).collect();
-    let (tool_choice, declared) = tools::choice(given.tool_choice, root.field("tool_choice"), declared, has_tools)?;
-    let top_logprobs = within(given.top_logprobs, root.field("top_logprobs"), 0, 20)?.unwrap_or(0) as u8;
-    tail.put_slice(b",\"top_logprobs\":");
-    push_number(&mut tail, u64::from(top_logprobs));
-    push_decimal(&mut tail, given.top_p, root.field("top_p"), b",\"top_p\":", 1.0)?;
-    let truncation = word(given.truncation, root.field("truncation"), &["auto", "disabled"])?;
-    tail.put_slice(b",\"truncation\":");
-    push_string(&mut tail, truncation.as_deref().unwrap_or("disabled"));
-    let mut end = BytesMut::with_capacity(64);
-    push_texts(&mut end, root, [(",\"user\":", "user", given.user)])?;
+    let wishes = wishes(&mut given, root, previous.as_deref(), &mut tail)?;
+    let mut end = BytesMut::with_capacity(32);
+    if let Some(user) = take(&mut given.user).optional(root.field("user"))? {
+        end.put_slice(b",\"user\":");
+        push_string(&mut end, &user);
+    }
     end.put_slice(b",\"metadata\":");
-    metadata(given.metadata, root.field("metadata"), &mut end)?;
-    let max_output_tokens =
-        within(given.max_output_tokens, root.field("max_output_tokens"), OUTPUT_TOKENS_MIN, i64::MAX)?.map(bounded);
-    let max_tool_calls = within(given.max_tool_calls, root.field("max_tool_calls"), 1, i64::MAX)?.map(bounded);
-    let (logprobs, encrypts) = include(given.include, root.field("include"))?;
-    let streams = given.stream.optional(root.field("stream"))?.unwrap_or(false);
-    let obfuscation = obfuscation(given.stream_options, root.field("stream_options"), streams)?;
+    metadata(take(&mut given.metadata), root.field("metadata"), &mut end)?;
+    let bound = |given, name, floor| Ok::<_, Mistake>(within(given, root.field(name), floor, i64::MAX)?.map(bounded));
+    let max_output_tokens = bound(take(&mut given.max_output_tokens), "max_output_tokens", OUTPUT_TOKENS_MIN)?;
+    let max_tool_calls = bound(take(&mut given.max_tool_calls), "max_tool_calls", 1)?;
+    let (logprobs, encrypts) = include(take(&mut given.include), root.field("include"))?;
+    let streams = take(&mut given.stream).optional(root.field("stream"))?.unwrap_or(false);
+    let obfuscation = obfuscation(take(&mut given.stream_options), root.field("stream_options"), streams)?;
     let raw_or_null = |raw: Raw<'_>| raw.map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
-    let echo = Echo {
-        instructions: raw_or_null(given.instructions),
-        max_output_tokens,
-        max_tool_calls,
-        tail: tail.freeze(),
-        end: end.freeze(),
-    };
+    let instructions = raw_or_null(given.instructions);
     let options = Options {
-        echo,
-        custom,
-        logprobs: logprobs.then_some(top_logprobs),
+        echo: Echo { instructions, max_output_tokens, max_tool_calls, tail: tail.freeze(), end: end.freeze() },
+        custom: wishes.custom,
+        logprobs: logprobs.then_some(wishes.top_logprobs),
         obfuscation,
-        shows_thoughts,
+        shows_thoughts: wishes.shows_thoughts,
         encrypts,
-        store,
+        store: wishes.store,
         input: raw_or_null(given.input),
         goes,
         before: Vec::new(),
-        needs_json: matches!(format, Format::JsonObject),
+        needs_json: matches!(wishes.format, Format::JsonObject),
     };
     options.check(&conversation)?;
     let request = Request {
         operation,
-        tools: declared,
-        tool_choice,
-        parallel_tool_calls: parallel && max_tool_calls != Some(1),
-        format,
+        tools: wishes.tools,
+        tool_choice: wishes.tool_choice,
+        parallel_tool_calls: wishes.parallel && max_tool_calls != Some(1),
+        format: wishes.format,
         max_output_tokens,
-        thinking,
+        thinking: wishes.thinking,
         logprobs: options.logprobs,
         streams: streams && operation == Operation::Chat,
         ..Request::chat(&model, conversation.messages)
     };
     Ok((request, options))
+}
+
+/// What is said, and what it goes on from.
+fn conversation(given: &Body<'_>, root: Path<'_>, previous: Option<&str>) -> Result<(Conversation, Goes), ApiError> {
+    let mut conversation = Conversation::default();
+    if let Some(text) = inside::<Cow<'_, str>>(given.instructions, root.field("instructions"))? {
+        conversation.messages.push(Message::new(Role::System, text));
+    }
+    let instructions = conversation.messages.len();
+    match inside::<Input<'_>>(given.input, root.field("input"))? {
+        Some(input) => conversation.add(input, root.field("input"))?,
+        None if previous.is_some() => {}
+        None => return Err(root.field("input").missing().into()),
+    }
+    let goes = Goes::of(previous, take(&mut conversation.references), instructions);
+    Ok((conversation, goes))
+}
+
+/// What the reply shows between output and usage, as far as anything is done with it.
+struct Wishes {
+    parallel: bool,
+    thinking: Thinking,
+    shows_thoughts: bool,
+    store: bool,
+    format: Format,
+    tools: Vec<Tool>,
+    tool_choice: ToolChoice,
+    /// Names of tools whose input is any text.
+    custom: Box<[Box<str>]>,
+    top_logprobs: u8,
+}
+
+/// Reads the fields that the reply shows between output and usage, and appends them to `tail` in the vendor's order.
+fn wishes(given: &mut Body<'_>, root: Path<'_>, previous: Option<&str>, tail: &mut BytesMut) -> Result<Wishes, ApiError> {
+    let parallel = take(&mut given.parallel_tool_calls).optional(root.field("parallel_tool_calls"))?.unwrap_or(true);
+    tail.put_slice(if parallel { b",\"parallel_tool_calls\":true" } else { b",\"parallel_tool_calls\":false" });
+    tail.put_slice(b",\"previous_response_id\":");
+    push_nullable(tail, previous);
+    push_text(tail, take(&mut given.prompt_cache_key), root.field("prompt_cache_key"), b",\"prompt_cache_key\":")?;
+    let retention = take(&mut given.prompt_cache_retention);
+    push_text(tail, retention, root.field("prompt_cache_retention"), b",\"prompt_cache_retention\":")?;
+    let (thinking, shows_thoughts) = reasoning(take(&mut given.reasoning), root.field("reasoning"), tail)?;
+    push_text(tail, take(&mut given.safety_identifier), root.field("safety_identifier"), b",\"safety_identifier\":")?;
+    take(&mut given.service_tier).optional(root.field("service_tier"))?;
+    let store = take(&mut given.store).optional(root.field("store"))?.unwrap_or(true);
+    tail.put_slice(b",\"service_tier\":\"default\",\"store\":");
+    tail.put_slice(if store { b"true" } else { b"false" });
+    push_decimal(tail, take(&mut given.temperature), root.field("temperature"), b",\"temperature\":", 2.0)?;
+    tail.put_slice(b",\"text\":");
+    let format = tools::text(take(&mut given.text), root.field("text"), tail)?;
+    tail.put_slice(b",\"tool_choice\":");
+    tools::push_raw(tail, given.tool_choice.map_or("\"auto\"", |raw| raw.get()));
+    tail.put_slice(b",\"tools\":");
+    let tools = tools::tools(given.tools, root.field("tools"), tail)?;
+    let custom = tools.iter().filter(|tool| tool.is_free).map(|tool| tool.name.clone()).collect();
+    let (tool_choice, tools) = tools::choice(given.tool_choice, root.field("tool_choice"), tools, given.tools.is_some())?;
+    let top_logprobs = within(take(&mut given.top_logprobs), root.field("top_logprobs"), 0, 20)?.unwrap_or(0) as u8;
+    tail.put_slice(b",\"top_logprobs\":");
+    push_number(tail, u64::from(top_logprobs));
+    push_decimal(tail, take(&mut given.top_p), root.field("top_p"), b",\"top_p\":", 1.0)?;
+    let truncation = word(take(&mut given.truncation), root.field("truncation"), &["auto", "disabled"])?;
+    tail.put_slice(b",\"truncation\":");
+    push_string(tail, truncation.as_deref().unwrap_or("disabled"));
+    Ok(Wishes { parallel, thinking, shows_thoughts, store, format, tools, tool_choice, custom, top_logprobs })
 }
 
 /// What the vendor has and this server has not.
@@ -178,16 +194,10 @@ fn word<'de>(given: Text<'de>, path: Path<'_>, known: &'static [&'static str]) -
     }
 }
 
-/// Appends texts that nothing is done with, each after its key.
-fn push_texts<const N: usize>(
-    out: &mut BytesMut,
-    root: Path<'_>,
-    texts: [(&str, &'static str, Text<'_>); N],
-) -> Result<(), Mistake> {
-    for (key, name, text) in texts {
-        out.put_slice(key.as_bytes());
-        push_nullable(out, text.optional(root.field(name))?.as_deref());
-    }
+/// Appends a text that nothing is done with after its key.
+fn push_text(out: &mut BytesMut, text: Text<'_>, path: Path<'_>, key: &[u8]) -> Result<(), Mistake> {
+    out.put_slice(key);
+    push_nullable(out, text.optional(path)?.as_deref());
     Ok(())
 }
 

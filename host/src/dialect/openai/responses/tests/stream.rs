@@ -50,10 +50,10 @@ fn a_text_begins_grows_and_ends_part_in_item_in_response() {
     ];
     insta::assert_snapshot!(stream_text("", &stream), @r#"
     event: response.created
-    data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":null,"user":null,"metadata":{}}}
+    data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","metadata":{}}}
 
     event: response.in_progress
-    data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":null,"user":null,"metadata":{}}}
+    data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"in_progress","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","metadata":{}}}
 
     event: response.output_item.added
     data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"in_progress","content":[],"role":"assistant"}}
@@ -77,29 +77,35 @@ fn a_text_begins_grows_and_ends_part_in_item_in_response() {
     data: {"type":"response.output_item.done","sequence_number":8,"output_index":0,"item":{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}],"role":"assistant"}}
 
     event: response.completed
-    data: {"type":"response.completed","sequence_number":9,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":11},"user":null,"metadata":{}}}
+    data: {"type":"response.completed","sequence_number":9,"response":{"id":"resp_78c93c894b25f3e3d3bcfd208e775cb3000000000000002a","object":"response","created_at":1790000000,"status":"completed","background":false,"error":null,"incomplete_details":null,"instructions":null,"max_output_tokens":null,"max_tool_calls":null,"model":"gpt-5-mini","output":[{"id":"msg_062ddef7e8a678e84023a2c580078368000000000000002a","type":"message","status":"completed","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"Hi \"you\"\n"}],"role":"assistant"}],"parallel_tool_calls":true,"previous_response_id":null,"prompt_cache_key":null,"prompt_cache_retention":null,"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":11},"metadata":{}}}
     "#);
 }
 
+/// Thoughts, a message and calls.
+const MIXED: [StreamEvent<'_>; 11] = [
+    START,
+    StreamEvent::Text { choice: 0, kind: TextKind::Reasoning, text: "Hm", logprob: None },
+    StreamEvent::Text { choice: 0, kind: TextKind::Reasoning, text: ".", logprob: None },
+    StreamEvent::Text { choice: 0, kind: TextKind::Refusal, text: "No", logprob: None },
+    StreamEvent::ToolStart { choice: 0, index: 0, id: 5, name: "look" },
+    StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "{\"a\"" },
+    StreamEvent::ToolArguments { choice: 0, index: 0, fragment: ":1}" },
+    StreamEvent::ToolStart { choice: 0, index: 1, id: 6, name: "sql" },
+    StreamEvent::ToolArguments { choice: 0, index: 1, fragment: "select 1" },
+    StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
+    StreamEvent::End,
+];
+const MIXED_FIELDS: &str =
+    r#""reasoning":{"summary":"auto"},"tools":[{"type":"function","name":"look"},{"type":"custom","name":"sql"}]"#;
+
+/// Some of the events of that stream.
+fn mixed(from: usize, to: usize) -> String {
+    stream_text(MIXED_FIELDS, &MIXED).split_inclusive("\n\n").skip(from).take(to - from).collect()
+}
+
 #[test]
-fn thoughts_a_message_and_calls_come_in_their_order() {
-    let stream = [
-        START,
-        text(TextKind::Reasoning, "Hm"),
-        text(TextKind::Reasoning, "."),
-        text(TextKind::Refusal, "No"),
-        StreamEvent::ToolStart { choice: 0, index: 0, id: 5, name: "look" },
-        StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "{\"a\"" },
-        StreamEvent::ToolArguments { choice: 0, index: 0, fragment: ":1}" },
-        StreamEvent::ToolStart { choice: 0, index: 1, id: 6, name: "sql" },
-        StreamEvent::ToolArguments { choice: 0, index: 1, fragment: "select 1" },
-        ends(Finish::ToolCalls),
-        StreamEvent::End,
-    ];
-    let fields = r#""reasoning":{"summary":"auto"},"tools":[{"type":"function","name":"look"},{"type":"custom","name":"sql"}]"#;
-    let all = stream_text(fields, &stream);
-    let between: Vec<&str> = all.split_inclusive("\n\n").skip(2).collect();
-    insta::assert_snapshot!(between[..between.len() - 1].concat(), @r#"
+fn thoughts_come_before_a_message() {
+    insta::assert_snapshot!(mixed(2, 15), @r#"
     event: response.output_item.added
     data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"rs_062ddef7e8a678e84023a2c580078368000000000000002a","type":"reasoning","summary":[]}}
 
@@ -138,7 +144,12 @@ fn thoughts_a_message_and_calls_come_in_their_order() {
 
     event: response.output_item.done
     data: {"type":"response.output_item.done","sequence_number":14,"output_index":1,"item":{"id":"msg_cbcd7ea28bfdd066cbc0676f07a71396000000000000002a","type":"message","status":"completed","content":[{"type":"refusal","refusal":"No"}],"role":"assistant"}}
+    "#);
+}
 
+#[test]
+fn calls_come_after_a_message() {
+    insta::assert_snapshot!(mixed(15, 24), @r#"
     event: response.output_item.added
     data: {"type":"response.output_item.added","sequence_number":15,"output_index":2,"item":{"id":"fc_6aa83ed8f3b74501eca19e77dbb05dc7000000000000002a","type":"function_call","status":"in_progress","arguments":"","call_id":"call_X8tolSPiun1zO7GnOahGy9CO","name":"look"}}
 
@@ -166,9 +177,12 @@ fn thoughts_a_message_and_calls_come_in_their_order() {
     event: response.output_item.done
     data: {"type":"response.output_item.done","sequence_number":23,"output_index":3,"item":{"id":"ctc_8de577a31121cec01c731b67554110b6000000000000002a","type":"custom_tool_call","status":"completed","input":"select 1","call_id":"call_t11GwgaDbpnDe46bDekFnFqj","name":"sql"}}
     "#);
-    // What the stream ends with is what a whole reply would have been.
-    let last = events(&all).pop().unwrap();
-    assert_eq!(last["response"], read(&whole_text(fields, &stream)));
+}
+
+#[test]
+fn a_stream_ends_with_what_a_whole_reply_would_have_been() {
+    let last = events(&stream_text(MIXED_FIELDS, &MIXED)).pop().unwrap();
+    assert_eq!(last["response"], read(&whole_text(MIXED_FIELDS, &MIXED)));
 }
 
 #[test]
