@@ -426,3 +426,4 @@ pub fn facts_of(
     let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
     Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
+

@@ -11,8 +11,8 @@ use crate::plan::generation::Generation;
 use crate::plan::reply::{Choice, Reply, Segment};
 use crate::random::Key;
 use crate::types::api_error::ApiError;
-use crate::types::mistake::{Mistake, Step, What};
 use crate::types::reply::{Finish, TextKind};
+use crate::types::mistake::{Mistake, Step, What};
 use crate::types::request::{Format, Request, Thinking};
 
 /// Tokens that the host writes as the input of a tool that takes any text.

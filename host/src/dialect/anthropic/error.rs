@@ -101,20 +101,14 @@ mod tests {
     #[test]
     fn a_spent_budget_says_that_waiting_does_not_help() {
         let spent = ApiError { kind: ErrorKind::QuotaExhausted, ..ApiError::of_status(429, "Spent.") };
-        assert!(
-            body(&spent)
-                .contains(r#""message":"Spent.","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_01"#)
-        );
+        assert!(body(&spent).contains(r#""message":"Spent.","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_01"#));
         assert!(render(&spent, 7).headers.is_empty());
     }
 
     #[test]
     fn a_server_without_room_is_overloaded_and_a_503_that_is_asked_for_stays_one() {
         let full = ApiError::because(Cause::Overloaded, 503, "full");
-        assert_eq!(
-            (render(&full, 7).status, body(&full).contains(r#""type":"overloaded_error","message":"Overloaded""#)),
-            (529, true)
-        );
+        assert_eq!((render(&full, 7).status, body(&full).contains(r#""type":"overloaded_error","message":"Overloaded""#)), (529, true));
         assert_eq!(render(&ApiError::of_status(503, "down"), 7).status, 503);
     }
 }

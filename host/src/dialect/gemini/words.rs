@@ -44,9 +44,7 @@ fn of_mistake(mistake: &Mistake) -> String {
         What::Pattern(pattern) => {
             format!("* GenerateContentRequest.{path}: Invalid name. Must match the pattern {pattern}\n")
         }
-        What::Schema { owner, reason } => {
-            format!("* GenerateContentRequest.{path}: the schema of {owner} is invalid: {reason}\n")
-        }
+        What::Schema { owner, reason } => format!("* GenerateContentRequest.{path}: the schema of {owner} is invalid: {reason}\n"),
     }
 }
 

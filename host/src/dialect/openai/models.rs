@@ -4,8 +4,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::dialect::ModelCard;
 use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::ModelCard;
 
 /// The answer to `GET /v1/models`.
 pub(super) fn list(models: &[ModelCard]) -> Bytes {

@@ -21,9 +21,7 @@ mod tests {
 
     #[test]
     fn the_doors_are_lenient_unless_the_scenario_says_otherwise() {
-        let read = |api: &str| {
-            parse("s.yaml", &format!("simwright: 1\n{api}models: [{{ match: m }}]\n"), Path::new("")).expect("readable")
-        };
+        let read = |api: &str| parse("s.yaml", &format!("simwright: 1\n{api}models: [{{ match: m }}]\n"), Path::new("")).expect("readable");
         assert!(!read("").scenario.api.is_strict);
         assert!(!read("api: { unknown-fields: ignore }\n").scenario.api.is_strict);
         assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);

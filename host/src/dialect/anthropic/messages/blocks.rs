@@ -67,13 +67,7 @@ impl Reader {
         Ok(())
     }
 
-    fn gather(
-        &mut self,
-        content: Content<'_>,
-        list: Path<'_>,
-        known: &'static [&'static str],
-        role: Role,
-    ) -> Result<Gathered, ApiError> {
+    fn gather(&mut self, content: Content<'_>, list: Path<'_>, known: &'static [&'static str], role: Role) -> Result<Gathered, ApiError> {
         let mut gathered = Gathered::default();
         match content {
             Content::Text(text) => gathered.text = text.into_owned(),
@@ -111,8 +105,7 @@ impl Reader {
             "text" => {
                 let cited = block.citations.optional(path.field("citations"))?;
                 if self.is_newer && role == Role::User && matches!(cited, Some(Citations::List(count)) if count > 0) {
-                    let message =
-                        format!("{}: citations are not allowed in user messages", path.field("citations").missing().dotted());
+                    let message = format!("{}: citations are not allowed in user messages", path.field("citations").missing().dotted());
                     return Err(ApiError::invalid("messages", message));
                 }
                 out.text.push_str(&block.text.required(path.field("text"))?);
@@ -163,8 +156,7 @@ impl Reader {
         let text = match content.optional(path.field("content"))? {
             None => String::new(),
             Some(content) => {
-                let inner =
-                    self.gather(content, path.field("content"), &["text", "image", "search_result", "document"], Role::User)?;
+                let inner = self.gather(content, path.field("content"), &["text", "image", "search_result", "document"], Role::User)?;
                 out.attachments.extend(inner.attachments);
                 inner.text
             }

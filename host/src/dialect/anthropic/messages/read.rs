@@ -5,9 +5,7 @@ use http::HeaderMap;
 
 use super::Options;
 use super::blocks;
-use super::body::{
-    Body, Message as GivenMessage, OutputFormat, Thinking as GivenThinking, Tool as GivenTool, ToolChoice as GivenChoice,
-};
+use super::body::{Body, Message as GivenMessage, OutputFormat, Thinking as GivenThinking, Tool as GivenTool, ToolChoice as GivenChoice};
 use crate::dialect::Inbound;
 use crate::dialect::anthropic::headers::VERSION;
 use crate::dialect::json::given::Given;
@@ -56,7 +54,12 @@ fn generation_of(headers: &HeaderMap) -> Result<Generation, ApiError> {
     }
 }
 
-fn convert(body: Body<'_>, root: Path<'_>, generation: Generation, operation: Operation) -> Result<(Request, Options), ApiError> {
+fn convert(
+    body: Body<'_>,
+    root: Path<'_>,
+    generation: Generation,
+    operation: Operation,
+) -> Result<(Request, Options), ApiError> {
     check_sampling(&body, root, generation)?;
     let model = body.model.required(root.field("model"))?;
     root.field("model").text(&model, 1, usize::MAX)?;
@@ -153,7 +156,11 @@ fn read_messages(
     Ok(())
 }
 
-fn tools(given: super::body::List<GivenTool<'_>>, list: Path<'_>, blocks: &mut blocks::Reader) -> Result<Vec<Tool>, Mistake> {
+fn tools(
+    given: super::body::List<GivenTool<'_>>,
+    list: Path<'_>,
+    blocks: &mut blocks::Reader,
+) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
     list.count(given.len(), 0, TOOLS_MAX)?;
     let mut tools = Vec::with_capacity(given.len());

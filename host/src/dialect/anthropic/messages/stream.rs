@@ -41,7 +41,14 @@ impl MessageStream {
         out.put_slice(b"\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{");
         push_prompt(&mut out, &head.usage, options.writes_cache);
         out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n");
-        Self { beginning: Some(out[..].into()), options, open: None, blocks: 0, is_refused: false, finish: Finish::Stop }
+        Self {
+            beginning: Some(out[..].into()),
+            options,
+            open: None,
+            blocks: 0,
+            is_refused: false,
+            finish: Finish::Stop,
+        }
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
@@ -92,9 +99,7 @@ impl MessageStream {
         self.is_refused |= kind == TextKind::Refusal;
         if kind == TextKind::Reasoning {
             if self.open != Some(Block::Thinking) {
-                self.open(Block::Thinking, out, |out| {
-                    out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
-                });
+                self.open(Block::Thinking, out, |out| out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\""));
             }
             return self.delta(b"thinking_delta\",\"thinking\":\"", text, out);
         }

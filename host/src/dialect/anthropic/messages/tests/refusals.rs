@@ -41,10 +41,7 @@ fn mistakes_are_told_with_their_path() {
         assert_eq!(refusal(parse(body)), expected, "{body}");
     }
     assert!(refusal(parse("{oops")).starts_with("The request body is not valid JSON: "));
-    assert!(
-        refusal(parse(r#"{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#))
-            .contains("top-level `system`")
-    );
+    assert!(refusal(parse(r#"{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#)).contains("top-level `system`"));
 }
 
 #[test]
@@ -54,10 +51,7 @@ fn wrong_tools_and_thoughts_are_refused() {
         (r#","tools":[{"name":"a"}]"#, "tools.0.input_schema: Field required"),
         (r#","tool_choice":{"type":"tool","name":"b"}"#, "Tool 'b' not found in provided tools"),
         (r#","tool_choice":{"type":"any"}"#, "tool_choice: may only be specified while providing tools"),
-        (
-            r#","thinking":{"type":"enabled","budget_tokens":10}"#,
-            "thinking.budget_tokens: Input should be greater than or equal to 1024",
-        ),
+        (r#","thinking":{"type":"enabled","budget_tokens":10}"#, "thinking.budget_tokens: Input should be greater than or equal to 1024"),
         (r#","thinking":{"type":"enabled","budget_tokens":2000}"#, "`max_tokens` must be greater than `thinking.budget_tokens`."),
         (r#","stop_sequences":[" "]"#, "stop_sequences: each stop sequence must contain non-whitespace"),
     ];
@@ -83,8 +77,7 @@ fn the_newer_generation_does_without_sampling_and_some_blocks() {
     let document = r#"{"model":"m","max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"document","source":{"type":"text","data":"x"}}]}]}"#;
     assert!(parse(document).is_ok());
     assert!(refusal(newer(document)).contains("document blocks are not allowed"));
-    let cited =
-        r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","citations":[{}]}]}]}"#;
+    let cited = r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","citations":[{}]}]}]}"#;
     assert!(parse(cited).is_ok());
     assert!(refusal(newer(cited)).contains("citations"));
 }

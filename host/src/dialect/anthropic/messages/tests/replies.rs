@@ -86,8 +86,7 @@ fn a_tool_is_used_in_a_block_of_its_own() {
 
 #[test]
 fn a_whole_message_has_all_the_vendors_fields() {
-    let events =
-        [piece(TextKind::Reasoning, "Hm."), piece(TextKind::Content, "Hi"), finish(Finish::Stop), StreamEvent::Usage(USAGE)];
+    let events = [piece(TextKind::Reasoning, "Hm."), piece(TextKind::Content, "Hi"), finish(Finish::Stop), StreamEvent::Usage(USAGE)];
     insta::assert_snapshot!(whole("", &events));
 }
 
@@ -102,10 +101,7 @@ fn why_a_reply_ended_is_told_with_the_text_that_ended_it() {
     assert_eq!(reason(Finish::Length), (json!("max_tokens"), Value::Null));
     assert_eq!(reason(Finish::ContentFilter), (json!("refusal"), Value::Null));
     let refused = whole("", &[piece(TextKind::Refusal, "No."), finish(Finish::Stop)]);
-    assert!(
-        refused.contains(r#""stop_reason":"refusal""#) && refused.contains(r#""stop_details":{"type":"refusal""#),
-        "{refused}"
-    );
+    assert!(refused.contains(r#""stop_reason":"refusal""#) && refused.contains(r#""stop_details":{"type":"refusal""#), "{refused}");
 }
 
 #[test]
@@ -113,11 +109,7 @@ fn what_is_marked_for_the_cache_is_written_to_it() {
     let cached = r#","system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]"#;
     let usage = |fields| -> Value {
         let message: Value = serde_json::from_str(&whole(fields, &[StreamEvent::Usage(USAGE)])).unwrap();
-        json!([
-            message["usage"]["input_tokens"],
-            message["usage"]["cache_creation_input_tokens"],
-            message["usage"]["cache_read_input_tokens"]
-        ])
+        json!([message["usage"]["input_tokens"], message["usage"]["cache_creation_input_tokens"], message["usage"]["cache_read_input_tokens"]])
     };
     assert_eq!((usage(""), usage(cached)), (json!([5, 0, 4]), json!([0, 5, 4])));
 }
