@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::clock::Nanos;
 use crate::dialect::kept::Kept;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
@@ -19,9 +20,11 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
 pub mod anthropic;
+pub mod azure;
 pub mod gemini;
 mod json;
 pub mod kept;
+pub mod ollama;
 pub mod openai;
 pub mod spoil;
 
@@ -80,11 +83,14 @@ impl fmt::Debug for dyn Endpoint {
 }
 
 /// All vendors.
-pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
+pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 8] = [
+pub const ENDPOINTS: [&dyn Endpoint; 18] = [
     &openai::Chat,
+    &openai::Completions,
+    &openai::Embeddings,
+    &openai::Moderations,
     &openai::Responses,
     &openai::InputTokens,
     &anthropic::Messages,
@@ -92,6 +98,13 @@ pub const ENDPOINTS: [&dyn Endpoint; 8] = [
     &gemini::Generate,
     &gemini::StreamGenerate,
     &gemini::CountTokens,
+    &gemini::Embed,
+    &gemini::BatchEmbed,
+    &ollama::Chat,
+    &ollama::Generate,
+    &ollama::Embed,
+    &ollama::Embeddings,
+    &azure::CHAT,
 ];
 
 /// The endpoint called `name`, as logs name it.
@@ -104,6 +117,8 @@ pub fn named(name: &str) -> Option<&'static dyn Endpoint> {
 pub struct Inbound<'a> {
     /// What of path and query the endpoint leaves open, `REST?QUERY`: a model's name, a version; empty for most.
     pub target: &'a str,
+    /// The deployment that Azure's paths name: it is the model, whatever the body says, and replies tell what content filters have found.
+    pub deployment: Option<&'a str>,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -157,7 +172,18 @@ pub trait Voice: Send + Sync {
         "text/event-stream; charset=utf-8"
     }
 
-    /// Appends the body of a whole reply, which is JSON.
+    /// What keeps the connection of a silent stream open: a comment, unless the vendor's clients know something else. `None` if they
+    /// know nothing and would stumble.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": keep-alive\n\n")
+    }
+
+    /// The content type of a whole reply.
+    fn whole_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// Appends the body of a whole reply.
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
 
     /// A renderer for the stream that `head` begins.
@@ -166,6 +192,9 @@ pub trait Voice: Send + Sync {
 
 /// Renders one stream event by event.
 pub trait StreamRenderer: Send {
+    /// The events up to the next call are due so many nanoseconds after the request came. Few vendors say so in their streams.
+    fn due(&mut self, _after: Nanos) {}
+
     /// Appends the bytes of `event`; some events have none.
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut);
 

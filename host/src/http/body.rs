@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::behavior::fault::Cut;
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::dialect::StreamRenderer;
 use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;
@@ -162,6 +162,8 @@ pub struct StreamBody {
     spoiler: Option<Box<Spoiler>>,
     /// Where it is kept once it is over, if it is to be.
     replies: Option<Arc<Replies>>,
+    /// Keeps its connection open; boxed, because hardly any scenario asks for it.
+    pulse: Option<Box<Pulse>>,
     /// Do its bytes leave when they are handed over? If not, when they leave says nothing about the simulator.
     is_measured: bool,
 }
@@ -176,8 +178,9 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        let (last_bytes, spoiler, replies) = (LastBytes::of(cut_by), None, None);
-        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, replies, is_measured: true }
+        let last_bytes = LastBytes::of(cut_by);
+        let (spoiler, pulse, replies) = (None, None, None);
+        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, replies, pulse, is_measured: true }
     }
 
     /// The same with `spoiler`, if there is one.
@@ -189,6 +192,13 @@ impl StreamBody {
     /// The same, kept among `replies` once it is over, if it is to be.
     pub fn kept_on(mut self, replies: Arc<Replies>) -> Self {
         self.replies = Some(replies);
+        self
+    }
+
+    /// The same with `bytes` whenever nothing has been sent for `every` nanoseconds.
+    pub fn kept_alive(mut self, every: Option<Nanos>, bytes: Option<&'static [u8]>) -> Self {
+        let beat = |(every, bytes)| Box::new(Pulse { every, bytes, next: self.clock.now().saturating_add(every) });
+        self.pulse = every.zip(bytes).map(beat);
         self
     }
 
@@ -213,7 +223,8 @@ impl Body for StreamBody {
             let now = this.clock.now();
             let wire = this.is_measured.then_some(&**this.connection.wire());
             let spoiler = this.spoiler.as_deref_mut();
-            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, due: None };
+            let arrival = this.playback.arrival();
+            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, due: None, arrival };
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
             if moment == Moment::Done(Ending::Complete)
@@ -222,12 +233,22 @@ impl Body for StreamBody {
                 keeping::keep(&replies, this.renderer.kept());
             }
             if !out.is_empty() {
+                if let Some(pulse) = &mut this.pulse {
+                    pulse.next = now.saturating_add(pulse.every);
+                }
                 this.ended = matches!(moment, Moment::Done(Ending::Complete | Ending::Cut(Cut::End)));
                 let is_cut = !this.ended && matches!(moment, Moment::Done(_));
                 return Poll::Ready(Some(Ok(Frame::data(if is_cut { this.last_bytes.first_of(out) } else { out }))));
             }
             match moment {
-                Moment::Wait(due) => ready!(this.sleep.poll_until(due, now, context)),
+                Moment::Wait(due) => {
+                    let due = match &mut this.pulse {
+                        Some(pulse) if pulse.next <= now => return Poll::Ready(Some(Ok(Frame::data(pulse.beat(now))))),
+                        Some(pulse) => due.min(pulse.next),
+                        None => due,
+                    };
+                    ready!(this.sleep.poll_until(due, now, context));
+                }
                 Moment::Done(Ending::Complete | Ending::Cut(Cut::End)) => {
                     this.ended = true;
                     return Poll::Ready(None);
@@ -241,6 +262,21 @@ impl Body for StreamBody {
 
     fn is_end_stream(&self) -> bool {
         self.ended
+    }
+}
+
+/// What is sent when nothing else is.
+struct Pulse {
+    every: Nanos,
+    bytes: &'static [u8],
+    /// When it is sent unless something else is before.
+    next: Nanos,
+}
+
+impl Pulse {
+    fn beat(&mut self, now: Nanos) -> Bytes {
+        self.next = now.saturating_add(self.every);
+        Bytes::from_static(self.bytes)
     }
 }
 
@@ -261,12 +297,14 @@ struct Page<'a> {
     wire: Option<&'a WireState>,
     /// When the token was due whose bytes have not come.
     due: Option<u64>,
+    arrival: Nanos,
 }
 
 impl Stage for Page<'_> {
     fn due(&mut self, due: u64) {
         let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
         self.due = (!is_withheld).then_some(due);
+        self.renderer.due(due.saturating_sub(self.arrival));
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {

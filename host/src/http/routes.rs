@@ -3,18 +3,24 @@
 //! The table is short and every entry is a constant, so a request is matched by comparing a few texts: no router between the socket
 //! and the plan. Where vendors have the same path, what a request's headers say of its sender decides ([`Dialect::claims`]).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic};
+use crate::dialect::azure::{self, Azure};
 use crate::dialect::gemini::{self, Gemini};
 use crate::dialect::kept::Recall;
+use crate::dialect::ollama::{self, Ollama};
 use crate::dialect::openai::{self, OpenAi};
-use crate::dialect::{DIALECTS, Dialect, Endpoint};
+use crate::dialect::{DIALECTS, Dialect, Endpoint, ModelCard};
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
+use crate::http::listing::About;
+use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 
@@ -29,6 +35,14 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
+    /// Something else that is told of all models, at a Unix time in seconds.
+    Told(&'static dyn Dialect, fn(&[ModelCard], u64) -> Bytes),
+    /// One model, whose name the body has.
+    About(&'static dyn Dialect, &'static About),
+    /// An answer that is always the same: its content type and its body.
+    Fixed(&'static dyn Dialect, &'static str, &'static str),
+    /// What a model server says of itself.
+    Itself(Itself),
 }
 
 impl Serves {
@@ -36,7 +50,12 @@ impl Serves {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
             Self::Recall(recall) => recall.dialect(),
-            Self::Models(dialect) | Self::Model(dialect) => dialect,
+            Self::Models(dialect)
+            | Self::Model(dialect)
+            | Self::Told(dialect, _)
+            | Self::About(dialect, _)
+            | Self::Fixed(dialect, ..) => dialect,
+            Self::Itself(_) => &OpenAi,
         }
     }
 }
@@ -63,9 +82,23 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 /// Where Gemini's API is served: the versions that its SDKs know.
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
+/// Where Azure's API is served: its dated form. The current one is OpenAI's own.
+const AZURE: &[&str] = &[""];
+
+/// Where Ollama's API is served.
+const OLLAMA: &[&str] = &[""];
+static SHOW: About = About { asked: ollama::asked_model, answer: ollama::show };
+static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
+
+/// Where servers of models of one's own say what they say of themselves.
+const BARE: &[&str] = &[""];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 18] = [
+static ROUTES: [Route; 53] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
+    route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
+    route(Method::POST, OPENAI, "/moderations", Serves::Ask(&openai::Moderations)),
     route(Method::POST, OPENAI, "/responses", Serves::Ask(&openai::Responses)),
     route(Method::POST, OPENAI, "/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
     route(Method::POST, OPENAI, "/responses/{}/cancel", Serves::Recall(&openai::CancelResponse)),
@@ -81,8 +114,40 @@ static ROUTES: [Route; 18] = [
     route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
     route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::POST, GEMINI, "/models/{}:embedContent", Serves::Ask(&gemini::Embed)),
+    route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/chat/completions", Serves::Ask(&azure::CHAT)),
+    route(Method::POST, AZURE, "/openai/responses", Serves::Ask(&openai::Responses)),
+    route(Method::POST, AZURE, "/openai/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
+    route(Method::POST, AZURE, "/openai/responses/{}/cancel", Serves::Recall(&openai::CancelResponse)),
+    route(Method::GET, AZURE, "/openai/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
+    route(Method::GET, AZURE, "/openai/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
+    route(Method::DELETE, AZURE, "/openai/responses/{}", Serves::Recall(&openai::DeleteResponse)),
+    route(Method::GET, AZURE, "/openai/models", Serves::Models(&Azure)),
+    route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
+    route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
+    route(Method::POST, OLLAMA, "/api/generate", Serves::Ask(&ollama::Generate)),
+    route(Method::POST, OLLAMA, "/api/embed", Serves::Ask(&ollama::Embed)),
+    route(Method::POST, OLLAMA, "/api/embeddings", Serves::Ask(&ollama::Embeddings)),
+    route(Method::GET, OLLAMA, "/api/tags", Serves::Models(&Ollama)),
+    route(Method::GET, OLLAMA, "/api/ps", Serves::Told(&Ollama, ollama::loaded)),
+    route(Method::POST, OLLAMA, "/api/show", Serves::About(&Ollama, &SHOW)),
+    route(Method::POST, OLLAMA, "/api/pull", Serves::About(&Ollama, &PULL)),
+    route(Method::GET, OLLAMA, "/api/version", Serves::Fixed(&Ollama, "application/json", ollama::VERSION)),
+    route(Method::GET, OLLAMA, "/", Serves::Fixed(&Ollama, "text/plain; charset=utf-8", ollama::RUNNING)),
+    route(Method::GET, BARE, "/health", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/healthz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/livez", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/readyz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::POST, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/version", Serves::Itself(Itself::Version)),
+    route(Method::GET, BARE, "/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::GET, BARE, "/prometheus/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::POST, BARE, "/tokenize", Serves::Itself(Itself::Tokenize)),
+    route(Method::POST, BARE, "/detokenize", Serves::Itself(Itself::Detokenize)),
 ];
 
 /// Roots of paths, the longer ones first.
@@ -99,6 +164,8 @@ pub(super) fn answer(
         match answer {
             Answer::Now(response) => *response,
             Answer::Asked(answer) => answer.await,
+            Answer::About(answer) => answer.await,
+            Answer::Itself(answer) => answer.await,
         }
     }
 }
@@ -107,6 +174,8 @@ pub(super) fn answer(
 enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
     Asked(A),
+    About(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
+    Itself(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
 }
 
 fn begin(
@@ -139,6 +208,10 @@ fn begin(
         Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
+        Serves::Told(_, told) => now(visit.listed(told)),
+        Serves::About(_, about) => Answer::About(Box::pin(visit.about(about, request))),
+        Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
+        Serves::Itself(asked) => Answer::Itself(Box::pin(visit.itself(asked, request))),
     }
 }
 
@@ -162,7 +235,8 @@ fn find<'a>(method: &Method, path: &'a str, claims: impl Fn(&dyn Dialect) -> boo
     let mut first = None;
     for route in &ROUTES {
         let Some(open) = open_part(route, root, rest) else { continue };
-        if route.method != *method {
+        // A `HEAD` is a `GET` whose body the HTTP layer leaves out.
+        if route.method != *method && !(*method == Method::HEAD && route.method == Method::GET) {
             miss = Miss::Method;
             continue;
         }
@@ -192,7 +266,7 @@ fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
     }
 }
 
-fn unknown_path(method: &Method, path: &str) -> ApiError {
+pub(super) fn unknown_path(method: &Method, path: &str) -> ApiError {
     let path: String = path.chars().take(200).collect();
     ApiError::of_status(404, format!("Invalid URL ({method} {path})")).with_code("unknown_url")
 }
@@ -234,6 +308,10 @@ mod tests {
                 Serves::Recall(recall) => recall.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
+                Serves::Told(..) => "told",
+                Serves::About(..) => "about",
+                Serves::Fixed(..) => "fixed",
+                Serves::Itself(_) => "itself",
             };
             (name, found.open)
         })
@@ -247,7 +325,8 @@ mod tests {
         }
         assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
         assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
-        for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/", "/v2/models", "/v1"] {
+        assert_eq!(found(&Method::GET, "/health"), Ok(("itself", "")));
+        for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/v2/models", "/v1"] {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }
         assert_eq!(found(&Method::GET, "/v1/chat/completions"), Err(Miss::Method));
@@ -265,6 +344,32 @@ mod tests {
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
             assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn everything_that_is_served_is_described_and_the_other_way_round() {
+        let (mut path, mut described) = (String::new(), Vec::new());
+        for line in include_str!("../../assets/openapi.yaml").lines() {
+            if let Some(template) = line.strip_prefix("  /") {
+                let (before, rest) = template.split_once('{').unwrap_or((template, ""));
+                let after = rest.split_once('}').map_or("", |(_, after)| after);
+                let open = if rest.is_empty() { "" } else { "{}" };
+                path = format!("/{before}{open}{after}").trim_end_matches(':').to_owned();
+            }
+            if let Some(method @ ("get" | "post" | "delete")) = line.strip_prefix("    ").and_then(|line| line.strip_suffix(':'))
+            {
+                described.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        for route in &ROUTES {
+            let names = |root: &&str| described.contains(&format!("{} {root}{}", route.method, route.path));
+            assert!(route.roots.iter().any(names), "{} {} is not in assets/openapi.yaml", route.method, route.path);
+        }
+        for known in described {
+            let (method, path) = known.split_once(' ').expect("two words");
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert!(find(&method, path, |_| false).is_ok(), "{known} is not served");
         }
     }
 

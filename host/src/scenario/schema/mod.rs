@@ -93,7 +93,10 @@ fn reload() -> Value {
 /// How the doors behave.
 fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
-    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown)]))
+    let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
+    let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
+    let fields = [("unknown-fields", unknown), ("keep-alive", alive), ("vllm-metrics", vllm)];
+    described("How the doors behave where vendors leave it open.", object(fields))
 }
 
 /// What `defaults` and an entry of `models` may both say.

@@ -1,24 +1,35 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes.
+//! splicing bytes; `filters` is what Azure adds to them.
 
 use bytes::BytesMut;
 
+use super::sampling::Streaming;
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
+use crate::dialect::json::path::Path;
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
+use crate::types::request::Message;
 
 mod body;
+mod filters;
 mod read;
 mod stream;
 mod tools;
 mod whole;
 
+pub(super) use body::Messages;
+
 #[cfg(test)]
 mod tests;
+
+/// The conversation that `given` at `path` is.
+pub(super) fn messages(given: Messages<'_>, path: Path<'_>) -> Result<Vec<Message>, ApiError> {
+    read::messages(given.0, path)
+}
 
 /// The endpoint.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,10 +59,10 @@ impl Endpoint for Chat {
 struct Options {
     /// `Some(n)`: log probabilities with `n` alternatives.
     logprobs: Option<u8>,
-    /// Does a stream have a chunk with the token counts before its end?
-    include_usage: bool,
-    /// Are chunks padded with a random string, so that their lengths give nothing away?
-    obfuscation: bool,
+    /// How it is streamed.
+    streaming: Streaming,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 impl Voice for Options {

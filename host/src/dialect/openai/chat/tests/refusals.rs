@@ -128,8 +128,8 @@ fn numbers_outside_their_range_are_refused() {
         (r#""stop":["a",1]"#, "stop[1]", "invalid_type"),
     ];
     for (field, param, code) in table {
-        let error = with(field).unwrap_err();
-        assert_eq!((error.param.as_deref(), error.code.as_deref()), (Some(param), Some(code)), "{field}");
+        let refusal = refusal(with(field));
+        assert!(refusal.starts_with(&format!("{param} | {code} | ")), "{field}: {refusal}");
     }
 }
 
@@ -163,7 +163,7 @@ fn a_reply_schema_that_is_no_object_is_refused() {
 fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
     let strict = |messages: &str, fields: &str| {
         let body = format!(r#"{{"model":"m","messages":[{messages}],"seed":1,"user":"u"{fields}}}"#);
-        parse_bytes(body.as_bytes(), Manners { is_strict: true })
+        parse_bytes(body.as_bytes(), Manners { is_strict: true, ..Manners::default() })
     };
     let hello = r#"{"role":"user","content":"x"}"#;
     assert!(strict(hello, "").is_ok());

@@ -31,8 +31,8 @@ fn answered(request: &Parsed, number: u64, text: &str, calls: &[&str]) -> Arc<Ke
 /// The request with what is `kept` put in.
 fn resumed(body: &str, kept: &[&Arc<Kept>]) -> Result<Parsed, ApiError> {
     let mut parsed = parsed(body)?;
-    let find = |key: &Box<str>| kept.iter().find(|kept| kept.key == *key).map(|kept| Arc::clone(kept));
-    let found: Vec<_> = parsed.voice.goes_on_from().iter().map(find).collect();
+    let find = |key: &str| kept.iter().find(|kept| *kept.key == *key).map(|kept| Arc::clone(kept));
+    let found: Vec<_> = parsed.voice.goes_on_from().iter().map(|key| find(key)).collect();
     parsed.voice.resume(&found, &mut parsed.request)?;
     Ok(parsed)
 }

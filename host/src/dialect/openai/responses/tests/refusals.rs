@@ -185,7 +185,7 @@ fn what_is_not_served_is_refused_in_a_sentence() {
 
 #[test]
 fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_it() {
-    let strict = |body: &str| parse_bytes(body.as_bytes(), Manners { is_strict: true });
+    let strict = |body: &str| parse_bytes(body.as_bytes(), Manners { is_strict: true, ..Manners::default() });
     assert!(parse_bytes(br#"{"model":"m","input":"x","oops":1}"#, Manners::default()).is_ok());
     assert_eq!(
         refusal(strict(r#"{"model":"m","input":"x","oops":1}"#)),
@@ -263,7 +263,7 @@ proptest! {
     ) {
         let mut body = serde_json::json!({"model": "m", "input": "x", "stream": true});
         body[field] = value;
-        let result = parse_bytes(body.to_string().as_bytes(), Manners { is_strict: strict });
+        let result = parse_bytes(body.to_string().as_bytes(), Manners { is_strict: strict, ..Manners::default() });
         if let Err(error) = result {
             prop_assert_eq!(error.status, 400);
         }
