@@ -333,7 +333,11 @@ fn request_of(line: &Value) -> Result<Request, String> {
     }
     let target = asked["target"].as_str().unwrap_or_default();
     let parsed = endpoint.parse(Inbound { target, headers, body, ..Inbound::default() });
-    parsed.map(|parsed| parsed.request).map_err(|error| format!("it is refused with {}: {}", error.status, error.message))
+    let parsed = parsed.map_err(|error| format!("it is refused with {}: {}", error.status, error.message))?;
+    match parsed.voice.goes_on_from() {
+        [] => Ok(parsed.request),
+        _ => Err("it goes on from an earlier reply, which the log does not hold, so it cannot be planned again".to_owned()),
+    }
 }
 
 /// The facts that `line` tells. Phases and incidents that `scenario` has no more are left out.

@@ -6,11 +6,13 @@
 //! writes for all of them, and [`spoil`] breaks what they render, for all alike.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Nanos;
+use crate::dialect::kept::Kept;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
@@ -21,6 +23,7 @@ pub mod anthropic;
 pub mod azure;
 pub mod gemini;
 mod json;
+pub mod kept;
 pub mod ollama;
 pub mod openai;
 pub mod spoil;
@@ -83,11 +86,13 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 16] = [
+pub const ENDPOINTS: [&dyn Endpoint; 18] = [
     &openai::Chat,
     &openai::Completions,
     &openai::Embeddings,
     &openai::Moderations,
+    &openai::Responses,
+    &openai::InputTokens,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,
@@ -138,6 +143,30 @@ impl fmt::Debug for Parsed {
 
 /// How one request is answered: it keeps what of the request still matters once the reply is planned.
 pub trait Voice: Send + Sync {
+    /// Keys of earlier replies that the request goes on from. Whoever has them calls [`Voice::resume`] before the request is planned.
+    fn goes_on_from(&self) -> &[Box<str>] {
+        &[]
+    }
+
+    /// Puts what was said earlier into `request`; `found` has what is kept under each of [`Voice::goes_on_from`]. The error names what
+    /// is not there any more.
+    fn resume(&mut self, found: &[Option<Arc<Kept>>], request: &mut Request) -> Result<(), ApiError> {
+        let _ = (found, request);
+        Ok(())
+    }
+
+    /// `error` as this endpoint says it, where it has words of its own.
+    fn refusal(&self, error: &ApiError) -> Option<ApiError> {
+        let _ = error;
+        None
+    }
+
+    /// What is to be kept of the reply whose whole body is `body`; a stream's renderer says it of a stream.
+    fn kept(&self, head: &Head, body: &[u8]) -> Option<Kept> {
+        let _ = (head, body);
+        None
+    }
+
     /// The content type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"
@@ -189,6 +218,11 @@ pub trait StreamRenderer: Send {
 
     /// Appends the bytes of `event`; some events have none.
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut);
+
+    /// What is to be kept of the reply, once it is complete.
+    fn kept(&mut self) -> Option<Kept> {
+        None
+    }
 }
 
 /// What headers tell.

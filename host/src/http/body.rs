@@ -15,6 +15,7 @@ use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;
 use crate::engine::playback::{Ending, Moment, Playback, Stage};
 use crate::http::drip::DrippedBody;
+use crate::http::keeping::{self, Replies};
 use crate::http::wire::WireState;
 use crate::types::reply::StreamEvent;
 
@@ -159,6 +160,8 @@ pub struct StreamBody {
     ended: bool,
     /// Does damage to what is rendered; boxed, because hardly any stream has one.
     spoiler: Option<Box<Spoiler>>,
+    /// Where it is kept once it is over, if it is to be.
+    replies: Option<Arc<Replies>>,
     /// Keeps its connection open; boxed, because hardly any scenario asks for it.
     pulse: Option<Box<Pulse>>,
     /// Do its bytes leave when they are handed over? If not, when they leave says nothing about the simulator.
@@ -175,13 +178,20 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        let (last_bytes, spoiler, pulse) = (LastBytes::of(cut_by), None, None);
-        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, pulse, is_measured: true }
+        let last_bytes = LastBytes::of(cut_by);
+        let (spoiler, pulse, replies) = (None, None, None);
+        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, replies, pulse, is_measured: true }
     }
 
     /// The same with `spoiler`, if there is one.
     pub fn spoilt_by(mut self, spoiler: Option<Spoiler>) -> Self {
         self.spoiler = spoiler.map(Box::new);
+        self
+    }
+
+    /// The same, kept among `replies` once it is over, if it is to be.
+    pub fn kept_on(mut self, replies: Arc<Replies>) -> Self {
+        self.replies = Some(replies);
         self
     }
 
@@ -214,9 +224,14 @@ impl Body for StreamBody {
             let wire = this.is_measured.then_some(&**this.connection.wire());
             let spoiler = this.spoiler.as_deref_mut();
             let arrival = this.playback.arrival();
-            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, arrival };
+            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, due: None, arrival };
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
+            if moment == Moment::Done(Ending::Complete)
+                && let Some(replies) = this.replies.take()
+            {
+                keeping::keep(&replies, this.renderer.kept());
+            }
             if !out.is_empty() {
                 if let Some(pulse) = &mut this.pulse {
                     pulse.next = now.saturating_add(pulse.every);
@@ -280,22 +295,29 @@ struct Page<'a> {
     out: BytesMut,
     /// Where tokens are marked, if they are.
     wire: Option<&'a WireState>,
+    /// When the token was due whose bytes have not come.
+    due: Option<u64>,
     arrival: Nanos,
 }
 
 impl Stage for Page<'_> {
     fn due(&mut self, due: u64) {
         let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
-        if let Some(wire) = self.wire.filter(|_| !is_withheld) {
-            wire.mark(due, 1);
-        }
+        self.due = (!is_withheld).then_some(due);
         self.renderer.due(due.saturating_sub(self.arrival));
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {
+        let before = self.out.len();
         match &mut self.spoiler {
             None => self.renderer.event(event, &mut self.out),
             Some(spoiler) => spoiler.event(self.renderer, event, &mut self.out),
+        }
+        // A token that is not shown leaves no bytes, and nothing can be said of when they leave.
+        if let Some(wire) = self.wire.filter(|_| self.out.len() > before)
+            && let Some(due) = self.due.take()
+        {
+            wire.mark(due, 1);
         }
     }
 

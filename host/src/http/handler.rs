@@ -20,6 +20,7 @@ use crate::engine::{Begun, Engine, Origin};
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
+use crate::http::keeping::{self, Replies};
 use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
 use crate::plan::verdict::{Action, Outcome};
@@ -46,6 +47,8 @@ pub struct Door {
     pub engine: Arc<Engine>,
     /// This worker's pacer.
     pub pacer: Arc<Pacer>,
+    /// Replies that clients come back to.
+    pub replies: Arc<Replies>,
 }
 
 /// One request on its way through the door.
@@ -92,7 +95,11 @@ impl Visit {
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
         let manners = self.door.engine.running().generation.scenario.api;
         let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners, ..Inbound::default() };
-        let parsed = read(body).await.and_then(|body| endpoint.parse(inbound(body)));
+        let parsed = read(body).await.and_then(|body| {
+            let Parsed { mut request, mut voice } = endpoint.parse(inbound(body))?;
+            keeping::resume(&self.door.replies, &mut *voice, &mut request)?;
+            Ok(Parsed { request, voice })
+        });
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let streams = request.streams;
         let created_unix_s = self.door.engine.unix_s(arrival);
@@ -193,6 +200,7 @@ impl Performance {
         let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
             .kept_alive(alive_every, keep_alive)
             .spoilt_by(spoils.damage.map(Spoiler::of))
+            .kept_on(Arc::clone(&self.visit.door.replies))
             .unmeasured(spoils.drip.is_some());
         *response.body_mut() = dripped(ReplyBody::Stream(Box::new(body)), drip);
         response
@@ -249,6 +257,9 @@ impl Performance {
                 out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
                 self.voice.whole(&self.head, &reply, &mut out);
             }
+            if ending == Ending::Complete {
+                keeping::keep(&self.visit.door.replies, self.voice.kept(&self.head, &out));
+            }
             if let (Some(damage), Some(struck)) = (spoils.damage, struck) {
                 spoil_whole(damage, struck, playback.progress().1, &mut out);
             }
@@ -304,6 +315,8 @@ impl Performance {
     }
 
     fn refuse(&self, playback: &mut Playback, error: &ApiError) -> Response<ReplyBody> {
+        let own = self.voice.refusal(error);
+        let error = own.as_ref().unwrap_or(error);
         let now = self.visit.door.engine.clock().now();
         let timing = timing_of(playback, now);
         playback.end(error.status, now, false);

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use crate::dialect::anthropic::{self, Anthropic};
 use crate::dialect::azure::{self, Azure};
 use crate::dialect::gemini::{self, Gemini};
+use crate::dialect::kept::Recall;
 use crate::dialect::ollama::{self, Ollama};
 use crate::dialect::openai::{self, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint, ModelCard};
@@ -28,6 +29,8 @@ use crate::types::api_error::ApiError;
 enum Serves {
     /// Something that is planned and played.
     Ask(&'static dyn Endpoint),
+    /// Something about a reply that is kept, whose id the path has.
+    Recall(&'static dyn Recall),
     /// The list of models.
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
@@ -46,6 +49,7 @@ impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
+            Self::Recall(recall) => recall.dialect(),
             Self::Models(dialect)
             | Self::Model(dialect)
             | Self::Told(dialect, _)
@@ -90,11 +94,17 @@ static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 41] = [
+static ROUTES: [Route; 53] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
     route(Method::POST, OPENAI, "/moderations", Serves::Ask(&openai::Moderations)),
+    route(Method::POST, OPENAI, "/responses", Serves::Ask(&openai::Responses)),
+    route(Method::POST, OPENAI, "/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
+    route(Method::POST, OPENAI, "/responses/{}/cancel", Serves::Recall(&openai::CancelResponse)),
+    route(Method::GET, OPENAI, "/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
+    route(Method::GET, OPENAI, "/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
+    route(Method::DELETE, OPENAI, "/responses/{}", Serves::Recall(&openai::DeleteResponse)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
@@ -109,6 +119,12 @@ static ROUTES: [Route; 41] = [
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
     route(Method::POST, AZURE, "/openai/deployments/{}/chat/completions", Serves::Ask(&azure::CHAT)),
+    route(Method::POST, AZURE, "/openai/responses", Serves::Ask(&openai::Responses)),
+    route(Method::POST, AZURE, "/openai/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
+    route(Method::POST, AZURE, "/openai/responses/{}/cancel", Serves::Recall(&openai::CancelResponse)),
+    route(Method::GET, AZURE, "/openai/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
+    route(Method::GET, AZURE, "/openai/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
+    route(Method::DELETE, AZURE, "/openai/responses/{}", Serves::Recall(&openai::DeleteResponse)),
     route(Method::GET, AZURE, "/openai/models", Serves::Models(&Azure)),
     route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
     route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
@@ -189,6 +205,7 @@ fn begin(
             let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
             Answer::Asked(visit.ask(endpoint, target, request))
         }
+        Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
         Serves::Told(_, told) => now(visit.listed(told)),
@@ -288,6 +305,7 @@ mod tests {
         find(method, path, |_| false).map(|found| {
             let name = match found.serves {
                 Serves::Ask(endpoint) => endpoint.name(),
+                Serves::Recall(recall) => recall.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
                 Serves::Told(..) => "told",
@@ -312,6 +330,11 @@ mod tests {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }
         assert_eq!(found(&Method::GET, "/v1/chat/completions"), Err(Miss::Method));
+        assert_eq!(found(&Method::POST, "/v1/responses/input_tokens"), Ok(("openai/input_tokens", "")));
+        assert_eq!(found(&Method::GET, "/v1/responses/resp_1"), Ok(("openai/response", "resp_1")));
+        assert_eq!(found(&Method::GET, "/v1/responses/resp_1/input_items"), Ok(("openai/input_items", "resp_1")));
+        assert_eq!(found(&Method::POST, "/v1/responses/resp_1/cancel"), Ok(("openai/cancel_response", "resp_1")));
+        assert_eq!(found(&Method::DELETE, "/v1/responses/resp_1"), Ok(("openai/delete_response", "resp_1")));
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub const EMBEDDING_DIMENSIONS_MAX: usize = 4_096;
 pub const STOPS_MAX: usize = 4;
 /// Tools in one request: OpenAI's documented bound.
 pub const TOOLS_MAX: usize = 128;
+/// Finished replies that are kept for requests that go on from them, least recently used out first: those of some minutes of load.
+pub const KEPT_REPLIES_MAX: usize = 10_000;
+/// Bytes of those replies with what was asked, in bytes; a conversation counts anew with each reply that ends it.
+pub const KEPT_REPLIES_BYTES: usize = 64 * 1024 * 1024;
 /// Tokens of one reply, whatever a client or a behaviour asks for: above every real model's output window.
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 /// Stages that the header `server-timing` of one reply names: more do not help a person, and headers of 8 KiB are the most that proxies pass.

@@ -83,7 +83,10 @@ fn of_mistake(mistake: &Mistake) -> Words {
         }
         What::Schema { owner, reason } => {
             let message = format!("Invalid schema for {owner}: {reason}.");
-            // Only for tools does the vendor name the place and a code.
+            // Responses have a code of their own for it; chat completions name place and code only for tools.
+            if path.starts_with("text.") {
+                return Words { message, param: Some(path), code: Some("invalid_json_schema") };
+            }
             if owner.starts_with("response_format") {
                 return Words { message, param: Some("response_format".to_owned()), code: None };
             }

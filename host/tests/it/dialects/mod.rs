@@ -12,3 +12,5 @@ mod gemini;
 mod model_server;
 /// Moderations, of OpenAI.
 mod moderations;
+/// OpenAI's Responses.
+mod responses;

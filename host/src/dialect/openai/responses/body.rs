@@ -1,0 +1,255 @@
+//! A request for a response as clients write it: one declaration an object, nothing checked yet.
+//!
+//! An item of the input is one declaration for all types of items: which of its fields count, its type says. What must be shown again
+//! in the reply is kept as it was written ([`RawValue`]).
+
+use std::borrow::Cow;
+
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use crate::dialect::json::given::{Given, Name, Shape, object};
+
+/// A text of a body.
+pub(super) type Text<'de> = Given<Cow<'de, str>>;
+/// A list of a body.
+pub(super) type List<T> = Given<Vec<Given<T>>>;
+/// Anything, as it was written.
+pub(super) type Raw<'de> = Option<&'de RawValue>;
+
+object! {
+    /// The body.
+    Body<'de> {
+        model "model": Text<'de>,
+        input "input": Raw<'de>,
+        instructions "instructions": Raw<'de>,
+        previous_response_id "previous_response_id": Text<'de>,
+        conversation "conversation": Raw<'de>,
+        prompt "prompt": Raw<'de>,
+        stream "stream": Given<bool>,
+        stream_options "stream_options": Given<StreamOptions>,
+        background "background": Given<bool>,
+        store "store": Given<bool>,
+        include "include": List<Cow<'de, str>>,
+        max_output_tokens "max_output_tokens": Given<i64>,
+        max_tool_calls "max_tool_calls": Given<i64>,
+        tools "tools": Raw<'de>,
+        tool_choice "tool_choice": Raw<'de>,
+        parallel_tool_calls "parallel_tool_calls": Given<bool>,
+        text "text": Given<TextConfig<'de>>,
+        reasoning "reasoning": Given<Reasoning<'de>>,
+        temperature "temperature": Given<f64>,
+        top_p "top_p": Given<f64>,
+        top_logprobs "top_logprobs": Given<i64>,
+        truncation "truncation": Text<'de>,
+        metadata "metadata": Given<Metadata<'de>>,
+        user "user": Text<'de>,
+        safety_identifier "safety_identifier": Text<'de>,
+        prompt_cache_key "prompt_cache_key": Text<'de>,
+        prompt_cache_retention "prompt_cache_retention": Text<'de>,
+        service_tier "service_tier": Text<'de>,
+        _ "moderation" "context_management" "prompt_cache_options" "personality"
+    }
+}
+
+object! {
+    /// How to stream.
+    StreamOptions {
+        include_obfuscation "include_obfuscation": Given<bool>,
+    }
+}
+
+/// What the response shall answer: one text or items.
+#[derive(Debug)]
+pub(crate) enum Input<'de> {
+    Text(Cow<'de, str>),
+    Items(Vec<Given<Item<'de>>>),
+}
+
+impl<'de> Shape<'de> for Input<'de> {
+    const EXPECTED: &'static str = "one of a string or array of objects";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Text(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(match Vec::of_array(values)? {
+            Given::Is(items) => Given::Is(Self::Items(items)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// One item of the input, of any type.
+    Item<'de> {
+        kind "type": Text<'de>,
+        role "role": Text<'de>,
+        content "content": Given<Content<'de>>,
+        id "id": Text<'de>,
+        call_id "call_id": Text<'de>,
+        name "name": Text<'de>,
+        arguments "arguments": Text<'de>,
+        output "output": Given<Content<'de>>,
+        input "input": Text<'de>,
+        _ "status" "phase" "summary" "encrypted_content" "namespace" "caller" "action" "actions" "queries" "results" "code" "outputs"
+          "container_id" "server_label" "tools" "approval_request_id" "approve" "reason" "error" "pending_safety_checks"
+          "acknowledged_safety_checks" "operation" "environment" "max_output_length" "result" "execution"
+    }
+}
+
+/// What a message says or a tool gave: one text or parts.
+#[derive(Debug)]
+pub(crate) enum Content<'de> {
+    Text(Cow<'de, str>),
+    Parts(Vec<Given<Part<'de>>>),
+}
+
+impl<'de> Shape<'de> for Content<'de> {
+    const EXPECTED: &'static str = "one of a string or array of objects";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Text(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(match Vec::of_array(values)? {
+            Given::Is(parts) => Given::Is(Self::Parts(parts)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// A part of a message's content.
+    Part<'de> {
+        kind "type": Text<'de>,
+        text "text": Text<'de>,
+        refusal "refusal": Text<'de>,
+        image_url "image_url": Text<'de>,
+        file_id "file_id": Text<'de>,
+        file_data "file_data": Text<'de>,
+        file_url "file_url": Text<'de>,
+        _ "detail" "filename" "annotations" "logprobs" "prompt_cache_breakpoint"
+    }
+}
+
+object! {
+    /// A tool as declared. Of those that the vendor runs itself only the type counts.
+    Tool<'de> {
+        kind "type": Text<'de>,
+        name "name": Text<'de>,
+        description "description": Raw<'de>,
+        parameters "parameters": Raw<'de>,
+        strict "strict": Given<bool>,
+        _ "output_schema" "defer_loading" "allowed_callers" "format" "vector_store_ids" "max_num_results" "ranking_options" "filters"
+          "display_width" "display_height" "environment" "user_location" "search_context_size" "external_web_access" "server_label"
+          "server_url" "server_description" "connector_id" "authorization" "headers" "allowed_tools" "require_approval" "container"
+          "model" "quality" "size" "output_format" "output_compression" "moderation" "background" "input_fidelity" "input_image_mask"
+          "partial_images" "action" "tools" "execution"
+    }
+}
+
+/// A list whose elements are kept as they were written.
+#[derive(Debug, Default)]
+pub(crate) struct RawList<'de>(pub(crate) Vec<&'de RawValue>);
+
+impl<'de> Shape<'de> for RawList<'de> {
+    const EXPECTED: &'static str = "an array of objects";
+
+    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Given::Is(Self(list)))
+    }
+}
+
+/// Whether and which tool must be called: a word or an object.
+#[derive(Debug)]
+pub(crate) enum ToolChoice<'de> {
+    Word(Cow<'de, str>),
+    Object(ToolChoiceObject<'de>),
+}
+
+impl<'de> Shape<'de> for ToolChoice<'de> {
+    const EXPECTED: &'static str = "one of a string or object";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Word(value))
+    }
+
+    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
+        Ok(match ToolChoiceObject::of_object(entries)? {
+            Given::Is(object) => Given::Is(Self::Object(object)),
+            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
+        })
+    }
+}
+
+object! {
+    /// A choice of one tool, or of several allowed ones.
+    ToolChoiceObject<'de> {
+        kind "type": Text<'de>,
+        name "name": Text<'de>,
+        mode "mode": Text<'de>,
+        tools "tools": List<AllowedTool<'de>>,
+        _ "server_label"
+    }
+}
+
+object! {
+    /// A tool that may be called this time.
+    AllowedTool<'de> {
+        kind "type": Text<'de>,
+        name "name": Text<'de>,
+        _ "server_label"
+    }
+}
+
+object! {
+    /// What form the reply's text must have, and how long-winded it may be.
+    TextConfig<'de> {
+        format "format": Raw<'de>,
+        verbosity "verbosity": Text<'de>,
+    }
+}
+
+object! {
+    /// What form the reply's text must have.
+    TextFormat<'de> {
+        kind "type": Text<'de>,
+        name "name": Text<'de>,
+        schema "schema": Raw<'de>,
+        description "description": Raw<'de>,
+        strict "strict": Given<bool>,
+    }
+}
+
+object! {
+    /// How to think.
+    Reasoning<'de> {
+        effort "effort": Text<'de>,
+        summary "summary": Text<'de>,
+        generate_summary "generate_summary": Text<'de>,
+        _ "mode" "context"
+    }
+}
+
+/// Texts by names that the client chose.
+#[derive(Debug)]
+pub(crate) struct Metadata<'de>(pub(crate) Vec<(Cow<'de, str>, Text<'de>)>);
+
+impl<'de> Shape<'de> for Metadata<'de> {
+    const EXPECTED: &'static str = "an object";
+
+    fn of_object<A: MapAccess<'de>>(mut entries: A) -> Result<Given<Self>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some((Name(name), value)) = entries.next_entry::<Name<'de>, Text<'de>>()? {
+            pairs.push((name, value));
+        }
+        Ok(Given::Is(Self(pairs)))
+    }
+}
