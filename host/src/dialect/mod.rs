@@ -17,8 +17,10 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
 pub mod anthropic;
+pub mod bulk;
 pub mod gemini;
 mod json;
+mod multipart;
 pub mod openai;
 pub mod spoil;
 

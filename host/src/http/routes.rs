@@ -3,15 +3,18 @@
 //! The table is short and every entry is a constant, so a request is matched by comparing a few texts: no router between the socket
 //! and the plan. Where vendors have the same path, what a request's headers say of its sender decides ([`Dialect::claims`]).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::dialect::anthropic::{self, Anthropic};
+use crate::dialect::anthropic::{self, Anthropic, MessageBatches};
+use crate::dialect::bulk::{Act, Bulk};
 use crate::dialect::gemini::{self, Gemini};
-use crate::dialect::openai::{self, OpenAi};
+use crate::dialect::openai::{self, Batches, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint};
+use crate::http::batches::FileAct;
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
 use crate::http::wire::WireState;
@@ -26,6 +29,10 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
+    /// Files, of which the path has the id.
+    Files(FileAct),
+    /// Batches, of which the path has the id.
+    Batches(&'static dyn Bulk, Act),
 }
 
 impl Serves {
@@ -33,6 +40,8 @@ impl Serves {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
             Self::Models(dialect) | Self::Model(dialect) => dialect,
+            Self::Files(_) => &OpenAi,
+            Self::Batches(bulk, _) => bulk.dialect(),
         }
     }
 }
@@ -60,10 +69,25 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 12] = [
+static ROUTES: [Route; 27] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
+    route(Method::POST, OPENAI, "/files", Serves::Files(FileAct::Upload)),
+    route(Method::GET, OPENAI, "/files", Serves::Files(FileAct::List)),
+    route(Method::GET, OPENAI, "/files/{}/content", Serves::Files(FileAct::Content)),
+    route(Method::GET, OPENAI, "/files/{}", Serves::Files(FileAct::Retrieve)),
+    route(Method::DELETE, OPENAI, "/files/{}", Serves::Files(FileAct::Delete)),
+    route(Method::POST, OPENAI, "/batches", Serves::Batches(&Batches, Act::Create)),
+    route(Method::GET, OPENAI, "/batches", Serves::Batches(&Batches, Act::List)),
+    route(Method::POST, OPENAI, "/batches/{}/cancel", Serves::Batches(&Batches, Act::Cancel)),
+    route(Method::GET, OPENAI, "/batches/{}", Serves::Batches(&Batches, Act::Retrieve)),
+    route(Method::POST, ANTHROPIC, "/messages/batches", Serves::Batches(&MessageBatches, Act::Create)),
+    route(Method::GET, ANTHROPIC, "/messages/batches", Serves::Batches(&MessageBatches, Act::List)),
+    route(Method::POST, ANTHROPIC, "/messages/batches/{}/cancel", Serves::Batches(&MessageBatches, Act::Cancel)),
+    route(Method::GET, ANTHROPIC, "/messages/batches/{}/results", Serves::Batches(&MessageBatches, Act::Results)),
+    route(Method::GET, ANTHROPIC, "/messages/batches/{}", Serves::Batches(&MessageBatches, Act::Retrieve)),
+    route(Method::DELETE, ANTHROPIC, "/messages/batches/{}", Serves::Batches(&MessageBatches, Act::Delete)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
     route(Method::POST, ANTHROPIC, "/messages/count_tokens", Serves::Ask(&anthropic::CountTokens)),
     route(Method::GET, ANTHROPIC, "/models", Serves::Models(&Anthropic)),
@@ -89,6 +113,7 @@ pub(super) fn answer(
         match answer {
             Answer::Now(response) => *response,
             Answer::Asked(answer) => answer.await,
+            Answer::Handed(answer) => answer.await,
         }
     }
 }
@@ -97,6 +122,8 @@ pub(super) fn answer(
 enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
     Asked(A),
+    /// Boxed, because these are rare and there are many of the others.
+    Handed(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
 }
 
 fn begin(
@@ -128,7 +155,20 @@ fn begin(
         }
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
+        Serves::Files(act) => Answer::Handed(Box::pin(visit.files(act, open, request))),
+        Serves::Batches(bulk, act) => {
+            let (root, _) = rooted(path);
+            Answer::Handed(Box::pin(visit.batches(bulk, act, open, root, request)))
+        }
     }
+}
+
+/// What `dialect` answers at `path` below its root, if that is something to ask for.
+pub(super) fn endpoint(dialect: &dyn Dialect, path: &str) -> Option<&'static dyn Endpoint> {
+    ROUTES.iter().find_map(|route| match route.serves {
+        Serves::Ask(endpoint) if endpoint.dialect().name() == dialect.name() && route.path == path => Some(endpoint),
+        _ => None,
+    })
 }
 
 /// What serves a path, and what of the path its entry leaves open.
@@ -222,6 +262,8 @@ mod tests {
                 Serves::Ask(endpoint) => endpoint.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
+                Serves::Files(_) => "files",
+                Serves::Batches(bulk, _) => bulk.name(),
             };
             (name, found.open)
         })

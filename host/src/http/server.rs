@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::connection;
 use crate::engine::Engine;
 use crate::engine::pacer::Pacer;
+use crate::http::batches::Bulks;
 use crate::http::body::stream_reset;
 use crate::http::handler::{Door, Vanished};
 use crate::http::routes;
@@ -57,9 +58,11 @@ impl Server {
         let mut listener = Some((listener, posts.clone()));
         let mut threads = Vec::new();
         let (told, begun) = std::sync::mpsc::channel();
+        let bulks = Bulks::new();
         for (index, queue) in queues.into_iter().enumerate() {
             let worker = Worker {
                 engine: Arc::clone(&engine),
+                bulks: Arc::clone(&bulks),
                 queue,
                 open: Arc::clone(&posts[index].open),
                 stopped: stopped.clone(),
@@ -110,6 +113,7 @@ struct Post {
 /// What a worker's thread begins with.
 struct Worker {
     engine: Arc<Engine>,
+    bulks: Arc<Bulks>,
     queue: mpsc::UnboundedReceiver<std::net::TcpStream>,
     open: Arc<AtomicUsize>,
     stopped: watch::Receiver<Stop>,
@@ -143,7 +147,7 @@ impl Worker {
             tokio::spawn(accept(TcpListener::from_std(listener)?, posts, self.stopped.clone()));
         }
         let _ = self.begun.send(Ok(()));
-        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer });
+        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, bulks: Arc::clone(&self.bulks) });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));
         let mut stopped = self.stopped.clone();

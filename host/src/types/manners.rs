@@ -7,4 +7,6 @@ pub struct Manners {
     pub is_strict: bool,
     /// After so many microseconds without a byte a stream sends what its vendor sends to keep connections open; never if `None`.
     pub keep_alive_us: Option<u64>,
+    /// In so many microseconds a batch must be over; in a day if `None`.
+    pub batch_window_us: Option<u64>,
 }

@@ -1,6 +1,6 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`]. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
+//! A folder for each endpoint: [`chat`]; [`batches`] and [`files`] for many requests at once. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
 //! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
 //! made of.
 
@@ -12,14 +12,17 @@ use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelC
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+mod batches;
 mod chat;
 mod error;
+pub mod files;
 mod headers;
 mod ids;
 mod logprobs;
 mod models;
 mod words;
 
+pub use batches::Batches;
 pub use chat::Chat;
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
