@@ -10,6 +10,7 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::clock::Nanos;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
@@ -17,10 +18,12 @@ use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::Request;
 
 pub mod anthropic;
+pub mod azure;
 pub mod bulk;
 pub mod gemini;
 mod json;
 mod multipart;
+pub mod ollama;
 pub mod openai;
 pub mod spoil;
 
@@ -79,16 +82,23 @@ impl fmt::Debug for dyn Endpoint {
 }
 
 /// All vendors.
-pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
+pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 6] = [
+pub const ENDPOINTS: [&dyn Endpoint; 13] = [
     &openai::Chat,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,
     &gemini::StreamGenerate,
     &gemini::CountTokens,
+    &gemini::Embed,
+    &gemini::BatchEmbed,
+    &ollama::Chat,
+    &ollama::Generate,
+    &ollama::Embed,
+    &ollama::Embeddings,
+    &azure::CHAT,
 ];
 
 /// The endpoint called `name`, as logs name it.
@@ -101,6 +111,8 @@ pub fn named(name: &str) -> Option<&'static dyn Endpoint> {
 pub struct Inbound<'a> {
     /// What of path and query the endpoint leaves open, `REST?QUERY`: a model's name, a version; empty for most.
     pub target: &'a str,
+    /// The deployment that Azure's paths name: it is the model, whatever the body says, and replies tell what content filters have found.
+    pub deployment: Option<&'a str>,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -136,7 +148,12 @@ pub trait Voice: Send + Sync {
         Some(b": keep-alive\n\n")
     }
 
-    /// Appends the body of a whole reply, which is JSON.
+    /// The content type of a whole reply.
+    fn whole_type(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// Appends the body of a whole reply.
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
 
     /// A renderer for the stream that `head` begins.
@@ -145,6 +162,9 @@ pub trait Voice: Send + Sync {
 
 /// Renders one stream event by event.
 pub trait StreamRenderer: Send {
+    /// The events up to the next call are due so many nanoseconds after the request came. Few vendors say so in their streams.
+    fn due(&mut self, _after: Nanos) {}
+
     /// Appends the bytes of `event`; some events have none.
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut);
 }

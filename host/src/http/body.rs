@@ -213,7 +213,8 @@ impl Body for StreamBody {
             let now = this.clock.now();
             let wire = this.is_measured.then_some(&**this.connection.wire());
             let spoiler = this.spoiler.as_deref_mut();
-            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire };
+            let arrival = this.playback.arrival();
+            let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, arrival };
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
             if !out.is_empty() {
@@ -279,6 +280,7 @@ struct Page<'a> {
     out: BytesMut,
     /// Where tokens are marked, if they are.
     wire: Option<&'a WireState>,
+    arrival: Nanos,
 }
 
 impl Stage for Page<'_> {
@@ -287,6 +289,7 @@ impl Stage for Page<'_> {
         if let Some(wire) = self.wire.filter(|_| !is_withheld) {
             wire.mark(due, 1);
         }
+        self.renderer.due(due.saturating_sub(self.arrival));
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {

@@ -11,10 +11,10 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 
 use crate::behavior::fault::{Cut, Damage};
-use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
 use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
-use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, ModelCard, Parsed, Voice};
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Voice};
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin};
@@ -24,11 +24,9 @@ use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
-use crate::plan::generation::Generation;
 use crate::plan::verdict::{Action, Outcome};
 use crate::plan::{Plan, identity};
 use crate::random::Key;
-use crate::scenario::ModelEntry;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
@@ -97,7 +95,7 @@ impl Visit {
         let (parts, body) = request.into_parts();
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
         let manners = self.door.engine.running().generation.scenario.api;
-        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners };
+        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners, ..Inbound::default() };
         let parsed = read(body).await.and_then(|body| endpoint.parse(inbound(body)));
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
         let streams = request.streams;
@@ -112,28 +110,13 @@ impl Visit {
         }
     }
 
-    /// Answers a request for the list of models.
-    pub fn models(&self) -> Response<ReplyBody> {
-        let generation = &self.door.engine.running().generation;
-        self.json(self.dialect.render_models(&cards(generation)), generation.number)
-    }
-
-    /// Answers a request for the model `id`.
-    pub fn model(&self, id: &str) -> Response<ReplyBody> {
-        let generation = &self.door.engine.running().generation;
-        match cards(generation).iter().find(|card| *card.id == *id) {
-            Some(card) => self.json(self.dialect.render_model(card), generation.number),
-            None => self.error(&ApiError::unknown_model(id)),
-        }
-    }
-
     /// Refuses a request that has not been planned.
     pub fn error(&self, error: &ApiError) -> Response<ReplyBody> {
         self.refuse(error, self.door.engine.clock().now())
     }
 
     /// The answer to a request that was never planned; it counts under no model.
-    fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
+    pub(super) fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
         let engine = &self.door.engine;
         let now = engine.clock().now();
         engine.unplanned(error.status, now);
@@ -145,32 +128,6 @@ impl Visit {
         };
         respond(error, self.dialect, &facts, engine.running().generation.number)
     }
-
-    /// A body that generation `generation` has made.
-    pub(super) fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
-        let mut response = Response::new(ReplyBody::Plain(body));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let clock = self.door.engine.clock();
-        let now = clock.now();
-        let now_unix_ms = clock.unix_ms(now);
-        let facts = HeaderFacts { request_id: Key::of_seed(now).bits(), processing_ms: 1, now_unix_ms, allowance: None };
-        self.dialect.headers(&facts, headers);
-        mark(headers, generation);
-        response
-    }
-}
-
-/// The models that `generation` shows.
-fn cards(generation: &Generation) -> Vec<ModelCard> {
-    let card = |entry: &ModelEntry, id: &String| ModelCard {
-        id: id.as_str().into(),
-        created_unix_s: entry.created_unix_s,
-        owned_by: entry.owned_by.as_str().into(),
-        context_window: entry.context_window,
-        max_output_tokens: entry.max_output_tokens,
-    };
-    generation.scenario.models.iter().flat_map(|entry| entry.list.iter().map(move |id| card(entry, id))).collect()
 }
 
 fn since_ms(arrival: u64, now: u64) -> u32 {
@@ -252,20 +209,14 @@ impl Performance {
         if let Err(error) = leaves(&mut playback, &mut sleep, clock, Playback::whole).await {
             return self.refuse(&mut playback, &error);
         }
-        let mut gathered = Gathered::of(&playback, spoils.damage);
-        let (due, ending) = playback.play_whole(&mut gathered);
+        let Written { out, error, due, ending } = self.write(&mut playback, &spoils);
         if due > playback.arrival() {
             sleep.until(due).await;
         }
-        if let Some(message) = gathered.error {
+        if let Some(message) = error {
             return self.refuse(&mut playback, &ApiError::of_status(500, message));
         }
-        let mut out = BytesMut::with_capacity(gathered.reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
-        self.voice.whole(&self.head, &gathered.reply, &mut out);
         let (step, steps) = playback.progress();
-        if let (Some(damage), Some(struck)) = (spoils.damage, gathered.struck) {
-            spoil_whole(damage, struck, steps, &mut out);
-        }
         let cut = match ending {
             Ending::Complete => None,
             Ending::Cut(cut) if step == 0 => return self.vanish(playback, cut).await,
@@ -273,7 +224,7 @@ impl Performance {
         };
         let now = clock.now();
         let mut response = self.answer(&playback, now);
-        response.headers_mut().insert(header::CONTENT_TYPE, spoils.content_type("application/json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, spoils.content_type(self.voice.whole_type()));
         playback.end(200, now, true);
         if spoils.damage == Some(Damage::EmptyBody) {
             return response;
@@ -287,6 +238,22 @@ impl Performance {
         });
         *response.body_mut() = dripped(body, drip);
         response
+    }
+
+    /// Plays a whole reply to its end at once and renders it: what then waits to leave is bytes and nothing else.
+    fn write(&self, playback: &mut Playback, spoils: &Spoils) -> Written {
+        let mut gathered = Gathered::of(playback, spoils.damage);
+        let (due, ending) = playback.play_whole(&mut gathered);
+        let Gathered { reply, error, struck, .. } = gathered;
+        let mut out = BytesMut::new();
+        if error.is_none() {
+            out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
+            self.voice.whole(&self.head, &reply, &mut out);
+            if let (Some(damage), Some(struck)) = (spoils.damage, struck) {
+                spoil_whole(damage, struck, playback.progress().1, &mut out);
+            }
+        }
+        Written { out, error, due, ending }
     }
 
     /// Begins the drip that is planned. On HTTP/1.1 the wire does it; on HTTP/2 it is for the body.
@@ -411,8 +378,20 @@ fn dripped(body: ReplyBody, dripper: Option<Dripper>) -> ReplyBody {
     }
 }
 
+/// A whole reply, rendered before it is due.
+struct Written {
+    out: BytesMut,
+    /// What its client is told instead.
+    error: Option<String>,
+    due: Nanos,
+    ending: Ending,
+}
+
 struct Gathered {
     reply: WholeReply,
+    arrival: Nanos,
+    /// When its first token was due, once that is known.
+    first: Option<Nanos>,
     error: Option<String>,
     damage: Option<Damage>,
     /// After how many steps the damage struck.
@@ -423,12 +402,16 @@ impl Gathered {
     fn of(playback: &Playback, damage: Option<Damage>) -> Self {
         let reply = &playback.plan().reply;
         let reply = WholeReply::with_capacity(reply.choices.len(), reply.steps());
-        Self { reply, error: None, damage, struck: None }
+        Self { reply, arrival: playback.arrival(), first: None, error: None, damage, struck: None }
     }
 }
 
 impl Stage for Gathered {
-    fn due(&mut self, _due: u64) {}
+    fn due(&mut self, due: u64) {
+        let after = due.saturating_sub(self.arrival);
+        self.reply.first_ns = *self.first.get_or_insert(after);
+        self.reply.last_ns = after;
+    }
 
     fn event(&mut self, event: &StreamEvent<'_>) {
         if let StreamEvent::Error { message, .. } = event {

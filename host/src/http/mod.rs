@@ -11,6 +11,7 @@ pub mod body;
 pub mod drip;
 pub mod error_reply;
 pub mod handler;
+mod listing;
 pub mod routes;
 pub mod server;
 mod server_timing;

@@ -6,17 +6,21 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic, MessageBatches};
+use crate::dialect::azure::{self, Azure};
 use crate::dialect::bulk::{Act, Bulk};
 use crate::dialect::gemini::{self, Gemini};
+use crate::dialect::ollama::{self, Ollama};
 use crate::dialect::openai::{self, Batches, OpenAi};
-use crate::dialect::{DIALECTS, Dialect, Endpoint};
+use crate::dialect::{DIALECTS, Dialect, Endpoint, ModelCard};
 use crate::http::batches::FileAct;
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
+use crate::http::listing::About;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 
@@ -33,13 +37,23 @@ enum Serves {
     Files(FileAct),
     /// Batches, of which the path has the id.
     Batches(&'static dyn Bulk, Act),
+    /// Something else that is told of all models, at a Unix time in seconds.
+    Told(&'static dyn Dialect, fn(&[ModelCard], u64) -> Bytes),
+    /// One model, whose name the body has.
+    About(&'static dyn Dialect, &'static About),
+    /// An answer that is always the same: its content type and its body.
+    Fixed(&'static dyn Dialect, &'static str, &'static str),
 }
 
 impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
-            Self::Models(dialect) | Self::Model(dialect) => dialect,
+            Self::Models(dialect)
+            | Self::Model(dialect)
+            | Self::Told(dialect, _)
+            | Self::About(dialect, _)
+            | Self::Fixed(dialect, ..) => dialect,
             Self::Files(_) => &OpenAi,
             Self::Batches(bulk, _) => bulk.dialect(),
         }
@@ -68,8 +82,16 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 /// Where Gemini's API is served: the versions that its SDKs know.
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
+/// Where Azure's API is served: its dated form. The current one is OpenAI's own.
+const AZURE: &[&str] = &[""];
+
+/// Where Ollama's API is served.
+const OLLAMA: &[&str] = &[""];
+static SHOW: About = About { asked: ollama::asked_model, answer: ollama::show };
+static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 27] = [
+static ROUTES: [Route; 42] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
@@ -95,8 +117,23 @@ static ROUTES: [Route; 27] = [
     route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
     route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::POST, GEMINI, "/models/{}:embedContent", Serves::Ask(&gemini::Embed)),
+    route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/chat/completions", Serves::Ask(&azure::CHAT)),
+    route(Method::GET, AZURE, "/openai/models", Serves::Models(&Azure)),
+    route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
+    route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
+    route(Method::POST, OLLAMA, "/api/generate", Serves::Ask(&ollama::Generate)),
+    route(Method::POST, OLLAMA, "/api/embed", Serves::Ask(&ollama::Embed)),
+    route(Method::POST, OLLAMA, "/api/embeddings", Serves::Ask(&ollama::Embeddings)),
+    route(Method::GET, OLLAMA, "/api/tags", Serves::Models(&Ollama)),
+    route(Method::GET, OLLAMA, "/api/ps", Serves::Told(&Ollama, ollama::loaded)),
+    route(Method::POST, OLLAMA, "/api/show", Serves::About(&Ollama, &SHOW)),
+    route(Method::POST, OLLAMA, "/api/pull", Serves::About(&Ollama, &PULL)),
+    route(Method::GET, OLLAMA, "/api/version", Serves::Fixed(&Ollama, "application/json", ollama::VERSION)),
+    route(Method::GET, OLLAMA, "/", Serves::Fixed(&Ollama, "text/plain; charset=utf-8", ollama::RUNNING)),
 ];
 
 /// Roots of paths, the longer ones first.
@@ -160,6 +197,9 @@ fn begin(
             let (root, _) = rooted(path);
             Answer::Handed(Box::pin(visit.batches(bulk, act, open, root, request)))
         }
+        Serves::Told(_, told) => now(visit.listed(told)),
+        Serves::About(_, about) => Answer::Handed(Box::pin(visit.about(about, request))),
+        Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
     }
 }
 
@@ -191,7 +231,8 @@ fn find<'a>(method: &Method, path: &'a str, claims: impl Fn(&dyn Dialect) -> boo
     let mut first = None;
     for route in &ROUTES {
         let Some(open) = open_part(route, root, rest) else { continue };
-        if route.method != *method {
+        // A `HEAD` is a `GET` whose body the HTTP layer leaves out.
+        if route.method != *method && !(*method == Method::HEAD && route.method == Method::GET) {
             miss = Miss::Method;
             continue;
         }
@@ -264,6 +305,9 @@ mod tests {
                 Serves::Model(_) => "model",
                 Serves::Files(_) => "files",
                 Serves::Batches(bulk, _) => bulk.name(),
+                Serves::Told(..) => "told",
+                Serves::About(..) => "about",
+                Serves::Fixed(..) => "fixed",
             };
             (name, found.open)
         })
@@ -277,7 +321,7 @@ mod tests {
         }
         assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
         assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
-        for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/", "/v2/models", "/v1"] {
+        for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/v2/models", "/v1"] {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }
         assert_eq!(found(&Method::GET, "/v1/chat/completions"), Err(Miss::Method));
@@ -290,6 +334,32 @@ mod tests {
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
             assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn everything_that_is_served_is_described_and_the_other_way_round() {
+        let (mut path, mut described) = (String::new(), Vec::new());
+        for line in include_str!("../../assets/openapi.yaml").lines() {
+            if let Some(template) = line.strip_prefix("  /") {
+                let (before, rest) = template.split_once('{').unwrap_or((template, ""));
+                let after = rest.split_once('}').map_or("", |(_, after)| after);
+                let open = if rest.is_empty() { "" } else { "{}" };
+                path = format!("/{before}{open}{after}").trim_end_matches(':').to_owned();
+            }
+            if let Some(method @ ("get" | "post" | "delete")) = line.strip_prefix("    ").and_then(|line| line.strip_suffix(':'))
+            {
+                described.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        for route in &ROUTES {
+            let names = |root: &&str| described.contains(&format!("{} {root}{}", route.method, route.path));
+            assert!(route.roots.iter().any(names), "{} {} is not in assets/openapi.yaml", route.method, route.path);
+        }
+        for known in described {
+            let (method, path) = known.split_once(' ').expect("two words");
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert!(find(&method, path, |_| false).is_ok(), "{known} is not served");
         }
     }
 

@@ -78,6 +78,15 @@ fn write<'a>(
     Ok(())
 }
 
+/// Is `item` what the model thinks before it answers?
+fn is_thought(item: &Item) -> bool {
+    match item {
+        Item::Think(_) | Item::Reasoning(_) => true,
+        Item::Prepared(prepared) => prepared.kind() == TextKind::Reasoning,
+        _ => false,
+    }
+}
+
 struct Work<'a> {
     generation: &'a Generation,
     request: &'a Request,
@@ -89,7 +98,7 @@ impl Work<'_> {
     /// Writes `items` into `choice`, as far as there is room.
     fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
-            if self.request.thinking == Thinking::Off && matches!(item, Item::Think(_) | Item::Reasoning(_)) {
+            if self.request.thinking == Thinking::Off && is_thought(item) {
                 continue;
             }
             self.add(&mut choice.segments, item, self.key.with(index as u64))?;
@@ -200,7 +209,7 @@ impl Work<'_> {
         self.generation.json.write(schema, key.bits()).map_err(|refused| {
             let fields = ["function", "parameters"].map(|name| Step::Field(name.into()));
             let at = [Step::Field("tools".into()), Step::Element(index)].into_iter().chain(fields).collect();
-            bad_schema(at, format!("function '{name}'"), refused.message.to_string())
+            bad_schema(at, format!("function '{name}'"), refused.message)
         })
     }
 

@@ -26,7 +26,9 @@ thread_local! {
 /// Tokens of the prompt of `request`: of every text, and of what the chat format adds.
 pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
     let count = |text: &str| count(generation, text);
-    let (per_message, per_request) = if request.operation == Operation::Chat { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
+    // A conversation that is only counted counts as much as if it went on.
+    let is_conversation = matches!(request.operation, Operation::Chat | Operation::Count);
+    let (per_message, per_request) = if is_conversation { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
     let messages = request.messages.iter().map(|message| {
         let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
         let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));

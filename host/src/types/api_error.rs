@@ -67,6 +67,8 @@ pub enum Cause {
     },
     /// More load than there is room for, though nobody asked for this refusal.
     Overloaded,
+    /// Nothing is said of it: what the vendor usually says for the status.
+    Usual,
 }
 
 /// A refusal with all that a vendor's error body can say.

@@ -115,6 +115,10 @@ pub struct WholeReply {
     pub choices: Vec<WholeChoice>,
     /// The token counts.
     pub usage: Usage,
+    /// Nanoseconds from the request to its first token, as planned.
+    pub first_ns: u64,
+    /// Nanoseconds from the request to its last token, as planned.
+    pub last_ns: u64,
 }
 
 /// One choice of a whole reply.
@@ -167,7 +171,7 @@ impl WholeReply {
         // English has about five bytes a token; a long reply may grow on.
         let bytes = tokens.min(4_096) as usize * 6;
         let choice = || WholeChoice { content: String::with_capacity(bytes), ..WholeChoice::default() };
-        Self { choices: (0..choices).map(|_| choice()).collect(), usage: Usage::default() }
+        Self { choices: (0..choices).map(|_| choice()).collect(), ..Self::default() }
     }
 
     /// Adds what `event` says. Events of a choice arrive in order; choices may interleave.

@@ -12,7 +12,7 @@ use crate::dialect::json::splice::{push_nullable, push_string};
 use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
 
 /// The answer to `error`.
-pub(super) fn render(error: &ApiError) -> ErrorReply {
+pub(in crate::dialect) fn render(error: &ApiError) -> ErrorReply {
     let (kind, code) = words(error);
     let worded = error.cause.as_deref().and_then(of_cause);
     let (message, param, code) = match &worded {

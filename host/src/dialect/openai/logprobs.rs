@@ -29,7 +29,7 @@ static ALTERNATIVES: [&str; 24] = [
 ];
 
 /// Appends one entry of `logprobs.content` for the token `text`, with `alternatives` entries in its `top_logprobs`.
-pub(super) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
+pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
     let mut stream = Stream::of(seed);
     let (own, rest) = TYPICAL[stream.below(8) as usize];
     // Noise only takes probability away, so that the sum stays below 1.

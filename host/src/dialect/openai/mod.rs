@@ -14,12 +14,14 @@ use crate::types::request::Request;
 
 mod batches;
 mod chat;
-mod error;
+pub(super) mod error;
 pub mod files;
 mod headers;
 mod ids;
-mod logprobs;
-mod models;
+pub(super) mod logprobs;
+pub(super) mod models;
+mod sampling;
+mod usage;
 mod words;
 
 pub use batches::Batches;

@@ -8,7 +8,7 @@ use crate::dialect::ModelCard;
 use crate::dialect::json::splice::{push_number, push_string};
 
 /// The answer to `GET /v1/models`.
-pub(super) fn list(models: &[ModelCard]) -> Bytes {
+pub(in crate::dialect) fn list(models: &[ModelCard]) -> Bytes {
     let mut out = BytesMut::with_capacity(64 + 160 * models.len());
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
     for (index, model) in models.iter().enumerate() {
@@ -22,7 +22,7 @@ pub(super) fn list(models: &[ModelCard]) -> Bytes {
 }
 
 /// The answer to `GET /v1/models/{id}`.
-pub(super) fn one(model: &ModelCard) -> Bytes {
+pub(in crate::dialect) fn one(model: &ModelCard) -> Bytes {
     let mut out = BytesMut::with_capacity(160);
     push_model(&mut out, model);
     out.freeze()

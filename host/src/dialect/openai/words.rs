@@ -18,7 +18,7 @@ pub(super) fn of_cause(cause: &Cause) -> Option<Words> {
     Some(match cause {
         Cause::Mistake(mistake) => of_mistake(mistake),
         // The refusal's own sentence says why there is no room.
-        Cause::Overloaded => return None,
+        Cause::Overloaded | Cause::Usual => return None,
         Cause::UnknownModel(name) => Words {
             message: format!("The model `{name}` does not exist or you do not have access to it."),
             param: None,

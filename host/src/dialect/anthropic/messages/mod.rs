@@ -75,6 +75,8 @@ struct Options {
     stop: Box<[Box<str>]>,
     /// Is a part of the prompt to be cached? Then what the cache does not know is written to it.
     writes_cache: bool,
+    /// Are thoughts signed and not shown? They count either way.
+    hides_thoughts: bool,
 }
 
 impl Voice for Options {

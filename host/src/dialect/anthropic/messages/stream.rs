@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Options;
-use super::whole::{SIGNATURE, push_beginning, push_details, push_prompt};
+use super::whole::{SIGNATURE, push_beginning, push_details, push_output, push_prompt};
 use crate::dialect::StreamRenderer;
 use crate::dialect::anthropic::ids::push_tool_id;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
@@ -99,7 +99,10 @@ impl MessageStream {
                     out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
                 });
             }
-            return self.delta(b"thinking_delta\",\"thinking\":\"", text, out);
+            if !self.options.hides_thoughts {
+                self.delta(b"thinking_delta\",\"thinking\":\"", text, out);
+            }
+            return;
         }
         if self.open != Some(Block::Text) {
             self.open(Block::Text, out, |out| out.put_slice(b"\"type\":\"text\",\"text\":\"\""));
@@ -129,8 +132,7 @@ impl MessageStream {
         push_details(out, reason.word);
         out.put_slice(b"},\"usage\":{");
         push_prompt(out, usage, self.options.writes_cache);
-        out.put_slice(b",\"output_tokens\":");
-        push_number(out, u64::from(usage.output));
+        push_output(out, usage);
         out.put_slice(b"}}\n\n");
     }
 }

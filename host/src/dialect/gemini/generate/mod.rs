@@ -11,12 +11,15 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Finish, Head, WholeReply};
 use crate::types::request::Operation;
 
-mod body;
+pub(super) mod body;
 mod count;
-mod parts;
+pub(super) mod parts;
 mod read;
 mod stream;
 mod whole;
+
+#[cfg(test)]
+mod tests;
 
 /// A conversation to continue, answered in one piece.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,6 +8,7 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
+use crate::dialect::openai::sampling::{Stop, StreamOptions};
 
 /// A text of a body.
 pub(super) type Text<'de> = Given<Cow<'de, str>>;
@@ -58,15 +59,6 @@ impl<'de> Shape<'de> for Messages<'de> {
             list.push(value);
         }
         Ok(Given::Is(Self(list)))
-    }
-}
-
-object! {
-    /// How to stream.
-    StreamOptions {
-        include_usage "include_usage": Given<bool>,
-        include_obfuscation "include_obfuscation": Given<bool>,
-        continuous_usage_stats "continuous_usage_stats": Given<bool>,
     }
 }
 
@@ -171,28 +163,6 @@ object! {
     CustomCall<'de> {
         name "name": Text<'de>,
         input "input": Text<'de>,
-    }
-}
-
-/// Texts at which a reply ends: one or several.
-#[derive(Debug)]
-pub(crate) enum Stop<'de> {
-    One(Cow<'de, str>),
-    Many(Vec<Given<Cow<'de, str>>>),
-}
-
-impl<'de> Shape<'de> for Stop<'de> {
-    const EXPECTED: &'static str = "one of a string or array of strings";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::One(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Vec::of_array(values)? {
-            Given::Is(texts) => Given::Is(Self::Many(texts)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes.
+//! splicing bytes; `filters` is what Azure adds to them.
 
 use bytes::BytesMut;
 
+use super::sampling::Streaming;
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
@@ -12,6 +13,7 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
 
 mod body;
+mod filters;
 mod read;
 mod stream;
 mod tools;
@@ -48,10 +50,10 @@ impl Endpoint for Chat {
 struct Options {
     /// `Some(n)`: log probabilities with `n` alternatives.
     logprobs: Option<u8>,
-    /// Does a stream have a chunk with the token counts before its end?
-    include_usage: bool,
-    /// Are chunks padded with a random string, so that their lengths give nothing away?
-    obfuscation: bool,
+    /// How it is streamed.
+    streaming: Streaming,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 impl Voice for Options {

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Options;
-use super::body::{Body, Content, Message as GivenMessage, Part, Stop, StreamOptions as GivenStreamOptions, ToolCall};
+use super::body::{Body, Content, Message as GivenMessage, Part, ToolCall};
 use super::tools;
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, read as read_json};
-use crate::dialect::openai::words;
+use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
-use crate::types::limits::{CHOICES_MAX, STOPS_MAX};
+use crate::types::limits::CHOICES_MAX;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking};
 
@@ -29,7 +29,12 @@ const ATTACHMENT_TOKENS: u32 = 85;
 /// Reads a chat request, and how its reply is rendered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let (mut request, options) = convert(read_json(&inbound.body, root)?, root)?;
+    let mut body: Body<'_> = read_json(&inbound.body, root)?;
+    if let Some(deployment) = inbound.deployment {
+        body.model = Given::Is(deployment.into());
+    }
+    let (mut request, options) = convert(body, root)?;
+    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
@@ -37,13 +42,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
 }
 
 fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiError> {
-    let model = match body.model {
-        Given::Absent | Given::Null => return Err(words::no_model()),
-        model => model.required(root.field("model"))?,
-    };
-    if model.is_empty() {
-        return Err(words::no_model());
-    }
+    let model = sampling::model(body.model, root)?;
     if body.functions.is_some() {
         return Err(words::unsupported("functions", "tools"));
     }
@@ -52,7 +51,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     }
     let list = root.field("messages");
     let messages = messages(body.messages.required(list)?.0, list)?;
-    ranges(
+    sampling::ranges(
         root,
         [
             ("temperature", body.temperature, 0.0, 2.0),
@@ -69,12 +68,12 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     }
     let format = tools::format(body.response_format, root.field("response_format"))?;
     check_json_is_named(&format, &messages)?;
-    let choices = within(body.n, root.field("n"), 1, i64::from(CHOICES_MAX))?;
-    let min_tokens = within(body.min_tokens, root.field("min_tokens"), 0, i64::MAX)?;
+    let choices = sampling::within(body.n, root.field("n"), 1, i64::from(CHOICES_MAX))?;
     let max_output_tokens = bound(body.max_completion_tokens, body.max_tokens, root)?;
-    let stop = stop(body.stop, root.field("stop"))?;
+    let min_output_tokens = sampling::fewest(body.min_tokens, root, max_output_tokens)?;
+    let stop = sampling::stop(body.stop, root.field("stop"))?;
     let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
-    let (streams, options) = stream(body.stream, body.stream_options, root)?;
+    let streaming = sampling::stream(body.stream, body.stream_options, root)?;
     let request = Request {
         operation: Operation::Chat,
         model: model.into(),
@@ -85,73 +84,34 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         format,
         choices: choices.map_or(1, |choices| choices as u32),
         max_output_tokens,
-        min_output_tokens: u32::try_from(min_tokens.unwrap_or(0)).unwrap_or(u32::MAX),
+        min_output_tokens,
         ignores_end: body.ignore_eos.optional(root.field("ignore_eos"))?.unwrap_or(false),
         thinking: Thinking::Unsaid,
         stop,
         logprobs,
-        streams,
-        shows_usage: !streams || options.include_usage,
+        streams: streaming.wanted,
+        shows_usage: !streaming.wanted || streaming.include_usage,
         target: Box::default(),
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
     };
-    Ok((request, Options { logprobs, ..options }))
-}
-
-fn ranges(root: Path<'_>, given: [(&'static str, Given<f64>, f64, f64); 4]) -> Result<(), Mistake> {
-    for (name, value, floor, ceiling) in given {
-        let path = root.field(name);
-        if let Some(value) = value.optional(path)? {
-            path.decimal(value, floor, ceiling)?;
-        }
-    }
-    Ok(())
-}
-
-fn within(value: Given<i64>, path: Path<'_>, floor: i64, ceiling: i64) -> Result<Option<i64>, Mistake> {
-    value.optional(path)?.map(|value| path.integer(value, floor, ceiling)).transpose()
+    Ok((request, Options { logprobs, streaming, is_filtered: false }))
 }
 
 /// The bound on output tokens. Some load tools send the old and the new name together, so the new one simply counts first.
 fn bound(new: Given<i64>, old: Given<i64>, root: Path<'_>) -> Result<Option<u32>, Mistake> {
-    let new = within(new, root.field("max_completion_tokens"), 1, i64::MAX)?;
-    let old = within(old, root.field("max_tokens"), 1, i64::MAX)?;
-    Ok(new.or(old).map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)))
-}
-
-fn stop(given: Given<Stop<'_>>, path: Path<'_>) -> Result<Vec<Box<str>>, Mistake> {
-    let texts = match given.optional(path)? {
-        None => return Ok(Vec::new()),
-        Some(Stop::One(text)) => return Ok(vec![text.into()]),
-        Some(Stop::Many(texts)) => texts,
-    };
-    path.count(texts.len(), 0, STOPS_MAX)?;
-    let owned = |(index, text): (usize, Given<Cow<'_, str>>)| Ok(text.required(path.element(index))?.into());
-    texts.into_iter().enumerate().map(owned).collect()
+    let new = sampling::tokens(new, root.field("max_completion_tokens"), 1)?;
+    let old = sampling::tokens(old, root.field("max_tokens"), 1)?;
+    Ok(new.or(old))
 }
 
 fn logprobs(wanted: Given<bool>, top: Given<i64>, root: Path<'_>) -> Result<Option<u8>, ApiError> {
     let wanted = wanted.optional(root.field("logprobs"))?.unwrap_or(false);
-    let top = within(top, root.field("top_logprobs"), 0, 20)?;
+    let top = sampling::within(top, root.field("top_logprobs"), 0, 20)?;
     match top {
         Some(_) if !wanted => Err(words::only_with("top_logprobs", "logprobs")),
         top => Ok(wanted.then_some(top.unwrap_or(0) as u8)),
     }
-}
-
-/// How to stream. Padding is off unless the client asks for it, although the real service pads by default: it doubles the bytes
-/// of a stream and tells a test nothing.
-fn stream(wanted: Given<bool>, options: Given<GivenStreamOptions>, root: Path<'_>) -> Result<(bool, Options), ApiError> {
-    let wanted = wanted.optional(root.field("stream"))?.unwrap_or(false);
-    let path = root.field("stream_options");
-    let Some(options) = options.optional(path)? else { return Ok((wanted, Options::default())) };
-    if !wanted {
-        return Err(words::only_with("stream_options", "stream"));
-    }
-    let include_usage = options.include_usage.optional(path.field("include_usage"))?.unwrap_or(false);
-    let obfuscation = options.include_obfuscation.optional(path.field("include_obfuscation"))?.unwrap_or(false);
-    Ok((wanted, Options { include_usage, obfuscation, logprobs: None }))
 }
 
 /// The vendor refuses "any JSON object" when no message speaks of JSON, because models then write blanks without end.

@@ -5,15 +5,16 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Options;
 use super::whole::{push_usage, word};
+use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
+use crate::dialect::openai::usage::ChunkUsage;
 use crate::random::Key;
-use crate::types::reply::{Head, StreamEvent, TextKind};
+use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
 /// Chunks are padded to multiples of this many bytes of text and padding.
@@ -26,11 +27,14 @@ pub(super) struct ChatStream {
     /// `data: {"id": … "choices":[`
     beginning: Box<[u8]>,
     options: Options,
+    usage: ChunkUsage,
     /// Where the padding is drawn from.
     padding: Key,
     chunks: u64,
     /// Choices whose role goes with their first tool call, one bit each: the vendor joins the two.
     role_due: u128,
+    /// Has the first event left?
+    has_begun: bool,
 }
 
 impl ChatStream {
@@ -47,7 +51,8 @@ impl ChatStream {
         push_fingerprint(&mut out, head.fingerprint);
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
-        Self { beginning: out[..].into(), options, padding, chunks: 0, role_due: 0 }
+        let usage = ChunkUsage::of(head, options.streaming);
+        Self { beginning: out[..].into(), options, usage, padding, chunks: 0, role_due: 0, has_begun: false }
     }
 
     /// Begins a chunk of `choice`, up to and without the inside of its delta.
@@ -56,21 +61,47 @@ impl ChatStream {
         out.put_slice(&self.beginning);
         out.put_slice(b"{\"index\":");
         push_number(out, u64::from(choice));
-        out.put_slice(b",\"delta\":{");
-    }
-
-    /// Ends a chunk after its delta.
-    fn close(&mut self, text_bytes: usize, out: &mut BytesMut) {
-        out.put_slice(b"},\"logprobs\":null,\"finish_reason\":null}]");
-        self.end(b",\"usage\":null", text_bytes, out);
-    }
-
-    /// Ends a chunk after its choices: usage if it is wanted, padding if it is wanted.
-    fn end(&mut self, usage: &[u8], text_bytes: usize, out: &mut BytesMut) {
-        if self.options.include_usage {
-            out.put_slice(usage);
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_chunk(text_bytes));
         }
-        if self.options.obfuscation {
+        out.put_slice(b"\"delta\":{");
+    }
+
+    /// Begins and ends the last chunk of `choice`.
+    fn finish(&mut self, choice: u32, reason: Finish, out: &mut BytesMut) {
+        out.reserve(self.beginning.len() + CHUNK_BYTES);
+        out.put_slice(&self.beginning);
+        out.put_slice(b"{\"index\":");
+        push_number(out, u64::from(choice));
+        out.put_u8(b',');
+        if self.options.is_filtered {
+            out.put_slice(filters::of_end(reason, true));
+        }
+        out.put_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
+        out.put_slice(word(reason).as_bytes());
+        out.put_slice(b"\"}]");
+        self.usage.push(choice, out);
+        self.end(0, out);
+    }
+
+    /// Sends what filters have found in the prompt, once.
+    fn prompt(&mut self, out: &mut BytesMut) {
+        if self.options.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
+            out.put_slice(filters::PROMPT_CHUNK);
+        }
+    }
+
+    /// Ends a chunk of `choice` after its delta.
+    fn close(&mut self, choice: u32, text_bytes: usize, out: &mut BytesMut) {
+        out.put_slice(b"},\"logprobs\":null,\"finish_reason\":null}]");
+        self.usage.push(choice, out);
+        self.end(text_bytes, out);
+    }
+
+    /// Ends a chunk after its usage: with padding, if it is wanted.
+    fn end(&mut self, text_bytes: usize, out: &mut BytesMut) {
+        if self.options.streaming.obfuscation {
             out.put_slice(b",\"obfuscation\":\"");
             let mut stream = self.padding.with(self.chunks).stream();
             push_alphanumeric(out, &mut stream, PADDED_BYTES - text_bytes % PADDED_BYTES);
@@ -83,7 +114,7 @@ impl ChatStream {
     fn role(&mut self, choice: u32, out: &mut BytesMut) {
         self.open(choice, 0, out);
         out.put_slice(b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-        self.close(0, out);
+        self.close(choice, 0, out);
     }
 
     /// Sends the role now if it still waits for a tool call that does not come first after all.
@@ -123,9 +154,10 @@ impl ChatStream {
                 } else {
                     b"],\"refusal\":null},\"finish_reason\":null}]"
                 });
-                self.end(b",\"usage\":null", text.len(), out);
+                self.usage.push(choice, out);
+                self.end(text.len(), out);
             }
-            _ => self.close(text.len(), out),
+            _ => self.close(choice, text.len(), out),
         }
     }
 
@@ -145,7 +177,7 @@ impl ChatStream {
         if with_role {
             out.put_slice(b",\"refusal\":null");
         }
-        self.close(name.len(), out);
+        self.close(choice, name.len(), out);
     }
 
     fn tool_arguments(&mut self, choice: u32, index: u32, fragment: &str, out: &mut BytesMut) {
@@ -155,22 +187,24 @@ impl ChatStream {
         out.put_slice(b",\"function\":{\"arguments\":\"");
         push_escaped(out, fragment);
         out.put_slice(b"\"}}]");
-        self.close(fragment.len(), out);
+        self.close(choice, fragment.len(), out);
     }
 
     fn usage(&mut self, usage: &Usage, out: &mut BytesMut) {
-        if !self.options.include_usage {
+        if !self.usage.is_shown() {
             return;
         }
         out.put_slice(&self.beginning);
         out.put_slice(b"],\"usage\":");
         push_usage(out, usage);
-        self.end(b"", 0, out);
+        self.end(0, out);
     }
 }
 
 impl StreamRenderer for ChatStream {
     fn event(&mut self, event: &StreamEvent<'_>, out: &mut BytesMut) {
+        self.prompt(out);
+        self.usage.count(event);
         match *event {
             StreamEvent::Start { choice, tool_first: true } if bit(choice) != 0 => self.role_due |= bit(choice),
             StreamEvent::Start { choice, .. } => self.role(choice, out),
@@ -185,11 +219,7 @@ impl StreamRenderer for ChatStream {
             }
             StreamEvent::Finish { choice, reason } => {
                 self.settle(choice, out);
-                self.open(choice, 0, out);
-                out.put_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
-                out.put_slice(word(reason).as_bytes());
-                out.put_slice(b"\"}]");
-                self.end(b",\"usage\":null", 0, out);
+                self.finish(choice, reason, out);
             }
             StreamEvent::Usage(usage) => self.usage(&usage, out),
             StreamEvent::Error { message, code } => {

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Options;
+use super::{Options, filters};
 use crate::dialect::json::splice::{push_number, push_string};
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
@@ -31,13 +31,21 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: Options, repl
     push_usage(out, &reply.usage);
     out.put_slice(b",\"service_tier\":\"default\",\"system_fingerprint\":\"");
     push_fingerprint(out, head.fingerprint);
-    out.put_slice(b"\"}");
+    out.put_u8(b'"');
+    if options.is_filtered {
+        out.put_slice(filters::PROMPT);
+    }
+    out.put_u8(b'}');
 }
 
 fn push_choice(out: &mut BytesMut, index: usize, options: Options, choice: &WholeChoice) {
     out.put_slice(b"{\"index\":");
     push_number(out, index as u64);
-    out.put_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
+    out.put_u8(b',');
+    if options.is_filtered {
+        out.put_slice(filters::of_end(choice.finish, false));
+    }
+    out.put_slice(b"\"message\":{\"role\":\"assistant\",\"content\":");
     // The vendor sends `null` only where a call or a refusal stands in the text's place.
     if choice.has_content || (choice.tool_calls.is_empty() && choice.refusal.is_empty()) {
         push_string(out, &choice.content);

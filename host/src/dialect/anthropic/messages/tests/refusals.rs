@@ -25,12 +25,12 @@ fn mistakes_are_told_with_their_path() {
         (r#"{"model":"m","messages":[]}"#, "max_tokens: Field required"),
         (r#"{"model":"m","max_tokens":1}"#, "messages: Field required"),
         (r#"{"model":"m","max_tokens":1,"messages":[]}"#, "messages: at least one message is required"),
-        (r#"{"model":"m","max_tokens":0,"messages":[]}"#, "max_tokens: Input should be greater than or equal to 1"),
+        (r#"{"model":"m","max_tokens":-1,"messages":[]}"#, "max_tokens: Input should be greater than or equal to 0"),
         (r#"{"model":"m","max_tokens":"1","messages":[]}"#, "max_tokens: Input should be a valid integer"),
         (r#"{"model":"m","max_tokens":1,"messages":[{"content":"x"}]}"#, "messages.0.role: Field required"),
         (
             r#"{"model":"m","max_tokens":1,"messages":[{"role":"king","content":"x"}]}"#,
-            "messages.0.role: Input 'king' does not match any of the expected values: 'user', 'assistant'",
+            "messages.0.role: Input 'king' does not match any of the expected values: 'user', 'assistant', 'system'",
         ),
         (
             r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text"}]}]}"#,
@@ -41,10 +41,8 @@ fn mistakes_are_told_with_their_path() {
         assert_eq!(refusal(parse(body)), expected, "{body}");
     }
     assert!(refusal(parse("{oops")).starts_with("The request body is not valid JSON: "));
-    assert!(
-        refusal(parse(r#"{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"x"}]}"#))
-            .contains("top-level `system`")
-    );
+    let image = r#"{"model":"m","max_tokens":1,"messages":[{"role":"system","content":[{"type":"image"}]}]}"#;
+    assert!(refusal(parse(image)).starts_with("messages.0.content.0.type: Input 'image' does not match"));
 }
 
 #[test]

@@ -18,7 +18,13 @@ use crate::types::request::{Format, Request, Role, ToolChoice};
 use crate::types::usage::Usage;
 
 fn head() -> Head {
-    Head { id: 42, created_unix_s: 1_790_000_000, model: "gpt-5-mini".into(), fingerprint: 7, usage: Usage::default() }
+    Head {
+        id: 42,
+        created_unix_s: 1_790_000_000,
+        model: "gpt-5-mini".into(),
+        fingerprint: 7,
+        usage: Usage { input: 9, ..Usage::default() },
+    }
 }
 
 fn parse(body: &str) -> Result<Request, ApiError> {
@@ -97,7 +103,7 @@ fn what_is_left_out_has_the_documented_default() {
 
 #[test]
 fn padding_is_off_until_the_client_asks_for_it() {
-    let padded = |fields| options_with(fields).obfuscation;
+    let padded = |fields| options_with(fields).streaming.obfuscation;
     assert!(!padded(r#""stream":true"#));
     assert!(padded(r#""stream":true,"stream_options":{"include_obfuscation":true}"#));
 }

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::Options;
-use super::{head, stream_text};
+use super::{head, options_with, stream_text};
+use crate::dialect::openai::sampling::Streaming;
 use crate::types::reply::{Finish, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
@@ -16,7 +17,11 @@ const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false
 const STOP: StreamEvent<'_> = StreamEvent::Finish { choice: 0, reason: Finish::Stop };
 
 fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Options {
-    Options { logprobs, include_usage, obfuscation }
+    Options {
+        logprobs,
+        streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation },
+        is_filtered: false,
+    }
 }
 
 fn content(choice: u32, text: &str) -> StreamEvent<'_> {
@@ -59,6 +64,21 @@ fn usage_comes_in_a_chunk_of_its_own_and_is_null_before() {
 
     data: [DONE]
     "#);
+}
+
+#[test]
+fn load_tools_see_in_every_chunk_what_its_choice_has_cost_so_far() {
+    let options = options_with(r#""stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}"#);
+    let tool = StreamEvent::ToolStart { choice: 1, index: 0, id: 5, name: "wait" };
+    let last = Usage { input: 9, cached_input: 0, output: 3, reasoning: 0 };
+    let events = [START, content(0, "a"), content(0, "b"), tool, STOP, StreamEvent::Usage(last), StreamEvent::End];
+    let chunks = read(&stream_text(options, &events));
+    let so_far: Vec<_> = chunks.iter().map(|chunk| chunk["usage"]["completion_tokens"].as_u64().unwrap()).collect();
+    assert_eq!(so_far, [0, 1, 2, 1, 2, 3]);
+    assert!(chunks.iter().all(|chunk| chunk["usage"]["prompt_tokens"] == 9));
+    // Without the counts at the end there are none on the way, as in vLLM.
+    let alone = options_with(r#""stream":true,"stream_options":{"continuous_usage_stats":true}"#);
+    assert!(read(&stream_text(alone, &[START, STOP, StreamEvent::End])).iter().all(|chunk| chunk.get("usage").is_none()));
 }
 
 #[test]

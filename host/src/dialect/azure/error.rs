@@ -1,0 +1,66 @@
+//! Refusals in the vendor's form. Mistakes in a body are told as OpenAI tells them; what the gateway refuses, and what filters do, has a form of
+//! its own: a code, which is the status or a word, and a sentence.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::dialect::ErrorReply;
+use crate::dialect::json::splice::push_string;
+use crate::dialect::openai;
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
+
+const FILTERED: &str = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your \
+                        prompt and retry. To learn more about our content filtering policies please read our documentation: \
+                        https://go.microsoft.com/fwlink/?linkid=2198766";
+const NO_DEPLOYMENT: &str = "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, \
+                             please wait a moment and try again.";
+
+/// The refusal of a request that does not say which version of the API it wants.
+pub(super) fn no_version() -> ApiError {
+    ApiError::of_status(404, "Resource not found")
+}
+
+/// The answer to `error`.
+pub(super) fn render(error: &ApiError) -> ErrorReply {
+    let reply = openai::error::render(error);
+    let body = match (error.status, error.cause.as_deref()) {
+        (400, None) if error.code.as_deref() == Some("content_filter") => filtered(error),
+        (_, Some(Cause::UnknownModel(_))) => coded("DeploymentNotFound", NO_DEPLOYMENT),
+        (_, Some(Cause::Mistake(_) | Cause::PromptTooLong { .. })) => return reply,
+        (401 | 403 | 404 | 405, _) => coded(&error.status.to_string(), &error.message),
+        (408, _) => coded("Timeout", &error.message),
+        (429, _) if error.kind != ErrorKind::QuotaExhausted => coded("429", &error.message),
+        (429, _) => coded("insufficient_quota", &error.message),
+        (500, _) => coded("InternalServerError", &error.message),
+        (502, _) => coded("BadGateway", &error.message),
+        (504, _) => coded("GatewayTimeout", &error.message),
+        (501.., _) => coded("ServiceUnavailable", &error.message),
+        _ => return reply,
+    };
+    ErrorReply { body: body.freeze(), ..reply }
+}
+
+fn coded(code: &str, message: &str) -> BytesMut {
+    let mut body = BytesMut::with_capacity(48 + message.len());
+    body.put_slice(b"{\"error\":{\"code\":");
+    push_string(&mut body, code);
+    body.put_slice(b",\"message\":");
+    push_string(&mut body, message);
+    body.put_slice(b"}}");
+    body
+}
+
+/// A prompt that a filter has stopped. The scenario asks for it with the status 400 and the code `content_filter`.
+fn filtered(error: &ApiError) -> BytesMut {
+    let mut body = BytesMut::with_capacity(768);
+    body.put_slice(b"{\"error\":{\"message\":");
+    push_string(&mut body, FILTERED);
+    body.put_slice(b",\"type\":null,\"param\":");
+    push_string(&mut body, error.param.as_deref().unwrap_or("prompt"));
+    body.put_slice(
+        b",\"code\":\"content_filter\",\"status\":400,\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\",\
+          \"content_filter_result\":{\"hate\":{\"filtered\":true,\"severity\":\"high\"},\"jailbreak\":{\"filtered\":false,\"detected\":false},\
+          \"self_harm\":{\"filtered\":false,\"severity\":\"safe\"},\"sexual\":{\"filtered\":false,\"severity\":\"safe\"},\
+          \"violence\":{\"filtered\":false,\"severity\":\"safe\"}}}}}",
+    );
+    body
+}

@@ -1,0 +1,213 @@
+//! Vectors for texts: `POST /api/embed` for one or several, and its older form `POST /api/embeddings` for one.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::SeqAccess;
+
+use super::body::Text;
+use super::keep_alive::KeepAlive;
+use super::options::{self, Options};
+use super::read::{body_of, known_model};
+use super::{Ollama, metrics};
+use crate::dialect::json::given::{Given, Shape, object};
+use crate::dialect::json::path::Path;
+use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
+use crate::stats::embedding::embed;
+use crate::types::api_error::ApiError;
+use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::request::{Message, Operation, Request, Role};
+
+/// As many as the embedding model that the vendor's documentation names.
+const DIMENSIONS: usize = 768;
+
+object! {
+    /// The body of a request for vectors.
+    EmbedBody<'de> {
+        model "model": Text<'de>,
+        input "input": Given<Input<'de>>,
+        dimensions "dimensions": Given<i64>,
+        truncate "truncate": Given<bool>,
+        options "options": Given<Options<'de>>,
+        keep_alive "keep_alive": Given<KeepAlive>,
+    }
+}
+
+object! {
+    /// The body of a request for one vector, in its older form.
+    EmbeddingsBody<'de> {
+        model "model": Text<'de>,
+        prompt "prompt": Text<'de>,
+        options "options": Given<Options<'de>>,
+        keep_alive "keep_alive": Given<KeepAlive>,
+    }
+}
+
+/// What vectors are for: one text, or several.
+#[derive(Debug)]
+pub(crate) enum Input<'de> {
+    One(Cow<'de, str>),
+    Many(Vec<Given<Cow<'de, str>>>),
+}
+
+impl<'de> Shape<'de> for Input<'de> {
+    const EXPECTED: &'static str = "a string or an array of strings";
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::One(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = values.next_element()? {
+            texts.push(text);
+        }
+        Ok(Given::Is(Self::Many(texts)))
+    }
+}
+
+/// Vectors for texts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Embed;
+
+impl Endpoint for Embed {
+    fn name(&self) -> &'static str {
+        "ollama/embed"
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &Ollama
+    }
+
+    fn reply_id(&self, id: u64) -> String {
+        Ollama.request_id(id)
+    }
+
+    fn parse(&self, inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
+        let root = Path::root(inbound.manners.is_strict);
+        let body: EmbedBody<'_> = body_of(&inbound, root)?;
+        let model = body.model.required(root.field("model"))?;
+        let wrong = || ApiError::invalid("input", "invalid input type");
+        let texts = match body.input {
+            Given::Absent | Given::Null => Vec::new(),
+            Given::Wrong(_) => return Err(wrong()),
+            Given::Is(Input::One(text)) if text.is_empty() => Vec::new(),
+            Given::Is(Input::One(text)) => vec![text.into()],
+            Given::Is(Input::Many(texts)) => {
+                let own = |text| if let Given::Is(text) = text { Ok(Box::from(text)) } else { Err(wrong()) };
+                texts.into_iter().map(own).collect::<Result<_, _>>()?
+            }
+        };
+        options::read(body.options, root.field("options"))?;
+        body.keep_alive.optional(root.field("keep_alive"))?;
+        body.truncate.optional(root.field("truncate"))?;
+        let asked = body.dimensions.optional(root.field("dimensions"))?.and_then(|asked| usize::try_from(asked).ok());
+        let dimensions = asked.filter(|asked| *asked > 0).map_or(DIMENSIONS, |asked| asked.min(DIMENSIONS));
+        Ok(parsed(known_model(&model, root)?, Vectors { texts, dimensions, is_older: false }, &inbound))
+    }
+}
+
+/// One vector, in the older form.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Embeddings;
+
+impl Endpoint for Embeddings {
+    fn name(&self) -> &'static str {
+        "ollama/embeddings"
+    }
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &Ollama
+    }
+
+    fn reply_id(&self, id: u64) -> String {
+        Ollama.request_id(id)
+    }
+
+    fn parse(&self, inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
+        let root = Path::root(inbound.manners.is_strict);
+        let body: EmbeddingsBody<'_> = body_of(&inbound, root)?;
+        let model = body.model.required(root.field("model"))?;
+        let prompt = body.prompt.optional(root.field("prompt"))?.unwrap_or_default();
+        options::read(body.options, root.field("options"))?;
+        body.keep_alive.optional(root.field("keep_alive"))?;
+        let texts = if prompt.is_empty() { Vec::new() } else { vec![prompt.into()] };
+        Ok(parsed(known_model(&model, root)?, Vectors { texts, dimensions: DIMENSIONS, is_older: true }, &inbound))
+    }
+}
+
+fn parsed(model: &str, voice: Vectors, inbound: &Inbound<'_>) -> Parsed {
+    let messages = voice.texts.iter().map(|text| Message::new(Role::User, text.clone())).collect();
+    let request = Request {
+        operation: Operation::Embedding,
+        target: inbound.target.into(),
+        body: Bytes::clone(&inbound.body),
+        headers: inbound.headers.clone(),
+        ..Request::chat(model, messages)
+    };
+    Parsed { request, voice: Box::new(voice) }
+}
+
+/// The answer: vectors of texts.
+#[derive(Debug)]
+struct Vectors {
+    texts: Vec<Box<str>>,
+    dimensions: usize,
+    /// Is it the older form, with one vector and nothing else?
+    is_older: bool,
+}
+
+impl Voice for Vectors {
+    fn whole_type(&self) -> &'static str {
+        "application/json; charset=utf-8"
+    }
+
+    fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
+        if self.is_older {
+            out.put_slice(b"{\"embedding\":");
+            match self.texts.first() {
+                Some(text) => push_vector(out, text, self.dimensions),
+                None => out.put_slice(b"[]"),
+            }
+            return out.put_u8(b'}');
+        }
+        out.put_slice(b"{\"model\":");
+        push_string(out, &head.model);
+        out.put_slice(b",\"embeddings\":[");
+        for (index, text) in self.texts.iter().enumerate() {
+            if index > 0 {
+                out.put_u8(b',');
+            }
+            push_vector(out, text, self.dimensions);
+        }
+        out.put_slice(b"],\"total_duration\":");
+        push_number(out, reply.last_ns);
+        out.put_slice(b",\"load_duration\":");
+        push_number(out, metrics::load_of(reply.first_ns));
+        out.put_slice(b",\"prompt_eval_count\":");
+        push_number(out, u64::from(reply.usage.input));
+        out.put_u8(b'}');
+    }
+
+    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
+        Box::new(Unasked)
+    }
+}
+
+/// Never asked for: vectors do not stream.
+struct Unasked;
+
+impl StreamRenderer for Unasked {
+    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
+}
+
+fn push_vector(out: &mut BytesMut, text: &str, dimensions: usize) {
+    for (index, value) in embed(text, dimensions).into_iter().enumerate() {
+        out.put_u8(if index == 0 { b'[' } else { b',' });
+        // Nothing can fail here: the buffer grows.
+        let _ = write!(out, "{value}");
+    }
+    out.put_u8(b']');
+}

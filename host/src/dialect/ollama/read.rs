@@ -1,0 +1,235 @@
+//! Requests, from the body's bytes to the neutral [`Request`]. The first mistake is answered, in the order of the code below.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Form;
+use super::body::{ChatBody, GenerateBody, List, Message as GivenMessage, Think, Tool as GivenTool};
+use super::keep_alive::KeepAlive;
+use super::loaded::Loaded;
+use super::options;
+use super::whole::Answer;
+use crate::dialect::json::given::{Given, Shape};
+use crate::dialect::json::path::{Path, excerpt, read as read_json};
+use crate::dialect::json::schema;
+use crate::dialect::{Inbound, Parsed, Voice};
+use crate::types::api_error::ApiError;
+use crate::types::limits::TOOLS_MAX;
+use crate::types::mistake::{Mistake, What};
+use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
+
+/// Tokens of an image: 24 by 24 patches, as the vision part of LLaVA models cuts it.
+const IMAGE_TOKENS: u32 = 576;
+
+/// Reads a request to continue a conversation, and how its reply is rendered.
+pub(super) fn chat(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
+    let root = Path::root(inbound.manners.is_strict);
+    let body: ChatBody<'_> = body_of(&inbound, root)?;
+    let model = body.model.required(root.field("model"))?;
+    let keep_alive = keep_alive(body.keep_alive, root.field("keep_alive"))?;
+    let list = root.field("messages");
+    let messages = messages(body.messages.optional(list)?.unwrap_or_default(), list)?;
+    let options = options::read(body.options, root.field("options"))?;
+    let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
+    let streams = body.stream.optional(root.field("stream"))?.unwrap_or(true);
+    let request = Request {
+        tools: tools(body.tools, root.field("tools"))?,
+        tool_choice: ToolChoice::Auto,
+        format: format(body.format, root.field("format"))?,
+        thinking: thinking(body.think, root.field("think"))?,
+        max_output_tokens: options.max_tokens,
+        stop: options.stop,
+        logprobs,
+        streams,
+        ..Request::chat(known_model(&model, root)?, messages)
+    };
+    let is_empty = request.messages.is_empty();
+    Ok(parsed(request, Form::Chat, is_empty, keep_alive, inbound))
+}
+
+/// Reads a request to continue a prompt, and how its reply is rendered.
+pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
+    let root = Path::root(inbound.manners.is_strict);
+    let body: GenerateBody<'_> = body_of(&inbound, root)?;
+    let model = body.model.required(root.field("model"))?;
+    let keep_alive = keep_alive(body.keep_alive, root.field("keep_alive"))?;
+    let prompt = body.prompt.optional(root.field("prompt"))?.unwrap_or_default();
+    let suffix = body.suffix.optional(root.field("suffix"))?.unwrap_or_default();
+    let system = body.system.optional(root.field("system"))?.unwrap_or_default();
+    let template = body.template.optional(root.field("template"))?.unwrap_or_default();
+    let context = context(body.context, root.field("context"))?;
+    if body.raw.optional(root.field("raw"))?.unwrap_or(false) && !(template.is_empty() && system.is_empty() && context.is_none())
+    {
+        return Err(ApiError::invalid("raw", "raw mode does not support template, system, or context"));
+    }
+    let mut attachments = images(body.images, root.field("images"))?;
+    attachments.extend(context);
+    let options = options::read(body.options, root.field("options"))?;
+    let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
+    let streams = body.stream.optional(root.field("stream"))?.unwrap_or(true);
+    let is_empty = prompt.is_empty();
+    let mut messages = Vec::new();
+    if !system.is_empty() {
+        messages.push(Message::new(Role::System, system));
+    }
+    let text = if suffix.is_empty() { prompt } else { format!("{prompt}{suffix}").into() };
+    messages.push(Message { attachments, ..Message::new(Role::User, text) });
+    let request = Request {
+        operation: Operation::Completion,
+        format: format(body.format, root.field("format"))?,
+        thinking: thinking(body.think, root.field("think"))?,
+        max_output_tokens: options.max_tokens,
+        stop: options.stop,
+        logprobs,
+        streams,
+        ..Request::chat(known_model(&model, root)?, messages)
+    };
+    Ok(parsed(request, Form::Generate, is_empty, keep_alive, inbound))
+}
+
+/// The JSON of a body, which must not be empty.
+pub(super) fn body_of<'de, T: Shape<'de>>(inbound: &'de Inbound<'_>, root: Path<'_>) -> Result<T, ApiError> {
+    if inbound.body.is_empty() {
+        return Err(ApiError::of_status(400, "missing request body"));
+    }
+    Ok(read_json(&inbound.body, root)?)
+}
+
+/// A request with nothing to continue loads the model, or takes it out of memory if it is to stay for no time.
+fn parsed(mut request: Request, form: Form, is_empty: bool, keep_alive: KeepAlive, inbound: Inbound<'_>) -> Parsed {
+    let voice: Box<dyn Voice> = if is_empty {
+        request.operation = Operation::Count;
+        request.streams = false;
+        Box::new(Loaded { form, unloads: keep_alive == KeepAlive::Zero })
+    } else {
+        Box::new(Answer { form, logprobs: request.logprobs })
+    };
+    request.target = inbound.target.into();
+    request.body = inbound.body.clone();
+    request.headers = inbound.headers;
+    Parsed { request, voice }
+}
+
+/// The name of a model, which must not be empty.
+pub(super) fn known_model<'a>(model: &'a str, root: Path<'_>) -> Result<&'a str, Mistake> {
+    if model.is_empty() { Err(root.field("model").missing()) } else { Ok(model) }
+}
+
+fn keep_alive(given: Given<KeepAlive>, path: Path<'_>) -> Result<KeepAlive, Mistake> {
+    match given.optional(path)? {
+        Some(KeepAlive::Wrong(text)) => Err(path.unknown_word(&text, &["5m"])),
+        found => Ok(found.unwrap_or(KeepAlive::Some)),
+    }
+}
+
+fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, Mistake> {
+    let mut messages = Vec::with_capacity(given.len());
+    for (index, message) in given.into_iter().enumerate() {
+        let path = list.element(index);
+        let message = message.required(path)?;
+        let role = match message.role.optional(path.field("role"))?.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "system" | "developer" => Role::System,
+            "assistant" => Role::Assistant,
+            "tool" => Role::Tool,
+            // The vendor hands other roles to the model's template, which takes them for a person or leaves them out.
+            _ => Role::User,
+        };
+        message.thinking.optional(path.field("thinking"))?;
+        let text = message.content.optional(path.field("content"))?.unwrap_or_default();
+        let attachments = images(message.images, path.field("images"))?;
+        let list = path.field("tool_calls");
+        let mut tool_calls = Vec::new();
+        for (index, call) in message.tool_calls.optional(list)?.unwrap_or_default().into_iter().enumerate() {
+            let path = list.element(index);
+            let path = &path.field("function");
+            let call = call.required(list.element(index))?.function.required(*path)?;
+            let arguments = call.arguments.map_or("{}", RawValue::get);
+            tool_calls.push((call.name.required(path.field("name"))?.into(), arguments.into()));
+        }
+        messages.push(Message { attachments, tool_calls, ..Message::new(role, text) });
+    }
+    Ok(messages)
+}
+
+/// Images are base64, which the vendor decodes at once.
+fn images(given: List<Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
+    let mut attachments = Vec::new();
+    for (index, image) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
+        let path = list.element(index);
+        let image = image.required(path)?;
+        if !is_base64(image.as_bytes()) {
+            return Err(path.mistake(What::Pattern("^[A-Za-z0-9+/]*=*$")));
+        }
+        attachments.push(Attachment { digest: xxh3_64(image.as_bytes()), tokens: IMAGE_TOKENS });
+    }
+    Ok(attachments)
+}
+
+fn is_base64(text: &[u8]) -> bool {
+    let body = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
+    text.len().is_multiple_of(4) && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+/// What a client brings back of an earlier reply: tokens, of which only the number is known here.
+fn context(given: List<i64>, list: Path<'_>) -> Result<Option<Attachment>, Mistake> {
+    let Some(given) = given.optional(list)? else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(given.len() * 8);
+    let tokens = u32::try_from(given.len()).unwrap_or(u32::MAX);
+    for (index, token) in given.into_iter().enumerate() {
+        bytes.extend_from_slice(&token.required(list.element(index))?.to_le_bytes());
+    }
+    Ok((tokens > 0).then(|| Attachment { digest: xxh3_64(&bytes), tokens }))
+}
+
+fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
+    let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
+    list.count(given.len(), 0, TOOLS_MAX)?;
+    let mut tools = Vec::with_capacity(given.len());
+    for (index, tool) in given.into_iter().enumerate() {
+        let tool_path = list.element(index);
+        let path = tool_path.field("function");
+        let function = tool.required(tool_path)?.function.required(path)?;
+        let name = function.name.required(path.field("name"))?;
+        let kept = |schema| schema::kept(schema, path.field("parameters"), || format!("function '{name}'"));
+        let parameters = function.parameters.filter(|schema| schema.get() != "null").map(kept).transpose()?;
+        tools.push(Tool { name: name.into(), is_free: false, parameters });
+    }
+    Ok(tools)
+}
+
+/// What form the reply's text must have: none, any JSON, or a schema.
+fn format(given: Option<&RawValue>, path: Path<'_>) -> Result<Format, Mistake> {
+    let Some(given) = given else { return Ok(Format::Text) };
+    match given.get() {
+        "null" | "\"\"" => Ok(Format::Text),
+        "\"json\"" => Ok(Format::JsonObject),
+        schema if schema.starts_with('{') => {
+            schema::check_depth(given)
+                .map_err(|reason| path.mistake(What::Schema { owner: "format".into(), reason: reason.into() }))?;
+            Ok(Format::JsonSchema { name: "format".into(), schema: Arc::from(given.to_owned()) })
+        }
+        other => Err(path.unknown_word(excerpt(other.trim_matches('"')), &["json"])),
+    }
+}
+
+fn thinking(given: Given<Think<'_>>, path: Path<'_>) -> Result<Thinking, Mistake> {
+    Ok(match given.optional(path)? {
+        None => Thinking::Unsaid,
+        Some(Think::Flag(false)) => Thinking::Off,
+        Some(Think::Flag(true)) => Thinking::On(None),
+        Some(Think::Word(word)) => match &*word {
+            "high" | "medium" | "low" | "max" => Thinking::On(None),
+            other => return Err(path.unknown_word(other, &["high", "medium", "low"])),
+        },
+    })
+}
+
+fn logprobs(wanted: Given<bool>, top: Given<i64>, root: Path<'_>) -> Result<Option<u8>, Mistake> {
+    let path = root.field("top_logprobs");
+    let top = path.integer(top.optional(path)?.unwrap_or(0), 0, 20)?;
+    let wanted = wanted.optional(root.field("logprobs"))?.unwrap_or(false);
+    Ok(wanted.then_some(top as u8))
+}
