@@ -30,8 +30,9 @@ pub fn ask(vendor: &str, body: &[u8]) {
 fn ask_one(endpoint: &dyn Endpoint, body: &[u8], version: &'static str, manners: Manners) {
     let mut headers = HeaderMap::new();
     headers.insert("anthropic-version", HeaderValue::from_static(version));
-    let inbound =
-        Inbound { target: "some-model?alt=sse&api-version=2024-10-21", headers, body: Bytes::copy_from_slice(body), manners };
+    let deployment = (endpoint.dialect().name() == "azure").then_some("some-deployment");
+    let target = "some-model?alt=sse&api-version=2024-10-21";
+    let inbound = Inbound { target, deployment, headers, body: Bytes::copy_from_slice(body), manners };
     match endpoint.parse(inbound) {
         Err(error) => {
             assert!((400..500).contains(&error.status), "a {} for what a client sent", error.status);

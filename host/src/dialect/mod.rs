@@ -85,8 +85,11 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 13] = [
+pub const ENDPOINTS: [&dyn Endpoint; 16] = [
     &openai::Chat,
+    &openai::Completions,
+    &openai::Embeddings,
+    &openai::Moderations,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,

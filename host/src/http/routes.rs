@@ -21,6 +21,7 @@ use crate::http::batches::FileAct;
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
 use crate::http::listing::About;
+use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 
@@ -43,6 +44,8 @@ enum Serves {
     About(&'static dyn Dialect, &'static About),
     /// An answer that is always the same: its content type and its body.
     Fixed(&'static dyn Dialect, &'static str, &'static str),
+    /// What a model server says of itself.
+    Itself(Itself),
 }
 
 impl Serves {
@@ -56,6 +59,7 @@ impl Serves {
             | Self::Fixed(dialect, ..) => dialect,
             Self::Files(_) => &OpenAi,
             Self::Batches(bulk, _) => bulk.dialect(),
+            Self::Itself(_) => &OpenAi,
         }
     }
 }
@@ -90,9 +94,15 @@ const OLLAMA: &[&str] = &[""];
 static SHOW: About = About { asked: ollama::asked_model, answer: ollama::show };
 static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 
+/// Where servers of models of one's own say what they say of themselves.
+const BARE: &[&str] = &[""];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 42] = [
+static ROUTES: [Route; 56] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
+    route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
+    route(Method::POST, OPENAI, "/moderations", Serves::Ask(&openai::Moderations)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, OPENAI, "/files", Serves::Files(FileAct::Upload)),
@@ -134,6 +144,17 @@ static ROUTES: [Route; 42] = [
     route(Method::POST, OLLAMA, "/api/pull", Serves::About(&Ollama, &PULL)),
     route(Method::GET, OLLAMA, "/api/version", Serves::Fixed(&Ollama, "application/json", ollama::VERSION)),
     route(Method::GET, OLLAMA, "/", Serves::Fixed(&Ollama, "text/plain; charset=utf-8", ollama::RUNNING)),
+    route(Method::GET, BARE, "/health", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/healthz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/livez", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/readyz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::POST, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/version", Serves::Itself(Itself::Version)),
+    route(Method::GET, BARE, "/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::GET, BARE, "/prometheus/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::POST, BARE, "/tokenize", Serves::Itself(Itself::Tokenize)),
+    route(Method::POST, BARE, "/detokenize", Serves::Itself(Itself::Detokenize)),
 ];
 
 /// Roots of paths, the longer ones first.
@@ -200,6 +221,7 @@ fn begin(
         Serves::Told(_, told) => now(visit.listed(told)),
         Serves::About(_, about) => Answer::Handed(Box::pin(visit.about(about, request))),
         Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
+        Serves::Itself(asked) => Answer::Handed(Box::pin(visit.itself(asked, request))),
     }
 }
 
@@ -262,7 +284,7 @@ fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
     }
 }
 
-fn unknown_path(method: &Method, path: &str) -> ApiError {
+pub(super) fn unknown_path(method: &Method, path: &str) -> ApiError {
     let path: String = path.chars().take(200).collect();
     ApiError::of_status(404, format!("Invalid URL ({method} {path})")).with_code("unknown_url")
 }
@@ -308,6 +330,7 @@ mod tests {
                 Serves::Told(..) => "told",
                 Serves::About(..) => "about",
                 Serves::Fixed(..) => "fixed",
+                Serves::Itself(_) => "itself",
             };
             (name, found.open)
         })
@@ -321,6 +344,7 @@ mod tests {
         }
         assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
         assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
+        assert_eq!(found(&Method::GET, "/health"), Ok(("itself", "")));
         for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/v2/models", "/v1"] {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }

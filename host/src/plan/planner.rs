@@ -17,6 +17,7 @@ use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
 use crate::plan::timing::Timing;
+use crate::plan::token_counts::longest_prompt;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan, step_time};
 use crate::random::{Draws, Key};
@@ -25,7 +26,7 @@ use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
 use crate::types::api_error::{ApiError, Cause, ErrorKind};
-use crate::types::request::Request;
+use crate::types::request::{Operation, Request};
 use crate::types::usage::Usage;
 
 /// What the player knows of a request besides its text.
@@ -178,8 +179,9 @@ fn decide(
     draws: Option<&Draws>,
 ) -> Result<(), Box<ApiError>> {
     let entry = &generation.scenario.models[plan.model];
-    check_window(entry.context_window, facts.input_tokens)?;
-    let limit = output_limit(request, entry, facts.input_tokens);
+    let longest = longest_prompt(generation, request, facts.input_tokens, entry.context_window);
+    check_window(entry.context_window, longest, request.operation)?;
+    let limit = output_limit(request, entry, longest);
     let mut call = Call {
         identity: facts.identity.identity,
         attempt: facts.identity.attempt,
@@ -489,11 +491,10 @@ pub fn output_limit(request: &Request, entry: &ModelEntry, input_tokens: u32) ->
 }
 
 /// The refusal of a prompt that is too long, if it is.
-fn check_window(context_window: u32, input_tokens: u32) -> Result<(), Box<ApiError>> {
-    if input_tokens >= context_window {
+fn check_window(context_window: u32, input_tokens: u32, operation: Operation) -> Result<(), Box<ApiError>> {
+    (input_tokens < context_window).then_some(()).ok_or_else(|| {
         let message = format!("the prompt has {input_tokens} tokens and the model reads no more than {context_window}");
-        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window };
-        return Err(Box::new(ApiError::because(cause, 400, message)));
-    }
-    Ok(())
+        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window, operation };
+        Box::new(ApiError::because(cause, 400, message))
+    })
 }

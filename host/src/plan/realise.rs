@@ -114,14 +114,33 @@ impl Work<'_> {
             self.left -= kept;
             if kept < wanted {
                 choice.finish = Finish::Length;
-                break;
+                return Ok(());
             }
             if let Some(stop) = stopped {
                 choice.finish = Finish::StopText(stop);
-                break;
+                return Ok(());
             }
         }
+        self.lengthen(choice);
         Ok(())
+    }
+
+    /// Goes on for as long as the client wants it, if that is longer than what the responder said.
+    fn lengthen(self, choice: &mut Choice) {
+        let is_free = matches!(self.request.format, Format::Text) && choice.finish == Finish::Stop;
+        if !is_free || (!self.request.ignores_end && self.request.min_output_tokens == 0) {
+            return;
+        }
+        let written: u32 = choice.segments.iter().map(Segment::tokens).sum();
+        let short = self.request.min_output_tokens.saturating_sub(written);
+        let more = if self.request.ignores_end { self.left } else { short.min(self.left) };
+        if more > 0 {
+            let seed = self.key.named("more").bits();
+            choice.segments.push(Segment::Generated { kind: TextKind::Content, style: 0, seed, tokens: more, whole: more });
+        }
+        if self.request.ignores_end {
+            choice.finish = Finish::Length;
+        }
     }
 
     /// Adds what `item` stands for to `segments`.

@@ -23,6 +23,10 @@ pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Replies to one request (`n`): OpenAI's documented bound.
 pub const CHOICES_MAX: u32 = 128;
+/// Prompts of one request that are no conversation, such as texts to embed: OpenAI's documented bound.
+pub const PROMPTS_MAX: usize = 2_048;
+/// Dimensions of one embedding: above every widely used model's own.
+pub const EMBEDDING_DIMENSIONS_MAX: usize = 4_096;
 /// Texts of one request at which its reply ends (`stop`): OpenAI's documented bound.
 pub const STOPS_MAX: usize = 4;
 /// Tools in one request: OpenAI's documented bound.
@@ -192,7 +196,7 @@ pub const PACK_SIGNATURES_MAX: usize = 16;
 
 /// Files that clients have uploaded and that batches have left, least recently used out first: as many as one page of OpenAI's list.
 pub const FILES_MAX: usize = 10_000;
-/// Bytes of all those files: eight of the largest bodies.
+/// Bytes of all those files, and as many of results that are no files: eight of the largest bodies.
 pub const FILES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Parts of one multipart body: a file and its fields, several times over.
 pub const MULTIPART_PARTS_MAX: usize = 32;
@@ -214,8 +218,6 @@ pub const BATCH_REQUESTS_AT_A_TIME: usize = 64;
 pub const BATCH_PROBLEMS_MAX: usize = 100;
 /// Results of one batch, in bytes; what does not fit counts as failed.
 pub const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Results that are kept with their batches and not as files, in bytes, least recently used out first.
-pub const BATCHES_RESULTS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The time in which a batch must be over, in seconds: a day, as vendors promise.
 pub const BATCH_WINDOW_S: u64 = 86_400;
 

@@ -68,7 +68,7 @@ impl Fault for ContextLength {
             message: Some(message),
             code: Some("context_length_exceeded".to_owned()),
             param: Some("messages".to_owned()),
-            cause: self.window.map(|window| Cause::PromptTooLong { tokens, window }),
+            cause: self.window.map(|window| Cause::PromptTooLong { tokens, window, operation: call.operation }),
             ..HttpError::default()
         }))
     }

@@ -124,7 +124,12 @@ mod tests {
             body(&fast)
                 .contains(r#""type":"rate_limit_error","message":"Slower.","details":{"error_code":"ramp_limit_exceeded"}"#)
         );
-        let long = ApiError::because(Cause::PromptTooLong { tokens: 9, window: 8 }, 400, "").with_code("context_length_exceeded");
+        let long = ApiError::because(
+            Cause::PromptTooLong { tokens: 9, window: 8, operation: crate::types::request::Operation::Chat },
+            400,
+            "",
+        )
+        .with_code("context_length_exceeded");
         assert!(body(&long).contains(r#""message":"prompt is too long: 9 tokens > 8 maximum"},"request_id""#));
     }
 

@@ -13,7 +13,7 @@ pub(super) fn of(error: &ApiError) -> Cow<'_, str> {
         None => None,
         Some(Cause::Mistake(mistake)) => Some(of_mistake(mistake).into()),
         Some(Cause::UnknownModel(name)) => Some(format!("model: {name}").into()),
-        Some(Cause::PromptTooLong { tokens, window }) => {
+        Some(Cause::PromptTooLong { tokens, window, .. }) => {
             Some(format!("prompt is too long: {tokens} tokens > {window} maximum").into())
         }
         Some(Cause::Overloaded) => Some("Overloaded".into()),

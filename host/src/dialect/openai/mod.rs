@@ -1,8 +1,10 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`]; [`batches`] and [`files`] for many requests at once. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
-//! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
-//! made of.
+//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`]; [`batches`] and [`files`]
+//! for many requests at once. Beside them what they share: `prompts` and
+//! `sampling` read what several of them take, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
+//! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
+//! vendor's tokens. `tokenize` is vLLM's addition.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,18 +16,28 @@ use crate::types::request::Request;
 
 mod batches;
 mod chat;
+mod completions;
+mod embeddings;
 pub(super) mod error;
 pub mod files;
 mod headers;
 mod ids;
 pub(super) mod logprobs;
 pub(super) mod models;
+mod moderations;
+mod prompts;
 mod sampling;
+mod tokenize;
 mod usage;
+mod vocabulary;
 mod words;
 
 pub use batches::Batches;
 pub use chat::Chat;
+pub use completions::Completions;
+pub use embeddings::Embeddings;
+pub use moderations::Moderations;
+pub use tokenize::{TokenQuestion, detokenize, tokenize};
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]

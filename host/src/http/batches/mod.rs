@@ -25,8 +25,7 @@ use crate::http::shelf::Shelf;
 use crate::random::Key;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{
-    BATCH_WINDOW_S, BATCHES_AT_A_TIME, BATCHES_MAX, BATCHES_OPEN_BYTES_MAX, BATCHES_OPEN_MAX, BATCHES_RESULTS_BYTES_MAX,
-    FILES_BYTES_MAX, FILES_MAX,
+    BATCH_WINDOW_S, BATCHES_AT_A_TIME, BATCHES_MAX, BATCHES_OPEN_BYTES_MAX, BATCHES_OPEN_MAX, FILES_BYTES_MAX, FILES_MAX,
 };
 
 mod entry;
@@ -60,7 +59,7 @@ impl Bulks {
         Arc::new(Self {
             files: Shelf::of(FILES_MAX, FILES_BYTES_MAX),
             batches: Shelf::of(BATCHES_MAX, usize::MAX),
-            results: Shelf::of(BATCHES_MAX, BATCHES_RESULTS_BYTES_MAX),
+            results: Shelf::of(BATCHES_MAX, FILES_BYTES_MAX),
             made: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             open_bytes: AtomicUsize::new(0),

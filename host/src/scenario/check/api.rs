@@ -10,13 +10,14 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     let pointer = fields.pointer("api");
     let mut own = Fields::of(section, pointer);
     let is_strict = own.word("unknown-fields", &["ignore", "reject"]) == Some("reject");
+    let shows_vllm_metrics = own.flag("vllm-metrics").unwrap_or(false);
     let keep_alive_us = own.duration_us("keep-alive");
     if keep_alive_us.is_some_and(|us| us < KEEP_ALIVE_US_MIN) {
         own.problem("keep-alive", format!("expected {} ms or more", KEEP_ALIVE_US_MIN / 1_000));
     }
     let batch_window_us = own.duration_us("batch-window");
     fields.extend(own.finish());
-    Manners { is_strict, keep_alive_us, batch_window_us }
+    Manners { is_strict, keep_alive_us, shows_vllm_metrics, batch_window_us }
 }
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod tests {
         assert!(!read("").scenario.api.is_strict);
         assert!(!read("api: { unknown-fields: ignore }\n").scenario.api.is_strict);
         assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);
+        assert!(read("api: { vllm-metrics: true }\n").scenario.api.shows_vllm_metrics);
         assert_eq!(read("api: { keep-alive: 15s }\n").scenario.api.keep_alive_us, Some(15_000_000));
         assert_eq!(read("api: { batch-window: 10s }\n").scenario.api.batch_window_us, Some(10_000_000));
         let wrong = read("api: { keep-alive: 1us }\n").problems;

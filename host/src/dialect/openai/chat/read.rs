@@ -124,7 +124,7 @@ fn check_json_is_named(format: &Format, messages: &[Message]) -> Result<(), ApiE
     Err(ApiError::invalid("messages", message))
 }
 
-fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
+pub(super) fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
     list.count(given.len(), 1, usize::MAX)?;
     let mut messages = Vec::with_capacity(given.len());
     for (index, given) in given.into_iter().enumerate() {
