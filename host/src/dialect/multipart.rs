@@ -161,7 +161,7 @@ mod tests {
             of("multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; a=b\r\n\r\nb\r\n--x--")
                 .contains("no name")
         );
-        let many = form("x", &[("name=a", b""); MULTIPART_PARTS_MAX + 1]);
+        let many = form("x", &[("name=a", &b""[..]); MULTIPART_PARTS_MAX + 1]);
         assert!(parts("multipart/form-data; boundary=x", &many).unwrap_err().contains("too many"));
     }
 

@@ -175,7 +175,7 @@ impl Visit {
         let generation = Arc::clone(&self.door.engine.running().generation);
         let manners = generation.scenario.api;
         let here = body.len();
-        let mut order = bulk.order(Inbound { target: "", headers: parts.headers.clone(), body, manners })?;
+        let mut order = bulk.order(Inbound { headers: parts.headers.clone(), body, manners, ..Inbound::default() })?;
         let endpoint = endpoint_of(bulk, &order)?;
         let now = self.unix_s();
         let (source, bytes) = match &mut order.input {

@@ -1,5 +1,7 @@
 //! Vendors' dialects on the bytes of real connections.
 
+/// Files and batches, of OpenAI, and message batches, of Anthropic.
+mod batches;
 /// Completions of raw text, of OpenAI.
 mod completions;
 /// Embeddings, of OpenAI.
