@@ -21,9 +21,11 @@ use crate::types::request::Request;
 
 pub mod anthropic;
 pub mod azure;
+pub mod bulk;
 pub mod gemini;
 mod json;
 pub mod kept;
+mod multipart;
 pub mod ollama;
 pub mod openai;
 pub mod spoil;

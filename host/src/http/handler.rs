@@ -1,5 +1,6 @@
 //! The life of a request: read the body, parse, plan, wait until the head is due, send a body that plays. The same for all dialects.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use crate::behavior::fault::{Cut, Damage};
 use crate::clock::real::RealClock;
@@ -17,6 +18,7 @@ use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Silent, Vo
 use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
 use crate::engine::{Begun, Engine, Origin};
+use crate::http::batches::Bulks;
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
@@ -35,7 +37,7 @@ use crate::types::usage::Usage;
 /// The header in which a client names a request's identity itself.
 pub const IDENTITY: HeaderName = HeaderName::from_static("x-simwright-identity");
 /// The header in which vendors' SDKs say which attempt this is.
-const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+pub const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 /// Tells proxies to pass a stream on as it comes.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Headers of an answer, so that their map need not grow.
@@ -49,6 +51,8 @@ pub struct Door {
     pub pacer: Arc<Pacer>,
     /// Replies that clients come back to.
     pub replies: Arc<Replies>,
+    /// Files and batches.
+    pub bulks: Arc<Bulks>,
 }
 
 /// One request on its way through the door.
@@ -68,7 +72,7 @@ impl Visit {
         self,
         endpoint: &'static dyn Endpoint,
         target: String,
-        request: Request<Incoming>,
+        request: Request<impl Body<Data = Bytes, Error: Display> + Send + Unpin>,
     ) -> impl Future<Output = Response<ReplyBody>> + Send {
         let prepared = Box::pin(self.prepare(endpoint, target, request));
         async move {
@@ -86,7 +90,7 @@ impl Visit {
         self,
         endpoint: &'static dyn Endpoint,
         target: String,
-        request: Request<Incoming>,
+        request: Request<impl Body<Data = Bytes, Error: Display> + Send + Unpin>,
     ) -> Result<Prepared, Box<Response<ReplyBody>>> {
         let connection = InFlight::begin(Arc::clone(&self.wire));
         let arrival = self.door.engine.clock().now();
@@ -474,7 +478,7 @@ pub fn origin_of(headers: &HeaderMap, arrival: u64) -> Origin {
 }
 
 /// The whole body, within the limits of size and of time between its parts.
-pub(super) async fn read(mut body: Incoming) -> Result<Bytes, ApiError> {
+pub(super) async fn read(mut body: impl Body<Data = Bytes, Error: Display> + Unpin) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let too_large = || ApiError::of_status(413, format!("The request body is larger than {BODY_BYTES_MAX} bytes."));

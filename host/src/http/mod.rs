@@ -4,9 +4,10 @@
 //! write times, deadlines, and the place where faults cut. [`routes`] is the table of paths. [`handler`] is the life of a request:
 //! parse, plan, wait for the head's deadline, send a [`body`] that plays, or that [`drip`]s. [`error_reply`] alone turns refusals into
 //! responses; `server_timing` says in a header what stages of a pipeline took. [`service`] is what a model server says of itself, and
-//! `vllm_metrics` how vLLM would measure it. [`keeping`] keeps replies that clients come back to, on a
-//! bounded [`shelf`].
+//! `vllm_metrics` how vLLM would measure it. [`batches`] asks without a socket; [`keeping`] keeps replies that clients come back to. Both
+//! have a bounded [`shelf`].
 
+pub mod batches;
 pub mod body;
 pub mod drip;
 pub mod error_reply;

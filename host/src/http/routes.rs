@@ -10,13 +10,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use crate::dialect::anthropic::{self, Anthropic};
+use crate::dialect::anthropic::{self, Anthropic, MessageBatches};
 use crate::dialect::azure::{self, Azure};
+use crate::dialect::bulk::{Act, Bulk};
 use crate::dialect::gemini::{self, Gemini};
 use crate::dialect::kept::Recall;
 use crate::dialect::ollama::{self, Ollama};
-use crate::dialect::openai::{self, OpenAi};
+use crate::dialect::openai::{self, Batches, OpenAi};
 use crate::dialect::{DIALECTS, Dialect, Endpoint, ModelCard};
+use crate::http::batches::FileAct;
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
 use crate::http::listing::About;
@@ -35,6 +37,10 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
+    /// Files, of which the path has the id.
+    Files(FileAct),
+    /// Batches, of which the path has the id.
+    Batches(&'static dyn Bulk, Act),
     /// Something else that is told of all models, at a Unix time in seconds.
     Told(&'static dyn Dialect, fn(&[ModelCard], u64) -> Bytes),
     /// One model, whose name the body has.
@@ -55,6 +61,8 @@ impl Serves {
             | Self::Told(dialect, _)
             | Self::About(dialect, _)
             | Self::Fixed(dialect, ..) => dialect,
+            Self::Files(_) => &OpenAi,
+            Self::Batches(bulk, _) => bulk.dialect(),
             Self::Itself(_) => &OpenAi,
         }
     }
@@ -94,7 +102,7 @@ static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 53] = [
+static ROUTES: [Route; 68] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -107,6 +115,21 @@ static ROUTES: [Route; 53] = [
     route(Method::DELETE, OPENAI, "/responses/{}", Serves::Recall(&openai::DeleteResponse)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
+    route(Method::POST, OPENAI, "/files", Serves::Files(FileAct::Upload)),
+    route(Method::GET, OPENAI, "/files", Serves::Files(FileAct::List)),
+    route(Method::GET, OPENAI, "/files/{}/content", Serves::Files(FileAct::Content)),
+    route(Method::GET, OPENAI, "/files/{}", Serves::Files(FileAct::Retrieve)),
+    route(Method::DELETE, OPENAI, "/files/{}", Serves::Files(FileAct::Delete)),
+    route(Method::POST, OPENAI, "/batches", Serves::Batches(&Batches, Act::Create)),
+    route(Method::GET, OPENAI, "/batches", Serves::Batches(&Batches, Act::List)),
+    route(Method::POST, OPENAI, "/batches/{}/cancel", Serves::Batches(&Batches, Act::Cancel)),
+    route(Method::GET, OPENAI, "/batches/{}", Serves::Batches(&Batches, Act::Retrieve)),
+    route(Method::POST, ANTHROPIC, "/messages/batches", Serves::Batches(&MessageBatches, Act::Create)),
+    route(Method::GET, ANTHROPIC, "/messages/batches", Serves::Batches(&MessageBatches, Act::List)),
+    route(Method::POST, ANTHROPIC, "/messages/batches/{}/cancel", Serves::Batches(&MessageBatches, Act::Cancel)),
+    route(Method::GET, ANTHROPIC, "/messages/batches/{}/results", Serves::Batches(&MessageBatches, Act::Results)),
+    route(Method::GET, ANTHROPIC, "/messages/batches/{}", Serves::Batches(&MessageBatches, Act::Retrieve)),
+    route(Method::DELETE, ANTHROPIC, "/messages/batches/{}", Serves::Batches(&MessageBatches, Act::Delete)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
     route(Method::POST, ANTHROPIC, "/messages/count_tokens", Serves::Ask(&anthropic::CountTokens)),
     route(Method::GET, ANTHROPIC, "/models", Serves::Models(&Anthropic)),
@@ -164,8 +187,7 @@ pub(super) fn answer(
         match answer {
             Answer::Now(response) => *response,
             Answer::Asked(answer) => answer.await,
-            Answer::About(answer) => answer.await,
-            Answer::Itself(answer) => answer.await,
+            Answer::Handed(answer) => answer.await,
         }
     }
 }
@@ -174,8 +196,8 @@ pub(super) fn answer(
 enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
     Asked(A),
-    About(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
-    Itself(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
+    /// Boxed, because these are rare and there are many of the others.
+    Handed(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
 }
 
 fn begin(
@@ -208,11 +230,24 @@ fn begin(
         Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
+        Serves::Files(act) => Answer::Handed(Box::pin(visit.files(act, open, request))),
+        Serves::Batches(bulk, act) => {
+            let (root, _) = rooted(path);
+            Answer::Handed(Box::pin(visit.batches(bulk, act, open, root, request)))
+        }
         Serves::Told(_, told) => now(visit.listed(told)),
-        Serves::About(_, about) => Answer::About(Box::pin(visit.about(about, request))),
+        Serves::About(_, about) => Answer::Handed(Box::pin(visit.about(about, request))),
         Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
-        Serves::Itself(asked) => Answer::Itself(Box::pin(visit.itself(asked, request))),
+        Serves::Itself(asked) => Answer::Handed(Box::pin(visit.itself(asked, request))),
     }
+}
+
+/// What `dialect` answers at `path` below its root, if that is something to ask for.
+pub(super) fn endpoint(dialect: &dyn Dialect, path: &str) -> Option<&'static dyn Endpoint> {
+    ROUTES.iter().find_map(|route| match route.serves {
+        Serves::Ask(endpoint) if endpoint.dialect().name() == dialect.name() && route.path == path => Some(endpoint),
+        _ => None,
+    })
 }
 
 /// What serves a path, and what of the path its entry leaves open.
@@ -308,6 +343,8 @@ mod tests {
                 Serves::Recall(recall) => recall.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
+                Serves::Files(_) => "files",
+                Serves::Batches(bulk, _) => bulk.name(),
                 Serves::Told(..) => "told",
                 Serves::About(..) => "about",
                 Serves::Fixed(..) => "fixed",

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::connection;
 use crate::engine::Engine;
 use crate::engine::pacer::Pacer;
+use crate::http::batches::Bulks;
 use crate::http::body::stream_reset;
 use crate::http::handler::{Door, Vanished};
 use crate::http::keeping::{self, Replies};
@@ -58,11 +59,12 @@ impl Server {
         let mut listener = Some((listener, posts.clone()));
         let mut threads = Vec::new();
         let (told, begun) = std::sync::mpsc::channel();
-        let replies = keeping::replies();
+        let (replies, bulks) = (keeping::replies(), Bulks::new());
         for (index, queue) in queues.into_iter().enumerate() {
             let worker = Worker {
                 engine: Arc::clone(&engine),
                 replies: Arc::clone(&replies),
+                bulks: Arc::clone(&bulks),
                 queue,
                 open: Arc::clone(&posts[index].open),
                 stopped: stopped.clone(),
@@ -114,6 +116,7 @@ struct Post {
 struct Worker {
     engine: Arc<Engine>,
     replies: Arc<Replies>,
+    bulks: Arc<Bulks>,
     queue: mpsc::UnboundedReceiver<std::net::TcpStream>,
     open: Arc<AtomicUsize>,
     stopped: watch::Receiver<Stop>,
@@ -147,7 +150,8 @@ impl Worker {
             tokio::spawn(accept(TcpListener::from_std(listener)?, posts, self.stopped.clone()));
         }
         let _ = self.begun.send(Ok(()));
-        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies: Arc::clone(&self.replies) });
+        let (replies, bulks) = (Arc::clone(&self.replies), Arc::clone(&self.bulks));
+        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies, bulks });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));
         let mut stopped = self.stopped.clone();

@@ -65,6 +65,11 @@ impl<T> Shelf<T> {
         Some(Arc::clone(&entry.value))
     }
 
+    /// All that is kept, in no order; none of it counts as used.
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.state().entries.values().map(|entry| Arc::clone(&entry.value)).collect()
+    }
+
     /// Forgets what is kept under `key`.
     pub fn remove(&self, key: &str) -> Option<Arc<T>> {
         self.state().remove(key)

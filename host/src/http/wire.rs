@@ -32,6 +32,8 @@ const OFF: u32 = u32::MAX;
 /// What a connection and the bodies on it share.
 pub struct WireState {
     clock: RealClock,
+    /// Is there a socket at all?
+    is_wired: bool,
     marks: Mutex<Vec<Mark>>,
     cut: AtomicU8,
     /// Does `dripper` hold one? The usual write looks at this alone.
@@ -56,8 +58,18 @@ struct Mark {
 impl WireState {
     /// The state of a connection that has just been accepted: its head deadline runs.
     pub fn new(clock: RealClock) -> Arc<Self> {
+        Self::of(clock, true)
+    }
+
+    /// The state of no connection, for what is asked without one: nothing is measured.
+    pub fn of_nobody(clock: RealClock) -> Arc<Self> {
+        Self::of(clock, false)
+    }
+
+    fn of(clock: RealClock, is_wired: bool) -> Arc<Self> {
         Arc::new(Self {
             clock,
+            is_wired,
             marks: Mutex::default(),
             cut: AtomicU8::new(CUT_NONE),
             drips: AtomicBool::new(false),
@@ -72,6 +84,9 @@ impl WireState {
 
     /// `tokens` tokens that were due at `due` go out with the bytes handed over next.
     pub fn mark(&self, due: Nanos, tokens: u32) {
+        if !self.is_wired {
+            return;
+        }
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         match marks.last_mut() {
             Some(newest) if newest.due == due => newest.tokens += tokens,

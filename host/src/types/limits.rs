@@ -198,6 +198,33 @@ pub const PACK_SIGNATURE_BYTES_MAX: usize = 16 * 1024;
 /// Signatures of one pack: one a publisher, and some while keys change.
 pub const PACK_SIGNATURES_MAX: usize = 16;
 
+/// Files that clients have uploaded and that batches have left, least recently used out first: as many as one page of OpenAI's list.
+pub const FILES_MAX: usize = 10_000;
+/// Bytes of all those files, and as many of results that are no files: eight of the largest bodies.
+pub const FILES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Parts of one multipart body: a file and its fields, several times over.
+pub const MULTIPART_PARTS_MAX: usize = 32;
+/// Batches that clients can ask about, least recently used out first.
+pub const BATCHES_MAX: usize = 1_000;
+/// Batches that are not over; more are answered 429.
+pub const BATCHES_OPEN_MAX: usize = 32;
+/// Bytes of the requests of all batches that are not over; more are answered 429.
+pub const BATCHES_OPEN_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Batches whose requests are played at a time; the others wait for their turn.
+pub const BATCHES_AT_A_TIME: usize = 4;
+/// Requests of one batch: Anthropic's documented bound, twice that of OpenAI.
+pub const BATCH_REQUESTS_MAX: usize = 100_000;
+/// Requests of one of OpenAI's batches: its documented bound.
+pub const BATCH_LINES_MAX: usize = 50_000;
+/// Requests of one batch that are played at a time: a batch is to be no burst.
+pub const BATCH_REQUESTS_AT_A_TIME: usize = 64;
+/// Mistakes in a batch's lines that are shown: more help nobody.
+pub const BATCH_PROBLEMS_MAX: usize = 100;
+/// Results of one batch, in bytes; what does not fit counts as failed.
+pub const BATCH_RESULTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The time in which a batch must be over, in seconds: a day, as vendors promise.
+pub const BATCH_WINDOW_S: u64 = 86_400;
+
 /// Time from accept to a complete request head, in seconds.
 pub const HEADER_READ_S: u64 = 10;
 /// Idle time of a kept-alive connection, in seconds.

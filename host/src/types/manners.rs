@@ -9,4 +9,6 @@ pub struct Manners {
     pub shows_vllm_metrics: bool,
     /// After so many microseconds without a byte a stream sends what its vendor sends to keep connections open; never if `None`.
     pub keep_alive_us: Option<u64>,
+    /// In so many microseconds a batch must be over; in a day if `None`.
+    pub batch_window_us: Option<u64>,
 }

@@ -18,6 +18,11 @@ pub(super) fn push_tool_id(out: &mut BytesMut, id: u64) {
     push(out, b"toolu_01", id);
 }
 
+/// The id of a batch.
+pub(super) fn push_batch_id(out: &mut BytesMut, id: u64) {
+    push(out, b"msgbatch_01", id);
+}
+
 /// The id of a request, as header and errors have it.
 pub(super) fn request_id(id: u64) -> String {
     id::text_of(|out| push(out, b"req_01", id))

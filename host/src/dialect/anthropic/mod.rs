@@ -1,6 +1,6 @@
 //! Anthropic's API in both of its generations, `2023-06-01` and `2026-10-21`.
 //!
-//! [`messages`] has the endpoints: a conversation to continue, and how many tokens one has. Beside it what all answers share: `words` has
+//! [`messages`] has the endpoints: a conversation to continue, and how many tokens one has; [`batches`] many of them. Beside it what all answers share: `words` has
 //! the vendor's sentences for bad requests, `error` its answers to refusals, `headers` what every answer says of itself, `models` the list
 //! of models, `ids` the ids.
 
@@ -10,6 +10,7 @@ use http::HeaderMap;
 use crate::dialect::{Dialect, ErrorReply, HeaderFacts, ModelCard};
 use crate::types::api_error::ApiError;
 
+mod batches;
 mod error;
 mod headers;
 mod ids;
@@ -17,6 +18,7 @@ mod messages;
 mod models;
 mod words;
 
+pub use batches::MessageBatches;
 pub use messages::{CountTokens, Messages};
 
 /// The Anthropic dialect. It keeps nothing: every answer follows from the arguments alone.

@@ -59,6 +59,24 @@ pub(super) fn push_request_id(out: &mut BytesMut, id: u64) {
     push_hex(out, &mut Stream::of(id), 32);
 }
 
+/// The id of a file.
+pub(super) fn push_file_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"file-");
+    push_alphanumeric(out, &mut Stream::of(id), 22);
+}
+
+/// The id of a batch.
+pub(super) fn push_batch_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"batch_");
+    push_hex(out, &mut Stream::of(id), 32);
+}
+
+/// The id of one request of a batch.
+pub(super) fn push_batch_request_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"batch_req_");
+    push_hex(out, &mut Stream::of(id), 32);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

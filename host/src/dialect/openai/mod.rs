@@ -1,6 +1,7 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`]. Beside them what they share: `prompts` and
+//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`]; [`batches`] and [`files`]
+//! for many requests at once. Beside them what they share: `prompts` and
 //! `sampling` read what several of them take, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
 //! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
 //! vendor's tokens. `tokenize` is vLLM's addition.
@@ -13,10 +14,12 @@ use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelC
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+mod batches;
 mod chat;
 mod completions;
 mod embeddings;
 pub(super) mod error;
+pub mod files;
 mod headers;
 mod ids;
 pub(super) mod logprobs;
@@ -30,6 +33,7 @@ mod usage;
 mod vocabulary;
 mod words;
 
+pub use batches::Batches;
 pub use chat::Chat;
 pub use completions::Completions;
 pub use embeddings::Embeddings;

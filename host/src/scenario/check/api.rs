@@ -15,8 +15,9 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     if keep_alive_us.is_some_and(|us| us < KEEP_ALIVE_US_MIN) {
         own.problem("keep-alive", format!("expected {} ms or more", KEEP_ALIVE_US_MIN / 1_000));
     }
+    let batch_window_us = own.duration_us("batch-window");
     fields.extend(own.finish());
-    Manners { is_strict, keep_alive_us, shows_vllm_metrics }
+    Manners { is_strict, keep_alive_us, shows_vllm_metrics, batch_window_us }
 }
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod tests {
         assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);
         assert!(read("api: { vllm-metrics: true }\n").scenario.api.shows_vllm_metrics);
         assert_eq!(read("api: { keep-alive: 15s }\n").scenario.api.keep_alive_us, Some(15_000_000));
+        assert_eq!(read("api: { batch-window: 10s }\n").scenario.api.batch_window_us, Some(10_000_000));
         let wrong = read("api: { keep-alive: 1us }\n").problems;
         assert!(wrong.len() == 1 && wrong[0].to_string().contains("10 ms or more"), "{wrong:?}");
         let wrong = read("api: { unknown-fields: refuse, unknown: 1 }\n").problems;

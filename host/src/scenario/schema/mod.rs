@@ -95,7 +95,8 @@ fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
     let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
     let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
-    let fields = [("unknown-fields", unknown), ("keep-alive", alive), ("vllm-metrics", vllm)];
+    let window = duration("The time in which a batch must be over; 24 h unless said.");
+    let fields = [("unknown-fields", unknown), ("keep-alive", alive), ("vllm-metrics", vllm), ("batch-window", window)];
     described("How the doors behave where vendors leave it open.", object(fields))
 }
 

@@ -2,6 +2,8 @@
 
 /// Messages, counts and models, of Anthropic.
 mod anthropic;
+/// Files and batches, of OpenAI, and message batches, of Anthropic.
+mod batches;
 /// Completions of raw text, of OpenAI.
 mod completions;
 /// Embeddings, of OpenAI.
