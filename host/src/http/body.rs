@@ -180,7 +180,19 @@ impl StreamBody {
     ) -> Self {
         let last_bytes = LastBytes::of(cut_by);
         let (spoiler, pulse, replies) = (None, None, None);
-        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, replies, pulse, is_measured: true }
+        Self {
+            playback,
+            renderer,
+            sleep,
+            connection,
+            clock,
+            last_bytes,
+            ended: false,
+            spoiler,
+            replies,
+            pulse,
+            is_measured: true,
+        }
     }
 
     /// The same with `spoiler`, if there is one.
