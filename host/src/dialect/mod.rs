@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Nanos;
+use crate::scenario::routes::RouteEntry;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
@@ -20,6 +21,7 @@ use crate::types::request::Request;
 pub mod anthropic;
 pub mod azure;
 pub mod gemini;
+pub mod generic;
 mod json;
 pub mod ollama;
 pub mod openai;
@@ -83,7 +85,7 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 11] = [
+pub const ENDPOINTS: [&dyn Endpoint; 12] = [
     &openai::Chat,
     &anthropic::Messages,
     &anthropic::CountTokens,
@@ -95,6 +97,7 @@ pub const ENDPOINTS: [&dyn Endpoint; 11] = [
     &ollama::Embed,
     &ollama::Embeddings,
     &azure::CHAT,
+    &generic::Route,
 ];
 
 /// The endpoint called `name`, as logs name it.
@@ -115,6 +118,8 @@ pub struct Inbound<'a> {
     pub body: Bytes,
     /// What the scenario says of its doors.
     pub manners: Manners,
+    /// The scenario's own routes.
+    pub routes: &'a [RouteEntry],
 }
 
 /// A request that was understood.
@@ -136,6 +141,11 @@ pub trait Voice: Send + Sync {
     /// The content type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"
+    }
+
+    /// The status of a reply that is no refusal.
+    fn status(&self) -> u16 {
+        200
     }
 
     /// The content type of a whole reply.

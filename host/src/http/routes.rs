@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic};
 use crate::dialect::azure::{self, Azure};
+use crate::dialect::generic::{self, Generic};
 use crate::dialect::gemini::{self, Gemini};
 use crate::dialect::ollama::{self, Ollama};
 use crate::dialect::openai::{self, OpenAi};
@@ -21,6 +22,7 @@ use crate::http::handler::{Door, Visit};
 use crate::http::listing::About;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
+use crate::types::percent;
 
 /// What a path is for.
 #[derive(Clone, Copy)]
@@ -142,13 +144,21 @@ fn begin(
     wire: Arc<WireState>,
     request: Request<Incoming>,
 ) -> Answer<impl Future<Output = Response<ReplyBody>> + Send> {
-    let visit = |dialect| Visit { door, wire, dialect };
     let now = |response| Answer::Now(Box::new(response));
     let (path, query) = (request.uri().path(), request.uri().query());
     let claims = |dialect: &dyn Dialect| dialect.claims(request.headers(), query);
     let found = match find(request.method(), path, claims) {
         Ok(found) => found,
         Err(miss) => {
+            let own = own_route(&door, request.method(), path);
+            let visit = |dialect| Visit { door, wire, dialect };
+            if own == Own::Fits {
+                let target = format!("{} {}", request.method(), request.uri().path_and_query().map_or(path, |whole| whole.as_str()));
+                return Answer::Asked(visit(&Generic).ask(&generic::Route, target, request));
+            }
+            if own == Own::OtherMethod {
+                return now(visit(&Generic).error(&unknown_method(request.method(), path)));
+            }
             let speaker = DIALECTS.into_iter().find(|dialect| claims(*dialect)).unwrap_or(&OpenAi);
             let error = match miss {
                 Miss::Path => unknown_path(request.method(), path),
@@ -157,8 +167,8 @@ fn begin(
             return now(visit(speaker).error(&error));
         }
     };
-    let open = percent_decoded(found.open);
-    let visit = visit(found.serves.dialect());
+    let open = percent::decoded(found.open);
+    let visit = Visit { door, wire, dialect: found.serves.dialect() };
     match found.serves {
         Serves::Ask(endpoint) => {
             let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
@@ -170,6 +180,32 @@ fn begin(
         Serves::About(_, about) => Answer::About(Box::pin(visit.about(about, request))),
         Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
     }
+}
+
+/// What the scenario's own routes are to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Fits,
+    OtherMethod,
+    None,
+}
+
+/// Is one of the scenario's own routes for `path`?
+fn own_route(door: &Door, method: &Method, path: &str) -> Own {
+    let running = door.engine.running();
+    let mut own = Own::None;
+    for route in running.generation.scenario.routes.iter().filter(|route| route.path.fits(path)) {
+        if route.method == *method {
+            return Own::Fits;
+        }
+        own = Own::OtherMethod;
+    }
+    own
+}
+
+/// Whose `method` on `path` is, if a vendor has it; a scenario cannot have it then.
+pub fn vendor_of(method: &Method, path: &str) -> Option<&'static str> {
+    find(method, path, |_| false).ok().map(|found| found.serves.dialect().name())
 }
 
 /// What serves a path, and what of the path its entry leaves open.
@@ -235,25 +271,6 @@ fn unknown_method(method: &Method, path: &str) -> ApiError {
     )
 }
 
-/// `text` with its `%2F` and the like decoded; what is no such thing, or no UTF-8 once decoded, stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let hex = |index: usize| bytes.get(index).and_then(|digit| (*digit as char).to_digit(16));
-        match (bytes[at], hex(at + 1), hex(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, ..) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +306,10 @@ mod tests {
     #[test]
     fn every_endpoint_has_a_route_and_a_name_of_its_own() {
         for endpoint in crate::dialect::ENDPOINTS {
+            // Its routes are those of scenarios.
+            if endpoint.name() == "http/route" {
+                continue;
+            }
             let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) if served.name() == endpoint.name());
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
@@ -304,11 +325,5 @@ mod tests {
         let answer = size_of_answer(answer);
         let playback = size_of::<crate::engine::playback::Playback>();
         assert!(answer <= 1_024 && playback <= 1_024, "answer {answer}, playback {playback} bytes");
-    }
-
-    #[test]
-    fn names_in_paths_are_decoded() {
-        assert_eq!(percent_decoded("meta-llama%2FLlama-3"), "meta-llama/Llama-3");
-        assert_eq!(percent_decoded("100%-sure%zz%F"), "100%-sure%zz%F");
     }
 }

@@ -5,4 +5,6 @@
 pub struct Manners {
     /// Is a field that the vendor does not know a mistake?
     pub is_strict: bool,
+    /// May a request say in headers how it is answered?
+    pub has_overrides: bool,
 }

@@ -15,6 +15,8 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
+/// Vendors and their dialects, one after the other.
+mod dialects;
 /// The packs in `examples/packs`, made as their authors would.
 mod example_packs;
 /// Every folder in `examples/` checks and answers.

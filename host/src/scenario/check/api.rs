@@ -9,8 +9,9 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     let pointer = fields.pointer("api");
     let mut own = Fields::of(section, pointer);
     let is_strict = own.word("unknown-fields", &["ignore", "reject"]) == Some("reject");
+    let has_overrides = own.flag("overrides").unwrap_or(false);
     fields.extend(own.finish());
-    Manners { is_strict }
+    Manners { is_strict, has_overrides }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn the_newer_generation_does_without_sampling_and_some_blocks() {
 
 #[test]
 fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
-    let strict = |fields: &str| parsed(&body_with(fields), "2023-06-01", Manners { is_strict: true });
+    let strict = |fields: &str| parsed(&body_with(fields), "2023-06-01", Manners { is_strict: true, ..Manners::default() });
     assert!(strict(r#","metadata":{"user_id":"u"}"#).is_ok());
     assert_eq!(refusal(strict(r#","n":1"#)), "n: Extra inputs are not permitted");
 }

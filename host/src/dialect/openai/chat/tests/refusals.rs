@@ -163,7 +163,7 @@ fn a_reply_schema_that_is_no_object_is_refused() {
 fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
     let strict = |messages: &str, fields: &str| {
         let body = format!(r#"{{"model":"m","messages":[{messages}],"seed":1,"user":"u"{fields}}}"#);
-        parse_bytes(body.as_bytes(), Manners { is_strict: true })
+        parse_bytes(body.as_bytes(), Manners { is_strict: true, ..Manners::default() })
     };
     let hello = r#"{"role":"user","content":"x"}"#;
     assert!(strict(hello, "").is_ok());
