@@ -28,8 +28,8 @@ use simwright::plan::timeline::{Timeline, applying};
 use simwright::plan::token_counts::input_tokens;
 use simwright::scenario::read;
 use simwright::types::reply::{Head, StreamEvent, WholeReply};
-use simwright::types::usage::Usage;
 use simwright::types::request::Request;
+use simwright::types::usage::Usage;
 use simwright::worker;
 use simwright_benches::palette::samples;
 

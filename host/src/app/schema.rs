@@ -1,4 +1,5 @@
-//! The schema of scenario files with every behaviour of this program in it: native ones and the standard pack.
+//! Descriptions for other programs: the schema of scenario files with every behaviour of this program in it, native ones and the
+//! standard pack; and what the port for clients serves.
 
 use serde_json::Value;
 
@@ -7,6 +8,7 @@ use crate::app::workshop::Workshop;
 use crate::behavior::catalog::Makers;
 use crate::clock::real::RealClock;
 use crate::scenario::schema::{Behaviours, Known, scenarios};
+use crate::scenario::source::Source;
 
 /// JSON Schema of scenario files.
 pub fn schema() -> Result<Value, StartError> {
@@ -14,6 +16,13 @@ pub fn schema() -> Result<Value, StartError> {
     let behaviours =
         Behaviours { latency: known(&catalog.latency), faults: known(&catalog.fault), reply: known(&catalog.responder) };
     Ok(scenarios(&behaviours))
+}
+
+/// What the port for clients serves, as OpenAPI 3.1.
+pub fn api() -> Value {
+    const DESCRIPTION: &str = include_str!("../../assets/openapi.yaml");
+    // It is built in, and a test reads it.
+    Source::parse("openapi.yaml", DESCRIPTION).map(|source| source.value.clone()).unwrap_or_default()
 }
 
 fn known<B: ?Sized>(makers: &Makers<B>) -> Vec<Known> {

@@ -4,7 +4,7 @@
 //! position is in [`crate::behavior::position`].
 
 use crate::behavior::call::{BehaviorError, Call};
-use crate::types::api_error::{ErrorKind, RetryForm};
+use crate::types::api_error::{Cause, ErrorKind, RetryForm};
 
 /// Decides whether and how one request fails.
 pub trait Fault: Send + Sync {
@@ -61,6 +61,8 @@ pub struct HttpError {
     pub code: Option<String>,
     /// The field in the body that names what is wrong with the request.
     pub param: Option<String>,
+    /// What it is about, if vendors have a sentence of their own for that.
+    pub cause: Option<Cause>,
 }
 
 /// How a vendor ends a reply before it is complete.

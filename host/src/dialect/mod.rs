@@ -85,18 +85,25 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 12] = [
+pub const ENDPOINTS: [&dyn Endpoint; 19] = [
     &openai::Chat,
+    &openai::Completions,
+    &openai::Embeddings,
+    &openai::Moderations,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,
     &gemini::StreamGenerate,
     &gemini::CountTokens,
+    &gemini::Embed,
+    &gemini::BatchEmbed,
     &ollama::Chat,
     &ollama::Generate,
     &ollama::Embed,
     &ollama::Embeddings,
     &azure::CHAT,
+    &azure::COMPLETIONS,
+    &azure::EMBEDDINGS,
     &generic::Route,
 ];
 
@@ -146,6 +153,12 @@ pub trait Voice: Send + Sync {
     /// The status of a reply that is no refusal.
     fn status(&self) -> u16 {
         200
+    }
+
+    /// What keeps the connection of a silent stream open: a comment, unless the vendor's clients know something else. `None` if they
+    /// know nothing and would stumble.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": keep-alive\n\n")
     }
 
     /// The content type of a whole reply.

@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ::metrics::{Counter, Gauge, Histogram};
 
 use crate::clock::Nanos;
 use crate::engine::conduct::{Came, Conduct, Fate};
 use crate::engine::quotas::Held;
+use crate::engine::served::{Counts, End, Served, Serving};
 use crate::engine::tally::Tally;
 use crate::report::ModelFigures;
 use crate::station::Cause;
 use crate::telemetry::metrics;
 use crate::types::criterion::Counted;
+use crate::types::request::Request;
 use crate::types::usage::Usage;
 
 /// Handles by model name; they outlive generations, so that counts go on across reloads.
@@ -78,6 +80,8 @@ pub struct ModelMeasure {
     truncated_accepted: Gauge,
     /// For the verdict.
     pub tally: Tally,
+    /// What a model server would count; made with the first request that is to be counted so.
+    served: OnceLock<Box<Counts>>,
 }
 
 impl ModelMeasure {
@@ -101,7 +105,13 @@ impl ModelMeasure {
             storms: metrics::counter(metrics::CLIENT_STORMS, &model),
             truncated_accepted: metrics::gauge(metrics::CLIENT_TRUNCATED_ACCEPTED, &model),
             tally: Tally::default(),
+            served: OnceLock::new(),
         }
+    }
+
+    /// What a model server would have counted so far.
+    pub fn served(&self) -> Served {
+        self.served.get().map(|counts| counts.snapshot()).unwrap_or_default()
     }
 
     /// Counts what a request says about its client.
@@ -180,6 +190,8 @@ pub struct Active {
     input_tokens: u32,
     /// Tokens that have left.
     tokens: u32,
+    /// What a model server would count of it, if that is to be counted.
+    serving: Option<Box<Serving>>,
 }
 
 /// Whose conduct a request belongs to.
@@ -195,7 +207,28 @@ impl Active {
         measure.running.fetch_add(1, Ordering::Relaxed);
         measure.running_gauge.increment(1.0);
         measure.tally.arrived(arrival);
-        Self { measure, arrival, newest_token: 0, ended: false, watch: None, visit: None, held: None, input_tokens: 0, tokens: 0 }
+        Self {
+            measure,
+            arrival,
+            newest_token: 0,
+            ended: false,
+            watch: None,
+            visit: None,
+            held: None,
+            input_tokens: 0,
+            tokens: 0,
+            serving: None,
+        }
+    }
+
+    /// What a model server would count of it, a `request`, is counted.
+    pub fn serve(&mut self, request: &Request) {
+        self.serving = Some(Box::new(Serving::of(request)));
+    }
+
+    /// The same, once it is known how it ends and how long it has waited by then.
+    pub fn serves(&mut self) -> Option<&mut Serving> {
+        self.serving.as_deref_mut()
     }
 
     /// The same for a request of `identity`, its `attempt`-th, whose end `conduct` shall know.
@@ -227,6 +260,12 @@ impl Active {
     /// A token left at `now`.
     pub fn token(&mut self, now: Nanos) {
         self.tokens += 1;
+        if let Some(serving) = &mut self.serving {
+            serving.token(now);
+            if self.newest_token > 0 {
+                self.measure.served.get_or_init(Box::default).gap(now.saturating_sub(self.newest_token));
+            }
+        }
         if self.newest_token == 0 {
             self.measure.ttft.record(seconds(self.arrival, now));
             self.measure.tally.times().first_token.record(now.saturating_sub(self.arrival), 1);
@@ -255,6 +294,9 @@ impl Active {
         self.measure.duration.record(seconds(self.arrival, now));
         self.measure.input_tokens.increment(usage.input.into());
         self.measure.output_tokens.increment(usage.output.into());
+        if let Some(serving) = &self.serving {
+            self.measure.served.get_or_init(Box::default).ended(serving, (self.arrival, now), usage, fate);
+        }
         let tally = &self.measure.tally;
         tally.ended(now, usage.output);
         tally.times().duration.record(now.saturating_sub(self.arrival), 1);
@@ -300,6 +342,9 @@ impl Drop for Active {
         }
         if !self.ended {
             self.measure.cancelled.increment(1);
+            if self.serving.is_some() {
+                self.measure.served.get_or_init(Box::default).add(End::Abort);
+            }
             self.measure.tally.add(Counted::Requests);
             self.measure.tally.add(Counted::Abandoned);
             if let Some(watch) = &self.watch {

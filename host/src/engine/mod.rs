@@ -2,8 +2,8 @@
 //!
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
-//! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles and [`tally`] the figures of
-//! the verdict; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
+//! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles, [`tally`] the figures of
+//! the verdict and [`served`] what model servers count; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
 //! asked for too much. [`drive`] is the stations of pipelines on the real clock. [`canary`] is a new generation on trial, and [`change`] the
 //! words in which changes are asked for and answered.
 
@@ -27,6 +27,7 @@ use crate::engine::measure::{Active, Measures, Visits};
 use crate::engine::occurrences::Occurrences;
 use crate::engine::playback::Playback;
 use crate::engine::quotas::{Limits, Quotas};
+use crate::engine::served::Served;
 use crate::engine::situation::{Situation, Unmoved};
 use crate::engine::slow_lane::SlowLane;
 use crate::plan::Plan;
@@ -38,6 +39,7 @@ use crate::plan::token_counts::input_tokens;
 use crate::plan::work::{Caller, TOKEN_BYTES, enters, work_of};
 use crate::random::Draws;
 use crate::report::{Figures, Verdict, judge};
+use crate::scenario::ModelEntry;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
@@ -53,6 +55,7 @@ pub mod occurrences;
 pub mod pacer;
 pub mod playback;
 pub mod quotas;
+pub mod served;
 pub mod situation;
 pub mod slow_lane;
 pub mod tally;
@@ -284,6 +287,9 @@ impl Engine {
                 facts.refused = Some(refusal);
             }
         }
+        if generation.scenario.api.shows_vllm_metrics {
+            active.serve(&request);
+        }
         let logged = self.decisions.as_ref().map(|decisions| (decisions, Arc::clone(&request)));
         let planned = if facts.refused.is_none() && generation.is_slow(model, facts.incidents) {
             let generation = Arc::clone(generation);
@@ -304,6 +310,17 @@ impl Engine {
         let tokens = planned.usage.input.saturating_add(planned.usage.output);
         let allowance = running.limits.allowance(&asked, tokens);
         Ok(Begun { playback: running.play(planned, origin.arrival, active, caller), allowance })
+    }
+
+    /// What was served since it was asked to be counted, by the names of entries of the running scenario; and how many requests are being
+    /// answered and wait. For entries whose replicas tell for themselves, too.
+    pub fn served(&self) -> Vec<(String, (u32, u32), Served)> {
+        let running = self.running.load();
+        let of = |(index, entry): (usize, &ModelEntry)| {
+            let measure = &running.measures[index];
+            (entry.name.clone(), running.crowd(index), measure.served())
+        };
+        running.generation.scenario.models.iter().enumerate().map(of).collect()
     }
 
     /// Counts a request that was refused at `now` before a model was found for it.
@@ -426,4 +443,3 @@ pub fn facts_of(
     let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
     Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }
-

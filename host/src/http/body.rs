@@ -159,6 +159,8 @@ pub struct StreamBody {
     ended: bool,
     /// Does damage to what is rendered; boxed, because hardly any stream has one.
     spoiler: Option<Box<Spoiler>>,
+    /// Keeps its connection open; boxed, because hardly any scenario asks for it.
+    pulse: Option<Box<Pulse>>,
     /// Do its bytes leave when they are handed over? If not, when they leave says nothing about the simulator.
     is_measured: bool,
 }
@@ -173,13 +175,20 @@ impl StreamBody {
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
-        let (last_bytes, spoiler) = (LastBytes::of(cut_by), None);
-        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, is_measured: true }
+        let (last_bytes, spoiler, pulse) = (LastBytes::of(cut_by), None, None);
+        Self { playback, renderer, sleep, connection, clock, last_bytes, ended: false, spoiler, pulse, is_measured: true }
     }
 
     /// The same with `spoiler`, if there is one.
     pub fn spoilt_by(mut self, spoiler: Option<Spoiler>) -> Self {
         self.spoiler = spoiler.map(Box::new);
+        self
+    }
+
+    /// The same with `bytes` whenever nothing has been sent for `every` nanoseconds.
+    pub fn kept_alive(mut self, every: Option<Nanos>, bytes: Option<&'static [u8]>) -> Self {
+        let beat = |(every, bytes)| Box::new(Pulse { every, bytes, next: self.clock.now().saturating_add(every) });
+        self.pulse = every.zip(bytes).map(beat);
         self
     }
 
@@ -209,12 +218,22 @@ impl Body for StreamBody {
             let moment = this.playback.play(now, &mut page);
             let out = page.out.freeze();
             if !out.is_empty() {
+                if let Some(pulse) = &mut this.pulse {
+                    pulse.next = now.saturating_add(pulse.every);
+                }
                 this.ended = matches!(moment, Moment::Done(Ending::Complete | Ending::Cut(Cut::End)));
                 let is_cut = !this.ended && matches!(moment, Moment::Done(_));
                 return Poll::Ready(Some(Ok(Frame::data(if is_cut { this.last_bytes.first_of(out) } else { out }))));
             }
             match moment {
-                Moment::Wait(due) => ready!(this.sleep.poll_until(due, now, context)),
+                Moment::Wait(due) => {
+                    let due = match &mut this.pulse {
+                        Some(pulse) if pulse.next <= now => return Poll::Ready(Some(Ok(Frame::data(pulse.beat(now))))),
+                        Some(pulse) => due.min(pulse.next),
+                        None => due,
+                    };
+                    ready!(this.sleep.poll_until(due, now, context));
+                }
                 Moment::Done(Ending::Complete | Ending::Cut(Cut::End)) => {
                     this.ended = true;
                     return Poll::Ready(None);
@@ -228,6 +247,21 @@ impl Body for StreamBody {
 
     fn is_end_stream(&self) -> bool {
         self.ended
+    }
+}
+
+/// What is sent when nothing else is.
+struct Pulse {
+    every: Nanos,
+    bytes: &'static [u8],
+    /// When it is sent unless something else is before.
+    next: Nanos,
+}
+
+impl Pulse {
+    fn beat(&mut self, now: Nanos) -> Bytes {
+        self.next = now.saturating_add(self.every);
+        Bytes::from_static(self.bytes)
     }
 }
 

@@ -12,12 +12,7 @@ pub const MARK: HeaderName = HeaderName::from_static("x-simwright-generation");
 pub const FALLBACK: HeaderName = HeaderName::from_static("x-simwright-fallback");
 
 /// The response to a refused request.
-pub fn respond(
-    error: &ApiError,
-    dialect: &dyn Dialect,
-    facts: &HeaderFacts,
-    generation: u64,
-) -> Response<ReplyBody> {
+pub fn respond(error: &ApiError, dialect: &dyn Dialect, facts: &HeaderFacts, generation: u64) -> Response<ReplyBody> {
     let reply = dialect.render_error(error, facts.request_id);
     let mut response = Response::new(ReplyBody::Plain(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -196,7 +196,10 @@ impl Performance {
         }
         let renderer = self.voice.stream(&self.head);
         let drip = self.drip(&spoils);
+        let alive_every = playback.plan().generation.scenario.api.keep_alive_us.map(|us| us * 1_000);
+        let keep_alive = self.voice.keep_alive();
         let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
+            .kept_alive(alive_every, keep_alive)
             .spoilt_by(spoils.damage.map(Spoiler::of))
             .unmeasured(spoils.drip.is_some());
         *response.body_mut() = dripped(ReplyBody::Stream(Box::new(body)), drip);

@@ -65,7 +65,7 @@ impl Visit {
     }
 
     /// A body that generation `generation` has made.
-    fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
+    pub(super) fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

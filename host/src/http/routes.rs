@@ -20,6 +20,7 @@ use crate::dialect::{DIALECTS, Dialect, Endpoint, ModelCard};
 use crate::http::body::ReplyBody;
 use crate::http::handler::{Door, Visit};
 use crate::http::listing::About;
+use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
 use crate::types::percent;
@@ -39,6 +40,8 @@ enum Serves {
     About(&'static dyn Dialect, &'static About),
     /// An answer that is always the same: its content type and its body.
     Fixed(&'static dyn Dialect, &'static str, &'static str),
+    /// What a model server says of itself.
+    Itself(Itself),
 }
 
 impl Serves {
@@ -50,6 +53,7 @@ impl Serves {
             | Self::Told(dialect, _)
             | Self::About(dialect, _)
             | Self::Fixed(dialect, ..) => dialect,
+            Self::Itself(_) => &OpenAi,
         }
     }
 }
@@ -84,9 +88,15 @@ const OLLAMA: &[&str] = &[""];
 static SHOW: About = About { asked: ollama::asked_model, answer: ollama::show };
 static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 
+/// Where servers of models of one's own say what they say of themselves.
+const BARE: &[&str] = &[""];
+
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 25] = [
+static ROUTES: [Route; 43] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
+    route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
+    route(Method::POST, OPENAI, "/moderations", Serves::Ask(&openai::Moderations)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
@@ -96,9 +106,13 @@ static ROUTES: [Route; 25] = [
     route(Method::POST, GEMINI, "/models/{}:generateContent", Serves::Ask(&gemini::Generate)),
     route(Method::POST, GEMINI, "/models/{}:streamGenerateContent", Serves::Ask(&gemini::StreamGenerate)),
     route(Method::POST, GEMINI, "/models/{}:countTokens", Serves::Ask(&gemini::CountTokens)),
+    route(Method::POST, GEMINI, "/models/{}:embedContent", Serves::Ask(&gemini::Embed)),
+    route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
     route(Method::POST, AZURE, "/openai/deployments/{}/chat/completions", Serves::Ask(&azure::CHAT)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/completions", Serves::Ask(&azure::COMPLETIONS)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/embeddings", Serves::Ask(&azure::EMBEDDINGS)),
     route(Method::GET, AZURE, "/openai/models", Serves::Models(&Azure)),
     route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
     route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
@@ -111,6 +125,17 @@ static ROUTES: [Route; 25] = [
     route(Method::POST, OLLAMA, "/api/pull", Serves::About(&Ollama, &PULL)),
     route(Method::GET, OLLAMA, "/api/version", Serves::Fixed(&Ollama, "application/json", ollama::VERSION)),
     route(Method::GET, OLLAMA, "/", Serves::Fixed(&Ollama, "text/plain; charset=utf-8", ollama::RUNNING)),
+    route(Method::GET, BARE, "/health", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/healthz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/livez", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/readyz", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::POST, BARE, "/ping", Serves::Itself(Itself::Health)),
+    route(Method::GET, BARE, "/version", Serves::Itself(Itself::Version)),
+    route(Method::GET, BARE, "/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::GET, BARE, "/prometheus/metrics", Serves::Itself(Itself::Metrics)),
+    route(Method::POST, BARE, "/tokenize", Serves::Itself(Itself::Tokenize)),
+    route(Method::POST, BARE, "/detokenize", Serves::Itself(Itself::Detokenize)),
 ];
 
 /// Roots of paths, the longer ones first.
@@ -128,6 +153,7 @@ pub(super) fn answer(
             Answer::Now(response) => *response,
             Answer::Asked(answer) => answer.await,
             Answer::About(answer) => answer.await,
+            Answer::Itself(answer) => answer.await,
         }
     }
 }
@@ -137,6 +163,7 @@ enum Answer<A> {
     Now(Box<Response<ReplyBody>>),
     Asked(A),
     About(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
+    Itself(Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>),
 }
 
 fn begin(
@@ -179,6 +206,7 @@ fn begin(
         Serves::Told(_, told) => now(visit.listed(told)),
         Serves::About(_, about) => Answer::About(Box::pin(visit.about(about, request))),
         Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
+        Serves::Itself(asked) => Answer::Itself(Box::pin(visit.itself(asked, request))),
     }
 }
 
@@ -259,7 +287,7 @@ fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
     }
 }
 
-fn unknown_path(method: &Method, path: &str) -> ApiError {
+pub(super) fn unknown_path(method: &Method, path: &str) -> ApiError {
     let path: String = path.chars().take(200).collect();
     ApiError::of_status(404, format!("Invalid URL ({method} {path})")).with_code("unknown_url")
 }
@@ -284,6 +312,7 @@ mod tests {
                 Serves::Told(..) => "told",
                 Serves::About(..) => "about",
                 Serves::Fixed(..) => "fixed",
+                Serves::Itself(_) => "itself",
             };
             (name, found.open)
         })
@@ -297,6 +326,7 @@ mod tests {
         }
         assert_eq!(found(&Method::GET, "/v1/models"), Ok(("models", "")));
         assert_eq!(found(&Method::GET, "/models/vendor/name"), Ok(("model", "vendor/name")));
+        assert_eq!(found(&Method::GET, "/health"), Ok(("itself", "")));
         for path in ["/models/", "/v1/chat/completions/x", "/modelsx", "/v2/models", "/v1"] {
             assert_eq!(found(&Method::GET, path), Err(Miss::Path), "{path}");
         }
@@ -314,6 +344,32 @@ mod tests {
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
             assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn everything_that_is_served_is_described_and_the_other_way_round() {
+        let (mut path, mut described) = (String::new(), Vec::new());
+        for line in include_str!("../../assets/openapi.yaml").lines() {
+            if let Some(template) = line.strip_prefix("  /") {
+                let (before, rest) = template.split_once('{').unwrap_or((template, ""));
+                let after = rest.split_once('}').map_or("", |(_, after)| after);
+                let open = if rest.is_empty() { "" } else { "{}" };
+                path = format!("/{before}{open}{after}").trim_end_matches(':').to_owned();
+            }
+            if let Some(method @ ("get" | "post" | "delete")) = line.strip_prefix("    ").and_then(|line| line.strip_suffix(':'))
+            {
+                described.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+        for route in &ROUTES {
+            let names = |root: &&str| described.contains(&format!("{} {root}{}", route.method, route.path));
+            assert!(route.roots.iter().any(names), "{} {} is not in assets/openapi.yaml", route.method, route.path);
+        }
+        for known in described {
+            let (method, path) = known.split_once(' ').expect("two words");
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert!(find(&method, path, |_| false).is_ok(), "{known} is not served");
         }
     }
 

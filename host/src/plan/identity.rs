@@ -82,7 +82,7 @@ pub fn content_of(request: &Request) -> u64 {
     match request.thinking {
         Thinking::Unsaid => {}
         Thinking::Off => hash.number(4),
-        Thinking::On(budget) => hash.number(5 + u64::from(budget.unwrap_or(0)) << 3),
+        Thinking::On(budget) => hash.number(5 + (u64::from(budget.unwrap_or(0)) << 3)),
     }
     hash.0
 }

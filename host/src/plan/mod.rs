@@ -5,7 +5,7 @@
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`token_counts`] how
 //! long its prompt is; [`verdict`] where a fault strikes; [`work`] what it brings to the stations, [`prefix`] what of its prompt their
 //! replicas may know, [`step_time`] what a plugin says of their steps; `altered` and `violation` do what a fault does to the reply
-//! itself. [`decision`] writes a plan down in a few lines; [`refused`] words what a station turned away.
+//! itself; `notes` tells what was drawn. [`decision`] writes a plan down in a few lines; [`refused`] words what a station turned away.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub mod build;
 pub mod decision;
 pub mod generation;
 pub mod identity;
+mod notes;
 pub mod planner;
 pub mod prefix;
 pub mod realise;

@@ -8,16 +8,17 @@ use smallvec::SmallVec;
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
 use crate::behavior::latency::Delay;
-use crate::behavior::responder::{Answer, Item};
 use crate::clock::Nanos;
 use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Model, Slot, SlotAt};
 use crate::plan::identity::Identity;
+use crate::plan::notes::{enter, note_answers, note_delays};
 use crate::plan::realise::{Refused, realise, realise_length};
 use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
 use crate::plan::timing::Timing;
+use crate::plan::token_counts::longest_prompt;
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan, step_time};
 use crate::random::{Draws, Key};
@@ -27,7 +28,7 @@ use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
 use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::overrides;
-use crate::types::request::Request;
+use crate::types::request::{Operation, Request};
 use crate::types::usage::Usage;
 
 /// What the player knows of a request besides its text.
@@ -182,8 +183,9 @@ fn decide(
     draws: Option<&Draws>,
 ) -> Result<(), Box<ApiError>> {
     let entry = &generation.scenario.models[plan.model];
-    check_window(entry.context_window, facts.input_tokens)?;
-    let limit = output_limit(request, entry, facts.input_tokens);
+    let longest = longest_prompt(generation, request, facts.input_tokens, entry.context_window);
+    check_window(entry.context_window, longest, request.operation)?;
+    let limit = output_limit(request, entry, longest);
     let mut call = Call {
         identity: facts.identity.identity,
         attempt: facts.identity.attempt,
@@ -370,42 +372,6 @@ fn take_stage(
     Ok(timing.length(1))
 }
 
-fn enter(draws: Option<&Draws>, scope: impl Fn() -> String) {
-    if let Some(draws) = draws {
-        draws.enter(scope());
-    }
-}
-
-/// Notes from which seed each choice is written, and how long the responder wants what the host writes for it.
-fn note_answers(draws: &Draws, request: &Request, answers: &[Answer], key: Key) {
-    let wanted = |answer: &Answer| {
-        let tokens = answer.items.iter().filter_map(|item| match item {
-            Item::Generate(text) | Item::Think(text) => Some(text.tokens),
-            _ => None,
-        });
-        tokens.map(|tokens| format!("{tokens} tokens")).collect::<Vec<_>>().join(" and ")
-    };
-    for index in 0..request.choices {
-        let answer = answers.get(index as usize).or(answers.last());
-        let meaning = answer.map(wanted).unwrap_or_default();
-        draws.note_seed(&format!("choice {index}"), key.with(index.into()).bits(), meaning);
-    }
-    if request.logprobs.is_some() {
-        draws.note_seed("log probabilities", key.named("logprob").bits(), "");
-    }
-}
-
-/// Notes what the delays before the first tokens are drawn from; the others follow in the same way.
-fn note_delays(draws: &Draws, timing: &Timing, steps: u32) {
-    const NOTED: u32 = 8;
-    for token in 0..steps.min(NOTED) {
-        if let Some(unit) = timing.drawn(token) {
-            let name = if token == 0 { "first token".to_owned() } else { format!("gap after token {token}") };
-            draws.note(&name, unit);
-        }
-    }
-}
-
 /// The first verdict that is not "pass", and the name of the fault that gave it.
 fn judge<'a>(
     plan: &mut Plan,
@@ -522,11 +488,10 @@ pub fn output_limit(request: &Request, entry: &ModelEntry, input_tokens: u32) ->
 }
 
 /// The refusal of a prompt that is too long, if it is.
-fn check_window(context_window: u32, input_tokens: u32) -> Result<(), Box<ApiError>> {
-    if input_tokens >= context_window {
+fn check_window(context_window: u32, input_tokens: u32, operation: Operation) -> Result<(), Box<ApiError>> {
+    (input_tokens < context_window).then_some(()).ok_or_else(|| {
         let message = format!("the prompt has {input_tokens} tokens and the model reads no more than {context_window}");
-        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window };
-        return Err(Box::new(ApiError::because(cause, 400, message)));
-    }
-    Ok(())
+        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window, operation };
+        Box::new(ApiError::because(cause, 400, message))
+    })
 }

@@ -11,8 +11,8 @@ use crate::plan::generation::Generation;
 use crate::plan::reply::{Choice, Reply, Segment};
 use crate::random::Key;
 use crate::types::api_error::ApiError;
-use crate::types::reply::{Finish, TextKind};
 use crate::types::mistake::{Mistake, Step, What};
+use crate::types::reply::{Finish, TextKind};
 use crate::types::request::{Format, Request, Thinking};
 
 /// Tokens that the host writes as the input of a tool that takes any text.
@@ -78,6 +78,15 @@ fn write<'a>(
     Ok(())
 }
 
+/// Is `item` what the model thinks before it answers?
+fn is_thought(item: &Item) -> bool {
+    match item {
+        Item::Think(_) | Item::Reasoning(_) => true,
+        Item::Prepared(prepared) => prepared.kind() == TextKind::Reasoning,
+        _ => false,
+    }
+}
+
 struct Work<'a> {
     generation: &'a Generation,
     request: &'a Request,
@@ -89,7 +98,7 @@ impl Work<'_> {
     /// Writes `items` into `choice`, as far as there is room.
     fn write(mut self, choice: &mut Choice, items: &[Item]) -> Result<(), Refused> {
         for (index, item) in items.iter().enumerate() {
-            if self.request.thinking == Thinking::Off && matches!(item, Item::Think(_) | Item::Reasoning(_)) {
+            if self.request.thinking == Thinking::Off && is_thought(item) {
                 continue;
             }
             self.add(&mut choice.segments, item, self.key.with(index as u64))?;
@@ -105,14 +114,33 @@ impl Work<'_> {
             self.left -= kept;
             if kept < wanted {
                 choice.finish = Finish::Length;
-                break;
+                return Ok(());
             }
             if let Some(stop) = stopped {
                 choice.finish = Finish::StopText(stop);
-                break;
+                return Ok(());
             }
         }
+        self.lengthen(choice);
         Ok(())
+    }
+
+    /// Goes on for as long as the client wants it, if that is longer than what the responder said.
+    fn lengthen(self, choice: &mut Choice) {
+        let is_free = matches!(self.request.format, Format::Text) && choice.finish == Finish::Stop;
+        if !is_free || (!self.request.ignores_end && self.request.min_output_tokens == 0) {
+            return;
+        }
+        let written: u32 = choice.segments.iter().map(Segment::tokens).sum();
+        let short = self.request.min_output_tokens.saturating_sub(written);
+        let more = if self.request.ignores_end { self.left } else { short.min(self.left) };
+        if more > 0 {
+            let seed = self.key.named("more").bits();
+            choice.segments.push(Segment::Generated { kind: TextKind::Content, style: 0, seed, tokens: more, whole: more });
+        }
+        if self.request.ignores_end {
+            choice.finish = Finish::Length;
+        }
     }
 
     /// Adds what `item` stands for to `segments`.
@@ -200,7 +228,7 @@ impl Work<'_> {
         self.generation.json.write(schema, key.bits()).map_err(|refused| {
             let fields = ["function", "parameters"].map(|name| Step::Field(name.into()));
             let at = [Step::Field("tools".into()), Step::Element(index)].into_iter().chain(fields).collect();
-            bad_schema(at, format!("function '{name}'"), refused.message.to_string())
+            bad_schema(at, format!("function '{name}'"), refused.message)
         })
     }
 

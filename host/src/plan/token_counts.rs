@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::plan::generation::Generation;
 use crate::scenario::ModelEntry;
-use crate::types::request::{Operation, Request};
+use crate::types::request::{Message, Operation, Request};
 
 /// Texts that one worker remembers: 16 KiB, and enough for the prompts of a load test.
 const REMEMBERED: usize = 1024;
@@ -26,7 +26,9 @@ thread_local! {
 /// Tokens of the prompt of `request`: of every text, and of what the chat format adds.
 pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
     let count = |text: &str| count(generation, text);
-    let (per_message, per_request) = if request.operation == Operation::Chat { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
+    // A conversation that is only counted counts as much as if it went on.
+    let is_conversation = matches!(request.operation, Operation::Chat | Operation::Count);
+    let (per_message, per_request) = if is_conversation { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
     let messages = request.messages.iter().map(|message| {
         let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
         let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
@@ -37,6 +39,21 @@ pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
         PER_TOOL + count(&tool.name) + parameters
     });
     messages.chain(tools).fold(per_request, u32::saturating_add)
+}
+
+/// Tokens that must fit a window of `context_window`: those of the longest prompt of `request`, which has `input_tokens` in all. Where there
+/// is no conversation every message is a prompt of its own, and the model reads one at a time.
+pub fn longest_prompt(generation: &Generation, request: &Request, input_tokens: u32, context_window: u32) -> u32 {
+    let has_many = matches!(request.operation, Operation::Completion | Operation::Embedding | Operation::Moderation);
+    // What fits together fits alone, so the usual request is not counted again.
+    if !has_many || input_tokens < context_window {
+        return input_tokens;
+    }
+    let tokens = |message: &Message| {
+        let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
+        count(generation, &message.text).saturating_add(attached)
+    };
+    request.messages.iter().map(tokens).max().unwrap_or(0)
 }
 
 /// Tokens that `request` may take at most, its prompt of `input_tokens` included: what quotas reserve. Without a bound of its own it asks

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::behavior::fault::{Cut, Damage, EarlyFinish, HttpError, Position, Verdict};
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,10 +182,12 @@ fn damaged_place(damage: Damage, position: Position, steps: u32) -> Place {
 fn refusal(error: HttpError) -> ApiError {
     let kind = error.kind.unwrap_or(ApiError::of_status(error.status, "").kind);
     let code = error.code.map(Into::into);
+    let cause = error.cause.or(error.message.is_none().then_some(Cause::Usual));
     let message = error.message.unwrap_or_else(|| usual_message(error.status, kind, code.as_deref()).to_owned());
     ApiError {
         kind,
         code,
+        cause: cause.map(Box::new),
         param: error.param.map(Into::into),
         retry_after_ms: error.retry_after_ms,
         retry_form: error.retry_form,

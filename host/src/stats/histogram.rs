@@ -120,6 +120,20 @@ impl Snapshot {
         self.counts.iter().sum()
     }
 
+    /// How many of them were `ns` or shorter. The bucket in which `ns` lies counts if most of it does.
+    pub fn at_most(&self, ns: u64) -> u64 {
+        let last = index(ns, self.sub_bits);
+        let lower = last.checked_sub(1).map_or(0, |before| upper(before, self.sub_bits) + 1);
+        let middle = lower + (upper(last, self.sub_bits) - lower) / 2;
+        let counted = if middle <= ns { last + 1 } else { last };
+        self.counts.iter().take(counted).sum()
+    }
+
+    /// All durations together, in nanoseconds, exactly.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
     /// Adds what `other` has counted.
     pub fn merge(&mut self, other: &Self) {
         if self.counts.is_empty() {
@@ -214,6 +228,24 @@ mod tests {
         both.merge(&high.snapshot());
         assert_eq!((both.count(), both.mean(), both.min(), both.max()), (4, Some(3_000.0), Some(1_000), Some(9_000)));
         assert!((1_000..1_032).contains(&both.quantile(0.5)));
+    }
+
+    #[test]
+    fn what_is_shorter_than_a_bound_is_counted_within_a_bucket() {
+        let histogram = Histogram::default();
+        (1..=1_000).for_each(|ms| histogram.record(ms * 1_000_000, 1));
+        let snapshot = histogram.snapshot();
+        for (bound_ms, expected) in [(0, 0.0), (1, 1.0), (100, 100.0), (750, 750.0), (5_000, 1_000.0)] {
+            let found = snapshot.at_most(bound_ms * 1_000_000) as f64;
+            assert!((found - expected).abs() <= expected * 0.035 + 0.5, "{bound_ms} ms: {found}");
+        }
+        assert_eq!((snapshot.at_most(u64::MAX), snapshot.sum()), (1_000, 500_500_000_000));
+        let small = Histogram::default();
+        (0..10).for_each(|count| small.record(count, 1));
+        assert_eq!(
+            (0..12).map(|bound| small.snapshot().at_most(bound)).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::types::mistake::Mistake;
+use crate::types::request::Operation;
 
 /// What kind of refusal it is. A dialect chooses its type and code from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,9 +65,13 @@ pub enum Cause {
         tokens: u32,
         /// Tokens that the model reads and writes.
         window: u32,
+        /// What it was asked for.
+        operation: Operation,
     },
     /// More load than there is room for, though nobody asked for this refusal.
     Overloaded,
+    /// Nothing is said of it: what the vendor usually says for the status.
+    Usual,
 }
 
 /// A refusal with all that a vendor's error body can say.

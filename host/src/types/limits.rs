@@ -23,6 +23,10 @@ pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Replies to one request (`n`): OpenAI's documented bound.
 pub const CHOICES_MAX: u32 = 128;
+/// Prompts of one request that are no conversation, such as texts to embed: OpenAI's documented bound.
+pub const PROMPTS_MAX: usize = 2_048;
+/// Dimensions of one embedding: above every widely used model's own.
+pub const EMBEDDING_DIMENSIONS_MAX: usize = 4_096;
 /// Texts of one request at which its reply ends (`stop`): OpenAI's documented bound.
 pub const STOPS_MAX: usize = 4;
 /// Tools in one request: OpenAI's documented bound.
@@ -346,6 +350,8 @@ pub const CHANGED_PLACES_MAX: usize = 50;
 pub const ADMIN_CONNECTIONS_MAX: usize = 256;
 /// Changes by the admin door that may be under way at a time, each a thread and a body; more are answered 503.
 pub const CHANGES_WAITING_MAX: usize = 16;
+/// The shortest time between two keep-alives of a stream, in microseconds: more often they are load of their own.
+pub const KEEP_ALIVE_US_MIN: u64 = 10_000;
 /// How long a canary may last, in seconds: a day; longer is an operation of its own.
 pub const CANARY_S_MAX: u64 = 86_400;
 /// Requests that a canary may wait for: a day of ten thousand a second.

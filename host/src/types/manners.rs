@@ -7,4 +7,8 @@ pub struct Manners {
     pub is_strict: bool,
     /// May a request say in headers how it is answered?
     pub has_overrides: bool,
+    /// Are there vLLM's metrics on the port of the API?
+    pub shows_vllm_metrics: bool,
+    /// After so many microseconds without a byte a stream sends what its vendor sends to keep connections open; never if `None`.
+    pub keep_alive_us: Option<u64>,
 }

@@ -125,7 +125,11 @@ impl Asked {
                 self.system.map(|text| message(Role::System, text)).into_iter().chain([message(Role::User, user)]).collect()
             }
         };
-        let tools = self.tools.unwrap_or_default().into_iter().map(|(name, parameters)| Tool { name: name.into(), is_free: false, parameters });
+        let tools = self.tools.unwrap_or_default().into_iter().map(|(name, parameters)| Tool {
+            name: name.into(),
+            is_free: false,
+            parameters,
+        });
         Ok(Arc::new(Request {
             tools: tools.collect(),
             tool_choice: self.tool_choice.unwrap_or(ToolChoice::Auto),

@@ -1,24 +1,15 @@
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
-
 use super::support::client;
 use super::support::guests::workspace;
 use super::support::h2_client::{H2Client, StreamEnd, read_bytes, reset_of, run};
 use super::support::host::{TestHost, ask};
 use super::support::observed::{Expected, Observed};
+use super::support::speakers::{Anthropic, Asked, Gemini, OpenAi, Speaker, Wanted, schema};
 
 /// Ten tokens.
 const TOKENS: [&str; 10] = ["one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"];
-
-/// What a request asks for, so that the fault has something to strike.
-#[derive(Clone, Copy, PartialEq)]
-enum Wanted {
-    Text,
-    ToolCall,
-    Structure,
-}
 
 /// When the answer may be complete at the earliest.
 #[derive(Clone, Copy)]
@@ -94,14 +85,6 @@ const REFUSALS: &[&str] = &[
     "http-error: { status: 529 }",
 ];
 
-/// What the structured answers and the tool's arguments are to fulfil.
-fn schema() -> Value {
-    json!({
-        "type": "object", "additionalProperties": false, "required": ["city", "days"],
-        "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
-    })
-}
-
 /// A server with a model for each fault: `model-00`, `model-01` and so on.
 fn serve<'a>(faults: impl Iterator<Item = (&'a str, Wanted)>) -> TestHost {
     let mut scenario = format!(
@@ -118,37 +101,27 @@ fn serve<'a>(faults: impl Iterator<Item = (&'a str, Wanted)>) -> TestHost {
     TestHost::start(&scenario)
 }
 
-fn request(number: usize, wanted: Wanted, streamed: bool) -> Value {
-    let mut request = ask(&format!("model-{number:02}"), "Please tell me");
-    if streamed {
-        request["stream"] = true.into();
-        request["stream_options"] = json!({"include_usage": true});
-    }
-    match wanted {
-        Wanted::Text => {}
-        Wanted::ToolCall => {
-            request["tools"] = json!([{"type": "function", "function": {"name": "plan_trip", "parameters": schema()}}]);
-            request["tool_choice"] = "required".into();
-        }
-        Wanted::Structure => {
-            request["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "trip", "schema": schema()}});
-        }
-    }
-    request
+fn model(number: usize) -> String {
+    format!("model-{number:02}")
 }
 
-/// Asks on a connection of its own; also says how many bytes came, head included where it can be counted.
-fn over_h1(host: &TestHost, body: &Value) -> (Observed, usize) {
+/// A way over which something is asked and seen; also says how many bytes came, the head included where it can be counted.
+type Over = fn(&TestHost, &Asked) -> (Observed, usize);
+
+/// On a connection of its own.
+fn over_h1(host: &TestHost, asked: &Asked) -> (Observed, usize) {
     let mut socket = client::open(host.api);
-    socket.write_all(&client::request("POST", "/v1/chat/completions", &[], body.to_string().as_bytes())).expect("taken");
+    let request = client::request("POST", &asked.path, &asked.headers, asked.body.to_string().as_bytes());
+    socket.write_all(&request).expect("taken");
     let (bytes, ended) = client::read_out(&mut socket);
     (Observed::h1(&bytes, ended), bytes.len())
 }
 
-fn over_h2(host: &TestHost, body: &Value) -> (Observed, usize) {
+/// OpenAI's alone: how streams of HTTP/2 end is the same for all vendors.
+fn over_h2(host: &TestHost, asked: &Asked) -> (Observed, usize) {
     let observed = run(async {
         let mut client = H2Client::open(host.api).await;
-        match client.chat(body).await {
+        match client.chat(&asked.body).await {
             Err(error) => Observed::h2_headless(reset_of(&error)),
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
@@ -163,65 +136,89 @@ fn over_h2(host: &TestHost, body: &Value) -> (Observed, usize) {
     (observed, length)
 }
 
-/// The cell of one exchange.
-fn cell(host: &TestHost, number: usize, streamed: bool, over: Over, whole_bytes: usize) -> String {
-    let (row, schema) = (&REPLIES[number], schema());
-    let expected = Expected {
-        tokens: &TOKENS,
-        schema: (row.wanted != Wanted::Text).then_some(&schema),
-        // What is written for a schema has counts of its own.
-        usage: (row.wanted == Wanted::Text).then_some((10, 10)),
-        whole_bytes,
-    };
-    let start = Instant::now();
-    let (observed, bytes) = over(host, &request(number, row.wanted, streamed));
-    let took = start.elapsed();
-    let words = observed.words(&expected, streamed);
-    match row.earliest {
-        Earliest::AtOnce => words,
-        Earliest::After(time) => format!("{words}; {}", if took >= time { "late by its time" } else { "too early" }),
-        Earliest::BytesPerSecond(rate) => {
-            let least = Duration::from_secs_f64(bytes.saturating_sub(1) as f64 / f64::from(rate));
-            format!("{words}; {}", if took >= least { "no faster than its rate" } else { "too fast" })
+/// A vendor's part of the page: who speaks, and over which ways, each for streams or whole replies.
+struct Part {
+    speaker: &'static dyn Speaker,
+    ways: &'static [(&'static str, Over, bool)],
+}
+
+const PARTS: [Part; 3] = [
+    Part {
+        speaker: &OpenAi,
+        ways: &[
+            ("HTTP/1.1, stream", over_h1, true),
+            ("HTTP/1.1, whole", over_h1, false),
+            ("HTTP/2, stream", over_h2, true),
+            ("HTTP/2, whole", over_h2, false),
+        ],
+    },
+    Part { speaker: &Anthropic, ways: &[("stream", over_h1, true), ("whole", over_h1, false)] },
+    Part { speaker: &Gemini, ways: &[("stream", over_h1, true), ("whole", over_h1, false)] },
+];
+
+impl Part {
+    /// The cell of one exchange.
+    fn cell(&self, host: &TestHost, number: usize, streamed: bool, over: Over, whole_bytes: usize) -> String {
+        let (row, schema) = (&REPLIES[number], schema());
+        let expected = Expected {
+            tokens: &TOKENS,
+            schema: (row.wanted != Wanted::Text).then_some(&schema),
+            // What is written for a schema has counts of its own.
+            usage: (row.wanted == Wanted::Text).then_some((10, 10)),
+            whole_bytes,
+        };
+        let start = Instant::now();
+        let (observed, bytes) = over(host, &self.speaker.ask(&model(number), row.wanted, streamed));
+        let took = start.elapsed();
+        let words = observed.words(self.speaker, &expected, streamed);
+        match row.earliest {
+            Earliest::AtOnce => words,
+            Earliest::After(time) => format!("{words}; {}", if took >= time { "late by its time" } else { "too early" }),
+            Earliest::BytesPerSecond(rate) => {
+                let least = Duration::from_secs_f64(bytes.saturating_sub(1) as f64 / f64::from(rate));
+                format!("{words}; {}", if took >= least { "no faster than its rate" } else { "too fast" })
+            }
         }
+    }
+
+    fn replies(&self, host: &TestHost) -> String {
+        let mut table = head(std::iter::once("fault").chain(self.ways.iter().map(|(name, ..)| *name)));
+        // The first row is that without a fault.
+        let whole_bytes = over_h1(host, &self.speaker.ask(&model(0), Wanted::Text, false)).0.length();
+        for (number, row) in REPLIES.iter().enumerate() {
+            let cells = self.ways.iter().map(|(_, over, streamed)| self.cell(host, number, *streamed, *over, whole_bytes));
+            table += &format!("| `{}` | {} |\n", row.fault, cells.collect::<Vec<_>>().join(" | "));
+        }
+        table
+    }
+
+    fn refusals(&self, host: &TestHost) -> String {
+        let columns = self.speaker.refusal_columns().iter().copied();
+        let mut table = head(["fault", "status"].into_iter().chain(columns).chain(["headers", "message"]));
+        for (number, fault) in REFUSALS.iter().enumerate() {
+            let before = SystemTime::now();
+            let ask = |streamed| self.speaker.ask(&model(number), Wanted::Text, streamed);
+            let seen: Vec<_> = self.ways.iter().map(|(_, over, streamed)| over(host, &ask(*streamed)).0).collect();
+            let first = &seen[0];
+            for other in &seen[1..] {
+                assert_eq!(first.refusal(self.speaker), other.refusal(self.speaker), "{fault}");
+            }
+            if fault.contains("date") {
+                let date = httpdate::parse_http_date(first.header("retry-after")).expect("a date");
+                // Dates are written to the second, rounded up. (A second more, for the client asks before the server looks.)
+                let away = date.duration_since(before).expect("in the future");
+                assert!(away >= Duration::from_millis(1_500), "{away:?}");
+            }
+            table += &format!("| `{fault}` | {} |\n", first.refusal(self.speaker));
+        }
+        table
     }
 }
 
-type Over = fn(&TestHost, &Value) -> (Observed, usize);
-
-fn table_of_replies() -> String {
-    let host = serve(REPLIES.iter().map(|row| (row.fault, row.wanted)));
-    let mut table =
-        "| fault | HTTP/1.1, stream | HTTP/1.1, whole | HTTP/2, stream | HTTP/2, whole |\n|---|---|---|---|---|\n".to_owned();
-    // The first row is that without a fault.
-    let whole_bytes = over_h1(&host, &request(0, Wanted::Text, false)).0.length();
-    for (number, row) in REPLIES.iter().enumerate() {
-        let ways: [(Over, bool); 4] = [(over_h1, true), (over_h1, false), (over_h2, true), (over_h2, false)];
-        let cells = ways.map(|(over, streamed)| cell(&host, number, streamed, over, whole_bytes));
-        table += &format!("| `{}` | {} |\n", row.fault, cells.join(" | "));
-    }
-    table
-}
-
-fn table_of_refusals() -> String {
-    let host = serve(REFUSALS.iter().map(|fault| (*fault, Wanted::Text)));
-    let mut table = "| fault | status | type | code | param | headers | message |\n|---|---|---|---|---|---|---|\n".to_owned();
-    for (number, fault) in REFUSALS.iter().enumerate() {
-        let before = SystemTime::now();
-        let ways: [(Over, bool); 4] = [(over_h1, true), (over_h1, false), (over_h2, true), (over_h2, false)];
-        let [first, others @ ..] = ways.map(|(over, streamed)| over(&host, &request(number, Wanted::Text, streamed)).0);
-        for other in &others {
-            assert_eq!(first.refusal(), other.refusal(), "{fault}");
-        }
-        if fault.contains("date") {
-            let date = httpdate::parse_http_date(first.header("retry-after")).expect("a date");
-            // Dates are written to the second, rounded up. (A second more, for the client asks before the server looks.)
-            let away = date.duration_since(before).expect("in the future");
-            assert!(away >= Duration::from_millis(1_500), "{away:?}");
-        }
-        table += &format!("| `{fault}` | {} |\n", first.refusal());
-    }
-    table
+/// The head of a table.
+fn head<'a>(columns: impl Iterator<Item = &'a str>) -> String {
+    let columns: Vec<&str> = columns.collect();
+    format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()))
 }
 
 const BEFORE: &str = "\
@@ -233,28 +230,30 @@ fault_table` writes it anew.
 
 The reply without a fault has ten tokens and costs 10 + 10. A cell reads: status (and content type, where it is not the usual one);
 body; end. *ends in order* is the last chunk or the announced length and then FIN, or END_STREAM; *FIN inside the body* and *RST inside
-the body* come before that. A stream has an event for each token, a finish, token counts and `[DONE]`; what is not mentioned is as it
-should be. A fault that finds nothing to strike leaves the answer as it is, and is not counted.
-
-## In and around replies
+the body* come before that. A stream has an event for each token, a finish, token counts and its vendor's last event; what is not
+mentioned is as it should be. A fault that finds nothing to strike leaves the answer as it is, and is not counted.
 
 ";
 
-const BETWEEN: &str = "
+const NOTES: &str = "## What is meant
+
 `split-utf8` breaks a character between two events, each of which is no UTF-8 by itself, as servers do that cut texts at bytes; a text
 that has no character to break is given an `é`. A body that is cut inside a character between two writes is legal and no fault.
 `truncated-json` ends a stream inside an event, without the blank line after it: readers that keep to the standard drop such an event
 silently. `bad-tool-arguments`, `schema-violation` and `wrong-usage` choose one of several ways, by the run's seed.
-
-## Refusals
-
-The same on HTTP/1.1 and HTTP/2, for streams and whole replies.
-
+Refusals are the same on HTTP/1.1 and HTTP/2, for streams and whole replies.
 ";
 
 #[test]
 fn every_fault_looks_from_outside_as_the_table_says() {
-    let page = format!("{BEFORE}{}{BETWEEN}{}", table_of_replies(), table_of_refusals());
+    let replies = serve(REPLIES.iter().map(|row| (row.fault, row.wanted)));
+    let refusals = serve(REFUSALS.iter().map(|fault| (*fault, Wanted::Text)));
+    let mut page = BEFORE.to_owned();
+    for part in &PARTS {
+        let (name, replies, refusals) = (part.speaker.name(), part.replies(&replies), part.refusals(&refusals));
+        page += &format!("## {name}: in and around replies\n\n{replies}\n## {name}: refusals\n\n{refusals}\n");
+    }
+    page += NOTES;
     let file = workspace().join("docs/faults.md");
     if std::env::var_os("UPDATE_FAULTS").is_some() {
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");

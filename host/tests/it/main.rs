@@ -7,6 +7,8 @@ mod support;
 
 /// What `/metrics`, `/healthz` and `/readyz` say.
 mod admin;
+/// Requests that cannot be understood, to every vendor.
+mod bad_requests;
 /// Components are compiled in a process with limits.
 mod compiler;
 /// One plugin in four languages.
@@ -15,7 +17,7 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
-/// Vendors and their dialects, one after the other.
+/// Each vendor's dialect on the wire.
 mod dialects;
 /// The packs in `examples/packs`, made as their authors would.
 mod example_packs;
@@ -33,6 +35,8 @@ mod groups;
 mod hostile;
 /// HTTP/2 in clear text: streams side by side, cuts, clients that leave, draining.
 mod http2;
+/// Keep-alives of silent streams.
+mod keep_alive;
 /// Laws of delay: files, prompts, pauses.
 mod latency;
 /// Measured runs of real servers, predicted by the replica.

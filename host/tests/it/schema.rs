@@ -83,3 +83,10 @@ fn the_schema_knows_every_field_that_the_program_reads() {
         assert!(missing.is_empty() && fields.len() > 3, "add {missing:?} to `scenario/schema.rs`; read are {fields:?}");
     }
 }
+
+#[test]
+fn what_is_served_is_described_for_other_programs() {
+    let described = simwright::app::schema::api();
+    assert_eq!(described["openapi"], "3.1.0");
+    assert!(described["paths"].as_object().is_some_and(|paths| paths.len() > 8), "{described}");
+}

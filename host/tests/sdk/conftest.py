@@ -3,6 +3,7 @@
 import os
 import pathlib
 import subprocess
+import urllib.request
 
 import openai
 import pytest
@@ -36,6 +37,30 @@ def faulty():
     yield addresses
     process.terminate()
     assert process.wait(timeout=40) == 0
+
+
+@pytest.fixture(scope="session")
+def vendors():
+    """A server for the SDKs of other vendors: models of all kinds, and one for each fault."""
+    process, addresses = start(str(HERE / "vendors.yaml"))
+    yield addresses
+    process.terminate()
+    assert process.wait(timeout=40) == 0
+
+
+@pytest.fixture
+def struck(vendors):
+    """How often the fault of a model of theirs has struck."""
+    return lambda model: sample(vendors["admin"], "simwright_faults_total", model=model)
+
+
+def sample(admin, name, **labels):
+    """The sum of all samples of `name` in `/metrics` that have the labels."""
+    with urllib.request.urlopen(admin + "/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    found = (line for line in lines if line.startswith(name + "{") and all(label in line for label in wanted))
+    return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::catalog::{Maker, Setting};
 use crate::behavior::fault::{Fault, HttpError, Verdict};
 use crate::builtin::fault::{rate_schema, strikes};
+use crate::types::api_error::Cause;
 use crate::types::fields::Fields;
 use crate::types::limits::CONTEXT_WINDOW_MAX;
 use crate::types::problem::Problem;
@@ -67,6 +68,7 @@ impl Fault for ContextLength {
             message: Some(message),
             code: Some("context_length_exceeded".to_owned()),
             param: Some("messages".to_owned()),
+            cause: self.window.map(|window| Cause::PromptTooLong { tokens, window, operation: call.operation }),
             ..HttpError::default()
         }))
     }

@@ -61,7 +61,8 @@ impl Maker<dyn Fault> for Make {
         let param = fields.text("param").map(str::to_owned);
         match fields.finish() {
             problems if problems.is_empty() => {
-                let refusal = Refusal { status, kind, retry_after_ms, retry_form, should_retry, message, code, param };
+                let refusal =
+                    Refusal { status, kind, retry_after_ms, retry_form, should_retry, message, code, param, cause: None };
                 Ok(Arc::new(HttpError { rate, refusal }))
             }
             problems => Err(problems),

@@ -18,13 +18,10 @@ pub(super) fn render(error: &ApiError, request_id: u64) -> ErrorReply {
     body.put_slice(b"{\"type\":\"error\",\"error\":{\"type\":\"");
     body.put_slice(type_of(error).as_bytes());
     body.put_slice(b"\",\"message\":");
-    match error.cause.as_deref() {
-        Some(cause) => push_string(&mut body, &words::of_cause(cause)),
-        None => push_string(&mut body, &error.message),
-    }
-    if error.kind == ErrorKind::QuotaExhausted {
+    push_string(&mut body, &words::of(error));
+    if let Some(code) = code_of(error) {
         body.put_slice(b",\"details\":{\"error_code\":");
-        push_string(&mut body, error.code.as_deref().unwrap_or("enforced_spend_limit_reached"));
+        push_string(&mut body, code);
         body.put_u8(b'}');
     }
     body.put_slice(b"},\"request_id\":");
@@ -50,6 +47,18 @@ fn hints(error: &ApiError) -> Vec<(HeaderName, HeaderValue)> {
         headers.push((HeaderName::from_static("x-should-retry"), value));
     }
     headers
+}
+
+/// The vendor's code for a refusal, which most have not: ours of the same meaning are translated, and a scenario's own are shown.
+fn code_of(error: &ApiError) -> Option<&str> {
+    match error.code.as_deref() {
+        None if error.kind == ErrorKind::QuotaExhausted => Some("enforced_spend_limit_reached"),
+        Some("slow_down") => Some("ramp_limit_exceeded"),
+        // The sentence alone tells what these do.
+        Some("context_length_exceeded" | "unknown_url") => None,
+        _ if error.cause.as_deref().is_some_and(|cause| *cause != Cause::Usual) => None,
+        code => code,
+    }
 }
 
 /// The vendor's type for a refusal.
@@ -101,14 +110,44 @@ mod tests {
     #[test]
     fn a_spent_budget_says_that_waiting_does_not_help() {
         let spent = ApiError { kind: ErrorKind::QuotaExhausted, ..ApiError::of_status(429, "Spent.") };
-        assert!(body(&spent).contains(r#""message":"Spent.","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_01"#));
+        assert!(
+            body(&spent)
+                .contains(r#""message":"Spent.","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_01"#)
+        );
         assert!(render(&spent, 7).headers.is_empty());
+    }
+
+    #[test]
+    fn a_load_that_rises_too_fast_has_the_vendors_code() {
+        let fast = ApiError { code: Some("slow_down".into()), ..ApiError::of_status(429, "Slower.") };
+        assert!(
+            body(&fast)
+                .contains(r#""type":"rate_limit_error","message":"Slower.","details":{"error_code":"ramp_limit_exceeded"}"#)
+        );
+        let long = ApiError::because(
+            Cause::PromptTooLong { tokens: 9, window: 8, operation: crate::types::request::Operation::Chat },
+            400,
+            "",
+        )
+        .with_code("context_length_exceeded");
+        assert!(body(&long).contains(r#""message":"prompt is too long: 9 tokens > 8 maximum"},"request_id""#));
+    }
+
+    #[test]
+    fn who_asks_for_a_status_and_nothing_else_gets_the_vendors_words() {
+        let usual = |status| body(&ApiError::because(Cause::Usual, status, "ours"));
+        assert!(usual(401).contains(r#""message":"invalid x-api-key""#));
+        assert!(usual(529).contains(r#""message":"Overloaded""#));
+        assert!(usual(418).contains(r#""message":"ours""#));
     }
 
     #[test]
     fn a_server_without_room_is_overloaded_and_a_503_that_is_asked_for_stays_one() {
         let full = ApiError::because(Cause::Overloaded, 503, "full");
-        assert_eq!((render(&full, 7).status, body(&full).contains(r#""type":"overloaded_error","message":"Overloaded""#)), (529, true));
+        assert_eq!(
+            (render(&full, 7).status, body(&full).contains(r#""type":"overloaded_error","message":"Overloaded""#)),
+            (529, true)
+        );
         assert_eq!(render(&ApiError::of_status(503, "down"), 7).status, 503);
     }
 }

@@ -44,7 +44,13 @@ pub(super) fn push(facts: &HeaderFacts, out: &mut HeaderMap) {
     }
 }
 
-fn push_budget([limit, remaining, reset]: BudgetNames, left: &Left, now_unix_ms: u64, buffer: &mut BytesMut, out: &mut HeaderMap) {
+fn push_budget(
+    [limit, remaining, reset]: BudgetNames,
+    left: &Left,
+    now_unix_ms: u64,
+    buffer: &mut BytesMut,
+    out: &mut HeaderMap,
+) {
     for (name, number) in [(limit, left.limit), (remaining, left.remaining)] {
         let _ = write!(buffer, "{number}");
         insert(out, name, buffer.split().freeze());

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::dialect::ModelCard;
-use crate::dialect::json::splice::{push_nullable, push_string};
+use crate::dialect::json::splice::{push_nullable, push_number, push_string};
 
 /// The answer to `GET /v1/models`: all of them on one page.
 pub(super) fn list(models: &[ModelCard]) -> Bytes {
@@ -40,7 +40,11 @@ fn push_model(out: &mut BytesMut, model: &ModelCard) {
     push_string(out, &model.id);
     out.put_slice(b",\"created_at\":");
     push_string(out, &created.to_string());
-    out.put_u8(b'}');
+    out.put_slice(b",\"max_input_tokens\":");
+    push_number(out, u64::from(model.context_window));
+    out.put_slice(b",\"max_tokens\":");
+    push_number(out, u64::from(model.max_output_tokens));
+    out.put_slice(b",\"capabilities\":null,\"line\":null,\"lifecycle\":\"active\",\"deprecated_at\":null,\"retires_at\":null}");
 }
 
 #[cfg(test)]
@@ -58,7 +62,7 @@ mod tests {
         };
         insta::assert_snapshot!(
             std::str::from_utf8(&list(&[card("claude-x"), card("claude-y")])).unwrap(),
-            @r#"{"data":[{"type":"model","id":"claude-x","display_name":"claude-x","created_at":"2026-09-21T14:13:20Z"},{"type":"model","id":"claude-y","display_name":"claude-y","created_at":"2026-09-21T14:13:20Z"}],"has_more":false,"first_id":"claude-x","last_id":"claude-y"}"#
+            @r#"{"data":[{"type":"model","id":"claude-x","display_name":"claude-x","created_at":"2026-09-21T14:13:20Z","max_input_tokens":200000,"max_tokens":16384,"capabilities":null,"line":null,"lifecycle":"active","deprecated_at":null,"retires_at":null},{"type":"model","id":"claude-y","display_name":"claude-y","created_at":"2026-09-21T14:13:20Z","max_input_tokens":200000,"max_tokens":16384,"capabilities":null,"line":null,"lifecycle":"active","deprecated_at":null,"retires_at":null}],"has_more":false,"first_id":"claude-x","last_id":"claude-y"}"#
         );
         assert!(std::str::from_utf8(&list(&[])).unwrap().ends_with(r#""first_id":null,"last_id":null}"#));
     }

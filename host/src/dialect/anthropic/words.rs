@@ -2,17 +2,42 @@
 //! writes them. Client code shows these sentences to people and hardly matches on them; where the real wording is not known, ours says
 //! the same in that form.
 
-use crate::types::api_error::Cause;
+use std::borrow::Cow;
+
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::mistake::{Kind, Mistake, What};
 
-/// The vendor's words for `cause`.
-pub(super) fn of_cause(cause: &Cause) -> String {
-    match cause {
-        Cause::Mistake(mistake) => of_mistake(mistake),
-        Cause::UnknownModel(name) => format!("model: {name}"),
-        Cause::PromptTooLong { tokens, window } => format!("prompt is too long: {tokens} tokens > {window} maximum"),
-        Cause::Overloaded => "Overloaded".to_owned(),
-    }
+/// The vendor's words for `error`.
+pub(super) fn of(error: &ApiError) -> Cow<'_, str> {
+    let own = match error.cause.as_deref() {
+        None => None,
+        Some(Cause::Mistake(mistake)) => Some(of_mistake(mistake).into()),
+        Some(Cause::UnknownModel(name)) => Some(format!("model: {name}").into()),
+        Some(Cause::PromptTooLong { tokens, window, .. }) => {
+            Some(format!("prompt is too long: {tokens} tokens > {window} maximum").into())
+        }
+        Some(Cause::Overloaded) => Some("Overloaded".into()),
+        Some(Cause::Usual) => usual(error).map(Cow::Borrowed),
+    };
+    own.unwrap_or(Cow::Borrowed(&error.message))
+}
+
+/// What the vendor usually says for a status.
+fn usual(error: &ApiError) -> Option<&'static str> {
+    Some(match (error.status, error.kind) {
+        (_, ErrorKind::QuotaExhausted) => {
+            "You have reached your API usage limits. You will regain access at the start of next month."
+        }
+        (401, _) => "invalid x-api-key",
+        (402, _) => "Your credit balance is too low to access the API.",
+        (403, _) => "Your API key does not have permission to use the specified resource.",
+        (404, _) => "The requested resource could not be found.",
+        (413, _) => "Request exceeds the maximum size",
+        (429, _) if error.code.is_none() => "This request would exceed your organization's rate limit. Please try again later.",
+        (500, _) => "Internal server error",
+        (503 | 529, _) => "Overloaded",
+        _ => return None,
+    })
 }
 
 fn of_mistake(mistake: &Mistake) -> String {

@@ -12,10 +12,7 @@ use crate::types::api_error::{ApiError, RetryForm};
 /// The answer to `error`.
 pub(super) fn render(error: &ApiError) -> ErrorReply {
     let mut body = BytesMut::with_capacity(192 + error.message.len());
-    match error.cause.as_deref() {
-        Some(cause) => push(&mut body, error.status, &words::of_cause(cause), error.retry_after_ms),
-        None => push(&mut body, error.status, &error.message, error.retry_after_ms),
-    }
+    push(&mut body, error.status, &words::of(error), error.retry_after_ms, words::violated(error).as_deref());
     let mut headers = Vec::new();
     // The vendor itself says it in the body alone; the header is there where a scenario asks for just that.
     if let (Some(ms), RetryForm::Seconds) = (error.retry_after_ms, error.retry_form) {
@@ -24,8 +21,8 @@ pub(super) fn render(error: &ApiError) -> ErrorReply {
     ErrorReply { status: error.status, headers, body: body.freeze() }
 }
 
-/// Appends the body of a refusal.
-pub(super) fn push(out: &mut BytesMut, status: u16, message: &str, retry_after_ms: Option<u32>) {
+/// Appends the body of a refusal; `field` is what its details name as wrong, empty for the body itself.
+pub(super) fn push(out: &mut BytesMut, status: u16, message: &str, retry_after_ms: Option<u32>, field: Option<&str>) {
     out.put_slice(b"{\"error\":{\"code\":");
     push_number(out, u64::from(status));
     out.put_slice(b",\"message\":");
@@ -33,7 +30,17 @@ pub(super) fn push(out: &mut BytesMut, status: u16, message: &str, retry_after_m
     out.put_slice(b",\"status\":\"");
     out.put_slice(status_name(status).as_bytes());
     out.put_u8(b'"');
-    if let Some(ms) = retry_after_ms {
+    if let Some(field) = field {
+        out.put_slice(b",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\",\"fieldViolations\":[{");
+        if !field.is_empty() {
+            out.put_slice(b"\"field\":");
+            push_string(out, field);
+            out.put_u8(b',');
+        }
+        out.put_slice(b"\"description\":");
+        push_string(out, message);
+        out.put_slice(b"}]}]");
+    } else if let Some(ms) = retry_after_ms {
         out.put_slice(b",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"");
         push_number(out, u64::from(ms / 1_000));
         if ms % 1_000 > 0 {
@@ -82,5 +89,7 @@ mod tests {
             @r#"{"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}"#
         );
         assert!(body(&ApiError::unknown_model("x")).contains("models/x is not found"));
+        assert!(body(&ApiError::because(Cause::Usual, 504, "ours")).contains("Deadline expired"));
+        assert!(body(&ApiError::because(Cause::Usual, 418, "ours")).contains("ours"));
     }
 }

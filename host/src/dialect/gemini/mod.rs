@@ -1,6 +1,6 @@
 //! Google's Gemini API, in `/v1` and `/v1beta`.
 //!
-//! [`generate`] has the endpoints of conversations. Beside it what all answers share: `words` has the vendor's sentences for bad requests,
+//! [`generate`] has the endpoints of conversations, [`embed`] those of vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests,
 //! `error` its answers to refusals, `models` the list of models, `schema` its own way to write schemas.
 
 use bytes::Bytes;
@@ -11,16 +11,26 @@ use crate::dialect::{Dialect, ErrorReply, HeaderFacts, ModelCard};
 use crate::random::Stream;
 use crate::types::api_error::ApiError;
 
+mod embed;
 mod error;
 mod generate;
 mod models;
 mod schema;
 mod words;
 
+pub use embed::{BatchEmbed, Embed};
 pub use generate::{CountTokens, Generate, StreamGenerate};
 
 /// The header that names a caller.
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+
+/// `target` without the key that its query may have: credentials go no further than the doors.
+fn without_key(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let is_secret = |pair: &&str| ["key", "access_token"].contains(&pair.split('=').next().unwrap_or_default());
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_secret(pair)).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
 
 /// The Gemini dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]

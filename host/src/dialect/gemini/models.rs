@@ -35,5 +35,5 @@ fn push_model(out: &mut BytesMut, model: &ModelCard) {
     push_number(out, u64::from(model.context_window));
     out.put_slice(b",\"outputTokenLimit\":");
     push_number(out, u64::from(model.max_output_tokens));
-    out.put_slice(b",\"supportedGenerationMethods\":[\"generateContent\",\"streamGenerateContent\",\"countTokens\",\"embedContent\"]}");
+    out.put_slice(b",\"supportedGenerationMethods\":[\"generateContent\",\"streamGenerateContent\",\"countTokens\",\"embedContent\",\"batchEmbedContents\"]}");
 }

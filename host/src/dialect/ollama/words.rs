@@ -5,14 +5,18 @@ use std::borrow::Cow;
 use crate::types::api_error::{ApiError, Cause};
 use crate::types::mistake::{Kind, Mistake, What};
 
+/// What a server says that has as much to do as it may.
+const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
+
 /// The sentence for `error`.
 pub(super) fn of_error(error: &ApiError) -> Cow<'_, str> {
     match error.cause.as_deref() {
         Some(Cause::Mistake(mistake)) => of_mistake(mistake).into(),
         Some(Cause::UnknownModel(name)) => format!("model '{name}' not found").into(),
         Some(Cause::PromptTooLong { .. }) => "the input length exceeds the context length".into(),
-        Some(Cause::Overloaded) => "server busy, please try again.  maximum pending requests exceeded".into(),
-        None => Cow::Borrowed(&error.message),
+        Some(Cause::Overloaded) => BUSY.into(),
+        Some(Cause::Usual) if error.status == 503 => BUSY.into(),
+        Some(Cause::Usual) | None => Cow::Borrowed(&error.message),
     }
 }
 

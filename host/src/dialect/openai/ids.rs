@@ -13,6 +13,18 @@ pub(super) fn push_reply_id(out: &mut BytesMut, id: u64) {
     push_alphanumeric(out, &mut Stream::of(id), 29);
 }
 
+/// The id of a completion of raw text.
+pub(super) fn push_completion_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"cmpl-");
+    push_alphanumeric(out, &mut Stream::of(id), 29);
+}
+
+/// The id of a moderation.
+pub(super) fn push_moderation_id(out: &mut BytesMut, id: u64) {
+    out.put_slice(b"modr-");
+    push_alphanumeric(out, &mut Stream::of(id), 29);
+}
+
 /// The id of a tool call.
 pub(super) fn push_call_id(out: &mut BytesMut, id: u64) {
     out.put_slice(b"call_");

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::dialect::json::splice::{push_escaped, push_number};
+use crate::dialect::json::splice::{push_number, push_string};
 use crate::random::Stream;
 
 /// `(-ln p, -ln (1 - p))` in micro-nats for p = 0.999, 0.99, 0.97, 0.93, 0.87, 0.75, 0.6 and 0.4: confident more often than not,
@@ -30,40 +30,76 @@ static ALTERNATIVES: [&str; 24] = [
 
 /// Appends one entry of `logprobs.content` for the token `text`, with `alternatives` entries in its `top_logprobs`.
 pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
-    let mut stream = Stream::of(seed);
-    let (own, rest) = TYPICAL[stream.below(8) as usize];
-    // Noise only takes probability away, so that the sum stays below 1.
-    let own = own + u64::from(stream.below(9_000));
-    push_token(out, text, own);
+    let drawn = Drawn::of(seed);
+    push_token(out, text, drawn.own);
     out.put_slice(b",\"top_logprobs\":[");
     if alternatives > 0 {
-        push_token(out, text, own);
+        push_token(out, text, drawn.own);
         out.put_u8(b'}');
     }
-    let first = stream.below(ALTERNATIVES.len() as u32) as usize;
-    let others = ALTERNATIVES.iter().cycle().skip(first).filter(|other| **other != text);
-    let mut micro = rest;
-    for other in others.take(usize::from(alternatives.saturating_sub(1))) {
-        micro += LN_2_MICRO + u64::from(stream.below(200_000));
+    drawn.others(text, alternatives.saturating_sub(1), |other, micro| {
         out.put_u8(b',');
         push_token(out, other, micro);
         out.put_u8(b'}');
-    }
+    });
     out.put_slice(b"]}");
+}
+
+/// Appends the log probability of a token alone.
+pub(super) fn push_value(out: &mut BytesMut, seed: u64) {
+    push_micro(out, Drawn::of(seed).own);
+}
+
+/// Appends an object with the log probabilities of the token `text` and of its alternatives, `alternatives` in all but one at least.
+pub(super) fn push_map(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
+    let drawn = Drawn::of(seed);
+    let mut push = |first: bool, text: &str, micro| {
+        out.put_u8(if first { b'{' } else { b',' });
+        push_string(out, text);
+        out.put_u8(b':');
+        push_micro(out, micro);
+    };
+    push(true, text, drawn.own);
+    drawn.others(text, alternatives.saturating_sub(1), |other, micro| push(false, other, micro));
+    out.put_u8(b'}');
+}
+
+/// What is drawn for one token.
+struct Drawn {
+    /// What the token itself has, in micro-nats below 0.
+    own: u64,
+    /// What is left for all others.
+    rest: u64,
+    stream: Stream,
+}
+
+impl Drawn {
+    fn of(seed: u64) -> Self {
+        let mut stream = Stream::of(seed);
+        let (own, rest) = TYPICAL[stream.below(8) as usize];
+        // Noise only takes probability away, so that the sum stays below 1.
+        let own = own + u64::from(stream.below(9_000));
+        Self { own, rest, stream }
+    }
+
+    /// Gives `count` alternatives to `text`, each less likely than the one before.
+    fn others(mut self, text: &str, count: u8, mut each: impl FnMut(&str, u64)) {
+        let first = self.stream.below(ALTERNATIVES.len() as u32) as usize;
+        let others = ALTERNATIVES.iter().cycle().skip(first).filter(|other| **other != text);
+        let mut micro = self.rest;
+        for other in others.take(usize::from(count)) {
+            micro += LN_2_MICRO + u64::from(self.stream.below(200_000));
+            each(other, micro);
+        }
+    }
 }
 
 /// Appends a token with its probability, the object left open.
 fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
-    out.put_slice(b"{\"token\":\"");
-    push_escaped(out, text);
-    out.put_slice(b"\",\"logprob\":-");
-    push_number(out, minus_micro / 1_000_000);
-    out.put_u8(b'.');
-    let mut unit = 100_000;
-    while unit > 0 {
-        out.put_u8(b'0' + (minus_micro / unit % 10) as u8);
-        unit /= 10;
-    }
+    out.put_slice(b"{\"token\":");
+    push_string(out, text);
+    out.put_slice(b",\"logprob\":");
+    push_micro(out, minus_micro);
     out.put_slice(b",\"bytes\":[");
     for (index, byte) in text.bytes().enumerate() {
         if index > 0 {
@@ -72,6 +108,18 @@ fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
         push_number(out, u64::from(byte));
     }
     out.put_u8(b']');
+}
+
+/// Appends a negative number that is given in millionths.
+fn push_micro(out: &mut BytesMut, minus_micro: u64) {
+    out.put_u8(b'-');
+    push_number(out, minus_micro / 1_000_000);
+    out.put_u8(b'.');
+    let mut unit = 100_000;
+    while unit > 0 {
+        out.put_u8(b'0' + (minus_micro / unit % 10) as u8);
+        unit /= 10;
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`]. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
-//! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
-//! made of.
+//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`]. Beside them what they share: `prompts` and
+//! `sampling` read what several of them take, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
+//! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
+//! vendor's tokens. `tokenize` is vLLM's addition.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -13,16 +14,26 @@ use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
 mod chat;
+mod completions;
+mod embeddings;
 pub(super) mod error;
 mod headers;
 mod ids;
 pub(super) mod logprobs;
 pub(super) mod models;
+mod moderations;
+mod prompts;
 mod sampling;
+mod tokenize;
 mod usage;
+mod vocabulary;
 mod words;
 
 pub use chat::Chat;
+pub use completions::Completions;
+pub use embeddings::Embeddings;
+pub use moderations::Moderations;
+pub use tokenize::{TokenQuestion, detokenize, tokenize};
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]

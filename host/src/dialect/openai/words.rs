@@ -5,6 +5,7 @@
 
 use crate::types::api_error::{ApiError, Cause};
 use crate::types::mistake::{Mistake, What};
+use crate::types::request::Operation;
 
 /// What the vendor says of a refusal.
 pub(super) struct Words {
@@ -18,13 +19,21 @@ pub(super) fn of_cause(cause: &Cause) -> Option<Words> {
     Some(match cause {
         Cause::Mistake(mistake) => of_mistake(mistake),
         // The refusal's own sentence says why there is no room.
-        Cause::Overloaded => return None,
+        Cause::Overloaded | Cause::Usual => return None,
         Cause::UnknownModel(name) => Words {
             message: format!("The model `{name}` does not exist or you do not have access to it."),
             param: None,
             code: Some("model_not_found"),
         },
-        Cause::PromptTooLong { tokens, window } => Words {
+        Cause::PromptTooLong { tokens, window, operation } if *operation != Operation::Chat => Words {
+            message: format!(
+                "This model's maximum context length is {window} tokens, however you requested {tokens} tokens ({tokens} in your prompt; \
+                 0 for the completion). Please reduce your prompt; or completion length."
+            ),
+            param: None,
+            code: None,
+        },
+        Cause::PromptTooLong { tokens, window, .. } => Words {
             message: format!(
                 "This model's maximum context length is {window} tokens. However, your messages resulted in {tokens} tokens. Please \
                  reduce the length of the messages."
@@ -133,4 +142,39 @@ pub(super) fn only_with_tools(field: &'static str) -> ApiError {
 pub(super) fn unsupported(field: &'static str, instead: &str) -> ApiError {
     let message = format!("Unsupported parameter: '{field}' is not supported by this server. Use '{instead}' instead.");
     ApiError::invalid(field, message).with_code("unsupported_parameter")
+}
+
+/// Something is wrong at `place`, which the vendor does not go into.
+pub(super) fn invalid_at(place: &str) -> ApiError {
+    let message =
+        format!("'{place}' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
+    ApiError::of_status(400, message)
+}
+
+/// The length of this model's vectors is fixed.
+pub(super) fn fixed_dimensions() -> ApiError {
+    ApiError::of_status(400, "This model does not support specifying dimensions.")
+}
+
+/// More choices are to be shown than made.
+pub(super) fn too_few_made(shown: i64, made: i64) -> ApiError {
+    let message = format!(
+        "You requested that the server return more choices than it will generate (HINT: you must set 'n' (currently {shown}) to be at \
+         most 'best_of' (currently {made}), or omit either parameter if you don't specifically want to use them.)"
+    );
+    ApiError::invalid("best_of", message)
+}
+
+/// A field that has no meaning in a stream.
+pub(super) fn only_whole(field: &'static str) -> ApiError {
+    ApiError::invalid(field, format!("Results cannot be streamed when '{field}' is greater than 'n'."))
+}
+
+/// More completions than one request may have.
+pub(super) fn too_many_completions(wanted: i64, most: u32) -> ApiError {
+    let message = format!(
+        "Too many parallel completions requested. You submitted {wanted} prompts, but you can currently request up to at most a total of \
+         {most})."
+    );
+    ApiError::of_status(400, message)
 }

@@ -35,6 +35,14 @@ pub(super) struct Behind {
     refused: Option<(Nanos, Refusal)>,
 }
 
+impl Behind {
+    /// How long it has waited in its stages by `now`.
+    pub(super) fn waited(&self, now: Nanos) -> Nanos {
+        let (marks, _) = self.stay.marks(now);
+        marks.iter().map(|mark| mark.begun.unwrap_or(mark.left).saturating_sub(mark.entered)).sum()
+    }
+}
+
 /// What must be asked next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {

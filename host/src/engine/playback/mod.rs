@@ -14,7 +14,7 @@ use crate::plan::reply::ReplyCursor;
 use crate::plan::timing::TimingCursor;
 use crate::plan::verdict::{Action, Interrupt, Outcome, Place};
 use crate::types::api_error::ApiError;
-use crate::types::reply::StreamEvent;
+use crate::types::reply::{Finish, StreamEvent};
 
 mod behind;
 
@@ -229,6 +229,11 @@ impl Playback {
         // Of a reply that broke off, the share that had left; of a failed request, nothing.
         let left = u64::from(usage.output) * u64::from(self.step) / u64::from(self.steps.max(1));
         let used = if status == 200 { usage.input.saturating_add(left as u32) } else { 0 };
+        let finish = self.plan.reply.choices.first().map_or(Finish::Stop, |choice| choice.finish);
+        if let Some(serving) = self.active.serves() {
+            let waited = |behind: &Behind| behind.waited(now);
+            serving.finishes(finish, self.behind.as_deref().map_or(0, waited));
+        }
         self.active.end(status, now, usage, used, fate);
         // What it holds at its stations is for others now.
         self.behind = None;

@@ -96,7 +96,11 @@ fn reload() -> Value {
 fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
     let overrides = flag("May a request say in `x-simwright-*` headers how it is answered?");
-    described("How the doors behave where vendors leave it open.", object([("unknown-fields", unknown), ("overrides", overrides)]))
+    let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
+    let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
+    let fields =
+        [("unknown-fields", unknown), ("keep-alive", alive), ("vllm-metrics", vllm), ("overrides", overrides)];
+    described("How the doors behave where vendors leave it open.", object(fields))
 }
 
 /// A path of the scenario's own.

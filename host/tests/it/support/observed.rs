@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::client::{self, Ended};
 use super::h2_client::StreamEnd;
+use super::speakers::{Heard, Speaker};
 
 /// One answer as it came.
 pub struct Observed {
@@ -64,29 +65,26 @@ impl Observed {
     }
 
     /// In words: head; body; end.
-    pub fn words(&self, expected: &Expected<'_>, streamed: bool) -> String {
+    pub fn words(&self, speaker: &dyn Speaker, expected: &Expected<'_>, streamed: bool) -> String {
         let Some((status, headers)) = &self.head else { return format!("no byte; {}", self.ending) };
         let mut head = status.to_string();
         let media = headers["content-type"].to_str().expect("text");
-        if media != if streamed { "text/event-stream; charset=utf-8" } else { "application/json" } {
+        if media != if streamed { speaker.stream_media() } else { "application/json" } {
             head = format!("{head} `{media}`");
         }
         let body = match (self.body.is_empty(), streamed) {
             (true, _) => "no body".to_owned(),
-            (false, true) => stream(&self.body, expected),
-            (false, false) => whole(&self.body, expected),
+            (false, true) => stream(speaker, &self.body, expected),
+            (false, false) => whole(speaker, &self.body, expected),
         };
         format!("{head}; {body}; {}", self.ending)
     }
 
-    /// The words of a refusal: status, type, code, what is wrong, and what the headers say of trying again.
-    pub fn refusal(&self) -> String {
+    /// The words of a refusal: status, what the vendor's body says, what the headers say of trying again, and the message.
+    pub fn refusal(&self, speaker: &dyn Speaker) -> String {
         let (status, headers) = self.head.as_ref().expect("a head");
         assert_eq!(headers["content-type"], "application/json");
         let body: Value = serde_json::from_slice(&self.body).expect("JSON");
-        let error = body["error"].as_object().expect("an error");
-        assert_eq!(error.keys().collect::<Vec<_>>(), ["message", "type", "param", "code"]);
-        let word = |key: &str| error[key].as_str().map_or("–".to_owned(), |word| format!("`{word}`"));
         let mut hints = Vec::new();
         for name in ["retry-after", "retry-after-ms", "x-should-retry"] {
             let Some(value) = headers.get(name) else { continue };
@@ -97,8 +95,8 @@ impl Observed {
             }
         }
         let hints = if hints.is_empty() { "–".to_owned() } else { hints.join(", ") };
-        let message = error["message"].as_str().expect("a message");
-        format!("{status} | {} | {} | {} | {hints} | {message}", word("type"), word("code"), word("param"))
+        let message = body["error"]["message"].as_str().expect("a message");
+        format!("{status} | {} | {hints} | {message}", speaker.refusal_cells(&body).join(" | "))
     }
 
     /// A header's text.
@@ -114,82 +112,54 @@ fn h2_ending(end: StreamEnd) -> String {
     }
 }
 
-/// What a strict reader of server-sent events makes of `body`.
-fn stream(body: &[u8], expected: &Expected<'_>) -> String {
-    let (mut said, mut seen) = (Seen::default(), Vec::new());
+/// What a strict reader of events makes of `body`.
+fn stream(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String {
+    let (mut heard, mut wrong) = (Heard::default(), Wrong::default());
     let mut rest = body;
-    while let Some(end) = memchr::memmem::find(rest, b"\n\n") {
-        let event = rest[..end].strip_prefix(b"data: ").expect("a data line");
-        rest = &rest[end + 2..];
+    while let Some(end) = memchr::memmem::find(rest, speaker.between()) {
+        let event = speaker.payload(&rest[..end]);
+        rest = &rest[end + speaker.between().len()..];
         match std::str::from_utf8(event) {
-            Err(_) => said.count("not UTF-8"),
-            Ok("[DONE]") => said.done = true,
+            Err(_) => wrong.count("not UTF-8"),
+            Ok(text) if Some(text) == speaker.last_event() => heard.is_ended = true,
             Ok(text) => match serde_json::from_str::<Value>(text) {
-                Err(_) => said.count("not JSON"),
-                Ok(chunk) => said.chunk(&chunk, &mut seen),
+                Err(_) => wrong.count("not JSON"),
+                Ok(chunk) => speaker.event(&chunk, &mut heard),
             },
         }
     }
     if !rest.is_empty() {
-        said.count("broken off");
+        wrong.count("broken off");
     }
-    said.words(&seen, expected)
+    let mut words = vec![answer(&heard, expected)];
+    words.extend(wrong.0.iter().map(|(what, count)| format!("{count} {what}")));
+    if heard.error.is_some() {
+        words.push("error event".to_owned());
+    }
+    words.push(heard.finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
+    if heard.usage.is_some() {
+        words.extend(about_usage(heard.usage, expected));
+    }
+    if let Some(last) = speaker.last_event().filter(|_| !heard.is_ended) {
+        words.push(format!("no `{last}`"));
+    }
+    words.join(", ")
 }
 
-/// What is put together from a stream.
+/// Events that are no chunks, by what is wrong with them.
 #[derive(Default)]
-struct Seen {
-    /// Events that are no chunks, by what is wrong with them.
-    wrong: Vec<(&'static str, usize)>,
-    done: bool,
-    finish: Option<String>,
-    usage: Option<(u64, u64)>,
-    error: bool,
-    refusal: String,
-    arguments: String,
-}
+struct Wrong(Vec<(&'static str, usize)>);
 
-impl Seen {
+impl Wrong {
     fn count(&mut self, what: &'static str) {
-        match self.wrong.iter_mut().find(|(known, _)| *known == what) {
+        match self.0.iter_mut().find(|(known, _)| *known == what) {
             Some((_, count)) => *count += 1,
-            None => self.wrong.push((what, 1)),
+            None => self.0.push((what, 1)),
         }
-    }
-
-    fn chunk(&mut self, chunk: &Value, texts: &mut Vec<String>) {
-        self.error |= chunk.get("error").is_some();
-        self.usage = self.usage.or(usage_of(chunk));
-        let choice = &chunk["choices"][0];
-        if let Some(finish) = choice["finish_reason"].as_str() {
-            self.finish = Some(finish.to_owned());
-        }
-        let delta = &choice["delta"];
-        if let Some(text) = delta["content"].as_str().filter(|_| delta.get("role").is_none()) {
-            texts.push(text.to_owned());
-        }
-        self.refusal.push_str(delta["refusal"].as_str().unwrap_or(""));
-        self.arguments.push_str(delta["tool_calls"][0]["function"]["arguments"].as_str().unwrap_or(""));
-    }
-
-    fn words(&self, texts: &[String], expected: &Expected<'_>) -> String {
-        let mut words = vec![answer(texts, &self.refusal, &self.arguments, expected)];
-        words.extend(self.wrong.iter().map(|(what, count)| format!("{count} {what}")));
-        if self.error {
-            words.push("error event".to_owned());
-        }
-        words.push(self.finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
-        if self.usage.is_some() {
-            words.extend(about_usage(self.usage, expected));
-        }
-        if !self.done {
-            words.push("no `[DONE]`".to_owned());
-        }
-        words.join(", ")
     }
 }
 
-fn whole(body: &[u8], expected: &Expected<'_>) -> String {
+fn whole(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String {
     let Ok(text) = std::str::from_utf8(body) else { return "not UTF-8".to_owned() };
     let reply: Value = match serde_json::from_str(text) {
         Ok(reply) => reply,
@@ -199,15 +169,15 @@ fn whole(body: &[u8], expected: &Expected<'_>) -> String {
         }
         Err(_) => return "not JSON".to_owned(),
     };
-    if let Some(message) = reply["error"]["message"].as_str() {
+    let mut heard = Heard::default();
+    speaker.whole(&reply, &mut heard);
+    if let Some(message) = heard.error {
         return format!("error `{message}`");
     }
-    let (choice, message) = (&reply["choices"][0], &reply["choices"][0]["message"]);
-    let arguments = message["tool_calls"][0]["function"]["arguments"].as_str().unwrap_or("");
-    let texts: Vec<String> = message["content"].as_str().map(|text| pieces(text, expected)).unwrap_or_default();
-    let mut words = vec![answer(&texts, message["refusal"].as_str().unwrap_or(""), arguments, expected)];
-    words.push(format!("`{}`", choice["finish_reason"].as_str().unwrap_or("–")));
-    words.extend(about_usage(usage_of(&reply), expected));
+    heard.texts = heard.texts.iter().flat_map(|text| pieces(text, expected)).collect();
+    let mut words = vec![answer(&heard, expected)];
+    words.push(format!("`{}`", heard.finish.as_deref().unwrap_or("–")));
+    words.extend(about_usage(heard.usage, expected));
     words.join(", ")
 }
 
@@ -225,11 +195,11 @@ fn pieces(text: &str, expected: &Expected<'_>) -> Vec<String> {
     pieces
 }
 
-fn answer(texts: &[String], refusal: &str, arguments: &str, expected: &Expected<'_>) -> String {
+fn answer(heard: &Heard, expected: &Expected<'_>) -> String {
     let mut words = Vec::new();
     match expected.schema {
         Some(schema) => {
-            let json = if arguments.is_empty() { texts.concat() } else { arguments.to_owned() };
+            let json = if heard.arguments.is_empty() { heard.texts.concat() } else { heard.arguments.clone() };
             let judge = jsonschema::validator_for(schema).expect("a schema");
             words.push(match serde_json::from_str::<Value>(&json) {
                 Err(_) => "no JSON where some is asked for".to_owned(),
@@ -237,10 +207,10 @@ fn answer(texts: &[String], refusal: &str, arguments: &str, expected: &Expected<
                 Ok(_) => "JSON that does not fit the schema".to_owned(),
             });
         }
-        None => words.push(about_tokens(texts, expected.tokens)),
+        None => words.push(about_tokens(&heard.texts, expected.tokens)),
     }
-    if !refusal.is_empty() {
-        words.push(format!("refusal `{refusal}`"));
+    if !heard.refusal.is_empty() {
+        words.push(format!("refusal `{}`", heard.refusal));
     }
     words.join(", ")
 }
@@ -257,11 +227,6 @@ fn about_tokens(texts: &[String], tokens: &[&str]) -> String {
     }
     let row: Vec<String> = numbers.iter().map(usize::to_string).collect();
     format!("tokens {}", row.join(" "))
-}
-
-fn usage_of(value: &Value) -> Option<(u64, u64)> {
-    let usage = value.get("usage")?;
-    Some((usage["prompt_tokens"].as_u64()?, usage["completion_tokens"].as_u64()?))
 }
 
 fn about_usage(usage: Option<(u64, u64)>, expected: &Expected<'_>) -> Option<String> {

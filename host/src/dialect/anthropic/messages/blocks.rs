@@ -13,7 +13,8 @@ use crate::types::api_error::ApiError;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Message, Role};
 
-const USER_BLOCKS: &[&str] = &["text", "image", "document", "tool_result", "search_result"];
+const USER_BLOCKS: &[&str] = &["text", "image", "document", "tool_result", "search_result", "container_upload"];
+const RESULT_BLOCKS: &[&str] = &["text", "image", "search_result", "document", "tool_reference"];
 const ASSISTANT_BLOCKS: &[&str] = &["text", "thinking", "redacted_thinking", "tool_use"];
 /// Tokens of an image whose size is not known: one of about a megapixel, width x height / 750 (the vendor's documentation).
 const IMAGE_TOKENS: u32 = 1_600;
@@ -44,9 +45,8 @@ impl Reader {
     }
 
     /// The text of the system's instructions.
-    pub(super) fn system(&mut self, content: Content<'_>, path: Path<'_>) -> Result<(String, Vec<Attachment>), ApiError> {
-        let gathered = self.gather(content, path, &["text"], Role::System)?;
-        Ok((gathered.text, gathered.attachments))
+    pub(super) fn system(&mut self, content: Content<'_>, path: Path<'_>) -> Result<String, ApiError> {
+        Ok(self.gather(content, path, &["text"], Role::System)?.text)
     }
 
     /// Adds what a user's message holds: results of tools first, then what the user says.
@@ -67,7 +67,13 @@ impl Reader {
         Ok(())
     }
 
-    fn gather(&mut self, content: Content<'_>, list: Path<'_>, known: &'static [&'static str], role: Role) -> Result<Gathered, ApiError> {
+    fn gather(
+        &mut self,
+        content: Content<'_>,
+        list: Path<'_>,
+        known: &'static [&'static str],
+        role: Role,
+    ) -> Result<Gathered, ApiError> {
         let mut gathered = Gathered::default();
         match content {
             Content::Text(text) => gathered.text = text.into_owned(),
@@ -99,19 +105,22 @@ impl Reader {
                 let message = format!("{}: document blocks are not allowed in assistant messages", path.missing().dotted());
                 return Err(ApiError::invalid("messages", message));
             }
-            other if !known.contains(&other) && other != "document" => {
+            // A file for the vendor's own container.
+            "container_upload" if role == Role::User => {}
+            other if !known.contains(&other) && !(other == "document" && role == Role::Assistant) => {
                 return Err(path.field("type").unknown_word(other, known).into());
             }
             "text" => {
                 let cited = block.citations.optional(path.field("citations"))?;
                 if self.is_newer && role == Role::User && matches!(cited, Some(Citations::List(count)) if count > 0) {
-                    let message = format!("{}: citations are not allowed in user messages", path.field("citations").missing().dotted());
+                    let message =
+                        format!("{}: citations are not allowed in user messages", path.field("citations").missing().dotted());
                     return Err(ApiError::invalid("messages", message));
                 }
                 out.text.push_str(&block.text.required(path.field("text"))?);
             }
             "thinking" => _ = block.thinking.required(path.field("thinking"))?,
-            "redacted_thinking" => {}
+            "redacted_thinking" | "tool_reference" => {}
             "image" => out.attachments.push(attachment(block.source, path.field("source"), IMAGE_TOKENS)?),
             "document" => self.document(block.source, path.field("source"), out)?,
             "search_result" => {
@@ -156,7 +165,7 @@ impl Reader {
         let text = match content.optional(path.field("content"))? {
             None => String::new(),
             Some(content) => {
-                let inner = self.gather(content, path.field("content"), &["text", "image", "search_result", "document"], Role::User)?;
+                let inner = self.gather(content, path.field("content"), RESULT_BLOCKS, Role::User)?;
                 out.attachments.extend(inner.attachments);
                 inner.text
             }

@@ -30,7 +30,8 @@ object! {
         output_config "output_config": Given<OutputConfig<'de>>,
         output_format "output_format": Given<OutputFormat<'de>>,
         cache_control "cache_control": Option<&'de RawValue>,
-        _ "metadata" "service_tier" "speed" "container" "inference_geo" "diagnostics" "context_management" "mcp_servers"
+        _ "metadata" "service_tier" "speed" "container" "inference_geo" "diagnostics" "context_management" "mcp_servers" "user_profile_id"
+          "billing_policy" "compaction" "fallback_credit_token" "fallbacks" "thread"
     }
 }
 
@@ -79,7 +80,7 @@ object! {
         thinking "thinking": Text<'de>,
         citations "citations": Given<Citations>,
         cache_control "cache_control": Option<&'de RawValue>,
-        _ "is_error" "signature" "data" "title" "context" "caller"
+        _ "is_error" "signature" "data" "title" "context" "caller" "transformations" "toolset_name" "file_id" "tool_name"
     }
 }
 
@@ -128,6 +129,7 @@ object! {
         cache_control "cache_control": Option<&'de RawValue>,
         _ "description" "strict" "defer_loading" "allowed_callers" "input_examples" "eager_input_streaming" "max_uses" "allowed_domains"
           "blocked_domains" "user_location" "display_width_px" "display_height_px" "display_number" "max_characters" "citations"
+          "configs" "max_content_tokens" "response_inclusion" "url_sources" "use_cache" "enable_zoom"
     }
 }
 
@@ -145,7 +147,7 @@ object! {
     Thinking<'de> {
         kind "type": Text<'de>,
         budget_tokens "budget_tokens": Given<i64>,
-        _ "display"
+        display "display": Text<'de>,
     }
 }
 

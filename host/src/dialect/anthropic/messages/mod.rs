@@ -75,9 +75,15 @@ struct Options {
     stop: Box<[Box<str>]>,
     /// Is a part of the prompt to be cached? Then what the cache does not know is written to it.
     writes_cache: bool,
+    /// Are thoughts signed and not shown? They count either way.
+    hides_thoughts: bool,
 }
 
 impl Voice for Options {
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(stream::PING)
+    }
+
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         whole::push_message(out, head, self, reply);
     }

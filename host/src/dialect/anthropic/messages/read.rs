@@ -5,7 +5,9 @@ use http::HeaderMap;
 
 use super::Options;
 use super::blocks;
-use super::body::{Body, Message as GivenMessage, OutputFormat, Thinking as GivenThinking, Tool as GivenTool, ToolChoice as GivenChoice};
+use super::body::{
+    Body, Message as GivenMessage, OutputFormat, Thinking as GivenThinking, Tool as GivenTool, ToolChoice as GivenChoice,
+};
 use crate::dialect::Inbound;
 use crate::dialect::anthropic::headers::VERSION;
 use crate::dialect::json::given::Given;
@@ -18,6 +20,8 @@ use crate::types::request::{Format, Message, Operation, Request, Role, Thinking,
 
 /// The longest name of a tool.
 const NAME_MAX: usize = 128;
+/// The most messages of a conversation (the SDK's documentation).
+const MESSAGES_MAX: usize = 100_000;
 /// The fewest tokens for thoughts that a client may allow.
 const THINKING_MIN: i64 = 1_024;
 
@@ -54,12 +58,7 @@ fn generation_of(headers: &HeaderMap) -> Result<Generation, ApiError> {
     }
 }
 
-fn convert(
-    body: Body<'_>,
-    root: Path<'_>,
-    generation: Generation,
-    operation: Operation,
-) -> Result<(Request, Options), ApiError> {
+fn convert(body: Body<'_>, root: Path<'_>, generation: Generation, operation: Operation) -> Result<(Request, Options), ApiError> {
     check_sampling(&body, root, generation)?;
     let model = body.model.required(root.field("model"))?;
     root.field("model").text(&model, 1, usize::MAX)?;
@@ -67,21 +66,23 @@ fn convert(
         Operation::Count => None,
         _ => {
             let path = root.field("max_tokens");
-            Some(path.integer(body.max_tokens.required(path)?, 1, i64::MAX)?)
+            // With 0 the prompt is read, and perhaps cached, and nothing is said.
+            Some(path.integer(body.max_tokens.required(path)?, 0, i64::MAX)?)
         }
     };
     let mut blocks = blocks::Reader::of(generation == Generation::Second);
     let mut messages = Vec::new();
     if let Some(system) = body.system.optional(root.field("system"))? {
-        let (text, _) = blocks.system(system, root.field("system"))?;
-        messages.push(Message::new(Role::System, text));
+        messages.push(Message::new(Role::System, blocks.system(system, root.field("system"))?));
     }
     read_messages(body.messages.required(root.field("messages"))?, root.field("messages"), &mut blocks, &mut messages)?;
     let tools = tools(body.tools, root.field("tools"), &mut blocks)?;
     let (tool_choice, parallel) = tool_choice(body.tool_choice, root.field("tool_choice"), &tools)?;
     let streams = body.stream.optional(root.field("stream"))?.unwrap_or(false);
     let stop = stop(body.stop_sequences, root.field("stop_sequences"))?;
-    let options = Options { stop: stop.clone().into(), writes_cache: blocks.writes_cache || body.cache_control.is_some() };
+    let (thinking, hides_thoughts) = thinking(body.thinking, root.field("thinking"), max_tokens)?;
+    let writes_cache = blocks.writes_cache || body.cache_control.is_some();
+    let options = Options { stop: stop.clone().into(), writes_cache, hides_thoughts };
     let request = Request {
         operation,
         model: model.into(),
@@ -94,7 +95,7 @@ fn convert(
             None => format(body.output_format, root.field("output_format"))?,
         },
         max_output_tokens: max_tokens.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-        thinking: thinking(body.thinking, root.field("thinking"), max_tokens)?,
+        thinking,
         stop,
         streams: streams && operation == Operation::Chat,
         body: Bytes::new(),
@@ -135,7 +136,7 @@ fn read_messages(
     blocks: &mut blocks::Reader,
     out: &mut Vec<Message>,
 ) -> Result<(), ApiError> {
-    list.count(given.len(), 1, usize::MAX)?;
+    list.count(given.len(), 1, MESSAGES_MAX)?;
     for (index, message) in given.into_iter().enumerate() {
         let path = list.element(index);
         let message = message.required(path)?;
@@ -145,22 +146,15 @@ fn read_messages(
         match &*role {
             "user" => blocks.user(content, path, out)?,
             "assistant" => blocks.assistant(content, path, out)?,
-            "system" => {
-                let message = "messages: Unexpected role \"system\". The Messages API accepts a top-level `system` parameter, not \
-                               \"system\" as an input message role.";
-                return Err(ApiError::invalid("messages", message));
-            }
-            other => return Err(list.element(index).field("role").unknown_word(other, &["user", "assistant"]).into()),
+            // Instructions between turns.
+            "system" => out.push(Message::new(Role::System, blocks.system(content, path)?)),
+            other => return Err(list.element(index).field("role").unknown_word(other, &["user", "assistant", "system"]).into()),
         }
     }
     Ok(())
 }
 
-fn tools(
-    given: super::body::List<GivenTool<'_>>,
-    list: Path<'_>,
-    blocks: &mut blocks::Reader,
-) -> Result<Vec<Tool>, Mistake> {
+fn tools(given: super::body::List<GivenTool<'_>>, list: Path<'_>, blocks: &mut blocks::Reader) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
     list.count(given.len(), 0, TOOLS_MAX)?;
     let mut tools = Vec::with_capacity(given.len());
@@ -218,12 +212,18 @@ fn format(given: Given<OutputFormat<'_>>, path: Path<'_>) -> Result<Format, Mist
     Ok(Format::JsonSchema { name: "output".into(), schema })
 }
 
-fn thinking(given: Given<GivenThinking<'_>>, path: Path<'_>, max_tokens: Option<i64>) -> Result<Thinking, ApiError> {
-    let Some(given) = given.optional(path)? else { return Ok(Thinking::Off) };
+/// Whether the model shall think, and whether it keeps to itself what it thought.
+fn thinking(given: Given<GivenThinking<'_>>, path: Path<'_>, max_tokens: Option<i64>) -> Result<(Thinking, bool), ApiError> {
+    let Some(given) = given.optional(path)? else { return Ok((Thinking::Off, false)) };
     let kind = given.kind.required(path.field("type"))?;
+    let hides = match given.display.optional(path.field("display"))?.as_deref() {
+        None | Some("summarized") => false,
+        Some("omitted") => true,
+        Some(other) => return Err(path.field("display").unknown_word(other, &["summarized", "omitted"]).into()),
+    };
     match &*kind {
-        "disabled" => Ok(Thinking::Off),
-        "adaptive" | "between-tools" => Ok(Thinking::On(None)),
+        "disabled" => Ok((Thinking::Off, hides)),
+        "adaptive" | "between_tools" => Ok((Thinking::On(None), hides)),
         "enabled" => {
             let path = path.field("budget_tokens");
             let budget = path.integer(given.budget_tokens.required(path)?, THINKING_MIN, i64::MAX)?;
@@ -231,9 +231,9 @@ fn thinking(given: Given<GivenThinking<'_>>, path: Path<'_>, max_tokens: Option<
                 let message = "`max_tokens` must be greater than `thinking.budget_tokens`.";
                 return Err(ApiError::invalid("max_tokens", message));
             }
-            Ok(Thinking::On(Some(u32::try_from(budget).unwrap_or(u32::MAX))))
+            Ok((Thinking::On(Some(u32::try_from(budget).unwrap_or(u32::MAX))), hides))
         }
-        other => Err(path.field("type").unknown_word(other, &["enabled", "disabled", "adaptive", "between-tools"]).into()),
+        other => Err(path.field("type").unknown_word(other, &["enabled", "disabled", "adaptive", "between_tools"]).into()),
     }
 }
 

@@ -5,12 +5,15 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Options;
-use super::whole::{SIGNATURE, push_beginning, push_details, push_prompt};
+use super::whole::{SIGNATURE, push_beginning, push_details, push_output, push_prompt};
 use crate::dialect::StreamRenderer;
 use crate::dialect::anthropic::ids::push_tool_id;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
 use crate::types::usage::Usage;
+
+/// Keeps a connection open, and comes once after the first block has begun.
+pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
 /// Renders one stream.
 pub(super) struct MessageStream {
@@ -41,14 +44,7 @@ impl MessageStream {
         out.put_slice(b"\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{");
         push_prompt(&mut out, &head.usage, options.writes_cache);
         out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n");
-        Self {
-            beginning: Some(out[..].into()),
-            options,
-            open: None,
-            blocks: 0,
-            is_refused: false,
-            finish: Finish::Stop,
-        }
+        Self { beginning: Some(out[..].into()), options, open: None, blocks: 0, is_refused: false, finish: Finish::Stop }
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
@@ -67,7 +63,7 @@ impl MessageStream {
         inside(out);
         out.put_slice(b"}}\n\n");
         if self.blocks == 0 {
-            out.put_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+            out.put_slice(PING);
         }
         self.open = Some(block);
         self.blocks += 1;
@@ -99,9 +95,14 @@ impl MessageStream {
         self.is_refused |= kind == TextKind::Refusal;
         if kind == TextKind::Reasoning {
             if self.open != Some(Block::Thinking) {
-                self.open(Block::Thinking, out, |out| out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\""));
+                self.open(Block::Thinking, out, |out| {
+                    out.put_slice(b"\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
+                });
             }
-            return self.delta(b"thinking_delta\",\"thinking\":\"", text, out);
+            if !self.options.hides_thoughts {
+                self.delta(b"thinking_delta\",\"thinking\":\"", text, out);
+            }
+            return;
         }
         if self.open != Some(Block::Text) {
             self.open(Block::Text, out, |out| out.put_slice(b"\"type\":\"text\",\"text\":\"\""));
@@ -131,8 +132,7 @@ impl MessageStream {
         push_details(out, reason.word);
         out.put_slice(b"},\"usage\":{");
         push_prompt(out, usage, self.options.writes_cache);
-        out.put_slice(b",\"output_tokens\":");
-        push_number(out, u64::from(usage.output));
+        push_output(out, usage);
         out.put_slice(b"}}\n\n");
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn push_message(out: &mut BytesMut, head: &Head, options: &Options, r
     out.reserve(512 + choice.content.len() + choice.reasoning.len());
     push_beginning(out, head);
     out.put_slice(b"\"content\":[");
-    push_blocks(out, choice);
+    push_blocks(out, choice, options.hides_thoughts);
     let reason = options.reason(choice.finish, !choice.refusal.is_empty());
     out.put_slice(b"],\"stop_reason\":\"");
     out.put_slice(reason.word.as_bytes());
@@ -27,8 +27,7 @@ pub(super) fn push_message(out: &mut BytesMut, head: &Head, options: &Options, r
     push_details(out, reason.word);
     out.put_slice(b",\"usage\":{");
     push_prompt(out, &reply.usage, options.writes_cache);
-    out.put_slice(b",\"output_tokens\":");
-    push_number(out, u64::from(reply.usage.output));
+    push_output(out, &reply.usage);
     out.put_slice(b",\"service_tier\":\"standard\"}}");
 }
 
@@ -63,7 +62,18 @@ pub(super) fn push_prompt(out: &mut BytesMut, usage: &Usage, writes_cache: bool)
     out.put_slice(b",\"ephemeral_1h_input_tokens\":0}");
 }
 
-fn push_blocks(out: &mut BytesMut, choice: &WholeChoice) {
+/// Appends what the reply cost, thoughts among it.
+pub(super) fn push_output(out: &mut BytesMut, usage: &Usage) {
+    out.put_slice(b",\"output_tokens\":");
+    push_number(out, u64::from(usage.output));
+    if usage.reasoning > 0 {
+        out.put_slice(b",\"output_tokens_details\":{\"thinking_tokens\":");
+        push_number(out, u64::from(usage.reasoning));
+        out.put_u8(b'}');
+    }
+}
+
+fn push_blocks(out: &mut BytesMut, choice: &WholeChoice, hides_thoughts: bool) {
     let mut is_first = true;
     let mut begin = |out: &mut BytesMut, beginning: &[u8]| {
         if !std::mem::take(&mut is_first) {
@@ -73,7 +83,7 @@ fn push_blocks(out: &mut BytesMut, choice: &WholeChoice) {
     };
     if !choice.reasoning.is_empty() {
         begin(out, b"{\"type\":\"thinking\",\"thinking\":");
-        push_string(out, &choice.reasoning);
+        push_string(out, if hides_thoughts { "" } else { &choice.reasoning });
         out.put_slice(b",\"signature\":");
         push_string(out, SIGNATURE);
         out.put_u8(b'}');

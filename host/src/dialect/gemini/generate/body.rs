@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use crate::dialect::json::given::{Given, object};
 
 /// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
+pub(in crate::dialect::gemini) type Text<'de> = Given<Cow<'de, str>>;
 /// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
+pub(in crate::dialect::gemini) type List<T> = Given<Vec<Given<T>>>;
 
 object! {
     /// The body; that of a count may hold the request to count.
@@ -21,7 +21,8 @@ object! {
         tools "tools": List<Tool<'de>>,
         tool_config "toolConfig" | "tool_config": Given<ToolConfig<'de>>,
         counted "generateContentRequest" | "generate_content_request": Option<&'de RawValue>,
-        _ "safetySettings" "safety_settings" "cachedContent" "cached_content" "labels" "model" "store" "serviceTier"
+        _ "safetySettings" "safety_settings" "cachedContent" "cached_content" "labels" "model" "store" "serviceTier" "service_tier"
+          "continuationToken" "continuation_token"
     }
 }
 
@@ -43,7 +44,9 @@ object! {
         call "functionCall" | "function_call": Given<FunctionCall<'de>>,
         response "functionResponse" | "function_response": Given<FunctionResponse<'de>>,
         _ "thoughtSignature" "thought_signature" "videoMetadata" "video_metadata" "executableCode" "executable_code"
-          "codeExecutionResult" "code_execution_result" "mediaResolution" "media_resolution" "partMetadata"
+          "codeExecutionResult" "code_execution_result" "mediaResolution" "media_resolution" "partMetadata" "part_metadata" "toolCall"
+          "tool_call" "toolResponse" "tool_response" "audioTranscription" "mediaProcessing" "speechMetadata" "documentMetadata"
+          "spreadsheetMetadata" "audioMetadata"
     }
 }
 
@@ -98,6 +101,7 @@ object! {
         _ "topK" "top_k" "seed" "presencePenalty" "presence_penalty" "frequencyPenalty" "frequency_penalty" "responseLogprobs"
           "response_logprobs" "logprobs" "responseModalities" "response_modalities" "mediaResolution" "media_resolution"
           "speechConfig" "speech_config" "audioTimestamp" "enableAffectiveDialog" "imageConfig" "image_config" "routingConfig"
+          "enableEnhancedCivicAnswers" "audioTranscriptionConfig"
     }
 }
 
@@ -116,6 +120,7 @@ object! {
         functions "functionDeclarations" | "function_declarations": List<Function<'de>>,
         _ "googleSearch" "google_search" "codeExecution" "code_execution" "urlContext" "url_context" "googleSearchRetrieval"
           "google_search_retrieval" "googleMaps" "google_maps" "fileSearch" "file_search" "computerUse" "computer_use" "retrieval"
+          "mcpServers" "mcp_servers"
     }
 }
 

@@ -11,12 +11,15 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Finish, Head, WholeReply};
 use crate::types::request::Operation;
 
-mod body;
+pub(super) mod body;
 mod count;
-mod parts;
+pub(super) mod parts;
 mod read;
 mod stream;
 mod whole;
+
+#[cfg(test)]
+mod tests;
 
 /// A conversation to continue, answered in one piece.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,6 +102,11 @@ struct Options {
 impl Voice for Options {
     fn stream_type(&self) -> &'static str {
         if self.is_sse { "text/event-stream" } else { "application/json; charset=UTF-8" }
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        // Its SDKs take a comment for an answer that they do not know.
+        None
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {

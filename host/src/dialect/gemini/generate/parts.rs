@@ -25,7 +25,12 @@ pub(super) fn instructions(content: Content<'_>, path: Path<'_>) -> Result<Messa
 }
 
 /// Adds a turn of the conversation: results of functions are messages of their own, as their sender is a tool.
-pub(super) fn turn(content: Content<'_>, path: Path<'_>, role: Option<Role>, out: &mut Vec<Message>) -> Result<(), ApiError> {
+pub(in crate::dialect::gemini) fn turn(
+    content: Content<'_>,
+    path: Path<'_>,
+    role: Option<Role>,
+    out: &mut Vec<Message>,
+) -> Result<(), ApiError> {
     let named = content.role.optional(path.field("role"))?;
     let role = match (role, named.as_deref()) {
         (Some(role), _) => role,

@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 use smallvec::SmallVec;
 
-use super::whole::{push_call, push_identity, push_usage};
+use super::whole::{push_blocked, push_call, push_identity, push_usage};
 use super::{Options, word};
 use crate::dialect::StreamRenderer;
 use crate::dialect::gemini::error;
@@ -107,9 +107,23 @@ impl ResponseStream {
         }
     }
 
+    /// The end of the stream, after its last chunk.
+    fn conclude(&self, out: &mut BytesMut) {
+        if !self.options.is_sse {
+            out.put_u8(b']');
+        }
+    }
+
     /// The last chunk.
     fn close(&mut self, out: &mut BytesMut) {
+        let is_blocked = !self.has_begun && self.ended.iter().all(|(_, finish, _)| *finish == Finish::ContentFilter);
         self.begin(out);
+        if is_blocked && !self.ended.is_empty() {
+            push_blocked(out, &self.usage);
+            out.put_slice(&self.identity);
+            out.put_u8(b'}');
+            return self.end(out);
+        }
         out.put_slice(b"{\"candidates\":[");
         for (position, (choice, finish, is_refused)) in self.ended.iter().enumerate() {
             if position > 0 {
@@ -154,14 +168,13 @@ impl StreamRenderer for ResponseStream {
             StreamEvent::Usage(usage) => self.usage = usage,
             StreamEvent::Error { message, .. } => {
                 self.begin(out);
-                error::push(out, 503, message, None);
+                error::push(out, 503, message, None, None);
                 self.end(out);
+                self.conclude(out);
             }
             StreamEvent::End => {
                 self.close(out);
-                if !self.options.is_sse {
-                    out.put_u8(b']');
-                }
+                self.conclude(out);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{Options, word};
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_number, push_string};
 use crate::random::Stream;
-use crate::types::reply::{Head, WholeChoice, WholeReply};
+use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
 
 /// Letters and digits of a response's id.
@@ -15,6 +15,11 @@ const ID_LENGTH: usize = 22;
 /// Appends the body of a whole reply.
 pub(super) fn push_response(out: &mut BytesMut, head: &Head, options: Options, reply: &WholeReply) {
     out.reserve(512 + reply.choices.iter().map(|choice| choice.content.len() + 160).sum::<usize>());
+    if !reply.choices.is_empty() && reply.choices.iter().all(is_blocked) {
+        push_blocked(out, &reply.usage);
+        push_identity(out, head);
+        return out.put_u8(b'}');
+    }
     out.put_slice(b"{\"candidates\":[");
     for (index, choice) in reply.choices.iter().enumerate() {
         if index > 0 {
@@ -27,6 +32,21 @@ pub(super) fn push_response(out: &mut BytesMut, head: &Head, options: Options, r
     out.put_u8(b',');
     push_identity(out, head);
     out.put_u8(b'}');
+}
+
+/// Did a filter end the reply before it said anything? Then it is the prompt that is blocked, and there is no candidate.
+fn is_blocked(choice: &WholeChoice) -> bool {
+    let said = [&choice.content, &choice.reasoning, &choice.refusal].into_iter().any(|text| !text.is_empty());
+    choice.finish == Finish::ContentFilter && !said && choice.tool_calls.is_empty()
+}
+
+/// Appends a response to a prompt that is blocked, up to its identity.
+pub(super) fn push_blocked(out: &mut BytesMut, usage: &Usage) {
+    out.put_slice(b"{\"promptFeedback\":{\"blockReason\":\"SAFETY\"},\"usageMetadata\":{\"promptTokenCount\":");
+    push_number(out, u64::from(usage.input));
+    out.put_slice(b",\"totalTokenCount\":");
+    push_number(out, u64::from(usage.input));
+    out.put_slice(b"},");
 }
 
 fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &WholeChoice) {

@@ -7,6 +7,7 @@ use super::{body_with, chat, generate, parsed, with};
 use crate::dialect::ollama::{Chat, Generate, Ollama, asked_model};
 use crate::dialect::{Dialect, Endpoint};
 use crate::types::api_error::{ApiError, Cause};
+use crate::types::request::Operation;
 
 fn refusal<T>(result: Result<T, ApiError>) -> String {
     let error = result.err().expect("the request should be refused");
@@ -76,7 +77,7 @@ fn refusals_of_the_planner_have_the_vendors_words() {
     assert_eq!(said(&ApiError::unknown_model("nope")), "model 'nope' not found");
     let full = ApiError::because(Cause::Overloaded, 503, "full");
     assert_eq!(said(&full), "server busy, please try again.  maximum pending requests exceeded");
-    let long = ApiError::because(Cause::PromptTooLong { tokens: 9, window: 4 }, 400, "long");
+    let long = ApiError::because(Cause::PromptTooLong { tokens: 9, window: 4, operation: Operation::Chat }, 400, "long");
     assert_eq!(said(&long), "the input length exceeds the context length");
     assert_eq!(said(&ApiError::of_status(500, "it \"broke\"")), "it \"broke\"");
 }

@@ -25,7 +25,8 @@ fn vectors(answer: &Value) -> Vec<Vec<f64>> {
 
 #[test]
 fn equal_texts_have_equal_unit_vectors() {
-    let answer = answer(&Embed, r#"{"model":"m","input":["a cat","a cat","quarterly revenue"],"truncate":true,"keep_alive":"5m"}"#);
+    let answer =
+        answer(&Embed, r#"{"model":"m","input":["a cat","a cat","quarterly revenue"],"truncate":true,"keep_alive":"5m"}"#);
     let vectors = vectors(&answer);
     assert!(vectors[0] == vectors[1] && vectors[0] != vectors[2]);
     assert_eq!(vectors[0].len(), 768);
@@ -36,7 +37,9 @@ fn equal_texts_have_equal_unit_vectors() {
 
 #[test]
 fn dimensions_cut_a_vector_and_never_lengthen_it() {
-    let length = |dimensions: &str| vectors(&answer(&Embed, &format!(r#"{{"model":"m","input":"x","dimensions":{dimensions}}}"#)))[0].len();
+    let length = |dimensions: &str| {
+        vectors(&answer(&Embed, &format!(r#"{{"model":"m","input":"x","dimensions":{dimensions}}}"#)))[0].len()
+    };
     assert_eq!([length("64"), length("0"), length("-1"), length("1000")], [64, 768, 768, 768]);
 }
 

@@ -8,9 +8,11 @@ use bytes::BytesMut;
 use super::sampling::Streaming;
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
+use crate::dialect::json::path::Path;
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
+use crate::types::request::Message;
 
 mod body;
 mod filters;
@@ -19,8 +21,15 @@ mod stream;
 mod tools;
 mod whole;
 
+pub(super) use body::Messages;
+
 #[cfg(test)]
 mod tests;
+
+/// The conversation that `given` at `path` is.
+pub(super) fn messages(given: Messages<'_>, path: Path<'_>) -> Result<Vec<Message>, ApiError> {
+    read::messages(given.0, path)
+}
 
 /// The endpoint.
 #[derive(Debug, Clone, Copy, Default)]

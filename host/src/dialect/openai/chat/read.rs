@@ -51,12 +51,15 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     }
     let list = root.field("messages");
     let messages = messages(body.messages.required(list)?.0, list)?;
-    sampling::ranges(root, [
-        ("temperature", body.temperature, 0.0, 2.0),
-        ("top_p", body.top_p, 0.0, 1.0),
-        ("presence_penalty", body.presence_penalty, -2.0, 2.0),
-        ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
-    ])?;
+    sampling::ranges(
+        root,
+        [
+            ("temperature", body.temperature, 0.0, 2.0),
+            ("top_p", body.top_p, 0.0, 1.0),
+            ("presence_penalty", body.presence_penalty, -2.0, 2.0),
+            ("frequency_penalty", body.frequency_penalty, -2.0, 2.0),
+        ],
+    )?;
     let tools = tools::tools(body.tools, root.field("tools"))?;
     let (tool_choice, tools) = tools::choice(body.tool_choice, root.field("tool_choice"), tools)?;
     let parallel = body.parallel_tool_calls.optional(root.field("parallel_tool_calls"))?;
@@ -123,7 +126,7 @@ fn check_json_is_named(format: &Format, messages: &[Message]) -> Result<(), ApiE
     Err(ApiError::invalid("messages", message))
 }
 
-fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
+pub(super) fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
     list.count(given.len(), 1, usize::MAX)?;
     let mut messages = Vec::with_capacity(given.len());
     for (index, given) in given.into_iter().enumerate() {

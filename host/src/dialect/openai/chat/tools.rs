@@ -140,4 +140,3 @@ pub(super) fn format(given: Given<ResponseFormat<'_>>, path: Path<'_>) -> Result
         other => Err(path.field("type").unknown_word(other, &["json_object", "json_schema", "text"]).into()),
     }
 }
-

@@ -77,7 +77,21 @@ fn thoughts_are_asked_for_with_a_budget_or_without() {
     let thinking = |fields| with(fields).unwrap().thinking;
     assert_eq!(thinking(r#","thinking":{"type":"enabled","budget_tokens":1024}"#), Thinking::On(Some(1_024)));
     assert_eq!(thinking(r#","thinking":{"type":"adaptive"}"#), Thinking::On(None));
+    assert_eq!(thinking(r#","thinking":{"type":"between_tools"}"#), Thinking::On(None));
     assert_eq!(thinking(""), Thinking::Off);
+}
+
+#[test]
+fn instructions_may_come_between_turns_and_servers_blocks_come_back_as_they_were() {
+    let request = parse(
+        r#"{"model":"m","max_tokens":0,"messages":[{"role":"user","content":[{"type":"container_upload","file_id":"f"},{"type":"text","text":"Hi"}]},
+            {"role":"system","content":"Now in French"},
+            {"role":"assistant","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{}},{"type":"web_search_tool_result","tool_use_id":"s","content":[]}]}]}"#,
+    )
+    .unwrap();
+    let spoken: Vec<_> = request.messages.iter().map(|message| (message.role, &*message.text)).collect();
+    assert_eq!(spoken, [(Role::User, "Hi"), (Role::System, "Now in French"), (Role::Assistant, "")]);
+    assert_eq!(request.max_output_tokens, Some(0));
 }
 
 #[test]

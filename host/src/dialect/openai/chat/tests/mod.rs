@@ -14,11 +14,17 @@ use crate::dialect::openai::OpenAi;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
-use crate::types::usage::Usage;
 use crate::types::request::{Format, Request, Role, ToolChoice};
+use crate::types::usage::Usage;
 
 fn head() -> Head {
-    Head { id: 42, created_unix_s: 1_790_000_000, model: "gpt-5-mini".into(), fingerprint: 7, usage: Usage { input: 9, ..Usage::default() } }
+    Head {
+        id: 42,
+        created_unix_s: 1_790_000_000,
+        model: "gpt-5-mini".into(),
+        fingerprint: 7,
+        usage: Usage { input: 9, ..Usage::default() },
+    }
 }
 
 fn parse(body: &str) -> Result<Request, ApiError> {

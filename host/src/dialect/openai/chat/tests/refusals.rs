@@ -128,8 +128,8 @@ fn numbers_outside_their_range_are_refused() {
         (r#""stop":["a",1]"#, "stop[1]", "invalid_type"),
     ];
     for (field, param, code) in table {
-        let error = with(field).unwrap_err();
-        assert_eq!((error.param.as_deref(), error.code.as_deref()), (Some(param), Some(code)), "{field}");
+        let refusal = refusal(with(field));
+        assert!(refusal.starts_with(&format!("{param} | {code} | ")), "{field}: {refusal}");
     }
 }
 

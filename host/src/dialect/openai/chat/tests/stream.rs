@@ -17,7 +17,11 @@ const START: StreamEvent<'_> = StreamEvent::Start { choice: 0, tool_first: false
 const STOP: StreamEvent<'_> = StreamEvent::Finish { choice: 0, reason: Finish::Stop };
 
 fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Options {
-    Options { logprobs, streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation }, is_filtered: false }
+    Options {
+        logprobs,
+        streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation },
+        is_filtered: false,
+    }
 }
 
 fn content(choice: u32, text: &str) -> StreamEvent<'_> {
@@ -67,8 +71,7 @@ fn load_tools_see_in_every_chunk_what_its_choice_has_cost_so_far() {
     let options = options_with(r#""stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}"#);
     let tool = StreamEvent::ToolStart { choice: 1, index: 0, id: 5, name: "wait" };
     let last = Usage { input: 9, cached_input: 0, output: 3, reasoning: 0 };
-    let events =
-        [START, content(0, "a"), content(0, "b"), tool, STOP, StreamEvent::Usage(last), StreamEvent::End];
+    let events = [START, content(0, "a"), content(0, "b"), tool, STOP, StreamEvent::Usage(last), StreamEvent::End];
     let chunks = read(&stream_text(options, &events));
     let so_far: Vec<_> = chunks.iter().map(|chunk| chunk["usage"]["completion_tokens"].as_u64().unwrap()).collect();
     assert_eq!(so_far, [0, 1, 2, 1, 2, 3]);

@@ -1,0 +1,241 @@
+//! Prompts as clients write them where there is no conversation: a text, a list of texts, a list of tokens, or a list of such lists.
+
+use std::borrow::Cow;
+
+use serde::de::SeqAccess;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::dialect::json::given::{Given, Shape};
+use crate::dialect::json::path::Path;
+use crate::types::limits::PROMPTS_MAX;
+use crate::types::mistake::{Kind, Mistake};
+use crate::types::request::{Attachment, Message, Role};
+
+const EXPECTED: &str = "one of a string, array of strings, array of integers, or array of arrays of integers";
+
+/// One prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Prompt<'de> {
+    /// As text.
+    Text(Cow<'de, str>),
+    /// As tokens that the client made itself.
+    Tokens(Vec<u32>),
+}
+
+/// All prompts of a request.
+#[derive(Debug, Default)]
+pub(super) struct Prompts<'de> {
+    /// The first [`PROMPTS_MAX`].
+    list: Vec<Prompt<'de>>,
+    /// How many there are.
+    count: usize,
+    /// The first element that does not fit those before it: what it should be, and what it is.
+    wrong: Option<(usize, &'static str, Kind)>,
+}
+
+impl<'de> Prompts<'de> {
+    /// One prompt without a word.
+    pub(super) fn empty() -> Self {
+        Self::one(Prompt::Text(Cow::Borrowed("")))
+    }
+
+    fn one(prompt: Prompt<'de>) -> Self {
+        Self { list: vec![prompt], count: 1, wrong: None }
+    }
+
+    fn add(&mut self, prompt: Prompt<'de>) {
+        self.count += 1;
+        // What is too long is refused; so that much is kept to know it.
+        if self.list.len() < PROMPTS_MAX {
+            self.list.push(prompt);
+        }
+    }
+
+    /// The prompts, if all of them can be understood.
+    pub(super) fn checked(self, path: Path<'_>) -> Result<Vec<Prompt<'de>>, Mistake> {
+        if let Some((index, expected, kind)) = self.wrong {
+            return Err(path.element(index).wrong_kind(expected, kind));
+        }
+        path.count(self.count, 1, PROMPTS_MAX)?;
+        Ok(self.list)
+    }
+}
+
+impl Prompt<'_> {
+    /// The message that it is in a neutral request. Tokens of the client's own count as what they are and say nothing.
+    pub(super) fn message(&self) -> Message {
+        match self {
+            Self::Text(text) => Message::new(Role::User, &**text),
+            Self::Tokens(tokens) => {
+                let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+                let attachment = Attachment { digest: xxh3_64(&bytes), tokens: u32::try_from(tokens.len()).unwrap_or(u32::MAX) };
+                Message { attachments: vec![attachment], ..Message::new(Role::User, "") }
+            }
+        }
+    }
+
+    /// Is there nothing in it?
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Tokens(tokens) => tokens.is_empty(),
+        }
+    }
+}
+
+impl<'de> Shape<'de> for Prompts<'de> {
+    const EXPECTED: &'static str = EXPECTED;
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::one(Prompt::Text(value)))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
+        let mut prompts = Self::default();
+        // A list of numbers is one prompt.
+        let mut tokens: Option<Vec<u32>> = None;
+        let mut index = 0;
+        while let Some(value) = values.next_element::<Given<Element<'de>>>()? {
+            let first = prompts.list.first();
+            match (value, first) {
+                (Given::Is(Element::Text(text)), None | Some(Prompt::Text(_))) if tokens.is_none() => {
+                    prompts.add(Prompt::Text(text));
+                }
+                (Given::Is(Element::Tokens(list)), None | Some(Prompt::Tokens(_))) if tokens.is_none() => {
+                    prompts.add(Prompt::Tokens(list));
+                }
+                (Given::Is(Element::Token(token)), None) => tokens.get_or_insert_default().push(token),
+                (other, first) => {
+                    let expected = match first {
+                        _ if tokens.is_some() => "an integer",
+                        Some(Prompt::Text(_)) => "a string",
+                        Some(Prompt::Tokens(_)) => "an array of integers",
+                        None => "one of a string, integer, or array of integers",
+                    };
+                    prompts.wrong.get_or_insert((index, expected, other.kind()));
+                }
+            }
+            index += 1;
+        }
+        if let Some(tokens) = tokens {
+            prompts.add(Prompt::Tokens(tokens));
+        }
+        Ok(Given::Is(prompts))
+    }
+}
+
+/// One element of a list of prompts.
+enum Element<'de> {
+    Text(Cow<'de, str>),
+    Token(u32),
+    Tokens(Vec<u32>),
+}
+
+impl Given<Element<'_>> {
+    /// What it is, where something else should be.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Is(Element::Text(_)) => Kind::Text,
+            Self::Is(Element::Token(_)) => Kind::Integer,
+            Self::Is(Element::Tokens(_)) => Kind::Array,
+            Self::Wrong(kind) => *kind,
+            Self::Absent | Self::Null => Kind::Null,
+        }
+    }
+}
+
+impl<'de> Shape<'de> for Element<'de> {
+    const EXPECTED: &'static str = EXPECTED;
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Text(value))
+    }
+
+    fn of_integer(value: i64) -> Given<Self> {
+        u32::try_from(value).map_or(Given::Wrong(Kind::Integer), |token| Given::Is(Self::Token(token)))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(match Tokens::of_array(values)? {
+            Given::Is(Tokens(tokens)) => Given::Is(Self::Tokens(tokens)),
+            Given::Wrong(kind) => Given::Wrong(kind),
+            Given::Absent | Given::Null => Given::Null,
+        })
+    }
+}
+
+/// A list of tokens.
+#[derive(Debug)]
+pub(super) struct Tokens(pub(super) Vec<u32>);
+
+impl<'de> Shape<'de> for Tokens {
+    const EXPECTED: &'static str = "an array of integers";
+
+    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
+        let (mut tokens, mut wrong) = (Vec::new(), false);
+        while let Some(value) = values.next_element::<Given<i64>>()? {
+            match value {
+                Given::Is(value) if !wrong && u32::try_from(value).is_ok() => tokens.push(value as u32),
+                _ => wrong = true,
+            }
+        }
+        Ok(if wrong { Given::Wrong(Kind::Array) } else { Given::Is(Self(tokens)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(json: &str) -> Result<Vec<Prompt<'_>>, String> {
+        let Given::Is(prompts) = serde_json::from_str::<Given<Prompts<'_>>>(json).unwrap() else {
+            return Err("another kind".to_owned());
+        };
+        let root = Path::root(false);
+        prompts.checked(root.field("prompt")).map_err(|mistake| mistake.to_string())
+    }
+
+    fn text(text: &str) -> Prompt<'_> {
+        Prompt::Text(text.into())
+    }
+
+    #[test]
+    fn all_four_forms_are_understood() {
+        assert_eq!(read(r#""a\nb""#), Ok(vec![text("a\nb")]));
+        assert_eq!(read(r#"["a",""]"#), Ok(vec![text("a"), text("")]));
+        assert_eq!(read("[1,2,3]"), Ok(vec![Prompt::Tokens(vec![1, 2, 3])]));
+        assert_eq!(read("[[1],[2,3]]"), Ok(vec![Prompt::Tokens(vec![1]), Prompt::Tokens(vec![2, 3])]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_place() {
+        for (json, expected) in [
+            ("5", "another kind"),
+            ("[]", "`prompt` has 0 elements and must have at least 1"),
+            (r#"["a",1]"#, "`prompt[1]` must be a string, not an integer"),
+            (r#"[1,"a"]"#, "`prompt[1]` must be an integer, not a string"),
+            (r#"["a",null]"#, "`prompt[1]` must be a string, not null"),
+            ("[[1],2]", "`prompt[1]` must be an array of integers, not an integer"),
+            ("[[1],[2.5]]", "`prompt[1]` must be an array of integers, not an array"),
+            ("[-1]", "`prompt[0]` must be"),
+            (r#"[{"a":1}]"#, "`prompt[0]` must be"),
+        ] {
+            let error = read(json).expect_err(json);
+            assert!(error.starts_with(expected), "{json}: {error}");
+        }
+        let many = format!("[{}\"x\"]", "\"x\",".repeat(PROMPTS_MAX));
+        assert_eq!(
+            read(&many).unwrap_err(),
+            format!("`prompt` has {} elements and must have at most {PROMPTS_MAX}", PROMPTS_MAX + 1)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_json_is_too_much_for_it(json in "[\\[\\]0-9,\"a-z{}:.-]{0,40}") {
+            let _ = serde_json::from_str::<Given<Prompts<'_>>>(&json);
+        }
+    }
+}
