@@ -32,7 +32,7 @@ fn ask_one(endpoint: &dyn Endpoint, body: &[u8], version: &'static str, manners:
     headers.insert("anthropic-version", HeaderValue::from_static(version));
     let deployment = (endpoint.dialect().name() == "azure").then_some("some-deployment");
     let target = "some-model?alt=sse&api-version=2024-10-21";
-    let inbound = Inbound { target, deployment, headers, body: Bytes::copy_from_slice(body), manners };
+    let inbound = Inbound { target, deployment, headers, body: Bytes::copy_from_slice(body), manners, ..Inbound::default() };
     match endpoint.parse(inbound) {
         Err(error) => {
             assert!((400..500).contains(&error.status), "a {} for what a client sent", error.status);

@@ -28,6 +28,8 @@ use crate::plan::planner::{Facts, pick};
 use crate::random::Draws;
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::{Cause, Refusal};
+use crate::types::api_error::ApiError;
+use crate::types::overrides::Overrides;
 use crate::types::request::Request;
 
 /// What to plan again.
@@ -265,7 +267,7 @@ impl Stage<'_> {
             let differences = vec![Difference { what: what.to_owned(), logged, now: now.into() }];
             Item { id: id.clone(), differences, explanation: None }
         };
-        let request = match request_of(line) {
+        let request = match request_of(line, &generation.scenario) {
             Ok(request) => request,
             Err(message) => return Ok(impossible("request", line["request"]["body_bytes"].clone(), message)),
         };
@@ -315,7 +317,7 @@ impl Stage<'_> {
 }
 
 /// The request as it came. The error says why it is not there.
-fn request_of(line: &Value) -> Result<Request, String> {
+fn request_of(line: &Value, scenario: &Scenario) -> Result<Request, String> {
     let asked = &line["request"];
     let body = match (asked["body"].as_str(), asked["body_base64"].as_str()) {
         (Some(text), _) => Bytes::copy_from_slice(text.as_bytes()),
@@ -325,17 +327,20 @@ fn request_of(line: &Value) -> Result<Request, String> {
     let name = line["endpoint"].as_str().unwrap_or_default();
     let endpoint = dialect::named(name).ok_or_else(|| format!("this program does not know the endpoint `{name}`"))?;
     let mut headers = HeaderMap::new();
-    for (name, value) in asked["headers"].as_object().into_iter().flatten() {
+    // Overrides stand apart, because headers whose names speak of tokens are not written down with the others.
+    for (name, value) in ["headers", "overrides"].iter().filter_map(|place| asked[*place].as_object()).flatten() {
         let value = value.as_str().and_then(|value| HeaderValue::from_str(value).ok());
         if let (Ok(name), Some(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
             headers.insert(name, value);
         }
     }
     let target = asked["target"].as_str().unwrap_or_default();
-    let parsed = endpoint.parse(Inbound { target, headers, body, ..Inbound::default() });
-    let parsed = parsed.map_err(|error| format!("it is refused with {}: {}", error.status, error.message))?;
+    let refused = |error: ApiError| format!("it is refused with {}: {}", error.status, error.message);
+    let overrides = if asked["overrides"].is_object() { Overrides::read(&headers).map_err(refused)? } else { None };
+    let parsed = endpoint.parse(Inbound { target, headers, body, routes: &scenario.routes, ..Inbound::default() });
+    let parsed = parsed.map_err(refused)?;
     match parsed.voice.goes_on_from() {
-        [] => Ok(parsed.request),
+        [] => Ok(Request { overrides, ..parsed.request }),
         _ => Err("it goes on from an earlier reply, which the log does not hold, so it cannot be planned again".to_owned()),
     }
 }

@@ -12,6 +12,7 @@ use crate::behavior::catalog::Catalog;
 use crate::builtin;
 use crate::clock::Clock;
 use crate::clock::real::RealClock;
+use crate::http::routes::vendor_of;
 use crate::interest::Interest;
 use crate::pack::digest::Digest;
 use crate::plan::build::{Ingredients, build};
@@ -226,6 +227,13 @@ impl Workshop {
             match plugin {
                 Ok(plugin) => plugin.register(&mut catalog),
                 Err(found) => draft.problems.extend(found.iter().cloned()),
+            }
+        }
+        for route in &draft.scenario.routes {
+            if let Some(vendor) = vendor_of(&route.method, &route.path.sample()) {
+                let message = format!("`{} {}` is served already, for clients of {vendor}", route.method, route.path.sample());
+                let problem = Problem::new(format!("{}/path", route.pointer), message).hint("give the route another path");
+                draft.problems.push(problem);
             }
         }
         let is_loaded = |name: &str| loaded.iter().any(|(loaded, plugin)| plugin.is_ok() && *loaded == name);

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Nanos;
 use crate::dialect::kept::Kept;
+use crate::scenario::routes::RouteEntry;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
@@ -23,6 +24,7 @@ pub mod anthropic;
 pub mod azure;
 pub mod bulk;
 pub mod gemini;
+pub mod generic;
 mod json;
 pub mod kept;
 mod multipart;
@@ -88,7 +90,7 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 18] = [
+pub const ENDPOINTS: [&dyn Endpoint; 21] = [
     &openai::Chat,
     &openai::Completions,
     &openai::Embeddings,
@@ -107,6 +109,9 @@ pub const ENDPOINTS: [&dyn Endpoint; 18] = [
     &ollama::Embed,
     &ollama::Embeddings,
     &azure::CHAT,
+    &azure::COMPLETIONS,
+    &azure::EMBEDDINGS,
+    &generic::Route,
 ];
 
 /// The endpoint called `name`, as logs name it.
@@ -127,6 +132,8 @@ pub struct Inbound<'a> {
     pub body: Bytes,
     /// What the scenario says of its doors.
     pub manners: Manners,
+    /// The scenario's own routes.
+    pub routes: &'a [RouteEntry],
 }
 
 /// A request that was understood.
@@ -172,6 +179,11 @@ pub trait Voice: Send + Sync {
     /// The content type of a stream.
     fn stream_type(&self) -> &'static str {
         "text/event-stream; charset=utf-8"
+    }
+
+    /// The status of a reply that is no refusal.
+    fn status(&self) -> u16 {
+        200
     }
 
     /// What keeps the connection of a silent stream open: a comment, unless the vendor's clients know something else. `None` if they

@@ -219,6 +219,9 @@ impl<W: Write> Writer<W> {
         if !request.target.is_empty() {
             asked["target"] = (*request.target).into();
         }
+        if let Some(overrides) = &request.overrides {
+            asked["overrides"] = json!(overrides.written);
+        }
         match std::str::from_utf8(&request.body) {
             _ if request.body.len() > DECISION_BODY_BYTES_MAX => asked["body_digest"] = digest(&request.body).into(),
             Ok(text) => asked["body"] = text.into(),

@@ -33,7 +33,7 @@ use crate::engine::slow_lane::SlowLane;
 use crate::plan::Plan;
 use crate::plan::generation::Generation;
 use crate::plan::identity::{Identity, content_of};
-use crate::plan::planner::{Facts, pick, plan};
+use crate::plan::planner::{Facts, pick, plan, seed_of};
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
 use crate::plan::work::{Caller, TOKEN_BYTES, enters, work_of};
@@ -437,7 +437,7 @@ pub fn facts_of(
     let (identity, attempt) = (origin.identity.unwrap_or(content), origin.attempt.unwrap_or(0));
     let identity = Identity { content, identity, attempt, occurrence: seen(identity, attempt) };
     let phase = situation.enter(&generation.scenario, origin.arrival);
-    let events = identity.event_key(generation.seed);
+    let events = identity.event_key(seed_of(generation, request));
     let incidents = situation.applying(&generation.scenario, phase, events, draws);
     let input_tokens = input_tokens(generation, request);
     let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());

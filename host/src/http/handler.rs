@@ -6,7 +6,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 
@@ -31,6 +31,7 @@ use crate::random::Key;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
+use crate::types::overrides::Overrides;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::usage::Usage;
 
@@ -97,11 +98,15 @@ impl Visit {
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
-        let manners = self.door.engine.running().generation.scenario.api;
-        let inbound = |body| Inbound { target: &target, headers: parts.headers, body, manners, ..Inbound::default() };
         let parsed = read(body).await.and_then(|body| {
-            let Parsed { mut request, mut voice } = endpoint.parse(inbound(body))?;
+            let running = self.door.engine.running();
+            let scenario = &running.generation.scenario;
+            let (manners, routes) = (scenario.api, &scenario.routes[..]);
+            let overrides = if manners.has_overrides { Overrides::read(&parts.headers)? } else { None };
+            let inbound = Inbound { target: &target, headers: parts.headers, body, manners, routes, deployment: None };
+            let Parsed { mut request, mut voice } = endpoint.parse(inbound)?;
             keeping::resume(&self.door.replies, &mut *voice, &mut request)?;
+            request.overrides = overrides;
             Ok(Parsed { request, voice })
         });
         let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
@@ -232,8 +237,11 @@ impl Performance {
         };
         let now = clock.now();
         let mut response = self.answer(&playback, now);
+        let status = self.voice.status();
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         response.headers_mut().insert(header::CONTENT_TYPE, spoils.content_type(self.voice.whole_type()));
-        playback.end(200, now, true);
+        // What is asked for and is no failure counts as answered, whatever its number.
+        playback.end(if status < 400 { 200 } else { status }, now, true);
         if spoils.damage == Some(Damage::EmptyBody) {
             return response;
         }

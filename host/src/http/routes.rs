@@ -14,6 +14,7 @@ use crate::dialect::anthropic::{self, Anthropic, MessageBatches};
 use crate::dialect::azure::{self, Azure};
 use crate::dialect::bulk::{Act, Bulk};
 use crate::dialect::gemini::{self, Gemini};
+use crate::dialect::generic::{self, Generic};
 use crate::dialect::kept::Recall;
 use crate::dialect::ollama::{self, Ollama};
 use crate::dialect::openai::{self, Batches, OpenAi};
@@ -25,6 +26,7 @@ use crate::http::listing::About;
 use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
+use crate::types::percent;
 
 /// What a path is for.
 #[derive(Clone, Copy)]
@@ -102,7 +104,7 @@ static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 68] = [
+static ROUTES: [Route; 70] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -148,6 +150,8 @@ static ROUTES: [Route; 68] = [
     route(Method::GET, AZURE, "/openai/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
     route(Method::GET, AZURE, "/openai/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
     route(Method::DELETE, AZURE, "/openai/responses/{}", Serves::Recall(&openai::DeleteResponse)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/completions", Serves::Ask(&azure::COMPLETIONS)),
+    route(Method::POST, AZURE, "/openai/deployments/{}/embeddings", Serves::Ask(&azure::EMBEDDINGS)),
     route(Method::GET, AZURE, "/openai/models", Serves::Models(&Azure)),
     route(Method::GET, AZURE, "/openai/models/{}", Serves::Model(&Azure)),
     route(Method::POST, OLLAMA, "/api/chat", Serves::Ask(&ollama::Chat)),
@@ -205,13 +209,22 @@ fn begin(
     wire: Arc<WireState>,
     request: Request<Incoming>,
 ) -> Answer<impl Future<Output = Response<ReplyBody>> + Send> {
-    let visit = |dialect| Visit { door, wire, dialect };
     let now = |response| Answer::Now(Box::new(response));
     let (path, query) = (request.uri().path(), request.uri().query());
     let claims = |dialect: &dyn Dialect| dialect.claims(request.headers(), query);
     let found = match find(request.method(), path, claims) {
         Ok(found) => found,
         Err(miss) => {
+            let own = own_route(&door, request.method(), path);
+            let visit = |dialect| Visit { door, wire, dialect };
+            if own == Own::Fits {
+                let target =
+                    format!("{} {}", request.method(), request.uri().path_and_query().map_or(path, |whole| whole.as_str()));
+                return Answer::Asked(visit(&Generic).ask(&generic::Route, target, request));
+            }
+            if own == Own::OtherMethod {
+                return now(visit(&Generic).error(&unknown_method(request.method(), path)));
+            }
             let speaker = DIALECTS.into_iter().find(|dialect| claims(*dialect)).unwrap_or(&OpenAi);
             let error = match miss {
                 Miss::Path => unknown_path(request.method(), path),
@@ -220,8 +233,8 @@ fn begin(
             return now(visit(speaker).error(&error));
         }
     };
-    let open = percent_decoded(found.open);
-    let visit = visit(found.serves.dialect());
+    let open = percent::decoded(found.open);
+    let visit = Visit { door, wire, dialect: found.serves.dialect() };
     match found.serves {
         Serves::Ask(endpoint) => {
             let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
@@ -248,6 +261,32 @@ pub(super) fn endpoint(dialect: &dyn Dialect, path: &str) -> Option<&'static dyn
         Serves::Ask(endpoint) if endpoint.dialect().name() == dialect.name() && route.path == path => Some(endpoint),
         _ => None,
     })
+}
+
+/// What the scenario's own routes are to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Fits,
+    OtherMethod,
+    None,
+}
+
+/// Is one of the scenario's own routes for `path`?
+fn own_route(door: &Door, method: &Method, path: &str) -> Own {
+    let running = door.engine.running();
+    let mut own = Own::None;
+    for route in running.generation.scenario.routes.iter().filter(|route| route.path.fits(path)) {
+        if route.method == *method {
+            return Own::Fits;
+        }
+        own = Own::OtherMethod;
+    }
+    own
+}
+
+/// Whose `method` on `path` is, if a vendor has it; a scenario cannot have it then.
+pub fn vendor_of(method: &Method, path: &str) -> Option<&'static str> {
+    find(method, path, |_| false).ok().map(|found| found.serves.dialect().name())
 }
 
 /// What serves a path, and what of the path its entry leaves open.
@@ -313,25 +352,6 @@ fn unknown_method(method: &Method, path: &str) -> ApiError {
     )
 }
 
-/// `text` with its `%2F` and the like decoded; what is no such thing, or no UTF-8 once decoded, stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let hex = |index: usize| bytes.get(index).and_then(|digit| (*digit as char).to_digit(16));
-        match (bytes[at], hex(at + 1), hex(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            (byte, ..) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,6 +397,10 @@ mod tests {
     #[test]
     fn every_endpoint_has_a_route_and_a_name_of_its_own() {
         for endpoint in crate::dialect::ENDPOINTS {
+            // Its routes are those of scenarios.
+            if endpoint.name() == "http/route" {
+                continue;
+            }
             let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) if served.name() == endpoint.name());
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
@@ -418,11 +442,5 @@ mod tests {
         let answer = size_of_answer(answer);
         let playback = size_of::<crate::engine::playback::Playback>();
         assert!(answer <= 1_024 && playback <= 1_024, "answer {answer}, playback {playback} bytes");
-    }
-
-    #[test]
-    fn names_in_paths_are_decoded() {
-        assert_eq!(percent_decoded("meta-llama%2FLlama-3"), "meta-llama/Llama-3");
-        assert_eq!(percent_decoded("100%-sure%zz%F"), "100%-sure%zz%F");
     }
 }

@@ -9,7 +9,7 @@ use crate::behavior::catalog::{Catalog, Makers, Setting};
 use crate::behavior::fault::Fault;
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
-use crate::plan::generation::{Alive, Change, Generation, Model, Slot};
+use crate::plan::generation::{Alive, Change, Generation, Model, OwnFaults, Slot};
 use crate::random::Key;
 use crate::scenario::check::{balancer_rules, scaling_rules};
 use crate::scenario::source::Source;
@@ -89,6 +89,8 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
     let (Some(tokenizer), Some(json), true) = (tokenizer, catalog.json.clone(), builder.problems.is_empty()) else {
         return Err(builder.problems);
     };
+    let makes_own = |setting| Arc::new(OwnFaults { makers: catalog.fault.clone(), setting });
+    let own_faults = scenario.api.has_overrides.then(|| makes_own(builder.setting.clone()));
     let split = |text: String| {
         let ends = tokenizer.split(&text);
         (Arc::from(text), Arc::from(ends))
@@ -108,6 +110,7 @@ pub fn build(draft: Draft, with: &Ingredients<'_>) -> Result<Generation, Vec<Pro
         style_names,
         tokenizer,
         json,
+        own_faults,
         _alive: Alive::begin(with.alive.clone()),
     })
 }

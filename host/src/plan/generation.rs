@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use metrics::Gauge;
 
+use crate::behavior::catalog::{Makers, Setting};
 use crate::behavior::fault::Fault;
 use crate::behavior::latency::Latency;
 use crate::behavior::responder::Responder;
 use crate::behavior::tokenizer::Tokenizer;
 use crate::behavior::writer::{JsonWriter, TextWriter};
 use crate::random::Key;
+use crate::scenario::check::{one_fault, told};
 use crate::scenario::when::When;
 use crate::scenario::{IncidentSet, ModelEntry, Scenario};
 use crate::station::autoscaler::{Asked, Scaler};
 use crate::station::balancer::chooser::Choosers;
 use crate::station::pipeline::Site;
+use crate::types::problem::did_you_mean;
 
 /// One immutable set of scenario and behaviours. Requests hold the one they began with.
 pub struct Generation {
@@ -40,7 +43,17 @@ pub struct Generation {
     pub tokenizer: Arc<dyn Tokenizer>,
     /// Writes JSON that fits a schema.
     pub json: Arc<dyn JsonWriter>,
+    /// Makes the faults that requests bring in their headers; `None` where they may not.
+    pub own_faults: Option<Arc<OwnFaults>>,
     pub(crate) _alive: Alive,
+}
+
+/// What faults of requests are made with.
+pub struct OwnFaults {
+    /// Every fault that there is.
+    pub makers: Makers<dyn Fault>,
+    /// What each is told.
+    pub setting: Setting,
 }
 
 /// The behaviours of one model entry.
@@ -120,8 +133,23 @@ impl Generation {
             style_names: self.style_names.clone(),
             tokenizer: Arc::clone(&self.tokenizer),
             json: Arc::clone(&self.json),
+            own_faults: self.own_faults.clone(),
             _alive: Alive::begin(alive),
         }
+    }
+
+    /// The fault that a request brings, as it is `written`. The error says what is wrong with it.
+    pub fn own_fault(&self, written: &str) -> Result<Arc<dyn Fault>, String> {
+        let Some(OwnFaults { makers, setting }) = self.own_faults.as_deref() else {
+            return Err("this scenario takes none".to_owned());
+        };
+        let used = one_fault(written)?;
+        let known = || makers.keys().map(String::as_str);
+        let maker = makers.get(&used.name).ok_or_else(|| match did_you_mean(&used.name, known()) {
+            Some(near) => format!("there is no fault `{}`; did you mean `{near}`?", used.name),
+            None => format!("there is no fault `{}`", used.name),
+        })?;
+        maker.make(&used.options, setting).map_err(|problems| told(&problems))
     }
 
     /// The faults that a request to `model` may meet while `incidents` apply, in the order in which they are asked.

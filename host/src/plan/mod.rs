@@ -5,7 +5,7 @@
 //! [`identity`] says who a request is and names every draw; [`timeline`] which phase of the scenario it is in; [`token_counts`] how
 //! long its prompt is; [`verdict`] where a fault strikes; [`work`] what it brings to the stations, [`prefix`] what of its prompt their
 //! replicas may know, [`step_time`] what a plugin says of their steps; `altered` and `violation` do what a fault does to the reply
-//! itself. [`decision`] writes a plan down in a few lines; [`refused`] words what a station turned away.
+//! itself; `notes` tells what was drawn. [`decision`] writes a plan down in a few lines; [`refused`] words what a station turned away.
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub mod build;
 pub mod decision;
 pub mod generation;
 pub mod identity;
+mod notes;
 pub mod planner;
 pub mod prefix;
 pub mod realise;
@@ -73,6 +74,8 @@ pub struct Plan {
     pub incidents: IncidentSet,
     /// Index in [`Plan::faults`] of the fault that did not pass.
     pub struck: Option<usize>,
+    /// Is the fault that is played one that the request itself brought?
+    pub by_request: bool,
     /// Faults that were not asked because their conditions did not hold: bit i for the i-th of those that the request might have met.
     /// What comes after the 64th counts as asked.
     pub passed_over: u64,
@@ -114,7 +117,7 @@ impl Plan {
     pub fn fault_kind(&self) -> Option<&'static str> {
         // A fault that refuses leaves nothing else to ask.
         let is_own = !matches!(self.outcome, Outcome::Refuse(_)) || self.last_asked == Some(Phase::Fault);
-        self.outcome.fault_kind().filter(|_| self.struck.is_some() && is_own)
+        self.outcome.fault_kind().filter(|_| (self.struck.is_some() || self.by_request) && is_own)
     }
 
     /// What went wrong that the scenario did not ask for: a behaviour gave no answer, and the request failed or a fallback took over.

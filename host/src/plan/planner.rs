@@ -7,11 +7,12 @@ use smallvec::SmallVec;
 
 use crate::behavior::call::{BehaviorError, Call};
 use crate::behavior::fault::Verdict;
-use crate::behavior::responder::{Answer, Item};
+use crate::behavior::latency::Delay;
 use crate::clock::Nanos;
 use crate::plan::altered::alter;
 use crate::plan::generation::{Generation, Model, Slot, SlotAt};
 use crate::plan::identity::Identity;
+use crate::plan::notes::{enter, note_answers, note_delays};
 use crate::plan::realise::{Refused, realise, realise_length};
 use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
@@ -26,6 +27,7 @@ use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
 use crate::types::api_error::{ApiError, Cause, ErrorKind};
+use crate::types::overrides;
 use crate::types::request::{Operation, Request};
 use crate::types::usage::Usage;
 
@@ -117,8 +119,9 @@ pub fn pick(
     draws: Option<&Draws>,
     number: impl Fn(usize) -> u64,
 ) -> Option<usize> {
-    let events = facts.identity.event_key(generation.seed);
-    let seen = facts.seen(&generation.scenario, generation.seed, events, request, draws);
+    let seed = seed_of(generation, request);
+    let events = facts.identity.event_key(seed);
+    let seen = facts.seen(&generation.scenario, seed, events, request, draws);
     let key = events.named("entry");
     generation
         .scenario
@@ -142,11 +145,12 @@ pub fn plan_noting(
         generation: Arc::clone(generation),
         model,
         identity: facts.identity,
-        events: facts.identity.event_key(generation.seed),
+        events: facts.identity.event_key(seed_of(generation, request)),
         last_asked: None,
         phase: facts.phase,
         incidents: facts.incidents.and(generation.models[model].incidents),
         struck: None,
+        by_request: false,
         passed_over: 0,
         asked: (None, None),
         outcome: Outcome::Answer,
@@ -200,8 +204,9 @@ fn decide(
         request,
         draws,
     };
-    let content = facts.identity.content_key(generation.seed);
-    let seen = facts.seen(&generation.scenario, generation.seed, plan.events, request, call.draws);
+    let seed = seed_of(generation, request);
+    let content = facts.identity.content_key(seed);
+    let seen = facts.seen(&generation.scenario, seed, plan.events, request, call.draws);
     let events = plan.events;
 
     plan.last_asked = Some(Phase::Fault);
@@ -213,7 +218,7 @@ fn decide(
         return Ok(());
     }
 
-    match facts.output_tokens {
+    match facts.output_tokens.or(request.overrides.as_ref().and_then(|own| own.output_tokens)) {
         _ if !request.operation.has_words() => plan.reply = Reply::wordless(),
         Some(tokens) => write(plan, generation, request, content, tokens, limit)?,
         None => answer(plan, generation, &mut call, &seen, content)?,
@@ -292,7 +297,11 @@ fn pace(plan: &mut Plan, generation: &Generation, call: &mut Call<'_>, seen: &Se
     let (at, slot) = first_that_holds(generation, generation.latencies(plan.model, plan.incidents), seen, key)?;
     plan.asked.1 = Some(at);
     enter(call.draws, || format!("latency {}", slot.name));
-    let schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, steps))?;
+    let mut schedule = ask(slot, "latency", &mut plan.fallbacks, |latency| latency.plan(call, steps))?;
+    if let Some(own) = &call.request.overrides {
+        schedule.first = own.first_us.map_or(schedule.first, Delay::Us);
+        schedule.between = own.between_us.map_or(schedule.between, Delay::Us);
+    }
     if pipeline.is_some_and(|pipeline| !pipeline.times_reply) {
         let step = step_time::of(&schedule.first).transpose();
         plan.step = step.map_err(|message| failed("latency", &slot.name, &message))?;
@@ -363,42 +372,6 @@ fn take_stage(
     Ok(timing.length(1))
 }
 
-fn enter(draws: Option<&Draws>, scope: impl Fn() -> String) {
-    if let Some(draws) = draws {
-        draws.enter(scope());
-    }
-}
-
-/// Notes from which seed each choice is written, and how long the responder wants what the host writes for it.
-fn note_answers(draws: &Draws, request: &Request, answers: &[Answer], key: Key) {
-    let wanted = |answer: &Answer| {
-        let tokens = answer.items.iter().filter_map(|item| match item {
-            Item::Generate(text) | Item::Think(text) => Some(text.tokens),
-            _ => None,
-        });
-        tokens.map(|tokens| format!("{tokens} tokens")).collect::<Vec<_>>().join(" and ")
-    };
-    for index in 0..request.choices {
-        let answer = answers.get(index as usize).or(answers.last());
-        let meaning = answer.map(wanted).unwrap_or_default();
-        draws.note_seed(&format!("choice {index}"), key.with(index.into()).bits(), meaning);
-    }
-    if request.logprobs.is_some() {
-        draws.note_seed("log probabilities", key.named("logprob").bits(), "");
-    }
-}
-
-/// Notes what the delays before the first tokens are drawn from; the others follow in the same way.
-fn note_delays(draws: &Draws, timing: &Timing, steps: u32) {
-    const NOTED: u32 = 8;
-    for token in 0..steps.min(NOTED) {
-        if let Some(unit) = timing.drawn(token) {
-            let name = if token == 0 { "first token".to_owned() } else { format!("gap after token {token}") };
-            draws.note(&name, unit);
-        }
-    }
-}
-
 /// The first verdict that is not "pass", and the name of the fault that gave it.
 fn judge<'a>(
     plan: &mut Plan,
@@ -407,6 +380,15 @@ fn judge<'a>(
     seen: &Seen<'_>,
     events: Key,
 ) -> Result<(Verdict, Option<&'a str>), Box<ApiError>> {
+    if let Some(written) = call.request.overrides.as_ref().and_then(|own| own.fault.as_deref()) {
+        match own_fault(generation, call, written, events.named("override"))? {
+            Verdict::Pass => {}
+            verdict => {
+                plan.by_request = true;
+                return Ok((verdict, None));
+            }
+        }
+    }
     let mut asked = 0;
     for (position, (at, slot)) in generation.faults(plan.model, plan.incidents).enumerate() {
         let key = slot_key(generation, events, at).named("fault").with(at.index as u64);
@@ -426,6 +408,23 @@ fn judge<'a>(
         asked += 1;
     }
     Ok((Verdict::Pass, None))
+}
+
+/// What the fault decides that the request itself brings, as it is `written`; its draws are keyed by `key`.
+fn own_fault(generation: &Generation, call: &mut Call<'_>, written: &str, key: Key) -> Result<Verdict, Box<ApiError>> {
+    let name = overrides::FAULT;
+    let bad = |message: &str| {
+        Box::new(ApiError::invalid(name.as_str().to_owned(), format!("The header '{name}' is wrong: {message}.")))
+    };
+    let fault = generation.own_fault(written).map_err(|message| bad(&message))?;
+    enter(call.draws, || format!("fault of the header {name}"));
+    call.seed = key.bits();
+    fault.decide(call).map_err(|error| failed("fault", name.as_str(), &error.to_string()))
+}
+
+/// The seed of the draws for `request`: the run's, unless the request brings its own.
+pub fn seed_of(generation: &Generation, request: &Request) -> u64 {
+    request.overrides.as_ref().and_then(|own| own.seed).unwrap_or(generation.seed)
 }
 
 /// The key below `events` below which what stands at `at` draws: its own, whatever else applies.

@@ -6,7 +6,8 @@
 //! [`read`] is the way in for files, with `include` for several and [`environment`] for variables; [`refusal`] is what comes back when
 //! something is wrong. [`pattern`] says which entries answer for a model's name, [`when`] under which conditions something counts,
 //! [`complexity`] how hard a request looks, [`phases`] which incidents apply at which time, [`stations`] what requests go through.
-//! [`watch`] says when a file has changed, [`diff`] what, [`canary`] how a change is tried, and [`schema`] tells editors what a file may hold.
+//! [`routes`] says which paths it serves beside those of vendors, [`watch`] when a file has changed, [`diff`] what, [`canary`] how a
+//! change is tried, and [`schema`] tells editors what a file may hold.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub mod pattern;
 pub mod phases;
 pub mod read;
 pub mod refusal;
+pub mod routes;
 pub mod schema;
 pub mod source;
 pub mod stations;
@@ -83,6 +85,8 @@ pub struct Scenario {
     pub canary: Option<canary::CanarySettings>,
     /// How the doors behave where vendors leave it open.
     pub api: Manners,
+    /// Paths of its own, in the order of the file; the first that fits a request answers.
+    pub routes: Vec<routes::RouteEntry>,
     /// Who asks what and when, where the run brings its own traffic. Its literal prompts are not counted yet.
     pub workload: Option<Arc<Workload>>,
     /// The file as written, to find the place of a mistake found later.

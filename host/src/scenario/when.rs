@@ -93,6 +93,8 @@ pub enum Condition {
     Messages(Ranges),
     /// Which of the entry's requests it is, from 1.
     Requests(Ranges),
+    /// It came by the scenario's own route of this index.
+    Route(u32),
     /// Is a stream asked for?
     Stream(bool),
     /// Does the request declare tools?
@@ -151,7 +153,7 @@ impl Condition {
             | Self::MaxTokens(_)
             | Self::Messages(_)
             | Self::Requests(_) => 0,
-            Self::Stream(_) | Self::Tools(_) | Self::Time(_) | Self::Every { .. } => 0,
+            Self::Route(_) | Self::Stream(_) | Self::Tools(_) | Self::Time(_) | Self::Every { .. } => 0,
             Self::Share { .. } | Self::Identities(_) => 0,
             Self::Model(_) => 1,
             Self::Tenant(_) | Self::Header(..) => 2,
@@ -177,6 +179,7 @@ impl Condition {
             Self::Complexity(ranges) => ranges.contain(complexity(seen.request, seen.prompt_tokens)),
             Self::Messages(ranges) => ranges.contain(seen.request.messages.len() as u64),
             Self::Requests(ranges) => ranges.contain(seen.number),
+            Self::Route(index) => seen.request.route.as_ref().is_some_and(|route| route.index == *index),
             Self::Stream(asked) => seen.request.streams == *asked,
             Self::Tools(declared) => seen.request.tools.is_empty() != *declared,
             Self::Time(windows) => windows.contain(seen.now),

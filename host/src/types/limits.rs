@@ -299,6 +299,8 @@ pub const SCENARIO_MODELS_MAX: usize = 1_000;
 pub const SCENARIO_FAULTS_MAX: usize = 64;
 /// Tiers of one scenario: vendors have five or so.
 pub const SCENARIO_TIERS_MAX: usize = 100;
+/// Routes of one scenario's own: more than the API of any service beside a model; each is looked at until one fits.
+pub const SCENARIO_ROUTES_MAX: usize = 256;
 /// Incidents of one scenario: a plan remembers with one bit each which applied.
 pub const SCENARIO_INCIDENTS_MAX: usize = 64;
 /// Phases of one time line: a day in quarters of an hour, tenfold.

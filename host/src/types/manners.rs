@@ -5,6 +5,8 @@
 pub struct Manners {
     /// Is a field that the vendor does not know a mistake?
     pub is_strict: bool,
+    /// May a request say in headers how it is answered?
+    pub has_overrides: bool,
     /// Are there vLLM's metrics on the port of the API?
     pub shows_vllm_metrics: bool,
     /// After so many microseconds without a byte a stream sends what its vendor sends to keep connections open; never if `None`.

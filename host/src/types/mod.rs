@@ -14,6 +14,8 @@ pub mod limit;
 pub mod limits;
 pub mod manners;
 pub mod mistake;
+pub mod overrides;
+pub mod percent;
 pub mod printable;
 pub mod problem;
 pub mod quantity;

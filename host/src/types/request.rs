@@ -8,6 +8,8 @@ use http::HeaderName;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::types::overrides::Overrides;
+
 /// What a client asks for. Numbers match the contract's `call.operation`; more may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -68,12 +70,25 @@ pub struct Request {
     pub streams: bool,
     /// Does the client see what the request cost? In streams some must ask for it.
     pub shows_usage: bool,
+    /// The route of the scenario's own by which it came.
+    pub route: Option<Box<RouteTaken>>,
+    /// What it says of its own answer, where the scenario lets it.
+    pub overrides: Option<Box<Overrides>>,
     /// What path and query say beyond the endpoint, such as a model's name; empty for most.
     pub target: Box<str>,
     /// The body as it came, for plugins that ask for it.
     pub body: Bytes,
     /// The request's headers as they came; [`Request::header`] is the way to look at them.
     pub headers: http::HeaderMap,
+}
+
+/// The route of a scenario's own by which a request came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTaken {
+    /// Its index in the scenario's list.
+    pub index: u32,
+    /// What the path says in its open segments, by their names.
+    pub parameters: Vec<(Box<str>, Box<str>)>,
 }
 
 /// Who wrote a message.
@@ -206,6 +221,8 @@ impl Request {
             min_output_tokens: 0,
             ignores_end: false,
             thinking: Thinking::Unsaid,
+            route: None,
+            overrides: None,
             target: Box::default(),
             body: Bytes::new(),
             headers: http::HeaderMap::new(),

@@ -138,3 +138,10 @@ def test_a_request_without_a_version_finds_nothing(server):
 def test_the_newer_form_is_openais_own(server):
     with openai.OpenAI(base_url=server["api"] + "/openai/v1", api_key="key") as client:
         assert client.chat.completions.create(model="mini", messages=HELLO).choices[0].message.content
+
+
+def test_completions_and_embeddings_of_deployments(client):
+    reply = client.completions.create(model="mini", prompt="Once upon a time", max_tokens=8)
+    assert reply.model == "mini" and reply.choices[0].text
+    [one, same] = client.embeddings.create(model="mini", input=["a cat", "a cat"]).data
+    assert one.embedding == same.embedding

@@ -68,6 +68,10 @@ pub struct Deployment {
 
 /// A conversation to continue.
 pub static CHAT: Deployment = Deployment { name: "azure/chat", inner: &openai::Chat };
+/// A prompt to continue.
+pub static COMPLETIONS: Deployment = Deployment { name: "azure/completions", inner: &openai::Completions };
+/// Vectors for texts.
+pub static EMBEDDINGS: Deployment = Deployment { name: "azure/embeddings", inner: &openai::Embeddings };
 
 impl Endpoint for Deployment {
     fn name(&self) -> &'static str {

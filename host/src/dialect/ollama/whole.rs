@@ -25,6 +25,11 @@ impl Voice for Answer {
         "application/x-ndjson"
     }
 
+    /// A line that is no JSON would end its readers.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     fn whole_type(&self) -> &'static str {
         "application/json; charset=utf-8"
     }

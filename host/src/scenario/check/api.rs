@@ -10,6 +10,7 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     let pointer = fields.pointer("api");
     let mut own = Fields::of(section, pointer);
     let is_strict = own.word("unknown-fields", &["ignore", "reject"]) == Some("reject");
+    let has_overrides = own.flag("overrides").unwrap_or(false);
     let shows_vllm_metrics = own.flag("vllm-metrics").unwrap_or(false);
     let keep_alive_us = own.duration_us("keep-alive");
     if keep_alive_us.is_some_and(|us| us < KEEP_ALIVE_US_MIN) {
@@ -17,7 +18,7 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     }
     let batch_window_us = own.duration_us("batch-window");
     fields.extend(own.finish());
-    Manners { is_strict, keep_alive_us, shows_vllm_metrics, batch_window_us }
+    Manners { is_strict, has_overrides, keep_alive_us, shows_vllm_metrics, batch_window_us }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The bridge from a file as written to a [`Scenario`]: every mistake is noted, and what is right is read in spite of it.
 //!
-//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `api`, `workload`; `pipeline` for an entry's
+//! A file per section: `plugins`, `packs`, `models`, `stations`, `incidents`, `phases`, `tiers`, `criteria`, `reload`, `api`, `routes`, `workload`; `pipeline` for an entry's
 //! stages; `behaviors`, `limits` and `when` for what stands in several of them. What a scenario leaves open is what
 //! `assets/default.yaml` says under `defaults:`, so that file shows every default in plain
 //! sight. Whether a behaviour's name exists and its options are right is not known here: the planner's builder asks the catalog.
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::scenario::pattern::Index;
 use crate::scenario::read::DEFAULT;
 use crate::scenario::source::Source;
-use crate::scenario::{Draft, ModelEntry, Scenario, Tier, TokenCounting};
+use crate::scenario::{BehaviorUse, Draft, ModelEntry, Scenario, Tier, TokenCounting};
 use crate::types::fields::Fields;
 use crate::types::limits::SCENARIO_NAME_BYTES_MAX;
 use crate::types::problem::{Place, Problem, did_you_mean};
@@ -31,6 +31,7 @@ mod phases;
 mod pipeline;
 mod plugins;
 mod reload;
+pub(super) mod routes;
 mod station_kinds;
 mod stations;
 mod tiers;
@@ -56,6 +57,7 @@ pub fn check(source: &Arc<Source>) -> Draft {
     let defaults = models::check_defaults(&mut fields);
     let (stations, known) = stations::check(&mut fields);
     let mut models = models::check(&mut fields, &defaults, &known);
+    let routes = routes::check(&mut fields, &mut models);
     let incidents = incidents::check(&mut fields, &mut models);
     let active = incidents::active(&mut fields, &incidents);
     let phases = phases::check(&mut fields, &incidents);
@@ -85,12 +87,31 @@ pub fn check(source: &Arc<Source>) -> Draft {
         criteria,
         canary,
         api,
+        routes,
         workload,
         source,
         index,
         tier_index,
     };
     Draft { scenario, problems }
+}
+
+/// The fault that `written` says, in the language of scenarios. The error says what is wrong with it.
+pub fn one_fault(written: &str) -> Result<BehaviorUse, String> {
+    let source = Source::parse("fault", written).map_err(|problem| told(&[problem]))?;
+    let mut problems = Vec::new();
+    let used = behaviors::behavior(&source.value, "", &mut problems);
+    let alone = |used: &BehaviorUse| used.when.is_none() && used.fallback.is_none();
+    match used.filter(|_| problems.is_empty()) {
+        Some(used) if alone(&used) => Ok(used),
+        Some(_) => Err("a fault for one request has neither `when` nor `fallback`".to_owned()),
+        None => Err(told(&problems)),
+    }
+}
+
+/// What `problems` say, in one line.
+pub fn told(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.message.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// `problems` with their places, in the order of the files and each only once: a default can be wrong for many models.

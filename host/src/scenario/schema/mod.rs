@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::scenario::check::routes::{CONTENT_TYPES, METHODS};
 use crate::types::limits::{
     CANARY_REQUESTS_MAX, CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX,
 };
@@ -58,6 +59,7 @@ pub fn scenarios(behaviours: &Behaviours) -> Value {
         ("criteria", list("Promises by which a run is judged.", text("For example `p99 ttft < 500ms`."))),
         ("reload", reload()),
         ("api", api()),
+        ("routes", list("Paths that are no vendor's; the first that fits answers.", route())),
         ("models!", list("Who answers for which model; the first entry that fits answers.", model())),
     ]);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -93,11 +95,34 @@ fn reload() -> Value {
 /// How the doors behave.
 fn api() -> Value {
     let unknown = word("What becomes of a field that the vendor does not know.", &["ignore", "reject"]);
+    let overrides = flag("May a request say in `x-simwright-*` headers how it is answered?");
     let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
     let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
     let window = duration("The time in which a batch must be over; 24 h unless said.");
-    let fields = [("unknown-fields", unknown), ("keep-alive", alive), ("vllm-metrics", vllm), ("batch-window", window)];
+    let fields = [
+        ("unknown-fields", unknown),
+        ("keep-alive", alive),
+        ("vllm-metrics", vllm),
+        ("batch-window", window),
+        ("overrides", overrides),
+    ];
     described("How the doors behave where vendors leave it open.", object(fields))
+}
+
+/// A path of the scenario's own.
+fn route() -> Value {
+    let template =
+        json!({ "type": ["string", "object"], "description": "A template of the answer, or the options of `template`." });
+    object([
+        ("method", word("Its method; `POST` if there is none.", &METHODS)),
+        ("path!", text("Its path; `{name}` stands for any one segment.")),
+        ("model!", text("The model that it asks, and that says how it behaves.")),
+        ("status", integer("The status of its answers.", 200..=599)),
+        ("stream", word("Whether answers are streams, and of what.", &["sse"])),
+        ("content-type", word("The content type of whole answers.", &CONTENT_TYPES)),
+        ("json", json!({ "description": "The answer, any JSON; without one the model's `reply` says it." })),
+        ("template", template),
+    ])
 }
 
 /// What `defaults` and an entry of `models` may both say.

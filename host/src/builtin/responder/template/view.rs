@@ -10,10 +10,11 @@ use crate::behavior::call::Call;
 use crate::builtin::responder::style::{LANGUAGES, SHAPES, style_name, writer};
 use crate::random::Key;
 use crate::types::limits::TEMPLATE_TOKENS_MAX;
+use crate::types::percent;
 use crate::types::request::{Message, Request, Role};
 
 /// Every name that a template may use.
-pub(super) const NAMES: [&str; 18] = [
+pub(super) const NAMES: [&str; 21] = [
     "model",
     "messages",
     "last_user_text",
@@ -29,6 +30,9 @@ pub(super) const NAMES: [&str; 18] = [
     "input_tokens",
     "max_tokens",
     "now",
+    "path",
+    "query",
+    "body",
     "draw",
     "pick",
     "tokens",
@@ -128,6 +132,9 @@ impl Object for View {
             "input_tokens" => Value::from(self.input_tokens),
             "max_tokens" => Value::from(self.max_tokens),
             "now" => Value::from(self.now_unix_s),
+            "path" => path(request),
+            "query" => query(request),
+            "body" => body(request),
             "draw" => Value::from_object(Function(Arc::clone(self), Kind::Draw)),
             "pick" => Value::from_object(Function(Arc::clone(self), Kind::Pick)),
             "tokens" => Value::from_object(Function(Arc::clone(self), Kind::Tokens)),
@@ -152,6 +159,41 @@ fn message(message: &Message) -> Value {
     };
     let calls: Value = message.tool_calls.iter().map(call).collect();
     Value::from_pairs([("role", Value::from(role)), ("text", Value::from(&*message.text)), ("tool_calls", calls)])
+}
+
+/// What the path says in the open segments of a scenario's own route, by their names.
+fn path(request: &Request) -> Value {
+    let parameters = request.route.iter().flat_map(|route| &route.parameters);
+    Value::from_pairs(parameters.map(|(name, value)| (Value::from(&**name), Value::from(&**value))))
+}
+
+/// What the query says, by name; of several of one name, the last.
+fn query(request: &Request) -> Value {
+    let query = request.target.split_once('?').map_or("", |(_, query)| query);
+    let plain = |text: &str| Value::from(percent::decoded(&text.replace('+', " ")));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    Value::from_pairs(pairs.map(|(name, value)| (plain(name), plain(value))))
+}
+
+/// The body, if it is JSON.
+fn body(request: &Request) -> Value {
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(&request.body).ok();
+    parsed.map_or(Value::UNDEFINED, |parsed| value_of(&parsed))
+}
+
+fn value_of(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::from(whole),
+            (None, Some(whole)) => Value::from(whole),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Array(values) => values.iter().map(value_of).collect(),
+        serde_json::Value::Object(map) => Value::from_pairs(map.iter().map(|(name, value)| (name.as_str(), value_of(value)))),
+    }
 }
 
 /// The texts of all system messages, one a line.

@@ -91,6 +91,8 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         logprobs,
         streams: streaming.wanted,
         shows_usage: !streaming.wanted || streaming.include_usage,
+        route: None,
+        overrides: None,
         target: Box::default(),
         body: Bytes::new(),
         headers: http::HeaderMap::new(),

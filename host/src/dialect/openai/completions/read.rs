@@ -47,7 +47,11 @@ object! {
 /// Reads a request for completions, and how they are rendered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let (request, options) = convert(read_json(&inbound.body, root)?, root)?;
+    let mut body: Body<'_> = read_json(&inbound.body, root)?;
+    if let Some(deployment) = inbound.deployment {
+        body.model = Given::Is(deployment.into());
+    }
+    let (request, options) = convert(body, root)?;
     let request = Request { target: inbound.target.into(), body: inbound.body.clone(), headers: inbound.headers, ..request };
     Ok((request, options))
 }

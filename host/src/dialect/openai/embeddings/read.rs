@@ -31,7 +31,10 @@ object! {
 /// Reads a request for embeddings, and what is answered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Vectors), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let body: Body<'_> = read_json(&inbound.body, root)?;
+    let mut body: Body<'_> = read_json(&inbound.body, root)?;
+    if let Some(deployment) = inbound.deployment {
+        body.model = Given::Is(deployment.into());
+    }
     let model = sampling::model(body.model, root)?;
     let prompts = input(body.input, root)?;
     let base64 = match body.encoding_format.optional(root.field("encoding_format"))?.as_deref() {
