@@ -12,11 +12,11 @@ use hyper::body::Body;
 
 use crate::behavior::fault::{Cut, Damage};
 use crate::clock::real::RealClock;
-use crate::clock::{Clock, Nanos};
-use crate::dialect::spoil::{Spoiler, mark_break, spoil_whole};
+use crate::clock::Clock;
+use crate::dialect::spoil::Spoiler;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Silent, Voice};
 use crate::engine::pacer::{Pacer, Sleep};
-use crate::engine::playback::{Ending, Head as Leaving, Playback, Stage};
+use crate::engine::playback::{Ending, Head as Leaving, Playback};
 use crate::engine::{Begun, Engine, Origin};
 use crate::http::batches::Bulks;
 use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
@@ -25,6 +25,7 @@ use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::keeping::{self, Replies};
 use crate::http::server_timing::{SERVER_TIMING, server_timing};
 use crate::http::wire::WireState;
+use crate::http::written::Written;
 use crate::plan::verdict::{Action, Outcome};
 use crate::plan::{Plan, identity};
 use crate::random::Key;
@@ -32,7 +33,7 @@ use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{BODY_BYTES_MAX, BODY_IDLE_S};
 use crate::types::overrides::Overrides;
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::reply::Head;
 use crate::types::usage::Usage;
 
 /// The header in which a client names a request's identity itself.
@@ -222,7 +223,11 @@ impl Performance {
         if let Err(error) = leaves(&mut playback, &mut sleep, clock, Playback::whole).await {
             return self.refuse(&mut playback, &error);
         }
-        let Written { out, error, due, ending } = self.write(&mut playback, &spoils).await;
+        let Written { out, error, due, ending } = if self.voice.takes_long() {
+            Box::pin(self.write_elsewhere(&mut playback, &spoils)).await
+        } else {
+            self.write(&mut playback, &spoils)
+        };
         if due > playback.arrival() {
             sleep.until(due).await;
         }
@@ -257,47 +262,41 @@ impl Performance {
     }
 
     /// Plays a whole reply to its end at once and renders it: what then waits to leave is bytes and nothing else.
-    async fn write(&mut self, playback: &mut Playback, spoils: &Spoils) -> Written {
-        let mut gathered = Gathered::of(playback, spoils.damage);
-        let (due, ending) = playback.play_whole(&mut gathered);
-        let Gathered { reply, error, struck, .. } = gathered;
-        let mut out = BytesMut::new();
-        if error.is_none() {
-            if self.voice.takes_long() {
-                out = Box::pin(self.write_elsewhere(reply)).await;
-            } else {
-                out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
-                self.voice.whole(&self.head, &reply, &mut out);
+    fn write(&self, playback: &mut Playback, spoils: &Spoils) -> Written {
+        let (mut written, gathered) = Written::of(playback, spoils.damage);
+        if written.error.is_none() {
+            let reply = &gathered.reply;
+            written.out.reserve(reply.choices.iter().map(|choice| choice.content.len() + 512).sum());
+            self.voice.whole(&self.head, reply, &mut written.out);
+            if written.ending == Ending::Complete {
+                keeping::keep(&self.visit.door.replies, self.voice.kept(&self.head, &written.out));
             }
-            if ending == Ending::Complete {
-                keeping::keep(&self.visit.door.replies, self.voice.kept(&self.head, &out));
-            }
-            if let (Some(damage), Some(struck)) = (spoils.damage, struck) {
-                spoil_whole(damage, struck, playback.progress().1, &mut out);
-            }
+            gathered.spoil(playback, &mut written.out);
         }
-        Written { out, error, due, ending }
+        written
     }
 
-    /// Renders `reply` on a thread for which no stream waits.
-    async fn write_elsewhere(&mut self, reply: WholeReply) -> BytesMut {
+    /// The same on a thread for which no stream waits.
+    async fn write_elsewhere(&mut self, playback: &mut Playback, spoils: &Spoils) -> Written {
+        let (mut written, mut gathered) = Written::of(playback, spoils.damage);
+        if written.error.is_some() {
+            return written;
+        }
         let (voice, head) = (std::mem::replace(&mut self.voice, Box::new(Silent)), self.head.clone());
+        let reply = std::mem::take(&mut gathered.reply);
         let work = tokio::task::spawn_blocking(move || {
             let mut out = BytesMut::new();
             voice.whole(&head, &reply, &mut out);
             (voice, out)
         });
-        match work.await {
-            Ok((voice, out)) => {
-                self.voice = voice;
-                out
-            }
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The server ends, and nobody asks for this any more.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        (self.voice, written.out) = match work.await.map_err(tokio::task::JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The server ends, and nobody asks for this any more.
+            Err(Err(_)) => std::future::pending().await,
+        };
+        gathered.spoil(playback, &mut written.out);
+        written
     }
 
     /// Begins the drip that is planned. On HTTP/1.1 the wire does it; on HTTP/2 it is for the body.
@@ -421,56 +420,6 @@ fn dripped(body: ReplyBody, dripper: Option<Dripper>) -> ReplyBody {
     match dripper {
         Some(dripper) => ReplyBody::Dripped(Box::new(DrippedBody::new(body, dripper))),
         None => body,
-    }
-}
-
-/// A whole reply, rendered before it is due.
-struct Written {
-    out: BytesMut,
-    /// What its client is told instead.
-    error: Option<String>,
-    due: Nanos,
-    ending: Ending,
-}
-
-struct Gathered {
-    reply: WholeReply,
-    arrival: Nanos,
-    /// When its first token was due, once that is known.
-    first: Option<Nanos>,
-    error: Option<String>,
-    damage: Option<Damage>,
-    /// After how many steps the damage struck.
-    struck: Option<u32>,
-}
-
-impl Gathered {
-    fn of(playback: &Playback, damage: Option<Damage>) -> Self {
-        let reply = &playback.plan().reply;
-        let reply = WholeReply::with_capacity(reply.choices.len(), reply.steps());
-        Self { reply, arrival: playback.arrival(), first: None, error: None, damage, struck: None }
-    }
-}
-
-impl Stage for Gathered {
-    fn due(&mut self, due: u64) {
-        let after = due.saturating_sub(self.arrival);
-        self.reply.first_ns = *self.first.get_or_insert(after);
-        self.reply.last_ns = after;
-    }
-
-    fn event(&mut self, event: &StreamEvent<'_>) {
-        if let StreamEvent::Error { message, .. } = event {
-            self.error = Some((*message).to_owned());
-        }
-        self.reply.gather(event);
-    }
-
-    fn strike(&mut self, step: u32) {
-        self.struck = Some(step);
-        if self.damage == Some(Damage::SplitUtf8) {
-            mark_break(&mut self.reply);
-        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! [`server`] accepts and hands connections to workers, each with a runtime and a pacer of its own. [`wire`] wraps the socket: honest
 //! write times, deadlines, and the place where faults cut. [`routes`] is the table of paths. [`handler`] is the life of a request:
 //! parse, plan, wait for the head's deadline, send a [`body`] that plays, or that [`drip`]s. [`error_reply`] alone turns refusals into
-//! responses; `server_timing` says in a header what stages of a pipeline took. [`service`] is what a model server says of itself, and
-//! `vllm_metrics` how vLLM would measure it. [`batches`] asks without a socket; [`keeping`] keeps replies that clients come back to. Both
-//! have a bounded [`shelf`].
+//! responses; `written` is a whole reply before it leaves; `server_timing` says in a header what stages of a pipeline took. [`service`]
+//! is what a model server says of itself, and `vllm_metrics` how vLLM would measure it. [`batches`] asks without a socket; [`keeping`]
+//! keeps replies that clients come back to. Both have a bounded [`shelf`].
 
 pub mod batches;
 pub mod body;
@@ -21,3 +21,4 @@ pub mod service;
 pub mod shelf;
 mod vllm_metrics;
 pub mod wire;
+mod written;
