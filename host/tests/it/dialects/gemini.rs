@@ -44,7 +44,7 @@ fn every_version_is_answered_whole_and_as_a_stream() {
     for version in ["v1", "v1beta", "v1alpha"] {
         for model in ["gemini-x", "tuned/gemini-y"] {
             let whole = send(&host, &format!("/{version}/models/{model}:generateContent"), &request()).json();
-            assert_eq!((text(&[whole.clone()]), &whole["modelVersion"]), (TOKENS.concat(), &json!(model)));
+            assert_eq!((text(std::slice::from_ref(&whole)), &whole["modelVersion"]), (TOKENS.concat(), &json!(model)));
             assert_eq!(whole["candidates"][0]["finishReason"], "STOP");
             let stream = send(&host, &format!("/{version}/models/{model}:streamGenerateContent?alt=sse"), &request());
             assert_eq!(stream.header("content-type"), Some("text/event-stream"));

@@ -22,6 +22,8 @@ pub(super) struct ResponseStream {
     options: Options,
     /// Has a chunk been sent?
     has_begun: bool,
+    /// Has the model said anything, be it to itself?
+    has_said: bool,
     /// The call that is being gathered: candidate, name and arguments.
     call: Option<(u32, String, String)>,
     /// Candidates that have ended, and why.
@@ -50,6 +52,7 @@ impl ResponseStream {
             identity,
             options,
             has_begun: false,
+            has_said: false,
             call: None,
             ended: SmallVec::new(),
             refused: SmallVec::new(),
@@ -86,6 +89,7 @@ impl ResponseStream {
     }
 
     fn text(&mut self, choice: u32, kind: TextKind, text: &str, out: &mut BytesMut) {
+        self.has_said = true;
         if kind == TextKind::Reasoning && !self.options.shows_thoughts {
             return;
         }
@@ -116,7 +120,7 @@ impl ResponseStream {
 
     /// The last chunk.
     fn close(&mut self, out: &mut BytesMut) {
-        let is_blocked = !self.has_begun && self.ended.iter().all(|(_, finish, _)| *finish == Finish::ContentFilter);
+        let is_blocked = !self.has_said && self.ended.iter().all(|(_, finish, _)| *finish == Finish::ContentFilter);
         self.begin(out);
         if is_blocked && !self.ended.is_empty() {
             push_blocked(out, &self.usage);
@@ -154,6 +158,7 @@ impl StreamRenderer for ResponseStream {
             }
             StreamEvent::ToolStart { choice, name, .. } => {
                 self.settle(out);
+                self.has_said = true;
                 self.call = Some((choice, name.to_owned(), String::new()));
             }
             StreamEvent::ToolArguments { fragment, .. } => {

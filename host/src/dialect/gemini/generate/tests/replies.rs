@@ -198,6 +198,12 @@ fn a_filter_that_lets_nothing_through_blocks_the_prompt() {
     assert_eq!(response["usageMetadata"], json!({"promptTokenCount": 9, "totalTokenCount": 9}));
     let chunks = read(&streamed(SSE, "", &events));
     assert_eq!(chunks, [response]);
+    // Who has thought of an answer has read the prompt.
+    let events =
+        [START, piece(TextKind::Reasoning, "Hm."), finish(Finish::ContentFilter), StreamEvent::Usage(usage), StreamEvent::End];
+    let response: Value = serde_json::from_str(&whole("", &events)).unwrap();
+    let last = read(&streamed(SSE, "", &events)).pop().unwrap();
+    assert!([response, last].iter().all(|response| response["candidates"][0]["finishReason"] == "SAFETY"));
 }
 
 #[test]
