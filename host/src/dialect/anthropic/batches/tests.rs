@@ -31,25 +31,25 @@ fn an_order_is_a_list_of_named_requests() {
 
 #[test]
 fn bad_orders_are_refused_with_the_place() {
-    insta::assert_snapshot!(order("{}").unwrap_err(), @"");
-    insta::assert_snapshot!(order(r#"{"requests":[]}"#).unwrap_err(), @"");
-    insta::assert_snapshot!(order(r#"{"requests":[{"params":{}}]}"#).unwrap_err(), @"");
-    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a b","params":{}}]}"#).unwrap_err(), @"");
-    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a"}]}"#).unwrap_err(), @"");
-    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a","params":7}]}"#).unwrap_err(), @"");
+    insta::assert_snapshot!(order("{}").unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests: Field required"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
+    insta::assert_snapshot!(order(r#"{"requests":[]}"#).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests: List should have at least 1 item after validation, not 0"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
+    insta::assert_snapshot!(order(r#"{"requests":[{"params":{}}]}"#).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests.0.custom_id: Field required"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
+    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a b","params":{}}]}"#).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests.0.custom_id: String should match pattern '^[a-zA-Z0-9_-]+$'"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
+    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a"}]}"#).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests.0.params: Field required"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
+    insta::assert_snapshot!(order(r#"{"requests":[{"custom_id":"a","params":7}]}"#).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests.0.params: Input should be a valid object"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
     let twice = r#"{"requests":[{"custom_id":"a","params":{}},{"custom_id":"a","params":{}}]}"#;
-    insta::assert_snapshot!(order(twice).unwrap_err(), @"");
+    insta::assert_snapshot!(order(twice).unwrap_err(), @r#"{"type":"error","error":{"type":"invalid_request_error","message":"requests: custom_id 'a' is used by more than one request"},"request_id":"req_012vbrSQaiauxMqBbsBnl4SB"}"#);
 }
 
 #[test]
 fn every_result_is_a_line() {
     let headers = HeaderMap::new();
     let answered = |status, body| Outcome::Answered { status, headers: &headers, body };
-    insta::assert_snapshot!(line(&answered(200, b"{\"type\":\"message\"}")), @"");
-    insta::assert_snapshot!(line(&answered(529, b"{\"type\":\"error\"}")), @"");
-    insta::assert_snapshot!(line(&Outcome::Broken("The reply broke off.")), @"");
-    insta::assert_snapshot!(line(&Outcome::Cancelled), @"");
-    insta::assert_snapshot!(line(&Outcome::Expired), @"");
+    insta::assert_snapshot!(line(&answered(200, b"{\"type\":\"message\"}")), @r#"{"custom_id":"a-\"1\"","result":{"type":"succeeded","message":{"type":"message"}}}"#);
+    insta::assert_snapshot!(line(&answered(529, b"{\"type\":\"error\"}")), @r#"{"custom_id":"a-\"1\"","result":{"type":"errored","error":{"type":"error"}}}"#);
+    insta::assert_snapshot!(line(&Outcome::Broken("The reply broke off.")), @r#"{"custom_id":"a-\"1\"","result":{"type":"errored","error":{"type":"error","error":{"type":"api_error","message":"The reply broke off."},"request_id":"req_01YKfVVYRFBChHdyPp30gedR"}}}"#);
+    insta::assert_snapshot!(line(&Outcome::Cancelled), @r#"{"custom_id":"a-\"1\"","result":{"type":"canceled"}}"#);
+    insta::assert_snapshot!(line(&Outcome::Expired), @r#"{"custom_id":"a-\"1\"","result":{"type":"expired"}}"#);
 }
 
 #[test]
@@ -60,13 +60,13 @@ fn counts_and_results_are_shown_once_it_is_over() {
     let id = MessageBatches.batch_id(1).into();
     let batch = Batch { id, stage: Stage::Cancelling, moments, tally, ..Batch::default() };
     let shown = |batch: &Batch| String::from_utf8_lossy(&MessageBatches.render(batch, "http://host/v1")).into_owned();
-    insta::assert_snapshot!(shown(&batch), @"");
+    insta::assert_snapshot!(shown(&batch), @r#"{"id":"msgbatch_01jH1eMWm4uOwpzUvx8MhI6g","type":"message_batch","processing_status":"canceling","request_counts":{"processing":4,"succeeded":0,"errored":0,"canceled":0,"expired":0},"ended_at":null,"created_at":"2026-09-21T14:13:20Z","expires_at":"2026-09-22T14:13:20Z","archived_at":null,"cancel_initiated_at":"2026-09-21T14:15:00Z","results_url":null}"#);
     let moments = Moments { ended: Some(1_790_000_200), ..moments };
     let batch = Batch { stage: Stage::Cancelled, moments, ..batch };
-    insta::assert_snapshot!(shown(&batch), @"");
+    insta::assert_snapshot!(shown(&batch), @r#"{"id":"msgbatch_01jH1eMWm4uOwpzUvx8MhI6g","type":"message_batch","processing_status":"ended","request_counts":{"processing":0,"succeeded":1,"errored":1,"canceled":1,"expired":1},"ended_at":"2026-09-21T14:16:40Z","created_at":"2026-09-21T14:13:20Z","expires_at":"2026-09-22T14:13:20Z","archived_at":null,"cancel_initiated_at":"2026-09-21T14:15:00Z","results_url":"http://host/v1/messages/batches/msgbatch_01jH1eMWm4uOwpzUvx8MhI6g/results"}"#);
     let list = MessageBatches.render_list(&[], false, "");
-    insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @"");
-    insta::assert_snapshot!(std::str::from_utf8(&MessageBatches.render_deleted("msgbatch_1")).unwrap(), @"");
+    insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @r#"{"data":[],"has_more":false,"first_id":null,"last_id":null}"#);
+    insta::assert_snapshot!(std::str::from_utf8(&MessageBatches.render_deleted("msgbatch_1")).unwrap(), @r#"{"id":"msgbatch_1","type":"message_batch_deleted"}"#);
 }
 
 proptest::proptest! {

@@ -211,13 +211,13 @@ mod tests {
 
     #[test]
     fn bad_uploads_are_refused_with_the_field() {
-        insta::assert_snapshot!(form(&[("purpose", "batch")]).unwrap_err(), @"");
-        insta::assert_snapshot!(form(&[FILE]).unwrap_err(), @"");
-        insta::assert_snapshot!(form(&[("purpose", "fun"), FILE]).unwrap_err(), @"");
-        insta::assert_snapshot!(form(&[("purpose", "batch"), ("file; filename=a.txt", "")]).unwrap_err(), @"");
-        insta::assert_snapshot!(form(&[("purpose", "evals"), FILE, ("expires_after[seconds]", "60")]).unwrap_err(), @"");
-        insta::assert_snapshot!(upload(&HeaderMap::new(), &Bytes::new()).map_err(|error| refusal(&error)).unwrap_err(), @"");
-        insta::assert_snapshot!(refusal(&absent("file-x")), @"");
+        insta::assert_snapshot!(form(&[("purpose", "batch")]).unwrap_err(), @r#"400 {"error":{"message":"Missing required parameter: 'file'.","type":"invalid_request_error","param":"file","code":"missing_required_parameter"}}"#);
+        insta::assert_snapshot!(form(&[FILE]).unwrap_err(), @r#"400 {"error":{"message":"Missing required parameter: 'purpose'.","type":"invalid_request_error","param":"purpose","code":"missing_required_parameter"}}"#);
+        insta::assert_snapshot!(form(&[("purpose", "fun"), FILE]).unwrap_err(), @r#"400 {"error":{"message":"Invalid value: 'fun'. Supported values are: 'assistants', 'batch', 'fine-tune', 'vision', 'user_data', and 'evals'.","type":"invalid_request_error","param":"purpose","code":"invalid_value"}}"#);
+        insta::assert_snapshot!(form(&[("purpose", "batch"), ("file; filename=a.txt", "")]).unwrap_err(), @r#"400 {"error":{"message":"Invalid file format for Batch API. Must be .jsonl","type":"invalid_request_error","param":null,"code":null}}"#);
+        insta::assert_snapshot!(form(&[("purpose", "evals"), FILE, ("expires_after[seconds]", "60")]).unwrap_err(), @r#"400 {"error":{"message":"Invalid 'expires_after.seconds': integer below minimum value. Expected a value >= 3600, but got 60 instead.","type":"invalid_request_error","param":"expires_after.seconds","code":"integer_below_min_value"}}"#);
+        insta::assert_snapshot!(upload(&HeaderMap::new(), &Bytes::new()).map_err(|error| refusal(&error)).unwrap_err(), @r#"400 {"error":{"message":"We could not parse the form of your request: the content type is not multipart/form-data.","type":"invalid_request_error","param":null,"code":null}}"#);
+        insta::assert_snapshot!(refusal(&absent("file-x")), @r#"404 {"error":{"message":"No such File object: file-x","type":"invalid_request_error","param":"id","code":null}}"#);
     }
 
     #[test]
@@ -225,8 +225,8 @@ mod tests {
         let upload =
             Upload { name: "in.jsonl".into(), purpose: BATCH.into(), content: Bytes::from_static(b"{}"), kept_s: Some(60) };
         let file = std::sync::Arc::new(StoredFile { id: file_id(1).into(), number: 1, upload, created: 1_790_000_000 });
-        insta::assert_snapshot!(std::str::from_utf8(&render_list(&[file], true)).unwrap(), @"");
-        insta::assert_snapshot!(std::str::from_utf8(&render_deleted("file-x")).unwrap(), @"");
+        insta::assert_snapshot!(std::str::from_utf8(&render_list(&[file], true)).unwrap(), @r#"{"object":"list","data":[{"object":"file","id":"file-jH1eMWm4uOwpzUvx8MhI6g","purpose":"batch","filename":"in.jsonl","bytes":2,"created_at":1790000000,"expires_at":1790000060,"status":"processed","status_details":null}],"first_id":"file-jH1eMWm4uOwpzUvx8MhI6g","last_id":"file-jH1eMWm4uOwpzUvx8MhI6g","has_more":true}"#);
+        insta::assert_snapshot!(std::str::from_utf8(&render_deleted("file-x")).unwrap(), @r#"{"id":"file-x","object":"file","deleted":true}"#);
     }
 
     #[test]
