@@ -49,7 +49,9 @@ impl PathPattern {
         for segment in rest.split('/') {
             let Some(name) = segment.strip_prefix('{').and_then(|open| open.strip_suffix('}')) else {
                 if segment.contains(['{', '}']) {
-                    return Err(format!("`{segment}` mixes text and a name; a segment is open as a whole, as in `/items/{{id}}`"));
+                    return Err(format!(
+                        "`{segment}` mixes text and a name; a segment is open as a whole, as in `/items/{{id}}`"
+                    ));
                 }
                 segments.push(Segment::Text(segment.into()));
                 continue;
@@ -116,7 +118,13 @@ mod tests {
     fn open_segments_stand_for_one_segment_each() {
         let collections = pattern("/collections/{name}/search");
         assert!(collections.fits("/collections/docs/search"));
-        for path in ["/collections//search", "/collections/a/b/search", "/collections/docs", "/collections/docs/search/", "collections/docs/search"] {
+        for path in [
+            "/collections//search",
+            "/collections/a/b/search",
+            "/collections/docs",
+            "/collections/docs/search/",
+            "collections/docs/search",
+        ] {
             assert!(!collections.fits(path), "{path}");
         }
         assert_eq!(collections.parameters("/collections/my%20docs/search"), [("name".into(), "my docs".into())]);

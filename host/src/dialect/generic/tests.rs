@@ -44,7 +44,9 @@ fn text(text: &str) -> StreamEvent<'_> {
 fn whole(target: &str) -> (u16, String) {
     let voice = parsed(target, b"").unwrap().voice;
     let (mut out, mut reply) = (BytesMut::new(), WholeReply::default());
-    [text("{\"a\""), text(":1}"), StreamEvent::Finish { choice: 0, reason: Finish::Stop }].iter().for_each(|event| reply.gather(event));
+    [text("{\"a\""), text(":1}"), StreamEvent::Finish { choice: 0, reason: Finish::Stop }]
+        .iter()
+        .for_each(|event| reply.gather(event));
     voice.whole(&head(), &reply, &mut out);
     (voice.status(), String::from_utf8(out.to_vec()).unwrap())
 }

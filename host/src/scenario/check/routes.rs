@@ -74,7 +74,8 @@ fn route(
     };
     if let Some(taker) = above.iter().position(|other| other.method == method && other.path.covers(&path)) {
         let message = format!("requests never come here: route {} above takes them", taker + 1);
-        let problem = Problem::new(fields.pointer("path"), message).hint("the first route that fits answers; move this one above it");
+        let problem =
+            Problem::new(fields.pointer("path"), message).hint("the first route that fits answers; move this one above it");
         fields.extend(vec![problem]);
     }
     Some(RouteEntry { method, path, model, status, is_sse, content_type, pointer })
@@ -142,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_route_has_documented_defaults() {
-        let draft = read("  - { path: /search, model: retrieval }\n  - { method: GET, path: '/queues/{id}', model: queue-1, json: {a: 1}, status: 201 }\n");
+        let draft = read(
+            "  - { path: /search, model: retrieval }\n  - { method: GET, path: '/queues/{id}', model: queue-1, json: {a: 1}, status: 201 }\n",
+        );
         assert!(draft.problems.is_empty(), "{:?}", draft.problems);
         let told = |route: &RouteEntry| (route.method.to_string(), route.status, route.is_sse, route.content_type);
         let routes: Vec<_> = draft.scenario.routes.iter().map(told).collect();
@@ -171,6 +174,9 @@ mod tests {
             let found = problems(routes);
             assert!(matches!(&found[..], [one] if one.starts_with(expected)), "{routes}: {found:?}");
         }
-        assert!(problems("  - { path: '/a/{x}', model: retrieval }\n  - { path: '/a/{y}', method: GET, model: retrieval }\n").is_empty());
+        assert!(
+            problems("  - { path: '/a/{x}', model: retrieval }\n  - { path: '/a/{y}', method: GET, model: retrieval }\n")
+                .is_empty()
+        );
     }
 }

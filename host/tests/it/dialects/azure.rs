@@ -64,7 +64,10 @@ fn a_filter_says_what_it_found_in_a_reply_or_in_a_prompt() {
 fn the_gateway_refuses_in_its_own_form() {
     let host = TestHost::start(SCENARIO);
     let unversioned = ask(&host, "mini", "", false);
-    assert_eq!((unversioned.status, unversioned.json()), (404, json!({"error": {"code": "404", "message": "Resource not found"}})));
+    assert_eq!(
+        (unversioned.status, unversioned.json()),
+        (404, json!({"error": {"code": "404", "message": "Resource not found"}}))
+    );
     assert_eq!(ask(&host, "nope", VERSION, false).json()["error"]["code"], "DeploymentNotFound");
     let refused = ask(&host, "refused", VERSION, false);
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (429, &"429".into()));
