@@ -23,7 +23,7 @@ pub(super) fn no_version() -> ApiError {
 pub(super) fn render(error: &ApiError) -> ErrorReply {
     let reply = openai::error::render(error);
     let body = match (error.status, error.cause.as_deref()) {
-        (400, None) if error.code.as_deref() == Some("content_filter") => filtered(error),
+        (400, None | Some(Cause::Usual)) if error.code.as_deref() == Some("content_filter") => filtered(error),
         (_, Some(Cause::UnknownModel(_))) => coded("DeploymentNotFound", NO_DEPLOYMENT),
         (_, Some(Cause::Mistake(_) | Cause::PromptTooLong { .. })) => return reply,
         (401 | 403 | 404 | 405, _) => coded(&error.status.to_string(), &error.message),

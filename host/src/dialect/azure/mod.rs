@@ -92,7 +92,9 @@ impl Endpoint for Deployment {
         if version_in(query).is_none() {
             return Err(error::no_version());
         }
-        let mut parsed = self.inner.parse(Inbound { target: "", deployment: Some(deployment), ..inbound })?;
+        // Some paths name none; there the body says the model.
+        let deployment = (!deployment.is_empty()).then_some(deployment);
+        let mut parsed = self.inner.parse(Inbound { target: "", deployment, ..inbound })?;
         parsed.request.target = target.into();
         Ok(parsed)
     }

@@ -15,12 +15,12 @@ models:
   - match: retrieval
     latency: { constant: { first: 30ms } }
     reply: { fixed: { text: from the model } }
-  - match: queue
+  - match: route-queue
     reply: { fixed: { text: taken } }
     faults: [{ script: [{ http-error: { status: 429, retry-after: 2s } }] }]
-  - match: broken
+  - match: route-broken
     faults: [{ malformed-chunk: {} }]
-  - match: ticker
+  - match: route-ticker
     latency: { constant: { first: 1ms, between: 1ms } }
     reply: { fixed: { text: one two three } }
 routes:
@@ -30,10 +30,10 @@ routes:
     content-type: application/json
     template: '{"collection":"{{ path.name }}","limit":{{ query.limit }},"query":"{{ body.q }}"}'
   - { method: GET, path: /plain, model: retrieval }
-  - { method: PUT, path: "/jobs/{id}", model: queue, status: 202 }
+  - { method: PUT, path: "/jobs/{id}", model: route-queue, status: 202 }
   - { method: DELETE, path: "/jobs/{id}", model: retrieval, status: 204 }
-  - { path: /broken, model: broken, json: { a: 1 } }
-  - { method: GET, path: /events, model: ticker, stream: sse }
+  - { path: /broken, model: route-broken, json: { a: 1 } }
+  - { method: GET, path: /events, model: route-ticker, stream: sse }
 "#;
 
 fn ask(host: &TestHost, method: &str, path: &str, body: &str) -> Reply {
@@ -71,9 +71,9 @@ fn faults_statuses_and_metrics_are_those_of_the_model() {
     let gone = ask(&host, "DELETE", "/jobs/7", "");
     assert_eq!((gone.status, gone.text()), (204, ""));
     assert_eq!(ask(&host, "POST", "/broken", "{}").text(), r#"{"a":1]"#);
-    assert_eq!(host.metric("simwright_requests_total", &["model=\"queue\"", "status=\"429\""]), 1.0);
-    assert_eq!(host.metric("simwright_requests_total", &["model=\"queue\"", "status=\"200\""]), 1.0);
-    assert_eq!(host.metric("simwright_faults_total", &["model=\"broken\""]), 1.0);
+    assert_eq!(host.metric("simwright_requests_total", &["model=\"route-queue\"", "status=\"429\""]), 1.0);
+    assert_eq!(host.metric("simwright_requests_total", &["model=\"route-queue\"", "status=\"200\""]), 1.0);
+    assert_eq!(host.metric("simwright_faults_total", &["model=\"route-broken\""]), 1.0);
 }
 
 #[test]

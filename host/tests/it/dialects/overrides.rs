@@ -13,13 +13,13 @@ simwright: 1
 seed: 3
 api: { overrides: true }
 models:
-  - match: m
+  - match: overridden
     latency: { constant: {} }
     reply: { text: { tokens: 5 } }
 ";
 
 fn chat(host: &TestHost, headers: &[(&str, &str)]) -> Reply {
-    host.chat_with(&ask("m", "Hi"), headers)
+    host.chat_with(&ask("overridden", "Hi"), headers)
 }
 
 fn text(reply: &Reply) -> String {
@@ -45,10 +45,10 @@ fn a_request_brings_its_own_fault() {
         let reply = chat(&host, &[("x-simwright-fault", fault)]);
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")), "{fault}");
     }
-    assert_eq!(host.metric("simwright_faults_total", &["model=\"m\""]), 2.0);
+    assert_eq!(host.metric("simwright_faults_total", &["model=\"overridden\""]), 2.0);
     let truncated = chat(&host, &[("x-simwright-fault", "length: { at: token 2 }")]);
     assert_eq!(truncated.json()["choices"][0]["finish_reason"], "length");
-    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}).to_string();
+    let body = json!({"model": "overridden", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}).to_string();
     let headers = [("anthropic-version", "2023-06-01"), ("x-simwright-fault", "http-error: { status: 529 }")];
     let reply = client::send(host.api, "POST", "/v1/messages", &headers, body.as_bytes());
     assert_eq!((reply.status, &reply.json()["error"]["type"]), (529, &"overloaded_error".into()));
@@ -88,7 +88,7 @@ fn bad_values_are_refused_in_the_vendors_form() {
         "POST",
         "/api/chat",
         &[("x-simwright-first-ms", "soon")],
-        json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).to_string().as_bytes(),
+        json!({"model": "overridden", "messages": [{"role": "user", "content": "Hi"}]}).to_string().as_bytes(),
     );
     assert_eq!(reply.status, 400);
     assert!(reply.json()["error"].as_str().is_some_and(|message| message.contains("x-simwright-first-ms")));
