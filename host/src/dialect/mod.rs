@@ -80,8 +80,9 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 3] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 6] = [
+pub const ENDPOINTS: [&dyn Endpoint; 7] = [
     &openai::Chat,
+    &openai::Realtime,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,

@@ -1,6 +1,7 @@
 //! The life of a request: read the body, parse, plan, wait until the head is due, send a body that plays. The same for all dialects.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Door {
     pub engine: Arc<Engine>,
     /// This worker's pacer.
     pub pacer: Arc<Pacer>,
+    /// How many realtime sessions it has.
+    pub sessions: AtomicUsize,
 }
 
 /// One request on its way through the door.
@@ -143,7 +146,7 @@ impl Visit {
     }
 
     /// A body that generation `generation` has made.
-    fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
+    pub(super) fn json(&self, body: Bytes, generation: u64) -> Response<ReplyBody> {
         let mut response = Response::new(ReplyBody::Plain(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

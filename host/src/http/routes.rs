@@ -26,13 +26,15 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
+    /// A realtime session.
+    Session(&'static dyn Dialect),
 }
 
 impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
             Self::Ask(endpoint) => endpoint.dialect(),
-            Self::Models(dialect) | Self::Model(dialect) => dialect,
+            Self::Models(dialect) | Self::Model(dialect) | Self::Session(dialect) => dialect,
         }
     }
 }
@@ -60,8 +62,9 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 12] = [
+static ROUTES: [Route; 13] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
+    route(Method::GET, OPENAI, "/realtime", Serves::Session(&OpenAi)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
@@ -128,6 +131,10 @@ fn begin(
         }
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
+        Serves::Session(_) => {
+            let query = query.unwrap_or_default().to_owned();
+            now(visit.converse(&query, request))
+        }
     }
 }
 
@@ -222,6 +229,7 @@ mod tests {
                 Serves::Ask(endpoint) => endpoint.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
+                Serves::Session(_) => "session",
             };
             (name, found.open)
         })

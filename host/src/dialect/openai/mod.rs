@@ -1,6 +1,6 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`]. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
+//! A folder for each endpoint: [`chat`], [`realtime`]. Beside them what they share: `words` has the vendor's sentences for bad requests, `error` its
 //! answers to refusals, `headers` what every answer says of itself, `models` the list of models, `ids` and `logprobs` what replies are
 //! made of.
 
@@ -18,9 +18,11 @@ mod headers;
 mod ids;
 mod logprobs;
 mod models;
+pub mod realtime;
 mod words;
 
 pub use chat::Chat;
+pub use realtime::Realtime;
 
 /// The OpenAI dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]
