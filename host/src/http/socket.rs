@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -299,8 +300,9 @@ impl Talk {
         }
     }
 
-    /// What comes after a response.
+    /// What comes after a response. From now on it is the client's turn to speak.
     fn conclude(&mut self, turn: Turn) {
+        self.heard = self.door.engine.clock().now();
         self.session.tell_limits(&turn.allowance(), &mut self.out);
         self.session.remember(turn.into_output());
     }
@@ -342,8 +344,18 @@ fn ended(error: &Error) -> Over {
 async fn goodbye(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: reason.into() };
     let closed = async {
-        if socket.close(Some(frame)).await.is_ok() {
-            while let Some(Ok(_)) = std::future::poll_fn(|context| Pin::new(&mut *socket).poll_next(context)).await {}
+        if socket.close(Some(frame)).await.is_err() {
+            return;
+        }
+        while let Some(said) = std::future::poll_fn(|context| Pin::new(&mut *socket).poll_next(context)).await {
+            if said.is_err() {
+                break;
+            }
+        }
+        // A client that spoke no WebSocket is read out; nothing of that is looked at.
+        let (raw, mut buffer) = (socket.get_mut(), [0; BUFFER_BYTES]);
+        if raw.shutdown().await.is_ok() {
+            while raw.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
         }
     };
     let _ = tokio::time::timeout(Duration::from_secs(REALTIME_GOODBYE_S), closed).await;

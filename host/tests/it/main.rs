@@ -17,6 +17,8 @@ mod conformance;
 mod criteria;
 /// The decision log, and what is planned again from it.
 mod decisions;
+/// Vendors' dialects on the bytes of real connections.
+mod dialects;
 /// The packs in `examples/packs`, made as their authors would.
 mod example_packs;
 /// Every folder in `examples/` checks and answers.

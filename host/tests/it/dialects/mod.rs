@@ -1,0 +1,4 @@
+//! Vendors' dialects on the bytes of real connections.
+
+/// Realtime sessions of OpenAI, over WebSockets.
+mod realtime;
