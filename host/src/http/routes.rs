@@ -26,15 +26,15 @@ enum Serves {
     Models(&'static dyn Dialect),
     /// One model, whose name the path has.
     Model(&'static dyn Dialect),
-    /// A realtime session.
-    Session(&'static dyn Dialect),
+    /// A session in which that is asked for.
+    Session(&'static dyn Endpoint),
 }
 
 impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
-            Self::Ask(endpoint) => endpoint.dialect(),
-            Self::Models(dialect) | Self::Model(dialect) | Self::Session(dialect) => dialect,
+            Self::Ask(endpoint) | Self::Session(endpoint) => endpoint.dialect(),
+            Self::Models(dialect) | Self::Model(dialect) => dialect,
         }
     }
 }
@@ -64,7 +64,7 @@ const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
 static ROUTES: [Route; 13] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
-    route(Method::GET, OPENAI, "/realtime", Serves::Session(&OpenAi)),
+    route(Method::GET, OPENAI, "/realtime", Serves::Session(&openai::Realtime)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, ANTHROPIC, "/messages", Serves::Ask(&anthropic::Messages)),
@@ -226,10 +226,9 @@ mod tests {
     fn found(method: &Method, path: &'static str) -> Result<(&'static str, &'static str), Miss> {
         find(method, path, |_| false).map(|found| {
             let name = match found.serves {
-                Serves::Ask(endpoint) => endpoint.name(),
+                Serves::Ask(endpoint) | Serves::Session(endpoint) => endpoint.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
-                Serves::Session(_) => "session",
             };
             (name, found.open)
         })
@@ -252,7 +251,7 @@ mod tests {
     #[test]
     fn every_endpoint_has_a_route_and_a_name_of_its_own() {
         for endpoint in crate::dialect::ENDPOINTS {
-            let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) if served.name() == endpoint.name());
+            let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) | Serves::Session(served) if served.name() == endpoint.name());
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
             assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);

@@ -125,7 +125,11 @@ fn kinds(events: &[Value]) -> Vec<&str> {
 }
 
 fn text(events: &[Value]) -> String {
-    events.iter().filter(|event| event["type"] == "response.output_text.delta").filter_map(|event| event["delta"].as_str()).collect()
+    events
+        .iter()
+        .filter(|event| event["type"] == "response.output_text.delta")
+        .filter_map(|event| event["delta"].as_str())
+        .collect()
 }
 
 fn requests(host: &TestHost, model: &str, status: u16) -> f64 {
@@ -164,10 +168,16 @@ fn a_response_comes_in_the_vendors_order_with_its_text_in_every_place() {
     let done = &events[events.len() - 2]["response"];
     assert_eq!((&done["status"], &done["output"][0]["content"][0]["text"]), (&json!("completed"), &json!(TEN)));
     let usage = &done["usage"];
-    assert_eq!((usage["output_tokens"].as_u64(), usage["total_tokens"].as_u64() > usage["input_tokens"].as_u64()), (Some(10), true));
+    assert_eq!(
+        (usage["output_tokens"].as_u64(), usage["total_tokens"].as_u64() > usage["input_tokens"].as_u64()),
+        (Some(10), true)
+    );
     // The conversation goes on: the next prompt has this question and this answer, too.
     let next = client.answer("And?");
-    assert!(next.last().expect("an event")["response"]["usage"]["input_tokens"].as_u64() >= Some(usage["total_tokens"].as_u64().unwrap()));
+    assert!(
+        next.last().expect("an event")["response"]["usage"]["input_tokens"].as_u64()
+            >= Some(usage["total_tokens"].as_u64().unwrap())
+    );
 }
 
 #[test]
@@ -220,7 +230,10 @@ fn a_response_that_is_cancelled_ends_and_the_session_goes_on() {
     assert_eq!(busy["error"]["code"], "conversation_already_has_active_response");
     client.say(&json!({"type": "response.cancel"}));
     let done = client.hear_to("response.done").pop().expect("an event");
-    assert_eq!((&done["response"]["status"], &done["response"]["status_details"]["reason"]), (&json!("cancelled"), &json!("client_cancelled")));
+    assert_eq!(
+        (&done["response"]["status"], &done["response"]["status_details"]["reason"]),
+        (&json!("cancelled"), &json!("client_cancelled"))
+    );
     eventually("nothing runs", || running(&host, "rt-endless") == 0.0);
     client.say(&json!({"type": "response.create"}));
     client.hear_to("response.output_text.delta");
@@ -267,7 +280,8 @@ fn a_cut_ends_the_connection_after_the_tokens_before_it() {
         let mut client = Client::enter(&host, model);
         client.ask("Hi");
         let (heard, ended) = client.hear_out();
-        let events: Vec<Value> = heard.into_iter().map(|message| serde_json::from_slice(&message.into_data()).expect("JSON")).collect();
+        let events: Vec<Value> =
+            heard.into_iter().map(|message| serde_json::from_slice(&message.into_data()).expect("JSON")).collect();
         assert_eq!(text(&events), "one two three four", "{model}");
         assert_eq!(matches!(ended, Ok(Some(CloseCode::Normal))), is_tidy, "{model}: {ended:?}");
         eventually("nothing runs", || running(&host, model) == 0.0);
@@ -313,7 +327,9 @@ fn damage_is_done_to_messages() {
         let mut heard = Vec::new();
         loop {
             match client.0.read() {
-                Ok(message) if message.to_text().is_ok_and(|text| text.contains("input_audio_buffer.cleared")) => return (heard, None),
+                Ok(message) if message.to_text().is_ok_and(|text| text.contains("input_audio_buffer.cleared")) => {
+                    return (heard, None);
+                }
                 Ok(message) => heard.push(message),
                 Err(error) => return (heard, Some(error)),
             }
@@ -362,7 +378,11 @@ fn what_is_no_websocket_is_told_so_with_the_right_code() {
     let mut large = vec![0x81, 0xff];
     large.extend_from_slice(&(30_u64 << 20).to_be_bytes());
     large.extend_from_slice(&[0; 4]);
-    let frames = [(large, CloseCode::Size), (vec![0x81, 0x81, 0, 0, 0, 0, 0xff], CloseCode::Invalid), (vec![0x81, 1, b'x'], CloseCode::Protocol)];
+    let frames = [
+        (large, CloseCode::Size),
+        (vec![0x81, 0x81, 0, 0, 0, 0, 0xff], CloseCode::Invalid),
+        (vec![0x81, 1, b'x'], CloseCode::Protocol),
+    ];
     for (bytes, code) in frames {
         let mut client = Client::enter(&host, "rt-plain");
         client.0.get_mut().write_all(&bytes).expect("taken");

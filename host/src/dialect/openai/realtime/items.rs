@@ -77,10 +77,10 @@ pub(super) fn kept(mut written: Map<String, Value>, id: &str) -> Map<String, Val
     let mut item = Map::new();
     item.insert("id".to_owned(), id.into());
     item.insert("object".to_owned(), "realtime.item".into());
-    item.extend(written.remove_entry("type"));
+    item.extend(written.shift_remove_entry("type"));
     item.insert("status".to_owned(), "completed".into());
     for known in ["id", "object", "status"] {
-        written.remove(known);
+        written.shift_remove(known);
     }
     item.extend(written);
     item
@@ -90,7 +90,7 @@ pub(super) fn kept(mut written: Map<String, Value>, id: &str) -> Map<String, Val
 pub(super) fn shown(mut item: Map<String, Value>) -> String {
     for part in item.get_mut("content").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(part) = part.as_object_mut() {
-            part.remove("audio");
+            part.shift_remove("audio");
         }
     }
     Value::Object(item).to_string()

@@ -47,7 +47,19 @@ fn finish(reason: Finish) -> StreamEvent<'static> {
 #[test]
 fn a_text_leaves_in_the_vendors_order() {
     let events = [START, text("Hel\""), text("lo\n"), finish(Finish::Stop), StreamEvent::Usage(USAGE), StreamEvent::End];
-    insta::assert_snapshot!(std::str::from_utf8(&rendered(&events)).unwrap(), @"");
+    insta::assert_snapshot!(std::str::from_utf8(&rendered(&events)).unwrap(), @r#"
+    {"type":"response.created","event_id":"event_9AmMX9beCc37rAhsapxiv","response":{"object":"realtime.response","id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","status":"in_progress","status_details":null,"output":[],"conversation_id":"conv_1","output_modalities":["text"],"max_output_tokens":"inf","audio":{"output":{"format":{"type":"audio/pcm","rate":24000},"voice":"marin"}},"usage":null,"metadata":null}}
+    {"type":"response.output_item.added","event_id":"event_iwUf1Wi01krwl3odPNRYq","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","output_index":0,"item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"message","status":"in_progress","role":"assistant","content":[]}}
+    {"type":"conversation.item.added","event_id":"event_DxbUottNzqIi0MQ7UQlOm","previous_item_id":"item_0","item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"message","status":"in_progress","role":"assistant","content":[]}}
+    {"type":"response.content_part.added","event_id":"event_MhIMmlqUnj0jpeZIzLCvm","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"content_index":0,"part":{"type":"text","text":""}}
+    {"type":"response.output_text.delta","event_id":"event_TRphHuhPEmVCi0XDg5jwe","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"content_index":0,"delta":"Hel\""}
+    {"type":"response.output_text.delta","event_id":"event_HCO5lIATy02YQduWIt0gU","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"content_index":0,"delta":"lo\n"}
+    {"type":"response.output_text.done","event_id":"event_3BbUfnSp7d6wkKEZOW3N1","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"content_index":0,"text":"Hel\"lo\n"}
+    {"type":"response.content_part.done","event_id":"event_uSQcNLlzpVWYoW8yTDtyB","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"content_index":0,"part":{"type":"text","text":"Hel\"lo\n"}}
+    {"type":"conversation.item.done","event_id":"event_XuwNjxOGE0YGQRcronT4o","previous_item_id":"item_0","item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hel\"lo\n"}]}}
+    {"type":"response.output_item.done","event_id":"event_7ORktAK7ZyMiYw0QRQP5F","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","output_index":0,"item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hel\"lo\n"}]}}
+    {"type":"response.done","event_id":"event_rnwERtunR3ChKa5fxGEiL","response":{"object":"realtime.response","id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","status":"completed","status_details":null,"output":[{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Hel\"lo\n"}]}],"conversation_id":"conv_1","output_modalities":["text"],"max_output_tokens":"inf","audio":{"output":{"format":{"type":"audio/pcm","rate":24000},"voice":"marin"}},"usage":{"total_tokens":12,"input_tokens":9,"output_tokens":3,"input_token_details":{"text_tokens":9,"audio_tokens":0,"image_tokens":0,"cached_tokens":4,"cached_tokens_details":{"text_tokens":4,"audio_tokens":0,"image_tokens":0}},"output_token_details":{"text_tokens":3,"audio_tokens":0}},"metadata":null}}
+    "#);
 }
 
 #[test]
@@ -63,7 +75,17 @@ fn a_call_leaves_as_json_text_with_its_name_at_both_ends() {
         StreamEvent::Usage(USAGE),
         StreamEvent::End,
     ];
-    insta::assert_snapshot!(std::str::from_utf8(&rendered(&events)).unwrap(), @"");
+    insta::assert_snapshot!(std::str::from_utf8(&rendered(&events)).unwrap(), @r#"
+    {"type":"response.created","event_id":"event_9AmMX9beCc37rAhsapxiv","response":{"object":"realtime.response","id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","status":"in_progress","status_details":null,"output":[],"conversation_id":"conv_1","output_modalities":["text"],"max_output_tokens":"inf","audio":{"output":{"format":{"type":"audio/pcm","rate":24000},"voice":"marin"}},"usage":null,"metadata":null}}
+    {"type":"response.output_item.added","event_id":"event_iwUf1Wi01krwl3odPNRYq","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","output_index":0,"item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"function_call","status":"in_progress","name":"add","call_id":"call_X8tolSPiun1zO7GnOahGy","arguments":""}}
+    {"type":"conversation.item.added","event_id":"event_DxbUottNzqIi0MQ7UQlOm","previous_item_id":"item_0","item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"function_call","status":"in_progress","name":"add","call_id":"call_X8tolSPiun1zO7GnOahGy","arguments":""}}
+    {"type":"response.function_call_arguments.delta","event_id":"event_MhIMmlqUnj0jpeZIzLCvm","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"call_id":"call_X8tolSPiun1zO7GnOahGy","delta":"{\"a\":"}
+    {"type":"response.function_call_arguments.delta","event_id":"event_TRphHuhPEmVCi0XDg5jwe","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"call_id":"call_X8tolSPiun1zO7GnOahGy","delta":"1}"}
+    {"type":"response.function_call_arguments.done","event_id":"event_HCO5lIATy02YQduWIt0gU","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","item_id":"item_3b4Mi7yR0r9ywHAhsh6Md","output_index":0,"call_id":"call_X8tolSPiun1zO7GnOahGy","name":"add","arguments":"{\"a\":1}"}
+    {"type":"conversation.item.done","event_id":"event_3BbUfnSp7d6wkKEZOW3N1","previous_item_id":"item_0","item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"function_call","status":"completed","name":"add","call_id":"call_X8tolSPiun1zO7GnOahGy","arguments":"{\"a\":1}"}}
+    {"type":"response.output_item.done","event_id":"event_uSQcNLlzpVWYoW8yTDtyB","response_id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","output_index":0,"item":{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"function_call","status":"completed","name":"add","call_id":"call_X8tolSPiun1zO7GnOahGy","arguments":"{\"a\":1}"}}
+    {"type":"response.done","event_id":"event_XuwNjxOGE0YGQRcronT4o","response":{"object":"realtime.response","id":"resp_t8jpyfDsJ4rHrFtyRQ6b4","status":"completed","status_details":null,"output":[{"id":"item_3b4Mi7yR0r9ywHAhsh6Md","object":"realtime.item","type":"function_call","status":"completed","name":"add","call_id":"call_X8tolSPiun1zO7GnOahGy","arguments":"{\"a\":1}"}],"conversation_id":"conv_1","output_modalities":["text"],"max_output_tokens":"inf","audio":{"output":{"format":{"type":"audio/pcm","rate":24000},"voice":"marin"}},"usage":{"total_tokens":12,"input_tokens":9,"output_tokens":3,"input_token_details":{"text_tokens":9,"audio_tokens":0,"image_tokens":0,"cached_tokens":4,"cached_tokens_details":{"text_tokens":4,"audio_tokens":0,"image_tokens":0}},"output_token_details":{"text_tokens":3,"audio_tokens":0}},"metadata":null}}
+    "#);
 }
 
 #[test]
