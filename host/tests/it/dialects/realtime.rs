@@ -18,7 +18,7 @@ defaults:
   latency: { constant: { first: 5ms, between: 5ms } }
   reply: { fixed: { text: one two three four five six seven eight nine ten } }
 stations:
-  rt-small: { replicas: { count: 1, preset: llama-3.1-8b-h100, kv-blocks: 8 } }
+  rt-desk: { pool: { size: 1, wait: 30ms } }
 tiers:
   - { name: gold, tenants: rt-acme, requests: [3/day] }
 models:
@@ -30,8 +30,12 @@ models:
     max-output-tokens: 200000
     context-window: 400000
   - { match: rt-long, latency: { constant: { first: 1ms, between: 40ms } } }
-  - match: rt-small
-    pipeline: [{ model: { through: rt-small } }]
+  - match: rt-desk
+    latency: { constant: { first: 1ms, between: 10ms } }
+    reply: { text: { tokens: 100000 } }
+    max-output-tokens: 200000
+    context-window: 400000
+    pipeline: [{ model: { through: rt-desk } }]
   - { match: rt-429, faults: [{ http-error: { status: 429, retry-after: 1s } }] }
   - { match: rt-error, faults: [{ error-event: { at: token 4, message: Lost } }] }
   - { match: rt-stall, faults: [{ stall: { for: 300ms, at: token 4 } }] }
@@ -251,12 +255,22 @@ fn a_refusal_is_an_error_event_about_the_clients_event() {
     let expected = (&json!("rate_limit_exceeded"), &json!("mine"));
     assert_eq!((&error["error"]["code"], &error["error"]["event_id"]), expected);
     assert_eq!(requests(&host, "rt-429", 429), 1.0);
-    // A prompt that a station turns away is a response that fails.
-    let mut client = Client::enter(&host, "rt-small");
-    let done = client.answer(&"word ".repeat(400)).pop().expect("an event");
-    assert_eq!(done["response"]["status"], "failed", "{done}");
-    assert!(done["response"]["status_details"]["error"]["message"].is_string());
-    assert_eq!(running(&host, "rt-small"), 0.0);
+}
+
+#[test]
+fn a_response_that_a_station_turns_away_fails() {
+    let host = TestHost::start(SCENARIO);
+    let mut first = Client::enter(&host, "rt-desk");
+    first.ask("Hi");
+    first.hear_to("response.output_text.delta");
+    // Nobody waits for longer than 30 ms.
+    let mut client = Client::enter(&host, "rt-desk");
+    let events = client.answer("Hi");
+    let done = &events.last().expect("an event")["response"];
+    assert_eq!((&done["status"], &done["output"]), (&json!("failed"), &json!([])), "{done}");
+    assert!(done["status_details"]["error"]["message"].is_string(), "{done}");
+    drop((first, client));
+    eventually("nothing runs", || running(&host, "rt-desk") == 0.0);
 }
 
 #[test]
