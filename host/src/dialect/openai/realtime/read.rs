@@ -125,7 +125,7 @@ fn chosen(input: Vec<Given<Item<'_>>>, list: Path<'_>, said: Spoken, out: &mut V
     for (index, item) in input.into_iter().enumerate() {
         let at = list.element(index);
         let item = item.required(at)?;
-        if !item.kind.look(at.field("type"))?.is_some_and(|kind| kind == "item_reference") {
+        if item.kind.look(at.field("type"))?.is_none_or(|kind| kind != "item_reference") {
             out.push(items::message(item, at)?);
             continue;
         }

@@ -288,7 +288,7 @@ impl StreamRenderer for ResponseStream {
             // Sessions show no thinking; it is counted.
             StreamEvent::Text { kind: TextKind::Reasoning, .. } => {}
             StreamEvent::Text { text, .. } => {
-                if !self.item.as_ref().is_some_and(|item| item.call.is_none()) {
+                if self.item.as_ref().is_none_or(|item| item.call.is_some()) {
                     self.open_item(None, out);
                 }
                 self.delta("response.output_text.delta", text, out);
