@@ -90,13 +90,14 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 21] = [
+pub const ENDPOINTS: [&dyn Endpoint; 22] = [
     &openai::Chat,
     &openai::Completions,
     &openai::Embeddings,
     &openai::Moderations,
     &openai::Responses,
     &openai::InputTokens,
+    &openai::Realtime,
     &anthropic::Messages,
     &anthropic::CountTokens,
     &gemini::Generate,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 
 use crate::behavior::fault::{Cut, Damage};
-use crate::clock::real::RealClock;
 use crate::clock::Clock;
+use crate::clock::real::RealClock;
 use crate::dialect::spoil::Spoiler;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed, Silent, Voice};
 use crate::engine::pacer::{Pacer, Sleep};
@@ -55,6 +56,8 @@ pub struct Door {
     pub replies: Arc<Replies>,
     /// Files and batches.
     pub bulks: Arc<Bulks>,
+    /// How many realtime sessions it has.
+    pub sessions: AtomicUsize,
 }
 
 /// One request on its way through the door.

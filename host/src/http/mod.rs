@@ -6,6 +6,7 @@
 //! responses; `written` is a whole reply before it leaves; `server_timing` says in a header what stages of a pipeline took. [`service`]
 //! is what a model server says of itself, and `vllm_metrics` how vLLM would measure it. [`batches`] asks without a socket; [`keeping`]
 //! keeps replies that clients come back to. Both have a bounded [`shelf`].
+//! `socket` is a realtime session over a WebSocket, and `turn` one response of it.
 
 pub mod batches;
 pub mod body;
@@ -19,6 +20,8 @@ pub mod server;
 mod server_timing;
 pub mod service;
 pub mod shelf;
+mod socket;
+mod turn;
 mod vllm_metrics;
 pub mod wire;
 mod written;

@@ -51,12 +51,14 @@ enum Serves {
     Fixed(&'static dyn Dialect, &'static str, &'static str),
     /// What a model server says of itself.
     Itself(Itself),
+    /// A session in which that is asked for.
+    Session(&'static dyn Endpoint),
 }
 
 impl Serves {
     fn dialect(self) -> &'static dyn Dialect {
         match self {
-            Self::Ask(endpoint) => endpoint.dialect(),
+            Self::Ask(endpoint) | Self::Session(endpoint) => endpoint.dialect(),
             Self::Recall(recall) => recall.dialect(),
             Self::Models(dialect)
             | Self::Model(dialect)
@@ -104,7 +106,7 @@ static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 70] = [
+static ROUTES: [Route; 71] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -115,6 +117,7 @@ static ROUTES: [Route; 70] = [
     route(Method::GET, OPENAI, "/responses/{}/input_items", Serves::Recall(&openai::InputItems)),
     route(Method::GET, OPENAI, "/responses/{}", Serves::Recall(&openai::RetrieveResponse)),
     route(Method::DELETE, OPENAI, "/responses/{}", Serves::Recall(&openai::DeleteResponse)),
+    route(Method::GET, OPENAI, "/realtime", Serves::Session(&openai::Realtime)),
     route(Method::GET, OPENAI, "/models", Serves::Models(&OpenAi)),
     route(Method::GET, OPENAI, "/models/{}", Serves::Model(&OpenAi)),
     route(Method::POST, OPENAI, "/files", Serves::Files(FileAct::Upload)),
@@ -252,6 +255,10 @@ fn begin(
         Serves::About(_, about) => Answer::Handed(Box::pin(visit.about(about, request))),
         Serves::Fixed(_, content_type, body) => now(visit.fixed(content_type, body)),
         Serves::Itself(asked) => Answer::Handed(Box::pin(visit.itself(asked, request))),
+        Serves::Session(_) => {
+            let query = query.unwrap_or_default().to_owned();
+            now(visit.converse(&query, request))
+        }
     }
 }
 
@@ -359,7 +366,7 @@ mod tests {
     fn found(method: &Method, path: &'static str) -> Result<(&'static str, &'static str), Miss> {
         find(method, path, |_| false).map(|found| {
             let name = match found.serves {
-                Serves::Ask(endpoint) => endpoint.name(),
+                Serves::Ask(endpoint) | Serves::Session(endpoint) => endpoint.name(),
                 Serves::Recall(recall) => recall.name(),
                 Serves::Models(_) => "models",
                 Serves::Model(_) => "model",
@@ -401,7 +408,7 @@ mod tests {
             if endpoint.name() == "http/route" {
                 continue;
             }
-            let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) if served.name() == endpoint.name());
+            let is_it = |route: &Route| matches!(route.serves, Serves::Ask(served) | Serves::Session(served) if served.name() == endpoint.name());
             assert!(ROUTES.iter().any(is_it), "{}", endpoint.name());
             assert!(endpoint.name().starts_with(&format!("{}/", endpoint.dialect().name())), "{}", endpoint.name());
             assert_eq!(crate::dialect::ENDPOINTS.iter().filter(|other| other.name() == endpoint.name()).count(), 1);

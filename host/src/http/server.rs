@@ -151,7 +151,7 @@ impl Worker {
         }
         let _ = self.begun.send(Ok(()));
         let (replies, bulks) = (Arc::clone(&self.replies), Arc::clone(&self.bulks));
-        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies, bulks });
+        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies, bulks, sessions: AtomicUsize::new(0) });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));
         let mut stopped = self.stopped.clone();
@@ -259,7 +259,27 @@ async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, door: Arc<Doo
         Ok(socket) => socket,
         Err(error) => return tracing::debug!(%error, "a connection ended before it began"),
     };
-    let shared = Arc::clone(&state);
+    let ended_well = serve_http(socket, &state, door, &mut stopped).await;
+    // Taken in any case: what it is would keep itself.
+    let Some(mut next) = state.take_next().filter(|_| ended_well) else { return };
+    tokio::select! {
+        biased;
+        () = next.as_mut() => {}
+        () = state.expired() => {}
+        () = reached(&mut stopped, Stop::Drain) => {
+            state.leave();
+            tokio::select! {
+                () = next => {}
+                () = state.expired() => {}
+                () = reached(&mut stopped, Stop::Now) => {}
+            }
+        }
+    }
+}
+
+/// Serves requests to the end of the connection, or until it becomes something else. Says whether it ended as it should.
+async fn serve_http(socket: TcpStream, state: &Arc<WireState>, door: Arc<Door>, stopped: &mut watch::Receiver<Stop>) -> bool {
+    let shared = Arc::clone(state);
     let service = service_fn(move |request| {
         // Boxed, because the connection keeps as much room for each of its streams, to their end, as this takes while it runs.
         let answer = Box::pin(routes::answer(Arc::clone(&door), Arc::clone(&shared), request));
@@ -272,22 +292,24 @@ async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, door: Arc<Doo
         }
     });
     let builder = connection::builder();
-    let connection = builder.serve_connection(TokioIo::new(Wire::new(socket, Arc::clone(&state))), service);
+    let wire = TokioIo::new(Wire::new(socket, Arc::clone(state)));
+    let connection = builder.serve_connection_with_upgrades(wire, service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = state.expired() => return,
-        () = reached(&mut stopped, Stop::Drain) => {
+        () = state.expired() => return false,
+        () = reached(stopped, Stop::Drain) => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = state.expired() => return,
-                () = reached(&mut stopped, Stop::Now) => return,
+                () = state.expired() => return false,
+                () = reached(stopped, Stop::Now) => return false,
             }
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         tracing::debug!(%error, "a connection ended early");
     }
+    ended.is_ok()
 }

@@ -47,7 +47,14 @@ pub struct WireState {
     /// Seconds since the client stopped taking bytes.
     stall_age_s: AtomicU32,
     expired: Notify,
+    /// What the connection becomes when the HTTP layer has let go of it.
+    next: Mutex<Option<Next>>,
+    /// Is the server about to stop?
+    leaving: AtomicBool,
 }
+
+/// What a connection becomes.
+pub type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tokens handed over with one deadline.
 struct Mark {
@@ -79,6 +86,8 @@ impl WireState {
             idle_age_s: AtomicU32::new(OFF),
             stall_age_s: AtomicU32::new(OFF),
             expired: Notify::new(),
+            next: Mutex::default(),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -154,6 +163,26 @@ impl WireState {
     /// Ready when the connection is past a deadline.
     pub async fn expired(&self) {
         self.expired.notified().await;
+    }
+
+    /// The connection becomes `next` when the HTTP layer has let go of it.
+    pub fn becomes(&self, next: Next) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
+
+    /// What the connection becomes now.
+    pub fn take_next(&self) -> Option<Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The server is about to stop: what the connection has become shall end when it can.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Shall it end when it can?
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// The client takes nothing more for now. Begins to count only if it is not counting already.

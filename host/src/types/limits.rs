@@ -41,6 +41,20 @@ pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 pub const SERVER_TIMING_STAGES_MAX: usize = 64;
 /// The fastest drip, in bytes a second: faster than that nobody sees it on a loopback.
 pub const DRIP_BYTES_PER_S_MAX: u64 = 1_000_000_000;
+/// One message of a realtime session, in bytes: the largest piece of sound that OpenAI takes, in base64.
+pub const REALTIME_MESSAGE_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Items of one realtime conversation: hours of talk.
+pub const REALTIME_ITEMS_MAX: usize = 2_048;
+/// Items of one realtime conversation together, in bytes: as much as the body of one request.
+pub const REALTIME_KEPT_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// How long a realtime session may last, in seconds: OpenAI ends each after an hour.
+pub const REALTIME_SESSION_S: u64 = 3_600;
+/// How long a realtime client may be silent while nothing is said to it, in seconds; a ping is a sign of life.
+pub const REALTIME_IDLE_S: u64 = 900;
+/// Time in which a client must answer the end of its realtime session, in seconds.
+pub const REALTIME_GOODBYE_S: u64 = 5;
+/// Realtime sessions at a time, of each worker: as many as a process with the usual limit of open files holds.
+pub const REALTIME_SESSIONS_MAX: usize = 10_000;
 /// Tool calls of one reply that a native responder makes: as many as a request may declare tools.
 pub const TOOL_CALLS_MAX: u32 = 128;
 /// Steps of one native conversation, far more than people write.

@@ -2,6 +2,8 @@
 //!
 //! `words` is the table of types and codes; a code that the refusal brings itself counts before the table's.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 use http::HeaderValue;
 use http::header::{HeaderName, RETRY_AFTER};
@@ -11,23 +13,45 @@ use crate::dialect::ErrorReply;
 use crate::dialect::json::splice::{push_nullable, push_string};
 use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
 
+/// The four values of an error's body.
+pub(super) struct Said<'a> {
+    pub(super) message: Cow<'a, str>,
+    pub(super) kind: &'static str,
+    pub(super) param: Option<Cow<'a, str>>,
+    pub(super) code: Option<Cow<'a, str>>,
+}
+
+/// What the vendor says of `error`.
+pub(super) fn said(error: &ApiError) -> Said<'_> {
+    let (kind, code) = words(error);
+    match error.cause.as_deref().and_then(of_cause) {
+        Some(worded) => Said {
+            message: worded.message.into(),
+            kind,
+            param: worded.param.map(Cow::Owned),
+            code: worded.code.or(code).map(Cow::Borrowed),
+        },
+        None => Said {
+            message: Cow::Borrowed(&error.message),
+            kind,
+            param: error.param.as_deref().map(Cow::Borrowed),
+            code: error.code.as_deref().or(code).map(Cow::Borrowed),
+        },
+    }
+}
+
 /// The answer to `error`.
 pub(in crate::dialect) fn render(error: &ApiError) -> ErrorReply {
-    let (kind, code) = words(error);
-    let worded = error.cause.as_deref().and_then(of_cause);
-    let (message, param, code) = match &worded {
-        Some(worded) => (worded.message.as_str(), worded.param.as_deref(), worded.code.or(code)),
-        None => (&*error.message, error.param.as_deref(), error.code.as_deref().or(code)),
-    };
+    let Said { message, kind, param, code } = said(error);
     let mut body = BytesMut::with_capacity(128 + message.len());
     body.put_slice(b"{\"error\":{\"message\":");
-    push_string(&mut body, message);
+    push_string(&mut body, &message);
     body.put_slice(b",\"type\":");
     push_string(&mut body, kind);
     body.put_slice(b",\"param\":");
-    push_nullable(&mut body, param);
+    push_nullable(&mut body, param.as_deref());
     body.put_slice(b",\"code\":");
-    push_nullable(&mut body, code);
+    push_nullable(&mut body, code.as_deref());
     body.put_slice(b"}}");
     let mut headers = Vec::new();
     if let Some(ms) = error.retry_after_ms {

@@ -1,6 +1,6 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
-//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`]; [`batches`] and [`files`]
+//! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`], [`realtime`]; [`batches`] and [`files`]
 //! for many requests at once. Beside them what they share: `prompts` and
 //! `sampling` read what several of them take, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
 //! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
@@ -26,6 +26,7 @@ pub(super) mod logprobs;
 pub(super) mod models;
 mod moderations;
 mod prompts;
+pub mod realtime;
 mod responses;
 mod sampling;
 mod tokenize;
@@ -38,6 +39,7 @@ pub use chat::Chat;
 pub use completions::Completions;
 pub use embeddings::Embeddings;
 pub use moderations::Moderations;
+pub use realtime::Realtime;
 pub use responses::{CancelResponse, DeleteResponse, InputItems, InputTokens, Responses, RetrieveResponse};
 pub use tokenize::{TokenQuestion, detokenize, tokenize};
 

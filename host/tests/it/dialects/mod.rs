@@ -22,5 +22,7 @@ mod moderations;
 mod ollama;
 /// Headers in which a request says how it is answered, in every dialect.
 mod overrides;
+/// Realtime sessions of OpenAI, over WebSockets.
+mod realtime;
 /// OpenAI's Responses.
 mod responses;

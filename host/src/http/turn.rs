@@ -1,0 +1,269 @@
+//! One response of a realtime session: planned like any request, and played into the session's lines.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+
+use crate::behavior::fault::{Cut, Damage};
+use crate::clock::real::RealClock;
+use crate::clock::{Clock, Nanos};
+use crate::dialect::Inbound;
+use crate::dialect::StreamRenderer;
+use crate::dialect::openai::Realtime;
+use crate::dialect::openai::realtime::{self, Ask, ResponseEnd, ResponseStream};
+use crate::dialect::spoil::Spoiler;
+use crate::engine::pacer::Sleep;
+use crate::engine::playback::{Ending, Head as Leaving, Moment, Playback, Stage};
+use crate::engine::{Begun, Origin};
+use crate::http::body::InFlight;
+use crate::http::drip::Dripper;
+use crate::http::handler::{Door, origin_of};
+use crate::http::wire::WireState;
+use crate::plan::Plan;
+use crate::plan::verdict::{Action, Outcome};
+use crate::random::Key;
+use crate::types::allowance::Allowance;
+use crate::types::api_error::ApiError;
+use crate::types::reply::{Head, StreamEvent};
+use crate::types::usage::Usage;
+
+/// A response that is being played.
+pub(super) struct Turn {
+    playback: Box<Playback>,
+    stream: ResponseStream,
+    spoiler: Option<Spoiler>,
+    sleep: Sleep,
+    clock: RealClock,
+    connection: InFlight,
+    stage: Act,
+    allowance: Allowance,
+    is_dripped: bool,
+    is_mistyped: bool,
+    /// Is nothing of it sent?
+    is_silent: bool,
+}
+
+/// How far a response is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// Nothing will come, and at this time the connection ends.
+    Hangs(Nanos),
+    /// It waits for its first token.
+    Waits,
+    /// It plays.
+    Plays,
+}
+
+/// What has become of a request for a response.
+pub(super) enum Opening {
+    /// It plays.
+    Turn(Box<Turn>),
+    /// It is refused.
+    Refused(ApiError),
+    /// The connection ends.
+    Cut(Cut),
+}
+
+/// What a response has come to.
+pub(super) enum Played {
+    /// It has written something and goes on.
+    Lines,
+    /// It is complete.
+    Done,
+    /// The connection ends.
+    Cut(Cut),
+}
+
+impl Turn {
+    /// Plans what `ask` asks for, of the client whose handshake on `wire` had the headers of `like`.
+    pub(super) async fn open(door: &Door, wire: &Arc<WireState>, ask: &Ask, like: Inbound<'_>, out: &mut BytesMut) -> Opening {
+        let connection = InFlight::begin(Arc::clone(wire));
+        let clock = *door.engine.clock();
+        let arrival = clock.now();
+        let origin = Origin { endpoint: Some(&Realtime), attempt: None, ..origin_of(&like.headers, arrival) };
+        let (request, options) = match realtime::read(Inbound { body: ask.body.clone(), ..like }) {
+            Ok(read) => read,
+            Err(error) => {
+                door.engine.unplanned(error.status, clock.now());
+                return Opening::Refused(error);
+            }
+        };
+        let (model, created_unix_s) = (request.model.clone(), door.engine.unix_s(arrival));
+        let Begun { mut playback, allowance } = match door.engine.begin(Arc::new(request), origin).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                door.engine.unplanned(error.status, clock.now());
+                return Opening::Refused(error);
+            }
+        };
+        let head = head_of(playback.plan(), model, created_unix_s);
+        if let Outcome::Refuse(error) = &playback.plan().outcome {
+            let error = error.clone();
+            playback.end(error.status, clock.now(), false);
+            return Opening::Refused(error);
+        }
+        let stage = match playback.before_head() {
+            Some(Action::Hang(hang)) => Act::Hangs(arrival + hang.as_nanos() as Nanos),
+            Some(Action::Cut(cut)) => {
+                playback.end(0, clock.now(), false);
+                return Opening::Cut(cut);
+            }
+            Some(Action::ErrorEvent(message)) => {
+                playback.end(500, clock.now(), false);
+                return Opening::Refused(ApiError::of_status(500, message));
+            }
+            _ => Act::Waits,
+        };
+        let action = match &playback.plan().outcome {
+            Outcome::Interrupt(interrupt) => Some(interrupt.action.clone()),
+            _ => None,
+        };
+        let damage = match &action {
+            Some(Action::Damage(damage)) => Some(*damage),
+            _ => None,
+        };
+        let mut is_dripped = false;
+        if let Some(Action::Drip(bytes_per_s)) = action {
+            wire.drip(Dripper::begin(bytes_per_s, Sleep::on(Arc::clone(&door.pacer)), clock));
+            is_dripped = true;
+        }
+        let mut stream = ResponseStream::new(&head, options);
+        let is_silent = damage == Some(Damage::EmptyBody);
+        if stage == Act::Waits && !is_silent {
+            stream.begin(out);
+        }
+        Opening::Turn(Box::new(Self {
+            playback,
+            stream,
+            spoiler: damage.map(Spoiler::of),
+            sleep: Sleep::on(Arc::clone(&door.pacer)),
+            clock,
+            connection,
+            stage,
+            allowance,
+            is_dripped,
+            is_mistyped: damage == Some(Damage::WrongContentType),
+            is_silent,
+        }))
+    }
+
+    /// The response's id.
+    pub(super) fn id(&self) -> &str {
+        self.stream.id()
+    }
+
+    /// Shall its lines be of another type than clients expect?
+    pub(super) fn is_mistyped(&self) -> bool {
+        self.is_mistyped
+    }
+
+    /// What was left of the budgets when it began.
+    pub(super) fn allowance(&self) -> Allowance {
+        self.allowance
+    }
+
+    /// The items that it has said, with their ids.
+    pub(super) fn into_output(self) -> Vec<(Box<str>, Box<str>)> {
+        self.stream.into_output()
+    }
+
+    /// Ends it because the client wants no more.
+    pub(super) fn cancel(&mut self, out: &mut BytesMut) {
+        let (step, steps) = self.playback.progress();
+        let told = self.playback.plan().told;
+        let share = |tokens: u32| (u64::from(tokens) * u64::from(step) / u64::from(steps.max(1))) as u32;
+        let usage = Usage { output: share(told.output), reasoning: share(told.reasoning), ..told };
+        self.stream.end(ResponseEnd::Cancelled, usage, out);
+    }
+
+    /// Writes everything that is due to `out`.
+    pub(super) fn poll(&mut self, out: &mut BytesMut, context: &mut Context<'_>) -> Poll<Played> {
+        self.playback.watch(context.waker());
+        loop {
+            let now = self.clock.now();
+            match self.stage {
+                Act::Hangs(due) => {
+                    ready!(self.sleep.poll_until(due, now, context));
+                    self.playback.end(0, now, false);
+                    return Poll::Ready(Played::Cut(Cut::Close));
+                }
+                Act::Waits => match self.playback.head(now) {
+                    Leaving::Wait(due) => ready!(self.sleep.poll_until(due, now, context)),
+                    Leaving::Leaves => self.stage = Act::Plays,
+                    Leaving::Refused(error) => {
+                        self.playback.end(error.status, now, false);
+                        self.stream.end(ResponseEnd::Failed(&error), Usage::default(), out);
+                        return Poll::Ready(Played::Done);
+                    }
+                },
+                Act::Plays => return self.poll_play(now, out, context),
+            }
+        }
+    }
+
+    fn poll_play(&mut self, now: Nanos, out: &mut BytesMut, context: &mut Context<'_>) -> Poll<Played> {
+        if self.is_silent {
+            self.playback.end(200, now, true);
+            return Poll::Ready(Played::Done);
+        }
+        loop {
+            let now = self.clock.now().max(now);
+            let before = out.len();
+            let wire = (!self.is_dripped).then_some(&**self.connection.wire());
+            let mut page = Page { stream: &mut self.stream, spoiler: self.spoiler.as_mut(), out, wire };
+            let moment = self.playback.play(now, &mut page);
+            match moment {
+                Moment::Done(Ending::Complete) => return Poll::Ready(Played::Done),
+                Moment::Done(Ending::Cut(cut)) => return Poll::Ready(Played::Cut(cut)),
+                Moment::Wait(_) if out.len() > before => return Poll::Ready(Played::Lines),
+                Moment::Wait(due) => ready!(self.sleep.poll_until(due, now, context)),
+            }
+        }
+    }
+}
+
+fn head_of(plan: &Plan, model: Box<str>, created_unix_s: u64) -> Head {
+    Head {
+        id: plan.events.named("reply-id").bits(),
+        created_unix_s,
+        model,
+        fingerprint: Key::of_seed(plan.generation.seed).named("fingerprint").bits(),
+        usage: plan.told,
+    }
+}
+
+/// Renders events into lines and marks their tokens.
+struct Page<'a> {
+    stream: &'a mut ResponseStream,
+    spoiler: Option<&'a mut Spoiler>,
+    out: &'a mut BytesMut,
+    /// Where tokens are marked, if they are.
+    wire: Option<&'a WireState>,
+}
+
+impl Stage for Page<'_> {
+    fn due(&mut self, due: u64) {
+        let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
+        if let Some(wire) = self.wire.filter(|_| !is_withheld) {
+            wire.mark(due, 1);
+        }
+    }
+
+    fn event(&mut self, event: &StreamEvent<'_>) {
+        match &mut self.spoiler {
+            None => self.stream.event(event, self.out),
+            Some(spoiler) => spoiler.event(self.stream, event, self.out),
+        }
+    }
+
+    fn strike(&mut self, _step: u32) {
+        if let Some(spoiler) = &mut self.spoiler {
+            spoiler.strike();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.spoiler.as_ref().is_some_and(|spoiler| spoiler.is_over())
+    }
+}
