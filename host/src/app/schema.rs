@@ -22,7 +22,7 @@ pub fn schema() -> Result<Value, StartError> {
 pub fn api() -> Value {
     const DESCRIPTION: &str = include_str!("../../assets/openapi.yaml");
     // It is built in, and a test reads it.
-    Source::parse("openapi.yaml", DESCRIPTION).map(|source| source.value.clone()).unwrap_or_default()
+    Source::parse("openapi.yaml", DESCRIPTION).map(|source| source.value).unwrap_or_default()
 }
 
 fn known<B: ?Sized>(makers: &Makers<B>) -> Vec<Known> {

@@ -61,4 +61,17 @@ mod tests {
         assert_eq!(shown("GUEST_FUEL_PER_US"), "1_000");
         assert_eq!(shown("OUTPUT_TOKENS_MAX"), "1_000_000");
     }
+
+    #[test]
+    fn every_constant_is_in_the_list_with_a_reason() {
+        let written: Vec<&str> = include_str!("limits.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("pub const ")?.split_once(':').map(|(name, _)| name))
+            .filter(|name| *name != "ALL" && !name.starts_with('$'))
+            .collect();
+        assert_eq!(ALL.iter().map(|limit| limit.name).collect::<Vec<_>>(), written);
+        assert!(ALL.iter().all(|limit| limit.value > 0 && limit.reason.trim_end().ends_with('.')));
+        // A long reason goes over two lines, each with its space in front.
+        assert!(ALL.iter().all(|limit| limit.reason.starts_with(' ')));
+    }
 }

@@ -211,7 +211,6 @@ pub const SCENARIO_PACKS_MAX: usize = 32;
 pub const PACK_SIGNATURE_BYTES_MAX: usize = 16 * 1024;
 /// Signatures of one pack: one a publisher, and some while keys change.
 pub const PACK_SIGNATURES_MAX: usize = 16;
-
 /// Files that clients have uploaded and that batches have left, least recently used out first: as many as one page of OpenAI's list.
 pub const FILES_MAX: usize = 10_000;
 /// Bytes of all those files, and as many of results that are no files: eight of the largest bodies.
@@ -497,22 +496,4 @@ pub const COST_MAX: f64 = 1e6;
 
 /// A coefficient of a replica's step time, in picoseconds: 2.5 hours, so that no sum over a run leaves its integers.
 pub const STEP_COEFFICIENT_PS_MAX: u64 = 1 << 53;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_constant_is_in_the_list_with_a_reason() {
-        let written: Vec<&str> = include_str!("limits.rs")
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("pub const ")?.split_once(':').map(|(name, _)| name))
-            .filter(|name| *name != "ALL" && !name.starts_with('$'))
-            .collect();
-        assert_eq!(ALL.iter().map(|limit| limit.name).collect::<Vec<_>>(), written);
-        assert!(ALL.iter().all(|limit| limit.value > 0 && limit.reason.trim_end().ends_with('.')));
-        // A long reason goes over two lines, each with its space in front.
-        assert!(ALL.iter().all(|limit| limit.reason.starts_with(' ')));
-    }
 }

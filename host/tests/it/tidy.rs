@@ -188,9 +188,12 @@ fn every_file_is_part_of_its_crate_and_has_a_telling_name() {
         let is_root = matches!(stem, "lib" | "main" | "build")
             || path.components().any(|part| part.as_os_str() == "bin" || part.as_os_str() == "benches")
                 && path.parent().is_some_and(|parent| !parent.ends_with("src"));
-        let is_test_root = path
-            .parent()
-            .is_some_and(|parent| parent.ends_with("tests") || parent.ends_with("examples") || parent.ends_with("programs"));
+        let is_test_root = path.parent().is_some_and(|parent| {
+            parent.ends_with("tests")
+                || parent.ends_with("examples")
+                || parent.ends_with("programs")
+                || parent.ends_with("fuzz_targets")
+        });
         if is_root || is_test_root {
             continue;
         }

@@ -88,7 +88,10 @@ fn word<'de>(given: Given<Cow<'de, str>>, path: Path<'_>, known: &'static [&'sta
     if known.contains(&&*word) { Ok(word) } else { Err(path.unknown_word(&word, known)) }
 }
 
-fn metadata(pairs: Pairs<'_>, path: Path<'_>) -> Result<Box<[(Box<str>, Box<str>)]>, Mistake> {
+/// Names and values that a client puts beside its own things.
+type Metadata = Box<[(Box<str>, Box<str>)]>;
+
+fn metadata(pairs: Pairs<'_>, path: Path<'_>) -> Result<Metadata, Mistake> {
     path.count(pairs.0.len(), 0, METADATA.0)?;
     let pair = |(name, value): (Cow<'_, str>, Given<Cow<'_, str>>)| {
         path.text(&name, 0, METADATA.1)?;

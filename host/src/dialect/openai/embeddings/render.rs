@@ -28,9 +28,9 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, vectors: &Vectors, usa
         out.put_slice(b",\"embedding\":");
         let vector = embed(text, vectors.dimensions);
         if vectors.base64 {
-            push_base64(out, &vector)
+            push_base64(out, &vector);
         } else {
-            push_numbers(out, &vector)
+            push_numbers(out, &vector);
         }
         out.put_u8(b'}');
     }
