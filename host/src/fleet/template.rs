@@ -149,7 +149,8 @@ impl Template {
             Prompt::Length(_) => "",
         };
         let message = Message::new(Role::User, text);
-        let request = Request { streams: class.stream, headers, ..Request::chat(&class.model, vec![message]) };
+        let (streams, shows_usage) = (class.stream, !class.stream);
+        let request = Request { streams, shows_usage, headers, ..Request::chat(&class.model, vec![message]) };
         let content = Key::of_seed(content_of(&request)).named(&class.name).bits();
         let is_literal = matches!(class.prompt, Prompt::Text { .. });
         let content = if is_literal { content_of(&request) } else { content };

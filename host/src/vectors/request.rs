@@ -130,13 +130,16 @@ impl Asked {
             is_free: false,
             parameters,
         });
+        let streams = self.stream.unwrap_or(true);
         Ok(Arc::new(Request {
             tools: tools.collect(),
             tool_choice: self.tool_choice.unwrap_or(ToolChoice::Auto),
             format: self.format.unwrap_or(Format::Text),
             choices: self.choices.unwrap_or(1),
             max_output_tokens: self.max_tokens,
-            streams: self.stream.unwrap_or(true),
+            streams,
+            // A stream says what it cost only to those who ask.
+            shows_usage: !streams,
             headers,
             ..Request::chat(self.model.as_deref().unwrap_or(MODEL), messages)
         }))
