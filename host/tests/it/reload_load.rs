@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::support::client::{self, Connection, Reply};
 use super::support::cold::{close, open, unseen, waiting_in};
 use super::support::guests::adversary;
-use super::support::host::{TestHost, ask, ask_streamed, eventually, full};
+use super::support::host::{TestHost, ask, ask_streamed, eventually, full, sooner_or_later};
 use super::support::stream::{chunks, content};
 
 /// One of the two scenarios: what can be seen of it.
@@ -252,7 +252,7 @@ fn components_that_nobody_has_compiled_come_under_load_and_no_request_waits_for_
         let generation = std::thread::scope(|scope| {
             let changed = scope.spawn(|| put_text(&run.host, &text));
             let told = || client::send(run.host.admin, "GET", "/generations", &[], b"").json();
-            eventually("it is compiled", || told()["compiling"][0].as_str().is_some_and(|one| one.starts_with("compiling")));
+            sooner_or_later("it is compiled", || told()["compiling"][0].as_str().is_some_and(|one| one.starts_with("compiling")));
             run.goes_on(&threads, 100);
             assert!(!changed.is_finished() && told()["generations"][0]["number"] == round);
             open(&gate);

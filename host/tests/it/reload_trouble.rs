@@ -60,7 +60,7 @@ fn a_change_that_waits_for_the_compiler_holds_nobody_up() {
     let (text, headers) = (with_guest("cold", "cold.wasm"), [("content-type", "text/yaml")]);
     std::thread::scope(|scope| {
         let cold = scope.spawn(|| client::send_patiently(host.admin, "PUT", "/scenario", &headers, text.as_bytes()));
-        eventually("it is compiled", || is_compiling(&host));
+        sooner_or_later("it is compiled", || is_compiling(&host));
         // The old generation answers, the door answers, and a change that needs no compiler passes.
         assert_eq!(said(&host), "one");
         assert_eq!(put_scenario(&host, &scenario("two")).json()["generation"], 2);
@@ -78,7 +78,7 @@ fn of_two_saves_the_newer_counts_and_nothing_is_compiled_for_the_older() {
     let (host, gate) = host_that_waits(&scenario("one"));
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
-    eventually("the first is compiled", || is_compiling(&host));
+    sooner_or_later("the first is compiled", || is_compiling(&host));
     std::fs::write(host.scenario_file(), scenario("two")).expect("written");
     eventually("the second answers", || said(&host) == "two");
     // The compiler still waits for its sign, so it can only have been ended.
@@ -102,10 +102,10 @@ fn what_the_newer_of_two_saves_needs_too_is_compiled_once() {
     let host = TestHost::start_with(folder, Some(7), Compiler::Child(ChildCompiler { arguments, ..compiler }));
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("first", "cold.wasm")).expect("written");
-    eventually("the first is compiled", || begun.exists());
+    sooner_or_later("the first is compiled", || begun.exists());
     std::fs::write(host.scenario_file(), with_guest("second", "cold.wasm")).expect("written");
     let waiting = || client::send(host.admin, "GET", "/generations", &[], b"").json()["compiling"].as_array().map_or(0, Vec::len);
-    eventually("the second waits for the same", || waiting() == 2);
+    sooner_or_later("the second waits for the same", || waiting() == 2);
     open(&gate);
     sooner_or_later("the second answers", || said(&host) == "second");
     assert_eq!(host.app().generation(), 2, "the first never did");
@@ -122,7 +122,7 @@ fn a_saved_file_keeps_its_effect_when_its_look_is_outdated() {
     // The text that was sent lasts until the scenario's file is saved. That look waits for the compiler when another file is saved.
     std::fs::write(beside("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
-    eventually("the first is compiled", || is_compiling(&host));
+    sooner_or_later("the first is compiled", || is_compiling(&host));
     std::fs::write(beside("more.yaml"), "simwright: 1\nseed: 2\n").expect("written");
     let under_way =
         || client::send(host.admin, "GET", "/generations", &[], b"").json()["compiling"].as_array().map_or(0, Vec::len);
@@ -154,7 +154,7 @@ fn a_server_says_what_its_start_waits_for() {
     let starting = std::thread::spawn(move || App::start(options).unwrap_or_else(|error| panic!("{error}")));
     eventually("the admin door is open", || std::net::TcpStream::connect(admin).is_ok());
     let get = |path: &str| client::send(admin, "GET", path, &[], b"");
-    eventually("it says what it waits for", || get("/readyz").text().starts_with("not ready: compiling `guest`, "));
+    sooner_or_later("it says what it waits for", || get("/readyz").text().starts_with("not ready: compiling `guest`, "));
     assert_eq!((get("/readyz").status, get("/healthz").status, get("/metrics").status), (503, 200, 200));
     assert!(get("/scenario").status == 503 && get("/scenario").text().contains("compiling `guest`"));
     open(&gate);
@@ -168,7 +168,7 @@ fn a_server_that_ends_waits_for_no_compiler() {
     let (host, gate) = host_that_waits(&scenario("one"));
     std::fs::write(host.scenario_file().with_file_name("cold.wasm"), unseen()).expect("written");
     std::fs::write(host.scenario_file(), with_guest("cold", "cold.wasm")).expect("written");
-    eventually("it is compiled", || is_compiling(&host));
+    sooner_or_later("it is compiled", || is_compiling(&host));
     // The compiler still waits for its sign when this returns.
     assert!(host.into_app().stop(Duration::from_secs(1)) && !gate.path().join("go").exists());
 }

@@ -41,10 +41,10 @@ pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     parse(&bytes)
 }
 
-/// The same for what may wait for a compiler: it gives up after two minutes of silence.
+/// The same for what may wait for a compiler: it gives up after five minutes of silence.
 pub fn send_patiently(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut socket = open(address);
-    socket.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
     socket.write_all(&request(method, path, headers, body)).expect("the request is taken");
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("{error} after {} bytes", bytes.len()));
