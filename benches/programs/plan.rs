@@ -1,39 +1,33 @@
 //! What planning one request costs, without HTTP: with native behaviours and with three plugins, with each native behaviour alone, and
 //! in a scenario of 1,000 models and rules, for which its entry and its incidents are found, too. Also parsing and counting, which come
-//! before it, rendering, for each vendor, and loading.
+//! before it, and loading.
 //!
 //! `cargo bench -p simwright-benches --bench plan`. One thread, one warm generation, 64 requests in turn as a load test sends them;
 //! the best of several rounds counts, so that a busy machine disturbs the figures least. `--smoke` runs one short round.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
-use std::cell::RefCell;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::HeaderMap;
 use simwright::app::workshop::Workshop;
 use simwright::behavior::catalog::Catalog;
 use simwright::builtin;
-use simwright::clock::Clock;
-use simwright::clock::real::{RealClock, monotonic_ns};
-use simwright::dialect::anthropic::Messages;
-use simwright::dialect::gemini::StreamGenerate;
+use simwright::clock::real::RealClock;
+use simwright::dialect::Inbound;
 use simwright::dialect::openai::{Chat, chat_request};
-use simwright::dialect::{Endpoint, Inbound, Parsed};
-use simwright::engine::playback::Stage;
-use simwright::engine::{Engine, Origin};
+use simwright::engine::Engine;
 use simwright::plan::generation::Generation;
 use simwright::plan::identity::{Identity, content_of};
 use simwright::plan::planner::{Facts, pick, plan};
 use simwright::plan::timeline::{Timeline, applying};
 use simwright::plan::token_counts::input_tokens;
 use simwright::scenario::read;
-use simwright::types::reply::{Head, StreamEvent, TextKind, WholeReply};
 use simwright::types::request::Request;
-use simwright::types::usage::Usage;
 use simwright::worker;
+use simwright_benches::inside::{answered, best, texts};
 use simwright_benches::palette::samples;
 
 #[global_allocator]
@@ -87,100 +81,17 @@ fn main() -> anyhow::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             let answered = best(rounds, calls / 4, |index| {
                 let inbound = Inbound { body: bodies[index % 64].clone(), ..Inbound::default() };
-                runtime.block_on(answered(&engine, &Chat, inbound));
+                black_box(runtime.block_on(answered(&engine, &Chat, inbound)));
             });
             println!("{:<34}{answered:>10.0}", "all of it, and the reply's bytes");
         }
         let planned = best(rounds, calls, |index| planned(&generation, &requests[index % 64], index as u32));
         println!("{name:<34}{planned:>10.0}{budget:>12}");
     }
-    each_dialect(&workshop, rounds, calls)?;
     let request = chat_request(bodies[0].clone(), HeaderMap::new()).map_err(|error| anyhow::anyhow!("{}", error.message))?;
     let request = Arc::new(request);
     each_behaviour(&workshop, &request, rounds, calls)?;
     thousand(&workshop, rounds, calls)
-}
-
-/// The same request in each dialect: parsing it, all from its bytes to those of the whole reply, and one chunk of a stream.
-fn each_dialect(workshop: &Workshop, rounds: u32, calls: usize) -> anyhow::Result<()> {
-    let scenario = read::parse("bench.yaml", NATIVE, Path::new("."))?;
-    let engine = Engine::new(workshop.build(scenario, 3)?, RealClock::start());
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    for dialect in SPOKEN {
-        let inbounds: Vec<Inbound<'_>> = (0..64).map(|number| dialect.inbound(number)).collect();
-        let name = dialect.endpoint.name();
-        let voice = match dialect.endpoint.parse(inbounds[0].clone()) {
-            Ok(parsed) => parsed.voice,
-            Err(error) => anyhow::bail!("{name}: {}", error.message),
-        };
-        let parse = best(rounds, calls, |index| {
-            black_box(dialect.endpoint.parse(inbounds[index % 64].clone()).is_ok());
-        });
-        println!("{:<34}{parse:>10.0}", format!("{name}: parse"));
-        let whole = best(rounds, calls / 4, |index| {
-            runtime.block_on(answered(&engine, dialect.endpoint, inbounds[index % 64].clone()));
-        });
-        println!("{:<34}{whole:>10.0}{:>12}", format!("{name}: parse, plan, render"), 10_000);
-        let head = Head { id: 1, created_unix_s: 1, model: "bench".into(), fingerprint: 1, usage: Usage::default() };
-        let stream = RefCell::new((voice.stream(&head), BytesMut::with_capacity(1 << 20)));
-        let chunk = best(rounds, calls, |_| {
-            let (renderer, out) = &mut *stream.borrow_mut();
-            // The buffer is used again and again, as a body's is.
-            if out.len() > 1 << 19 {
-                out.clear();
-            }
-            renderer.event(&StreamEvent::Text { choice: 0, kind: TextKind::Content, text: " weather", logprob: None }, out);
-        });
-        println!("{:<34}{chunk:>10.0}{:>12}", format!("{name}: a streamed chunk"), 300);
-    }
-    Ok(())
-}
-
-/// How a request of the load test is put in one dialect.
-struct Spoken {
-    endpoint: &'static dyn Endpoint,
-    /// What path and query say besides.
-    target: &'static str,
-    headers: &'static [(&'static str, &'static str)],
-    body: fn(u32) -> Bytes,
-}
-
-const SPOKEN: &[Spoken] = &[
-    Spoken { endpoint: &Chat, target: "", headers: &[], body },
-    Spoken {
-        endpoint: &Messages,
-        target: "",
-        headers: &[("anthropic-version", "2023-06-01")],
-        body: |number| {
-            let (system, user) = texts(number);
-            format!(
-                "{{\"model\":\"bench\",\"system\":\"{system}\",\"messages\":[{{\"role\":\"user\",\"content\":\"{user}\"}}],\
-                 \"temperature\":0.7,\"max_tokens\":64}}"
-            )
-            .into()
-        },
-    },
-    Spoken {
-        endpoint: &StreamGenerate,
-        target: "bench?alt=sse",
-        headers: &[],
-        body: |number| {
-            let (system, user) = texts(number);
-            format!(
-                "{{\"systemInstruction\":{{\"parts\":[{{\"text\":\"{system}\"}}]}},\"contents\":[{{\"role\":\"user\",\"parts\":[{{\"text\":\
-                 \"{user}\"}}]}}],\"generationConfig\":{{\"maxOutputTokens\":64,\"temperature\":0.7}}}}"
-            )
-            .into()
-        },
-    },
-];
-
-impl Spoken {
-    fn inbound(&self, number: u32) -> Inbound<'static> {
-        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-        let headers = self.headers.iter().copied().map(header).collect();
-        Inbound { target: self.target, headers, body: (self.body)(number), ..Inbound::default() }
-    }
 }
 
 /// A plan with each native behaviour alone, whatever behaviours there are.
@@ -263,51 +174,6 @@ fn planned_as(generation: &Arc<Generation>, model: usize, request: &Arc<Request>
     let identity = Identity { content, identity: content, attempt: 0, occurrence };
     let facts = Facts { now: 1, input_tokens: 200, running: 1, ..Facts::first(identity) };
     black_box(plan(generation, model, request, &facts));
-}
-
-/// A request from its bytes to the bytes of its whole reply: everything but HTTP and the socket.
-async fn answered(engine: &Engine, endpoint: &dyn Endpoint, inbound: Inbound<'_>) {
-    let Ok(Parsed { request, voice }) = endpoint.parse(inbound) else { return };
-    let head = Head { id: 1, created_unix_s: 1, model: request.model.clone(), fingerprint: 1, usage: Usage::default() };
-    let Ok(begun) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await else {
-        return;
-    };
-    let mut playback = begun.playback;
-    let mut gathered = Gathered(WholeReply::with_capacity(1, playback.plan().reply.steps()));
-    playback.play_whole(&mut gathered);
-    let mut out = BytesMut::with_capacity(1_024);
-    voice.whole(&head, &gathered.0, &mut out);
-    playback.end(200, engine.clock().now(), true);
-    black_box(out);
-}
-
-struct Gathered(WholeReply);
-
-impl Stage for Gathered {
-    fn due(&mut self, _due: u64) {}
-
-    fn strike(&mut self, _step: u32) {}
-
-    fn event(&mut self, event: &StreamEvent<'_>) {
-        self.0.gather(event);
-    }
-}
-
-/// Nanoseconds of one call, of the best round.
-fn best(rounds: u32, calls: usize, call: impl Fn(usize)) -> f64 {
-    let round = || {
-        let start = monotonic_ns();
-        (0..calls).for_each(&call);
-        (monotonic_ns() - start) as f64 / calls as f64
-    };
-    round();
-    (0..rounds).map(|_| round()).fold(f64::INFINITY, f64::min)
-}
-
-/// What the system and the user say, about 1 KB together.
-fn texts(number: u32) -> (String, String) {
-    let system = "You are a helpful assistant who answers briefly and to the point. ".repeat(6);
-    (system, format!("Question {number}: ") + &"what does the weather do to trains? ".repeat(12))
 }
 
 fn body(number: u32) -> Bytes {

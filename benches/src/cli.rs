@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::baseline::{self, Runtime};
 use crate::child::cores::{self, Cores};
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::measure::{self, Lab};
 use crate::report::{Machine, Report, comparison, print, say};
 use crate::scenario::Scenario;
@@ -41,6 +42,9 @@ struct Options {
     /// The model to ask [default: the first that the server lists].
     #[arg(long, global = true)]
     model: Option<String>,
+    /// In whose words requests and streams are asked.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    dialect: Dialect,
     /// How often each side is measured.
     #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -102,14 +106,14 @@ enum Command {
     #[command(hide = true)]
     BaselineJson {
         #[arg(long)]
-        reply: PathBuf,
+        bytes: PathBuf,
         #[arg(long)]
         runtime: Runtime,
     },
     #[command(hide = true)]
     BaselineSse {
         #[arg(long)]
-        frames: PathBuf,
+        bytes: PathBuf,
         #[arg(long)]
         runtime: Runtime,
     },
@@ -174,8 +178,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             measure::replica::run,
         ],
         Command::Compare { before, after } => return compare(&before, &after),
-        Command::BaselineJson { reply, runtime } => return served(baseline::json::run(&reply, runtime)),
-        Command::BaselineSse { frames, runtime } => return served(baseline::sse::run(&frames, runtime)),
+        Command::BaselineJson { bytes, runtime } => return served(baseline::json::run(&bytes, cli.options.dialect, runtime)),
+        Command::BaselineSse { bytes, runtime } => return served(baseline::sse::run(&bytes, cli.options.dialect, runtime)),
         Command::BaselinePaced { first_ms, between_ms, tokens, runtime } => {
             let pace = baseline::paced::Pace { first_ns: first_ms * 1_000_000, between_ns: between_ms * 1_000_000, tokens };
             return served(baseline::paced::run(pace, runtime));
@@ -241,6 +245,7 @@ fn lab(options: &Options) -> Result<Lab> {
         server,
         scenario,
         model: options.model.clone(),
+        dialect: options.dialect,
         // Read before this thread is moved to one core.
         cores: Cores::pick(!options.no_pin)?,
         folder,

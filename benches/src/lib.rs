@@ -2,13 +2,15 @@
 //!
 //! Reading order: [`cli`] lists the measurements, [`measure`] holds one file for each. They start servers through [`child`] (the
 //! bare ones are in [`baseline`]), ask them through [`load`], and hand their [`figures`] to [`report`]. [`scenario`] writes what
-//! Simwright plays, [`palette`] has options for every native behaviour, and [`clock`] is the only file that reads the time.
+//! Simwright plays, [`palette`] has options for every native behaviour, and [`clock`] is the only file that reads the time. [`inside`] is for
+//! programs that measure in their own process.
 
 pub mod baseline;
 pub mod child;
 pub mod cli;
 pub mod clock;
 pub mod figures;
+pub mod inside;
 pub mod load;
 pub mod measure;
 pub mod palette;

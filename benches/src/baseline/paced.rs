@@ -18,6 +18,7 @@ use futures_util::stream;
 
 use crate::baseline::{Runtime, json, serve};
 use crate::clock;
+use crate::load::dialect::Dialect;
 
 /// The metric that both servers keep.
 pub const LATENESS: &str = "simwright_pacing_lateness_seconds";
@@ -108,7 +109,7 @@ pub fn run(pace: Pace, runtime: Runtime) -> Result<()> {
 }
 
 fn answer(body: &[u8], pace: Pace, record: Arc<Record>) -> Response {
-    if let Err(error) = json::parse(body) {
+    if let Err(error) = json::parse(Dialect::Openai, body) {
         return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
     }
     record.running.fetch_add(1, Ordering::Relaxed);

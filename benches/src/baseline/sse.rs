@@ -14,21 +14,22 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::baseline::{Runtime, json, serve};
+use crate::load::dialect::Dialect;
 use crate::load::sse::Splitter;
 
-/// Serves the events of the file `frames`.
-pub fn run(frames: &Path, runtime: Runtime) -> Result<()> {
+/// Serves the events of the file `frames` to whoever asks as clients of `dialect` do.
+pub fn run(frames: &Path, dialect: Dialect, runtime: Runtime) -> Result<()> {
     let body = std::fs::read(frames).with_context(|| format!("cannot read `{}`", frames.display()))?;
     let events = split(&body);
     ensure!(!events.is_empty(), "`{}` holds no server-sent event", frames.display());
     let events: std::sync::Arc<[Bytes]> = events.into();
     let answer = move |body: Bytes| async move {
-        match json::parse(&body) {
-            Ok(_) => replay(events),
+        match json::parse(dialect, &body) {
+            Ok(()) => replay(events),
             Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         }
     };
-    serve(Router::new().route("/v1/chat/completions", post(answer)), runtime)
+    serve(Router::new().route(dialect.route(), post(answer)), runtime)
 }
 
 /// The events of a body, each with its blank line.

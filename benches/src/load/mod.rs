@@ -4,6 +4,7 @@
 //! drivers make load: [`requests`] keeps HTTP/1.1 connections busy or sends at a fixed rate, [`streams_h1`] and [`streams_h2`]
 //! hold many paced streams open and note in a [`timeline`] when each token arrives.
 
+pub mod dialect;
 pub mod fetch;
 pub mod request;
 pub mod requests;

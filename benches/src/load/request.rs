@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use serde_json::json;
+use crate::load::dialect::{Asked, Dialect};
 
 /// What all requests of a set have in common.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Chat {
     pub stream: bool,
     /// The most tokens of the reply.
     pub max_tokens: u32,
+    /// In whose words it is put.
+    pub dialect: Dialect,
 }
 
 impl Chat {
@@ -26,17 +28,9 @@ impl Chat {
              amount to be returned. Say what you would check first, which of the two payments you would return, and how long \
              it usually takes until the money is back on the account. Answer in at most five sentences."
         );
-        let body = json!({
-            "model": self.model,
-            "messages": [
-                { "role": "system", "content": "You are a friendly and exact assistant of a small software company." },
-                { "role": "user", "content": user },
-            ],
-            "max_tokens": self.max_tokens,
-            "temperature": 0.7,
-            "stream": self.stream,
-        });
-        body.to_string().into_bytes()
+        let system = "You are a friendly and exact assistant of a small software company.";
+        let asked = Asked { model: &self.model, system, user: &user, max_tokens: self.max_tokens, stream: self.stream };
+        self.dialect.body(asked).to_string().into_bytes()
     }
 
     /// Request `number` as HTTP/1.1 bytes, with the header fields that a vendor's SDK sends.
@@ -44,8 +38,10 @@ impl Chat {
         let body = self.body(number);
         let accept = if self.stream { "text/event-stream" } else { "application/json" };
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: {to}\r\naccept: {accept}\r\ncontent-type: application/json\r\n\
-             user-agent: simwright-bench\r\nauthorization: Bearer sk-bench-0000000000000000\r\ncontent-length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nhost: {to}\r\naccept: {accept}\r\ncontent-type: application/json\r\n\
+             user-agent: simwright-bench\r\n{}\r\ncontent-length: {}\r\n\r\n",
+            self.dialect.path(&self.model, self.stream),
+            self.dialect.credentials(),
             body.len()
         );
         [head.into_bytes(), body].concat()
@@ -64,11 +60,17 @@ pub fn get(to: SocketAddr, path: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn chat(model: &str, stream: bool, dialect: Dialect) -> Chat {
+        Chat { model: model.to_owned(), stream, max_tokens: 32, dialect }
+    }
 
     #[test]
     fn requests_of_a_set_differ_and_have_one_length() {
-        let chat = Chat { model: "bench".to_owned(), stream: false, max_tokens: 32 };
+        let chat = chat("bench", false, Dialect::Openai);
         let set = chat.http1_set("127.0.0.1:1".parse().unwrap(), 3);
         assert_ne!(set[0], set[1]);
         assert!(set.iter().all(|request| request.len() == set[0].len()));
@@ -76,8 +78,16 @@ mod tests {
 
     #[test]
     fn a_body_is_json_with_the_chosen_model() {
-        let chat = Chat { model: "a \"b\"".to_owned(), stream: true, max_tokens: 1 };
+        let chat = chat("a \"b\"", true, Dialect::Openai);
         let body: serde_json::Value = serde_json::from_slice(&chat.body(0)).unwrap();
         assert_eq!((&body["model"], &body["stream"]), (&json!("a \"b\""), &json!(true)));
+    }
+
+    #[test]
+    fn a_vendor_that_names_the_model_in_its_path_is_asked_there() {
+        let request = String::from_utf8(chat("bench", true, Dialect::Gemini).http1("127.0.0.1:1".parse().unwrap(), 0)).unwrap();
+        let line = request.lines().next().unwrap();
+        assert_eq!(line, "POST /v1beta/models/bench:streamGenerateContent?alt=sse HTTP/1.1");
+        assert!(!request.contains("\"model\""), "{request}");
     }
 }

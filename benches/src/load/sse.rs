@@ -5,6 +5,8 @@
 
 use memchr::memmem::{self, Finder};
 
+use crate::load::dialect::Dialect;
+
 /// Splits one body into events.
 #[derive(Debug, Default)]
 pub struct Splitter {
@@ -54,12 +56,17 @@ pub struct TokenEvents {
 
 impl Default for TokenEvents {
     fn default() -> Self {
-        Self { content: Finder::new(b"\"content\":\"") }
+        Self::of(Dialect::default())
     }
 }
 
 impl TokenEvents {
-    /// Has the event text in its `content`? An empty one, as in the first chunk of a chat completion, is no token.
+    /// Those of `dialect`.
+    pub fn of(dialect: Dialect) -> Self {
+        Self { content: Finder::new(dialect.token_mark()) }
+    }
+
+    /// Has the event text? An empty one, as in the first chunk of a chat completion, is no token.
     pub fn is_token(&self, event: &[u8]) -> bool {
         let text = self.content.find(event).and_then(|at| event.get(at + self.content.needle().len()));
         text.is_some_and(|letter| *letter != b'"')

@@ -9,6 +9,7 @@ use crate::baseline::Runtime;
 use crate::child::Server;
 use crate::figures::rounds::Better;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::fetch;
 use crate::load::request::Chat;
 use crate::load::requests::{self, Drive, Pace};
@@ -31,7 +32,7 @@ pub fn capture(server: &Server, chat: &Chat) -> Result<Vec<u8>> {
 /// The request of a comparison: the chosen model, or the first that the server lists.
 pub fn chat(lab: &Lab, server: &Server, stream: bool) -> Result<Chat> {
     let model = lab.model.clone().map_or_else(|| fetch::first_model(server), Ok)?;
-    Ok(Chat { model, stream, max_tokens: TOKENS })
+    Ok(Chat { model, stream, max_tokens: TOKENS, dialect: lab.dialect })
 }
 
 /// Measures it.
@@ -43,7 +44,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
     drop(server);
     let file = lab.folder.path().join("reply.json");
     std::fs::write(&file, &reply)?;
-    let baseline = |runtime: Runtime| lab.baseline("baseline-json", &["--reply".as_ref(), file.as_os_str()], Some(runtime));
+    let baseline = |runtime: Runtime| lab.copying_baseline("baseline-json", &file, runtime);
     let duel = Duel {
         bench: "http",
         unit: "req/s",
@@ -60,7 +61,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 /// Requests a second of the generator on a whole core, from its CPU time against a server that answers without looking.
 fn generator(lab: &Lab) -> Result<Figure> {
     let server = lab.baseline::<&str>("baseline-null", &[], None)?;
-    let chat = Chat { model: "bench".to_owned(), stream: false, max_tokens: TOKENS };
+    let chat = Chat { model: "bench".to_owned(), stream: false, max_tokens: TOKENS, dialect: Dialect::Openai };
     let set = chat.http1_set(server.api, 1);
     let outcome = requests::run(Drive {
         to: server.api,

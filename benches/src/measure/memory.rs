@@ -14,6 +14,7 @@ use crate::child::usage::resident_bytes;
 use crate::clock;
 use crate::figures::rounds::Better;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::request::Chat;
 use crate::load::{fetch, streams_h2};
 use crate::measure::{Lab, http};
@@ -46,7 +47,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 }
 
 fn kib_per_stream(lab: &Lab, server: &Server) -> Result<f64> {
-    let chat = Chat { model: MODEL.to_owned(), stream: true, max_tokens: http::TOKENS };
+    let chat = Chat { model: MODEL.to_owned(), stream: true, max_tokens: http::TOKENS, dialect: Dialect::Openai };
     // What the first scrape allocates is not a stream's fault.
     fetch::scrape(server)?;
     let before = resident_bytes(server.pid())?;

@@ -15,6 +15,7 @@ use crate::baseline::Runtime;
 use crate::child::Server;
 use crate::child::cores::Cores;
 use crate::child::usage::Usage;
+use crate::load::dialect::Dialect;
 
 pub mod duel;
 pub mod http;
@@ -62,6 +63,8 @@ pub struct Lab {
     pub rounds: usize,
     /// Is this only a check that everything runs?
     pub smoke: bool,
+    /// In whose words requests and streams are asked.
+    pub dialect: Dialect,
     /// Connections of request and stream runs.
     pub connections: usize,
     /// Streams of the memory measurement.
@@ -104,6 +107,12 @@ impl Lab {
             command.args(["--runtime", runtime.name()]);
         }
         Server::start(command, &self.cores, &self.log(name))
+    }
+
+    /// Starts the baseline `name`, which answers requests of the run's dialect with the bytes of `file`.
+    pub fn copying_baseline(&self, name: &str, file: &Path, runtime: Runtime) -> Result<Server> {
+        let arguments = ["--dialect".as_ref(), self.dialect.name().as_ref(), "--bytes".as_ref(), file.as_os_str()];
+        self.baseline(name, &arguments, Some(runtime))
     }
 
     fn log(&self, name: &str) -> PathBuf {
@@ -150,6 +159,7 @@ mod tests {
             server: PathBuf::new(),
             scenario: PathBuf::new(),
             model: None,
+            dialect: Dialect::Openai,
             cores: Cores::pick(false).unwrap(),
             folder: tempfile::tempdir().unwrap(),
             rounds: 1,

@@ -15,6 +15,7 @@ use crate::child::usage::Usage;
 use crate::figures::buckets::{Buckets, Quantile};
 use crate::figures::rounds::{Better, ratios};
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::request::Chat;
 use crate::load::streams_h1::{self, Streams};
 use crate::load::streams_h2;
@@ -67,7 +68,7 @@ impl Load {
         let life_ms = scenario.first_ms + scenario.between_ms * u64::from(scenario.tokens);
         Streams {
             to: server.api,
-            chat: Chat { model: MODEL.to_owned(), stream: true, max_tokens: scenario.tokens },
+            chat: Chat { model: MODEL.to_owned(), stream: true, max_tokens: scenario.tokens, dialect: Dialect::Openai },
             count: self.streams,
             between_ns: self.between_ms * MS,
             ramp_ns: self.ramp_ms * MS,

@@ -18,6 +18,7 @@ use simwright::scenario::read;
 
 use crate::figures::rounds::Better;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::request::Chat;
 use crate::load::requests::{self, Drive, Pace};
 use crate::measure::Lab;
@@ -56,7 +57,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 
 fn planned(plans: u64) -> Result<Vec<Figure>> {
     let workshop = Workshop::open(RealClock::start(), Some(SEED), 1)?;
-    let body = Chat { model: "rates".to_owned(), stream: true, max_tokens: 32 }.body(0);
+    let body = Chat { model: "rates".to_owned(), stream: true, max_tokens: 32, dialect: Dialect::Openai }.body(0);
     let request = chat_request(body.into(), HeaderMap::new()).map_err(|error| anyhow!("{}", error.message))?;
     let request = Arc::new(request);
     let mut figures = Vec::new();
@@ -78,7 +79,7 @@ fn served(lab: &Lab, rate: f64) -> Result<Figure> {
     let file = lab.folder.path().join("rates.yaml");
     std::fs::write(&file, scenario(&[("rates", &format!("http-error: {{ status: 500, rate: {rate} }}"))]))?;
     let server = lab.simwright(&file)?;
-    let chat = Chat { model: "rates".to_owned(), stream: false, max_tokens: 32 };
+    let chat = Chat { model: "rates".to_owned(), stream: false, max_tokens: 32, dialect: Dialect::Openai };
     let outcome = requests::run(Drive {
         to: server.api,
         pid: server.pid(),

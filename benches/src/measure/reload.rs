@@ -17,6 +17,7 @@ use crate::child::usage::resident_bytes;
 use crate::clock;
 use crate::figures::rounds::Better;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::fetch;
 use crate::load::request::Chat;
 use crate::load::requests::{self, Drive, Outcome, Pace};
@@ -98,7 +99,7 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 }
 
 fn drive(lab: &Lab, server: &Server, rate: f64, measure: Duration) -> Result<Outcome> {
-    let chat = Chat { model: MODEL.to_owned(), stream: false, max_tokens: 32 };
+    let chat = Chat { model: MODEL.to_owned(), stream: false, max_tokens: 32, dialect: Dialect::Openai };
     requests::run(Drive {
         to: server.api,
         pid: server.pid(),
@@ -170,7 +171,7 @@ impl Watch {
 
     /// Reads answers until the time is over.
     fn witness(&self, server: &Server, number: usize) -> Result<()> {
-        let chat = Chat { model: MODEL.to_owned(), stream: number.is_multiple_of(2), max_tokens: 32 };
+        let chat = Chat { model: MODEL.to_owned(), stream: number.is_multiple_of(2), max_tokens: 32, dialect: Dialect::Openai };
         while !self.stop.load(Ordering::Acquire) {
             let known = self.known.load(Ordering::Acquire);
             let answer = fetch::whole(server.api, &chat.http1(server.api, 0))?;

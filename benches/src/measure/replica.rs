@@ -17,6 +17,7 @@ use crate::child::Server;
 use crate::child::usage::Usage;
 use crate::figures::rounds::{Better, ratios};
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::request::Chat;
 use crate::load::streams_h1::{self, Streams};
 use crate::load::{fetch, streams_h2};
@@ -133,7 +134,7 @@ impl Side {
     fn add(&mut self, lab: &Lab, load: Load, steps: Steps, play: Play, server: &Server) -> Result<()> {
         let plan = Streams {
             to: server.api,
-            chat: Chat { model: MODEL.to_owned(), stream: true, max_tokens: load.tokens },
+            chat: Chat { model: MODEL.to_owned(), stream: true, max_tokens: load.tokens, dialect: Dialect::Openai },
             count: load.streams,
             between_ns: steps.between,
             ramp_ns: 0,

@@ -12,6 +12,7 @@ use crate::child::Server;
 use crate::clock;
 use crate::figures::rounds::Better;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::fetch;
 use crate::load::request::Chat;
 use crate::measure::Lab;
@@ -77,7 +78,7 @@ fn live_ms(server: &Server, component: &Path, number: &mut u64) -> Result<f64> {
 
 /// The generation that answers now.
 fn generation(server: &Server) -> Result<String> {
-    let chat = Chat { model: MODEL.to_owned(), stream: false, max_tokens: 4 };
+    let chat = Chat { model: MODEL.to_owned(), stream: false, max_tokens: 4, dialect: Dialect::Openai };
     let answer = fetch::whole(server.api, &chat.http1(server.api, 0))?;
     let number = answer.lines().find_map(|line| line.strip_prefix("x-simwright-generation: ")).map(str::to_owned);
     number.with_context(|| format!("an answer without its generation: `{answer}`"))

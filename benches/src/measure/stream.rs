@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::baseline::Runtime;
 use crate::figures::verdict::Figure;
+use crate::load::dialect::Dialect;
 use crate::load::sse::{Splitter, TokenEvents};
 use crate::measure::duel::Duel;
 use crate::measure::{Lab, http};
@@ -20,12 +21,12 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
     let chat = http::chat(lab, &server, true)?;
     let body = http::capture(&server, &chat)?;
     drop(server);
-    let (events, tokens) = count(&body);
+    let (events, tokens) = count(&body, lab.dialect);
     ensure!(tokens > 0, "the captured stream holds no token: `{}`", String::from_utf8_lossy(&body));
     say(&format!("stream: {events} events with {tokens} tokens, {} bytes", body.len()));
     let file = lab.folder.path().join("frames.sse");
     std::fs::write(&file, &body)?;
-    let baseline = |runtime: Runtime| lab.baseline("baseline-sse", &["--frames".as_ref(), file.as_os_str()], Some(runtime));
+    let baseline = |runtime: Runtime| lab.copying_baseline("baseline-sse", &file, runtime);
     let duel = Duel {
         bench: "stream",
         unit: "events/s",
@@ -39,8 +40,8 @@ pub fn run(lab: &Lab) -> Result<Vec<Figure>> {
 }
 
 /// Events of a body, and those that carry a token.
-fn count(body: &[u8]) -> (usize, usize) {
-    let (tokens, mut events, mut found) = (TokenEvents::default(), 0, 0);
+fn count(body: &[u8], dialect: Dialect) -> (usize, usize) {
+    let (tokens, mut events, mut found) = (TokenEvents::of(dialect), 0, 0);
     Splitter::default().feed(body, |event| {
         events += 1;
         found += usize::from(tokens.is_token(event));
@@ -55,6 +56,6 @@ mod tests {
     #[test]
     fn events_and_tokens_are_counted_apart() {
         let body = b"data: {\"content\":\"\"}\n\ndata: {\"content\":\"a\"}\n\ndata: [DONE]\n\n";
-        assert_eq!(count(body), (3, 1));
+        assert_eq!(count(body, Dialect::Openai), (3, 1));
     }
 }
