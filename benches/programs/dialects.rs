@@ -73,7 +73,13 @@ const SPOKEN: &[Spoken] = &[
             })
         },
     },
-    Spoken { endpoint: &azure::CHAT, target: "", deployment: Some("bench"), headers: &[("api-key", "none")], body: chat },
+    Spoken {
+        endpoint: &azure::CHAT,
+        target: "?api-version=2024-10-21",
+        deployment: Some("bench"),
+        headers: &[("api-key", "none")],
+        body: chat,
+    },
     Spoken {
         endpoint: &anthropic::Messages,
         target: "",
@@ -135,7 +141,7 @@ impl Spoken {
     }
 }
 
-/// How much is measured.
+/// How much is measured: many short rounds, of which some find the core to themselves.
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: u32,
@@ -144,7 +150,7 @@ struct Effort {
 
 fn main() -> Result<()> {
     let smoke = std::env::args().any(|argument| argument == "--smoke");
-    let effort = if smoke { Effort { rounds: 1, calls: 100 } } else { Effort { rounds: 30, calls: 20_000 } };
+    let effort = if smoke { Effort { rounds: 1, calls: 100 } } else { Effort { rounds: 300, calls: 1_000 } };
     worker::enter(0);
     let workshop = Workshop::open(RealClock::start(), Some(1), 1)?;
     let engine = Engine::new(workshop.build(read::parse("bench.yaml", SCENARIO, Path::new("."))?, 1)?, RealClock::start());
@@ -204,7 +210,8 @@ fn streaming(spoken: &Spoken, inbound: &Inbound<'static>, effort: Effort) -> Res
 fn reading_long(spoken: &Spoken, generation: &Generation, effort: Effort) -> Result<f64> {
     let make = |number: u32| {
         let (system, user) = texts(number);
-        spoken.inbound(&system, &user.repeat(LONG_BYTES / user.len()))
+        let user = user.repeat(LONG_BYTES / user.len());
+        spoken.inbound(&system, &format!("{} says: {user}", spoken.endpoint.name()))
     };
     let tokens = |inbound: Inbound<'static>| {
         let parsed = spoken.endpoint.parse(inbound).map_err(|error| anyhow::anyhow!("{}", error.message))?;
