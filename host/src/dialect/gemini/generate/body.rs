@@ -6,11 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, object};
-
-/// A text of a body.
-pub(in crate::dialect::gemini) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(in crate::dialect::gemini) type List<T> = Given<Vec<Given<T>>>;
+pub(in crate::dialect::gemini) use crate::dialect::json::shapes::{List, Text};
 
 object! {
     /// The body; that of a count may hold the request to count.
