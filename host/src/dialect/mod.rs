@@ -206,8 +206,21 @@ pub trait Voice: Send + Sync {
     /// Appends the body of a whole reply.
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut);
 
-    /// A renderer for the stream that `head` begins.
-    fn stream(&self, head: &Head) -> Box<dyn StreamRenderer>;
+    /// A renderer for the stream that `head` begins; says nothing for what is never streamed.
+    fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
+        let _ = head;
+        Box::new(Silent)
+    }
+}
+
+/// Texts, or bytes of them, that are looked through or made vectors of while streams beside them wait.
+const TEXTS_AT_ONCE: usize = 8;
+const BYTES_AT_ONCE: usize = 32 * 1024;
+
+/// Is it so much work to look through all of `texts` that other requests should not wait for it?
+fn is_much_text<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let (texts, bytes) = texts.fold((0, 0), |(texts, bytes), text| (texts + 1, bytes + text.len()));
+    texts > TEXTS_AT_ONCE || bytes > BYTES_AT_ONCE
 }
 
 /// Says nothing: the stream of what is never streamed, and what stands in a voice's place while it works elsewhere.
@@ -216,10 +229,6 @@ pub struct Silent;
 
 impl Voice for Silent {
     fn whole(&self, _head: &Head, _reply: &WholeReply, _out: &mut BytesMut) {}
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Self)
-    }
 }
 
 impl StreamRenderer for Silent {

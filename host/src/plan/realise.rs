@@ -233,7 +233,7 @@ impl Work<'_> {
     }
 
     /// Ends `segment` before the first stop text, and says whether there was one. The stop text itself is not sent.
-    fn stop_at(&self, segment: &mut Segment) -> Option<u8> {
+    fn stop_at(&self, segment: &mut Segment) -> Option<u16> {
         let is_content = match segment {
             Segment::Generated { kind, .. } | Segment::Pieces { kind, .. } => *kind == TextKind::Content,
             Segment::Tool { .. } => false,
@@ -248,7 +248,7 @@ impl Work<'_> {
             }
             Segment::Tool { .. } => return None,
         };
-        let stops = self.request.stop.iter().zip(0_u8..).filter(|(stop, _)| !stop.is_empty());
+        let stops = self.request.stop.iter().zip(0_u16..=u16::MAX).filter(|(stop, _)| !stop.is_empty());
         let (cut, stop) = stops.filter_map(|(stop, number)| Some((text.find(&**stop)?, number))).min()?;
         let mut kept: Vec<u32> = ends.iter().copied().take_while(|end| *end as usize <= cut).collect();
         if kept.last().copied().unwrap_or(0) as usize != cut {

@@ -12,7 +12,7 @@ pub enum Finish {
     /// It was complete.
     Stop,
     /// It came to the stop text of this number in the request.
-    StopText(u8),
+    StopText(u16),
     /// It reached the token limit.
     Length,
     /// It called tools.

@@ -10,10 +10,10 @@ use super::{Gemini, without_key};
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::json::splice::push_number;
-use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::stats::embedding::embed;
 use crate::types::api_error::ApiError;
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::reply::{Head, WholeReply};
 use crate::types::request::{Message, Operation, Request, Role};
 
 /// The most texts of one batch (the vendor's documentation).
@@ -151,6 +151,10 @@ struct Vectors {
 }
 
 impl Voice for Vectors {
+    fn takes_long(&self) -> bool {
+        is_much_text(self.texts.iter().map(|(text, _)| &**text))
+    }
+
     fn whole(&self, _head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         out.reserve(64 + self.texts.iter().map(|(_, dimensions)| dimensions * 13).sum::<usize>());
         out.put_slice(if self.is_batch { b"{\"embeddings\":[" } else { b"{\"embedding\":" });
@@ -167,17 +171,6 @@ impl Voice for Vectors {
         push_number(out, u64::from(reply.usage.input));
         out.put_slice(b"}}");
     }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Silent)
-    }
-}
-
-/// Never asked for: vectors do not stream.
-struct Silent;
-
-impl StreamRenderer for Silent {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }
 
 fn push_vector(out: &mut BytesMut, vector: &[f32]) {

@@ -78,6 +78,21 @@ pub(crate) fn hex(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble & 15)]
 }
 
+/// Appends `json` without line breaks, which would end a line of a stream; there are none inside its texts.
+pub(crate) fn push_raw(out: &mut BytesMut, json: &str) {
+    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
+}
+
+/// Appends `json` as [`push_raw`] does if it is an object, and an empty object if not: arguments of calls are what a model wrote.
+pub(crate) fn push_object(out: &mut BytesMut, json: &str) {
+    push_raw(out, if is_object(json) { json } else { "{}" });
+}
+
+/// Is `json` a JSON object?
+pub(crate) fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

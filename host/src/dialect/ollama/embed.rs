@@ -14,10 +14,11 @@ use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::Path;
 use crate::dialect::json::shapes::TextOrList;
 use crate::dialect::json::splice::{push_number, push_string};
-use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::stats::embedding::embed;
 use crate::types::api_error::ApiError;
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::limits::PROMPTS_MAX;
+use crate::types::reply::{Head, WholeReply};
 use crate::types::request::{Message, Operation, Request, Role};
 
 /// As many as the embedding model that the vendor's documentation names.
@@ -73,6 +74,7 @@ impl Endpoint for Embed {
             Given::Is(TextOrList::Text(text)) if text.is_empty() => Vec::new(),
             Given::Is(TextOrList::Text(text)) => vec![text.into()],
             Given::Is(TextOrList::List(texts)) => {
+                root.field("input").count(texts.len(), 0, PROMPTS_MAX)?;
                 let own = |text| if let Given::Is(text) = text { Ok(Box::from(text)) } else { Err(wrong()) };
                 texts.into_iter().map(own).collect::<Result<_, _>>()?
             }
@@ -137,6 +139,10 @@ struct Vectors {
 }
 
 impl Voice for Vectors {
+    fn takes_long(&self) -> bool {
+        is_much_text(self.texts.iter().map(|text| &**text))
+    }
+
     fn whole_type(&self) -> &'static str {
         "application/json; charset=utf-8"
     }
@@ -167,17 +173,6 @@ impl Voice for Vectors {
         push_number(out, u64::from(reply.usage.input));
         out.put_u8(b'}');
     }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Unasked)
-    }
-}
-
-/// Never asked for: vectors do not stream.
-struct Unasked;
-
-impl StreamRenderer for Unasked {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }
 
 fn push_vector(out: &mut BytesMut, text: &str, dimensions: usize) {

@@ -5,8 +5,8 @@ use bytes::{BufMut, BytesMut};
 use super::Form;
 use super::metrics::push_time;
 use crate::dialect::json::splice::push_string;
-use crate::dialect::{StreamRenderer, Voice};
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::dialect::{Voice};
+use crate::types::reply::{Head, WholeReply};
 
 /// Says that a model is loaded or unloaded.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +32,4 @@ impl Voice for Loaded {
         });
         out.put_slice(if self.unloads { b"unload\"}" } else { b"load\"}" });
     }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(*self)
-    }
-}
-
-/// Never asked for: such an answer does not stream.
-impl StreamRenderer for Loaded {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }

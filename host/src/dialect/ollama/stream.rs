@@ -7,7 +7,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::Form;
 use super::metrics::{Took, push_metrics, push_time};
-use super::whole::{Answer, is_object, push_call, word};
+use super::whole::{Answer, push_call, word};
+use crate::dialect::json::splice::is_object;
 use crate::clock::Nanos;
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::splice::{push_escaped, push_string};

@@ -6,7 +6,7 @@ use super::Form;
 use super::metrics::{Took, push_metrics, push_time};
 use super::stream::LineStream;
 use crate::dialect::json::id::push_hex;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{is_object, push_number, push_raw, push_string};
 use crate::dialect::openai::logprobs;
 use crate::dialect::{StreamRenderer, Voice};
 use crate::random::Stream;
@@ -102,13 +102,8 @@ pub(super) fn push_call(out: &mut BytesMut, index: u32, id: u64, name: &str, arg
     out.put_slice(b",\"name\":");
     push_string(out, name);
     out.put_slice(b",\"arguments\":");
-    out.put_slice(arguments.as_bytes());
+    push_raw(out, arguments);
     out.put_slice(b"}}");
-}
-
-/// Are these `arguments` a JSON object?
-pub(super) fn is_object(arguments: &str) -> bool {
-    arguments.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok()
 }
 
 /// The vendor's word for why a reply ended.

@@ -3,8 +3,8 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::dialect::json::splice::push_number;
-use crate::dialect::{StreamRenderer, Voice};
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::dialect::{Voice};
+use crate::types::reply::{Head, WholeReply};
 
 /// Says how many tokens the prompt has.
 #[derive(Debug, Clone, Copy)]
@@ -16,13 +16,4 @@ impl Voice for Count {
         push_number(out, u64::from(reply.usage.input));
         out.put_u8(b'}');
     }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Self)
-    }
-}
-
-/// Never asked for: a count does not stream.
-impl StreamRenderer for Count {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Options;
 use crate::dialect::anthropic::ids::{push_message_id, push_tool_id};
-use crate::dialect::json::splice::{push_nullable, push_number, push_string};
+use crate::dialect::json::splice::{push_nullable, push_number, push_object, push_string};
 use crate::types::reply::{Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
 
@@ -101,14 +101,10 @@ fn push_blocks(out: &mut BytesMut, choice: &WholeChoice, hides_thoughts: bool) {
         out.put_slice(b"\",\"name\":");
         push_string(out, &call.name);
         out.put_slice(b",\"input\":");
-        push_input(out, &call.arguments);
+        // Arguments that are no object (a fault's, or cut at the token limit) leave it empty, as the vendor's own parser of half an
+        // object does.
+        push_object(out, &call.arguments);
         out.put_u8(b'}');
     }
 }
 
-/// The input of a tool is an object here. Arguments that are none (a fault's, or cut at the token limit) leave it empty, as the vendor's
-/// own parser of half an object does.
-fn push_input(out: &mut BytesMut, arguments: &str) {
-    let is_object = arguments.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok();
-    out.put_slice(if is_object { arguments.as_bytes() } else { b"{}" });
-}

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Options, word};
 use crate::dialect::json::id::push_alphanumeric;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_number, push_object, push_string};
 use crate::random::Stream;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
@@ -80,11 +80,10 @@ fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &W
 
 /// Appends a part that calls a function. Arguments that are no object (a fault's, or cut at the token limit) leave it empty.
 pub(super) fn push_call(out: &mut BytesMut, name: &str, arguments: &str) {
-    let is_object = arguments.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok();
     out.put_slice(b"{\"functionCall\":{\"name\":");
     push_string(out, name);
     out.put_slice(b",\"args\":");
-    out.put_slice(if is_object { arguments.as_bytes() } else { b"{}" });
+    push_object(out, arguments);
     out.put_slice(b"}}");
 }
 

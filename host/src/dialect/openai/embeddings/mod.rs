@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
-use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Silent, StreamRenderer, Voice};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
 
@@ -49,20 +49,12 @@ struct Vectors {
     base64: bool,
 }
 
-/// More texts, or more bytes of them, take longer than streams beside them should wait.
-const TEXTS_AT_ONCE: usize = 8;
-const BYTES_AT_ONCE: usize = 32 * 1024;
-
 impl Voice for Vectors {
     fn takes_long(&self) -> bool {
-        self.texts.len() > TEXTS_AT_ONCE || self.texts.iter().map(|text| text.len()).sum::<usize>() > BYTES_AT_ONCE
+        is_much_text(self.texts.iter().map(|text| &**text))
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         render::push_reply(out, head, self, &reply.usage);
-    }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Silent)
     }
 }

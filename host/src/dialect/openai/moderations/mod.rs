@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{OpenAi, ids};
 use crate::dialect::json::id::text_of;
-use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Silent, StreamRenderer, Voice};
+use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
 
@@ -56,11 +56,11 @@ struct Input {
 }
 
 impl Voice for Inputs {
-    fn whole(&self, head: &Head, _reply: &WholeReply, out: &mut BytesMut) {
-        render::push_reply(out, head, &self.0);
+    fn takes_long(&self) -> bool {
+        is_much_text(self.0.iter().map(|input| &*input.text))
     }
 
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(Silent)
+    fn whole(&self, head: &Head, _reply: &WholeReply, out: &mut BytesMut) {
+        render::push_reply(out, head, &self.0);
     }
 }

@@ -5,6 +5,7 @@
 //! said is there.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -62,6 +63,8 @@ pub(super) struct Conversation {
     pub(super) references: Vec<(usize, Box<str>)>,
     /// Calls, and whether something came of them.
     calls: Vec<Call>,
+    /// Where in `calls` the newest call of an id is.
+    newest: HashMap<Box<str>, usize>,
     /// The first result that belongs to no call before it.
     orphan: Option<Box<str>>,
 }
@@ -152,7 +155,9 @@ impl Conversation {
 
     /// A call belongs to what the model said just before.
     fn call(&mut self, id: &str, is_custom: bool, name: &str, arguments: &str) {
-        self.calls.push(Call { id: excerpt(id).into(), is_custom, is_answered: false });
+        let id: Box<str> = excerpt(id).into();
+        self.newest.insert(id.clone(), self.calls.len());
+        self.calls.push(Call { id, is_custom, is_answered: false });
         let call = (name.into(), arguments.into());
         match self.messages.last_mut() {
             Some(last) if last.role == Role::Assistant => last.tool_calls.push(call),
@@ -163,7 +168,7 @@ impl Conversation {
     fn result(&mut self, id: Option<&str>, output: Content<'_>, path: Path<'_>) -> Result<(), ApiError> {
         let (text, attachments) = said(output, path, false)?;
         if let Some(id) = id.map(excerpt) {
-            match self.calls.iter_mut().rev().find(|call| *call.id == *id) {
+            match self.newest.get(&*id).and_then(|at| self.calls.get_mut(*at)) {
                 Some(call) => call.is_answered = true,
                 None => _ = self.orphan.get_or_insert_with(|| id.into()),
             }

@@ -15,7 +15,7 @@ use crate::dialect::json::splice::push_number;
 use crate::dialect::kept::{Exchange, Kept};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::types::api_error::{ApiError, Cause};
-use crate::types::reply::{Head, StreamEvent, WholeReply};
+use crate::types::reply::{Head, WholeReply};
 use crate::types::request::{Operation, Request};
 
 use goes::Goes;
@@ -202,15 +202,4 @@ impl Voice for Count {
         push_number(out, u64::from(reply.usage.input));
         out.put_u8(b'}');
     }
-
-    fn stream(&self, _head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(NoStream)
-    }
-}
-
-/// Never asked for: a count does not stream.
-struct NoStream;
-
-impl StreamRenderer for NoStream {
-    fn event(&mut self, _event: &StreamEvent<'_>, _out: &mut BytesMut) {}
 }

@@ -11,7 +11,7 @@ use super::body::{AllowedTool, List, Raw, RawList, Text, TextConfig, TextFormat,
 use crate::dialect::json::given::{Given, Shape};
 use crate::dialect::json::path::Path;
 use crate::dialect::json::schema;
-use crate::dialect::json::splice::push_string;
+use crate::dialect::json::splice::{push_raw, push_string};
 use crate::dialect::openai::choice;
 use crate::types::api_error::ApiError;
 use crate::types::limits::TOOLS_MAX;
@@ -99,11 +99,6 @@ fn tool_of(given: GivenTool<'_>, raw: &RawValue, path: Path<'_>, shown: &mut Byt
     push_raw(shown, parameters.as_ref().map_or("null", |schema| schema.get()));
     shown.put_slice(if is_strict { &b",\"strict\":true}"[..] } else { b",\"strict\":false}" });
     Ok(Some(Tool { name: name.into(), is_free: false, parameters }))
-}
-
-/// Appends `json` without line breaks, which would end a line of a stream; there are none inside its texts.
-pub(super) fn push_raw(out: &mut BytesMut, json: &str) {
-    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
 }
 
 /// Which tool must be called, and the tools that remain: a list of allowed ones drops the others.
