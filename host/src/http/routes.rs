@@ -26,6 +26,7 @@ use crate::http::listing::About;
 use crate::http::service::Itself;
 use crate::http::wire::WireState;
 use crate::types::api_error::ApiError;
+use crate::types::credentials;
 use crate::types::percent;
 
 /// What a path is for.
@@ -221,8 +222,7 @@ fn begin(
             let own = own_route(&door, request.method(), path);
             let visit = |dialect| Visit { door, wire, dialect };
             if own == Own::Fits {
-                let target =
-                    format!("{} {}", request.method(), request.uri().path_and_query().map_or(path, |whole| whole.as_str()));
+                let target = target(&format!("{} {path}", request.method()), query);
                 return Answer::Asked(visit(&Generic).ask(&generic::Route, target, request));
             }
             if own == Own::OtherMethod {
@@ -239,10 +239,7 @@ fn begin(
     let open = percent::decoded(found.open);
     let visit = Visit { door, wire, dialect: found.serves.dialect() };
     match found.serves {
-        Serves::Ask(endpoint) => {
-            let target = query.map_or_else(|| open.clone(), |query| format!("{open}?{query}"));
-            Answer::Asked(visit.ask(endpoint, target, request))
-        }
+        Serves::Ask(endpoint) => Answer::Asked(visit.ask(endpoint, target(&open, query), request)),
         Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
         Serves::Models(_) => now(visit.models()),
         Serves::Model(_) => now(visit.model(&open)),
@@ -344,6 +341,14 @@ fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
     match route.path.split_once("{}") {
         None => (rest == route.path).then_some(""),
         Some((before, after)) => rest.strip_prefix(before)?.strip_suffix(after).filter(|open| !open.is_empty()),
+    }
+}
+
+/// What a request asks for beyond its endpoint, without the credentials that its query may have.
+fn target(open: &str, query: Option<&str>) -> String {
+    match query.map(credentials::without) {
+        Some(query) if !query.is_empty() => format!("{open}?{query}"),
+        _ => open.to_owned(),
     }
 }
 

@@ -35,6 +35,7 @@ use crate::http::turn::{Opening, Played, Turn};
 use crate::http::wire::WireState;
 use crate::random::Key;
 use crate::types::api_error::ApiError;
+use crate::types::credentials;
 use crate::types::limits::{
     REALTIME_GOODBYE_S, REALTIME_IDLE_S, REALTIME_MESSAGE_BYTES_MAX, REALTIME_SESSION_S, REALTIME_SESSIONS_MAX,
 };
@@ -80,7 +81,7 @@ impl Visit {
             turn: None,
             out: BytesMut::new(),
             headers: std::mem::take(request.headers_mut()),
-            target: format!("?{query}"),
+            target: format!("?{}", credentials::without(query)),
             _connection: InFlight::begin(Arc::clone(&self.wire)),
             _place: place,
             wire: Arc::clone(&self.wire),

@@ -8,6 +8,7 @@ use http::HeaderName;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::types::credentials;
 use crate::types::overrides::Overrides;
 
 /// What a client asks for. Numbers match the contract's `call.operation`; more may come.
@@ -187,19 +188,8 @@ impl Message {
     }
 }
 
-/// Headers that carry credentials: nothing outside the doors ever sees them.
-const CREDENTIALS: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key"];
-
 /// Headers that name a tenant unless the scenario names another: our own, and those of OpenAI's SDKs.
 const TENANT_HEADERS: [&str; 3] = ["x-simwright-tenant", "openai-organization", "openai-project"];
-
-/// Does the header `name` carry credentials?
-pub fn carries_credentials(name: &str) -> bool {
-    CREDENTIALS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
-}
-
-/// Parts of header names that speak of a secret: such headers are never written to a file.
-const SECRETIVE: [&str; 8] = ["auth", "token", "apikey", "api-key", "access-key", "secret", "cookie", "password"];
 
 impl Request {
     /// A conversation to continue, for whoever has no wire format: nothing is asked for but a whole reply of `model` to `messages`.
@@ -231,7 +221,7 @@ impl Request {
 
     /// The header `name` if the client sent it as text; credentials are never shown.
     pub fn header(&self, name: &str) -> Option<&str> {
-        if carries_credentials(name) {
+        if credentials::in_header(name) {
             return None;
         }
         self.headers.get(name)?.to_str().ok()
@@ -256,8 +246,7 @@ impl Request {
         let mut shown: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in &self.headers {
             let name = name.as_str();
-            let secret = CREDENTIALS.contains(&name) || SECRETIVE.iter().any(|part| name.contains(part));
-            let Some(value) = value.to_str().ok().filter(|_| !secret) else { continue };
+            let Some(value) = value.to_str().ok().filter(|_| !credentials::hinted_at(name)) else { continue };
             shown.entry(name).and_modify(|known| *known = format!("{known}, {value}")).or_insert_with(|| value.to_owned());
         }
         shown

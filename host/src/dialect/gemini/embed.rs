@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
 
+use super::Gemini;
 use super::generate::body::{Content, List, Text};
 use super::generate::parts;
-use super::{Gemini, without_key};
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::json::splice::push_number;
@@ -133,7 +133,7 @@ impl<'a> Asked<'a> {
     fn parsed(self, inbound: Inbound<'_>, is_batch: bool) -> Parsed {
         let request = Request {
             operation: Operation::Embedding,
-            target: without_key(inbound.target).into(),
+            target: inbound.target.into(),
             body: inbound.body,
             headers: inbound.headers,
             ..Request::chat(self.model, self.messages)
@@ -241,13 +241,5 @@ mod tests {
             refused(&BatchEmbed, json!({"requests": [{"content": {"parts": [{"text": 1}]}}]})),
             "requests[0].content.parts[0].text"
         );
-    }
-
-    #[test]
-    fn the_key_of_the_query_goes_no_further() {
-        let parsed = parse(&Embed, "m?key=secret&alt=json", &json!({"content": content("x")})).expect("understood");
-        assert_eq!((&*parsed.request.target, &*parsed.request.model), ("m?alt=json", "m"));
-        let parsed = parse(&Embed, "m?key=secret", &json!({"content": content("x")})).expect("understood");
-        assert_eq!(&*parsed.request.target, "m");
     }
 }

@@ -24,14 +24,6 @@ pub use generate::{CountTokens, Generate, StreamGenerate};
 /// The header that names a caller.
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
-/// `target` without the key that its query may have: credentials go no further than the doors.
-fn without_key(target: &str) -> String {
-    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
-    let is_secret = |pair: &&str| ["key", "access_token"].contains(&pair.split('=').next().unwrap_or_default());
-    let kept: Vec<&str> = query.split('&').filter(|pair| !is_secret(pair)).collect();
-    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
-}
-
 /// The Gemini dialect. It keeps nothing: every answer follows from the arguments alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gemini;

@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::Form;
 use super::metrics::push_time;
+use crate::dialect::Voice;
 use crate::dialect::json::splice::push_string;
-use crate::dialect::{Voice};
 use crate::types::reply::{Head, WholeReply};
 
 /// Says that a model is loaded or unloaded.

@@ -1,10 +1,10 @@
 //! OpenAI's API, as its own service and the many that speak like it answer it.
 //!
 //! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`], [`realtime`]; [`batches`] and [`files`]
-//! for many requests at once. Beside them what they share: `prompts` and
-//! `sampling` read what several of them take, `choice` the choice among tools, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers`
-//! what every answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the
-//! vendor's tokens. `tokenize` is vLLM's addition.
+//! for many requests at once. Beside them what they share: `prompts`, `sampling` and `attached` read what several of them take, `choice`
+//! the choice among tools, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers` what every
+//! answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the vendor's
+//! tokens. `tokenize` is vLLM's addition.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,6 +14,7 @@ use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelC
 use crate::types::api_error::ApiError;
 use crate::types::request::Request;
 
+mod attached;
 mod batches;
 mod chat;
 mod choice;

@@ -9,6 +9,7 @@ use crate::dialect::json::shapes::TextOrList;
 use crate::types::api_error::ApiError;
 use crate::types::limits::STOPS_MAX;
 use crate::types::mistake::Mistake;
+use crate::types::request::Thinking;
 
 /// Texts at which a reply ends: one or several.
 pub(super) type Stop<'de> = TextOrList<'de, Cow<'de, str>>;
@@ -33,6 +34,21 @@ pub(super) struct Streaming {
     pub(super) continuous_usage: bool,
     /// Are chunks padded with a random string, so that their lengths give nothing away?
     pub(super) obfuscation: bool,
+}
+
+/// How hard to think, in the vendor's words.
+const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// How hard to think: as it is written, and what it means.
+pub(super) fn thinking<'de>(given: Given<Cow<'de, str>>, path: Path<'_>) -> Result<(Option<Cow<'de, str>>, Thinking), Mistake> {
+    let effort = given.optional(path)?;
+    let thinking = match effort.as_deref() {
+        None => Thinking::Unsaid,
+        Some("none") => Thinking::Off,
+        Some(known) if EFFORTS.contains(&known) => Thinking::On(None),
+        Some(other) => return Err(path.unknown_word(other, EFFORTS)),
+    };
+    Ok((effort, thinking))
 }
 
 /// The model that is asked.

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::scenario::pattern::Glob;
 use crate::scenario::when::{Condition, Ranges, When};
+use crate::types::credentials;
 use crate::types::fields::{Fields, escape, kind_of};
 use crate::types::problem::Problem;
 use crate::types::quantity::parse_duration_us;
-use crate::types::request::carries_credentials;
 
 /// Reads the conditions `value`, which lie at `pointer`; mistakes go to `problems`. Its shares are numbered from `first_share` on: two
 /// that are joined to one `when` must be drawn apart.
@@ -126,7 +126,7 @@ fn texts(fields: &mut Fields<'_>, conditions: &mut Vec<Condition>) {
 
 /// The header called `name`, or why it can be no condition.
 pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
-    if carries_credentials(name) {
+    if credentials::in_header(name) {
         return Err(format!("`{name}` carries credentials, which are shown to nothing; use another header"));
     }
     HeaderName::try_from(name).map_err(|_| format!("`{name}` is no name of a header"))

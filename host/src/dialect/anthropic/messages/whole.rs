@@ -107,4 +107,3 @@ fn push_blocks(out: &mut BytesMut, choice: &WholeChoice, hides_thoughts: bool) {
         out.put_u8(b'}');
     }
 }
-

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::dialect::Voice;
 use crate::dialect::json::splice::push_number;
-use crate::dialect::{Voice};
 use crate::types::reply::{Head, WholeReply};
 
 /// Says how many tokens the prompt has.

@@ -6,7 +6,7 @@ use super::Options;
 use super::body::{Body, Content, GenerationConfig, List, ThinkingConfig, Tool as GivenTool, ToolConfig};
 use super::parts;
 use crate::dialect::Inbound;
-use crate::dialect::gemini::{schema, without_key};
+use crate::dialect::gemini::schema;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::types::api_error::ApiError;
@@ -34,7 +34,7 @@ pub(super) fn read(inbound: Inbound<'_>, operation: Operation, streams: bool) ->
     let is_sse = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "alt" && value == "sse");
     request.model = model.into();
     request.streams = streams;
-    request.target = without_key(inbound.target).into();
+    request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
     Ok((request, Options { is_sse, ..options }))

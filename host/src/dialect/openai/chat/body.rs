@@ -2,7 +2,7 @@
 //!
 //! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are known by name and skipped.
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::SeqAccess;
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
@@ -31,11 +31,12 @@ object! {
         tool_choice "tool_choice": Given<ToolChoice<'de>>,
         parallel_tool_calls "parallel_tool_calls": Given<bool>,
         response_format "response_format": Given<ResponseFormat<'de>>,
+        reasoning_effort "reasoning_effort": Text<'de>,
         functions "functions": Option<&'de RawValue>,
         function_call "function_call": Option<&'de RawValue>,
         ignore_eos "ignore_eos": Given<bool>,
         min_tokens "min_tokens": Given<i64>,
-        _ "seed" "user" "metadata" "logit_bias" "store" "reasoning_effort" "verbosity" "modalities" "audio" "prediction"
+        _ "seed" "user" "metadata" "logit_bias" "store" "verbosity" "modalities" "audio" "prediction"
           "web_search_options" "service_tier" "moderation" "safety_identifier" "prompt_cache_key" "prompt_cache_options"
           "prompt_cache_retention"
     }
@@ -78,8 +79,8 @@ object! {
         refusal "refusal": Text<'de>,
         image_url "image_url": Given<ImageUrl<'de>>,
         input_audio "input_audio": Given<InputAudio<'de>>,
-        file "file": Given<AnyObject>,
-        audio "audio": Given<AnyObject>,
+        file "file": Given<File<'de>>,
+        audio "audio": Given<Audio<'de>>,
     }
 }
 
@@ -99,16 +100,19 @@ object! {
     }
 }
 
-/// An object that is never looked into.
-#[derive(Debug)]
-pub(crate) struct AnyObject;
+object! {
+    /// A file: its bytes, or where they are.
+    File<'de> {
+        file_data "file_data": Text<'de>,
+        file_id "file_id": Text<'de>,
+        filename "filename": Text<'de>,
+    }
+}
 
-impl<'de> Shape<'de> for AnyObject {
-    const EXPECTED: &'static str = "an object";
-
-    fn of_object<A: MapAccess<'de>>(mut entries: A) -> Result<Given<Self>, A::Error> {
-        while entries.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Given::Is(Self))
+object! {
+    /// An earlier sound of the model's own.
+    Audio<'de> {
+        id "id": Text<'de>,
     }
 }
 

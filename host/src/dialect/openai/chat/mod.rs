@@ -3,6 +3,8 @@
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
 //! splicing bytes; `filters` is what Azure adds to them.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::sampling::Streaming;
@@ -55,7 +57,7 @@ impl Endpoint for Chat {
 }
 
 /// What of a request its rendering follows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Options {
     /// `Some(n)`: log probabilities with `n` alternatives.
     logprobs: Option<u8>,
@@ -63,14 +65,23 @@ struct Options {
     streaming: Streaming,
     /// Do replies tell what content filters have found, as Azure's do?
     is_filtered: bool,
+    /// Names of the tools that take a text of any form instead of arguments.
+    custom: Option<Arc<[Box<str>]>>,
+}
+
+impl Options {
+    /// Does the tool `name` take a text of any form?
+    fn is_custom(&self, name: &str) -> bool {
+        self.custom.iter().flat_map(|names| names.iter()).any(|custom| **custom == *name)
+    }
 }
 
 impl Voice for Options {
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
-        whole::push_reply(out, head, *self, reply);
+        whole::push_reply(out, head, self, reply);
     }
 
     fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(stream::ChatStream::new(head, *self))
+        Box::new(stream::ChatStream::new(head, self.clone()))
     }
 }

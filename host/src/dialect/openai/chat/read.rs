@@ -5,9 +5,9 @@
 //! do: load tools send extensions of their own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::Options;
 use super::body::{Body, Content, Message as GivenMessage, Part, ToolCall};
@@ -15,16 +15,14 @@ use super::tools;
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, read as read_json};
-use crate::dialect::openai::{sampling, words};
+use crate::dialect::openai::{attached, sampling, words};
 use crate::types::api_error::ApiError;
 use crate::types::limits::CHOICES_MAX;
 use crate::types::mistake::Mistake;
-use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking};
+use crate::types::request::{Attachment, Format, Message, Operation, Request, Role};
 
 const ROLES: &[&str] = &["system", "assistant", "user", "function", "tool", "developer"];
 const PARTS: &[&str] = &["text", "image_url", "input_audio", "refusal", "audio", "file"];
-/// An image at low detail, as OpenAI counts it.
-const ATTACHMENT_TOKENS: u32 = 85;
 
 /// Reads a chat request, and how its reply is rendered.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
@@ -74,6 +72,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     let stop = sampling::stop(body.stop, root.field("stop"))?;
     let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
     let streaming = sampling::stream(body.stream, body.stream_options, root)?;
+    let custom: Arc<[Box<str>]> = tools.iter().filter(|tool| tool.is_free).map(|tool| tool.name.clone()).collect();
     let request = Request {
         operation: Operation::Chat,
         model: model.into(),
@@ -86,7 +85,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         max_output_tokens,
         min_output_tokens,
         ignores_end: body.ignore_eos.optional(root.field("ignore_eos"))?.unwrap_or(false),
-        thinking: Thinking::Unsaid,
+        thinking: sampling::thinking(body.reasoning_effort, root.field("reasoning_effort"))?.1,
         stop,
         logprobs,
         streams: streaming.wanted,
@@ -97,7 +96,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
     };
-    Ok((request, Options { logprobs, streaming, is_filtered: false }))
+    Ok((request, Options { logprobs, streaming, is_filtered: false, custom: (!custom.is_empty()).then_some(custom) }))
 }
 
 /// The bound on output tokens. Some load tools send the old and the new name together, so the new one simply counts first.
@@ -182,7 +181,6 @@ fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Atta
     list.count(parts.len(), 1, usize::MAX)?;
     let mut text = String::new();
     let mut attachments = Vec::new();
-    let attachment = |data: &str| Attachment { digest: xxh3_64(data.as_bytes()), tokens: ATTACHMENT_TOKENS };
     for (index, part) in parts.into_iter().enumerate() {
         let path = list.element(index);
         let part = part.required(path)?;
@@ -192,21 +190,25 @@ fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Atta
             "refusal" => text.push_str(&part.refusal.required(path.field("refusal"))?),
             "image_url" => {
                 let path = path.field("image_url");
-                attachments.push(attachment(&part.image_url.required(path)?.url.required(path.field("url"))?));
+                attachments.push(attached::image(&part.image_url.required(path)?.url.required(path.field("url"))?));
             }
             "input_audio" => {
                 let path = path.field("input_audio");
                 let sound = part.input_audio.required(path)?;
-                attachments.push(attachment(&sound.data.required(path.field("data"))?));
+                attachments.push(attached::sound(&sound.data.required(path.field("data"))?));
                 sound.format.required(path.field("format"))?;
             }
             "file" => {
-                part.file.required(path.field("file"))?;
-                attachments.push(attachment("file"));
+                let path = path.field("file");
+                let file = part.file.required(path)?;
+                file.filename.optional(path.field("filename"))?;
+                let id = file.file_id.optional(path.field("file_id"))?;
+                let place = file.file_data.optional(path.field("file_data"))?.or(id);
+                attachments.push(attached::image(&place.ok_or_else(|| path.field("file_id").missing())?));
             }
             "audio" => {
-                part.audio.required(path.field("audio"))?;
-                attachments.push(attachment("audio"));
+                let path = path.field("audio");
+                attachments.push(attached::image(&part.audio.required(path)?.id.required(path.field("id"))?));
             }
             other => return Err(path.field("type").unknown_word(other, PARTS)),
         }

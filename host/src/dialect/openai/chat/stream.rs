@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::whole::{push_usage, word};
+use super::whole::{push_usage, word, words_of_call};
 use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
@@ -33,6 +33,8 @@ pub(super) struct ChatStream {
     chunks: u64,
     /// Choices whose role goes with their first tool call, one bit each: the vendor joins the two.
     role_due: u128,
+    /// Calls of custom tools, each as choice and index; mostly none.
+    custom_calls: Vec<(u32, u32)>,
     /// Has the first event left?
     has_begun: bool,
 }
@@ -52,7 +54,16 @@ impl ChatStream {
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
         let usage = ChunkUsage::of(head, options.streaming);
-        Self { beginning: out[..].into(), options, usage, padding, chunks: 0, role_due: 0, has_begun: false }
+        Self {
+            beginning: out[..].into(),
+            options,
+            usage,
+            padding,
+            chunks: 0,
+            role_due: 0,
+            custom_calls: Vec::new(),
+            has_begun: false,
+        }
     }
 
     /// Begins a chunk of `choice`, up to and without the inside of its delta.
@@ -171,9 +182,15 @@ impl ChatStream {
         push_number(out, u64::from(index));
         out.put_slice(b",\"id\":\"");
         push_call_id(out, id);
-        out.put_slice(b"\",\"type\":\"function\",\"function\":{\"name\":");
+        let is_custom = self.options.is_custom(name);
+        if is_custom {
+            self.custom_calls.push((choice, index));
+        }
+        let [kind, input] = words_of_call(is_custom);
+        out.put_slice(kind);
         push_string(out, name);
-        out.put_slice(b",\"arguments\":\"\"}}]");
+        out.put_slice(input);
+        out.put_slice(b"\"\"}}]");
         if with_role {
             out.put_slice(b",\"refusal\":null");
         }
@@ -184,7 +201,8 @@ impl ChatStream {
         self.open(choice, fragment.len(), out);
         out.put_slice(b"\"tool_calls\":[{\"index\":");
         push_number(out, u64::from(index));
-        out.put_slice(b",\"function\":{\"arguments\":\"");
+        let is_custom = self.custom_calls.contains(&(choice, index));
+        out.put_slice(if is_custom { &b",\"custom\":{\"input\":\""[..] } else { b",\"function\":{\"arguments\":\"" });
         push_escaped(out, fragment);
         out.put_slice(b"\"}}]");
         self.close(choice, fragment.len(), out);

@@ -12,7 +12,7 @@ use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
 
 /// Appends the body of a whole reply.
-pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: Options, reply: &WholeReply) {
+pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: &Options, reply: &WholeReply) {
     out.reserve(640 + reply.choices.iter().map(|choice| choice.content.len() + 160).sum::<usize>());
     out.put_slice(b"{\"id\":\"");
     push_reply_id(out, head.id);
@@ -38,7 +38,7 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: Options, repl
     out.put_u8(b'}');
 }
 
-fn push_choice(out: &mut BytesMut, index: usize, options: Options, choice: &WholeChoice) {
+fn push_choice(out: &mut BytesMut, index: usize, options: &Options, choice: &WholeChoice) {
     out.put_slice(b"{\"index\":");
     push_number(out, index as u64);
     out.put_u8(b',');
@@ -57,7 +57,7 @@ fn push_choice(out: &mut BytesMut, index: usize, options: Options, choice: &Whol
         push_string(out, &choice.reasoning);
     }
     if !choice.tool_calls.is_empty() {
-        push_calls(out, choice);
+        push_calls(out, options, choice);
     }
     out.put_slice(b",\"refusal\":");
     if choice.refusal.is_empty() {
@@ -75,17 +75,27 @@ fn push_choice(out: &mut BytesMut, index: usize, options: Options, choice: &Whol
     out.put_slice(b"\"}");
 }
 
-fn push_calls(out: &mut BytesMut, choice: &WholeChoice) {
+fn push_calls(out: &mut BytesMut, options: &Options, choice: &WholeChoice) {
     for (index, call) in choice.tool_calls.iter().enumerate() {
         out.put_slice(if index == 0 { b",\"tool_calls\":[{\"id\":\"" } else { b",{\"id\":\"" });
         push_call_id(out, call.id);
-        out.put_slice(b"\",\"type\":\"function\",\"function\":{\"name\":");
+        let [kind, input] = words_of_call(options.is_custom(&call.name));
+        out.put_slice(kind);
         push_string(out, &call.name);
-        out.put_slice(b",\"arguments\":");
+        out.put_slice(input);
         push_string(out, &call.arguments);
         out.put_slice(b"}}");
     }
     out.put_u8(b']');
+}
+
+/// What stands before a call's name and before what it is given.
+pub(super) fn words_of_call(is_custom: bool) -> [&'static [u8]; 2] {
+    if is_custom {
+        [b"\",\"type\":\"custom\",\"custom\":{\"name\":", b",\"input\":"]
+    } else {
+        [b"\",\"type\":\"function\",\"function\":{\"name\":", b",\"arguments\":"]
+    }
 }
 
 fn push_logprobs(out: &mut BytesMut, choice: &WholeChoice, alternatives: u8) {

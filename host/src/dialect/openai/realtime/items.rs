@@ -1,19 +1,15 @@
 //! Items of a conversation: what clients add to it, as neutral messages and as the server shows them.
 
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::{Item, List, Part};
 use crate::dialect::json::path::Path;
+use crate::dialect::openai::attached;
 use crate::types::api_error::ApiError;
 use crate::types::request::{Attachment, Message, Role};
 
 const KINDS: &[&str] = &["message", "function_call", "function_call_output"];
 const PARTS: &[&str] = &["input_text", "input_audio", "input_image", "output_text", "output_audio"];
-/// An image, as OpenAI counts one at low detail.
-const IMAGE_TOKENS: u32 = 85;
-/// Letters of base64 that hold 100 ms of sound, which count one token: 24,000 samples a second of two bytes.
-const AUDIO_TOKEN_LETTERS: usize = 6_400;
 
 /// The message that `item`, at `path`, is.
 pub(super) fn message(item: Item<'_>, path: Path<'_>) -> Result<Message, ApiError> {
@@ -58,13 +54,12 @@ fn parts(given: List<Part<'_>>, list: Path<'_>) -> Result<(String, Vec<Attachmen
                 // The transcript is what there is to answer, and the sound is what is counted.
                 text.push_str(&part.transcript.optional(path.field("transcript"))?.unwrap_or_default());
                 if let Some(audio) = part.audio.optional(path.field("audio"))? {
-                    let tokens = u32::try_from(audio.len().div_ceil(AUDIO_TOKEN_LETTERS)).unwrap_or(u32::MAX);
-                    attachments.push(Attachment { digest: xxh3_64(audio.as_bytes()), tokens });
+                    attachments.push(attached::sound(&audio));
                 }
             }
             "input_image" => {
                 let image = part.image_url.required(path.field("image_url"))?;
-                attachments.push(Attachment { digest: xxh3_64(image.as_bytes()), tokens: IMAGE_TOKENS });
+                attachments.push(attached::image(&image));
             }
             other => return Err(path.field("type").unknown_word(other, PARTS).into()),
         }

@@ -7,11 +7,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::body::{Content, Input, Item};
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, excerpt};
+use crate::dialect::openai::attached;
 use crate::types::api_error::ApiError;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Message, Role};
@@ -52,8 +51,6 @@ const ITEMS: &[&str] = &[
     "program",
     "program_output",
 ];
-/// An image at low detail, as OpenAI counts it.
-const ATTACHMENT_TOKENS: u32 = 85;
 
 /// What has been said, item by item.
 #[derive(Debug, Default)]
@@ -213,7 +210,7 @@ fn attachment<const N: usize>(places: [(Given<Cow<'_, str>>, &'static str); N], 
     let first = places.first().map_or("", |(_, name)| *name);
     for (place, name) in places {
         if let Some(place) = place.optional(path.field(name))? {
-            return Ok(Attachment { digest: xxh3_64(place.as_bytes()), tokens: ATTACHMENT_TOKENS });
+            return Ok(attached::image(&place));
         }
     }
     Err(path.field(first).missing())

@@ -14,7 +14,7 @@ use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::splice::{push_nullable, push_number, push_raw, push_string};
-use crate::dialect::openai::words;
+use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
@@ -25,7 +25,6 @@ const OUTPUT_TOKENS_MIN: i64 = 16;
 const METADATA_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
-const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 const SUMMARIES: &[&str] = &["auto", "concise", "detailed"];
 const INCLUDES: &[&str] = &[
     "file_search_call.results",
@@ -212,7 +211,7 @@ fn push_decimal(out: &mut BytesMut, given: Given<f64>, path: Path<'_>, key: &[u8
 /// How to think, and whether a summary of it is shown.
 fn reasoning(given: Given<Reasoning<'_>>, path: Path<'_>, shown: &mut BytesMut) -> Result<(Thinking, bool), Mistake> {
     let given = given.optional(path)?.unwrap_or_default();
-    let effort = word(given.effort, path.field("effort"), EFFORTS)?;
+    let (effort, thinking) = sampling::thinking(given.effort, path.field("effort"))?;
     let older = word(given.generate_summary, path.field("generate_summary"), SUMMARIES)?;
     let summary = word(given.summary, path.field("summary"), SUMMARIES)?.or(older);
     shown.put_slice(b",\"reasoning\":{\"effort\":");
@@ -220,11 +219,6 @@ fn reasoning(given: Given<Reasoning<'_>>, path: Path<'_>, shown: &mut BytesMut) 
     shown.put_slice(b",\"summary\":");
     push_nullable(shown, summary.as_deref());
     shown.put_u8(b'}');
-    let thinking = match effort.as_deref() {
-        None => Thinking::Unsaid,
-        Some("none") => Thinking::Off,
-        Some(_) => Thinking::On(None),
-    };
     Ok((thinking, summary.is_some()))
 }
 
