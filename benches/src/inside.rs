@@ -46,7 +46,8 @@ pub fn head(model: &str) -> Head {
 pub async fn answered(engine: &Engine, endpoint: &dyn Endpoint, inbound: Inbound<'_>) -> bool {
     let Ok(Parsed { request, voice }) = endpoint.parse(inbound) else { return false };
     let head = head(&request.model);
-    let Ok(begun) = engine.begin(Arc::new(request), Origin { arrival: engine.clock().now(), ..Origin::default() }).await else {
+    let origin = Origin { arrival: engine.clock().now(), ..Origin::default() };
+    let Ok(begun) = engine.begin(engine.choose(origin, &[]), Arc::new(request), origin).await else {
         return false;
     };
     let mut playback = begun.playback;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::output;
-use crate::types::limits::{ALL, Limit};
+use crate::types::limits::{Limit, all};
 
 /// Arguments of `limits`.
 #[derive(Debug, clap::Args)]
@@ -18,8 +18,8 @@ pub(super) fn run(args: &Args) {
 }
 
 fn table() -> String {
-    let shown: Vec<(&Limit, String)> = ALL.iter().map(|limit| (limit, limit.shown())).collect();
-    let names = ALL.iter().map(|limit| limit.name.len()).max().unwrap_or(0);
+    let shown: Vec<(&Limit, String)> = all().map(|limit| (limit, limit.shown())).collect();
+    let names = all().map(|limit| limit.name.len()).max().unwrap_or(0);
     let values = shown.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
     let line = |(limit, value): &(&Limit, String)| format!("{:names$}  {value:>values$}  {}", limit.name, limit.reason.trim());
     shown.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -28,5 +28,5 @@ fn table() -> String {
 fn as_json() -> serde_json::Value {
     let one =
         |limit: &Limit| json!({"name": limit.name, "value": limit.value, "unit": limit.unit(), "reason": limit.reason.trim()});
-    ALL.iter().map(one).collect()
+    all().map(one).collect()
 }

@@ -32,7 +32,7 @@ use crate::engine::situation::{Situation, Unmoved};
 use crate::engine::slow_lane::SlowLane;
 use crate::plan::Plan;
 use crate::plan::generation::Generation;
-use crate::plan::identity::{Identity, content_of};
+use crate::plan::identity::{self, Identity, content_of};
 use crate::plan::planner::{Facts, pick, plan, seed_of};
 use crate::plan::timeline::strength;
 use crate::plan::token_counts::input_tokens;
@@ -96,6 +96,13 @@ pub struct Trial {
     pub running: Arc<Running>,
     /// Which those are, and how it does.
     pub canary: Canary,
+}
+
+/// What answers one request: the generation that runs when it comes, or the one on trial.
+pub struct Chosen {
+    running: Arc<Running>,
+    /// Who is told what came of it.
+    trial: Option<Arc<Trial>>,
 }
 
 /// What the doors know of a request besides its body.
@@ -262,10 +269,19 @@ impl Engine {
         self.running.load().drive.as_ref().map(|drive| drive.view(now)).unwrap_or_default()
     }
 
-    /// Plans `request`. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
-    pub async fn begin(&self, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
-        let trial = self.trial.load_full().filter(|trial| trial.takes(&request, origin));
-        let running = trial.as_ref().map_or_else(|| self.running.load_full(), |trial| Arc::clone(&trial.running));
+    /// What answers a request from `origin` that says `said`, in its own words and not yet read: how it is read depends on what is chosen.
+    /// Whoever is tried out is drawn by the request's identity, or by these words if it has none of its own.
+    pub fn choose(&self, origin: Origin, said: &[&[u8]]) -> Chosen {
+        let identity = || origin.identity.unwrap_or_else(|| identity::of_words(said));
+        match self.trial.load_full().filter(|trial| trial.canary.takes(identity())) {
+            Some(trial) => Chosen { running: Arc::clone(&trial.running), trial: Some(trial) },
+            None => Chosen { running: self.running.load_full(), trial: None },
+        }
+    }
+
+    /// Plans `request`, which `chosen` answers. The error is the vendor's refusal of a model that nobody has, or of more work than there is room for.
+    pub async fn begin(&self, chosen: Chosen, request: Arc<Request>, origin: Origin) -> Result<Begun, ApiError> {
+        let Chosen { running, trial } = chosen;
         let generation = &running.generation;
         let unknown = || ApiError::unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
@@ -408,10 +424,10 @@ impl Running {
     }
 }
 
-impl Trial {
-    /// Does it answer `request`?
-    fn takes(&self, request: &Request, origin: Origin) -> bool {
-        self.canary.takes(origin.identity.unwrap_or_else(|| content_of(request)))
+impl Chosen {
+    /// What answers.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.running.generation
     }
 }
 

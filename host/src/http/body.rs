@@ -53,6 +53,36 @@ impl Drop for InFlight {
     }
 }
 
+/// A reply's body, which counts its request as in flight until it is gone.
+pub struct CountedBody {
+    body: ReplyBody,
+    _request: InFlight,
+}
+
+impl CountedBody {
+    /// `body`, which answers `request`.
+    pub fn new(body: ReplyBody, request: InFlight) -> Self {
+        Self { body, _request: request }
+    }
+}
+
+impl Body for CountedBody {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// What a reply's body is. Bodies are values and not boxes, so that a reply costs no allocation for its kind.
 pub enum ReplyBody {
     /// Bytes that go out as they are: refusals, lists of models.
@@ -154,7 +184,7 @@ pub struct StreamBody {
     playback: Box<Playback>,
     renderer: Box<dyn StreamRenderer>,
     sleep: Sleep,
-    connection: InFlight,
+    wire: Arc<WireState>,
     clock: RealClock,
     last_bytes: LastBytes,
     ended: bool,
@@ -174,25 +204,13 @@ impl StreamBody {
         playback: Box<Playback>,
         renderer: Box<dyn StreamRenderer>,
         sleep: Sleep,
-        connection: InFlight,
+        wire: Arc<WireState>,
         clock: RealClock,
         cut_by: CutBy,
     ) -> Self {
         let last_bytes = LastBytes::of(cut_by);
         let (spoiler, pulse, replies) = (None, None, None);
-        Self {
-            playback,
-            renderer,
-            sleep,
-            connection,
-            clock,
-            last_bytes,
-            ended: false,
-            spoiler,
-            replies,
-            pulse,
-            is_measured: true,
-        }
+        Self { playback, renderer, sleep, wire, clock, last_bytes, ended: false, spoiler, replies, pulse, is_measured: true }
     }
 
     /// The same with `spoiler`, if there is one.
@@ -233,7 +251,7 @@ impl Body for StreamBody {
         this.playback.watch(context.waker());
         loop {
             let now = this.clock.now();
-            let wire = this.is_measured.then_some(&**this.connection.wire());
+            let wire = this.is_measured.then_some(&*this.wire);
             let spoiler = this.spoiler.as_deref_mut();
             let arrival = this.playback.arrival();
             let mut page = Page { renderer: &mut *this.renderer, spoiler, out: BytesMut::new(), wire, due: None, arrival };
@@ -266,7 +284,7 @@ impl Body for StreamBody {
                     return Poll::Ready(None);
                 }
                 Moment::Done(Ending::Cut(cut)) => {
-                    return this.last_bytes.poll_cut(cut, this.connection.wire(), &mut this.sleep, now, context);
+                    return this.last_bytes.poll_cut(cut, &this.wire, &mut this.sleep, now, context);
                 }
             }
         }
@@ -352,7 +370,7 @@ pub struct WholeBody {
     cut: Option<Cut>,
     last_bytes: LastBytes,
     sleep: Sleep,
-    connection: InFlight,
+    wire: Arc<WireState>,
     clock: RealClock,
     /// When it is due, if that is measured.
     due: Option<u64>,
@@ -360,10 +378,10 @@ pub struct WholeBody {
 
 impl WholeBody {
     /// A body of `bytes`, due at `due`.
-    pub fn new(bytes: Bytes, due: u64, sleep: Sleep, connection: InFlight, clock: RealClock, cut_by: CutBy) -> Self {
+    pub fn new(bytes: Bytes, due: u64, sleep: Sleep, wire: Arc<WireState>, clock: RealClock, cut_by: CutBy) -> Self {
         let announced = bytes.len() as u64;
         let last_bytes = LastBytes::of(cut_by);
-        Self { bytes, announced, cut: None, last_bytes, sleep, connection, clock, due: Some(due) }
+        Self { bytes, announced, cut: None, last_bytes, sleep, wire, clock, due: Some(due) }
     }
 
     /// The same without a measure of when its bytes leave, if `unmeasured`.
@@ -395,13 +413,13 @@ impl Body for WholeBody {
         if !this.bytes.is_empty() {
             this.announced = 0;
             if let Some(due) = this.due {
-                this.connection.wire().mark(due, 1);
+                this.wire.mark(due, 1);
             }
             let bytes = std::mem::take(&mut this.bytes);
             return Poll::Ready(Some(Ok(Frame::data(if this.cut.is_some() { this.last_bytes.first_of(bytes) } else { bytes }))));
         }
         match this.cut {
-            Some(cut) => this.last_bytes.poll_cut(cut, this.connection.wire(), &mut this.sleep, this.clock.now(), context),
+            Some(cut) => this.last_bytes.poll_cut(cut, &this.wire, &mut this.sleep, this.clock.now(), context),
             None => Poll::Ready(None),
         }
     }

@@ -6,7 +6,7 @@ use crate::dialect::{Dialect, HeaderFacts};
 use crate::http::body::ReplyBody;
 use crate::types::api_error::{ApiError, RetryForm};
 
-/// Marks every response, so that a simulator is never mistaken for the vendor.
+/// Marks every response of the data door's, so that a simulator is never mistaken for the vendor.
 pub const MARK: HeaderName = HeaderName::from_static("x-simwright-generation");
 /// Names the behaviours whose fallback had to answer.
 pub const FALLBACK: HeaderName = HeaderName::from_static("x-simwright-fallback");

@@ -20,7 +20,7 @@ use crate::engine::pacer::{Pacer, Sleep};
 use crate::engine::playback::{Ending, Head as Leaving, Playback};
 use crate::engine::{Begun, Engine, Origin};
 use crate::http::batches::Bulks;
-use crate::http::body::{CutBy, InFlight, ReplyBody, StreamBody, WholeBody};
+use crate::http::body::{CutBy, ReplyBody, StreamBody, WholeBody};
 use crate::http::drip::{DrippedBody, Dripper};
 use crate::http::error_reply::{mark, mark_fallbacks, respond};
 use crate::http::keeping::{self, Replies};
@@ -97,42 +97,45 @@ impl Visit {
         target: String,
         request: Request<impl Body<Data = Bytes, Error: Display> + Send + Unpin>,
     ) -> Result<Prepared, Box<Response<ReplyBody>>> {
-        let connection = InFlight::begin(Arc::clone(&self.wire));
         let arrival = self.door.engine.clock().now();
         let cut_by = if request.version() == Version::HTTP_2 { CutBy::Stream } else { CutBy::Connection };
         let (parts, body) = request.into_parts();
         let origin = Origin { endpoint: Some(endpoint), ..origin_of(&parts.headers, arrival) };
-        let parsed = read(body).await.and_then(|body| {
-            let running = self.door.engine.running();
-            let scenario = &running.generation.scenario;
-            let (manners, routes) = (scenario.api, &scenario.routes[..]);
+        let body = read(body).await.map_err(|error| Box::new(self.error(&error)))?;
+        // Chosen before the body is parsed, because what it may say and what the path means is the generation's to decide.
+        let chosen = self.door.engine.choose(origin, &[target.as_bytes(), &body]);
+        let generation = Arc::clone(chosen.generation());
+        let parse = || {
+            let (manners, routes) = (generation.scenario.api, &generation.scenario.routes[..]);
             let overrides = if manners.has_overrides { Overrides::read(&parts.headers)? } else { None };
             let inbound = Inbound { target: &target, headers: parts.headers, body, manners, routes, deployment: None };
             let Parsed { mut request, mut voice } = endpoint.parse(inbound)?;
             keeping::resume(&self.door.replies, &mut *voice, &mut request)?;
             request.overrides = overrides;
             Ok(Parsed { request, voice })
-        });
-        let Parsed { request, voice } = parsed.map_err(|error| Box::new(self.refuse(&error, arrival)))?;
+        };
+        let refused = |error| Box::new(self.refuse(&error, arrival, generation.number));
+        let Parsed { request, voice } = parse().map_err(refused)?;
         let streams = request.streams;
         let created_unix_s = self.door.engine.unix_s(arrival);
         let head = Head { id: 0, created_unix_s, model: request.model.clone(), fingerprint: 0, usage: Usage::default() };
-        match self.door.engine.begin(Arc::new(request), origin).await {
+        match self.door.engine.begin(chosen, Arc::new(request), origin).await {
             Ok(Begun { playback, allowance }) => {
-                let performance = Performance { visit: self, connection, cut_by, voice, head, allowance };
+                let performance = Performance { visit: self, cut_by, voice, head, allowance };
                 Ok((Box::new(performance), playback, streams))
             }
-            Err(error) => Err(Box::new(self.refuse(&error, arrival))),
+            Err(error) => Err(refused(error)),
         }
     }
 
     /// Refuses a request that has not been planned.
     pub fn error(&self, error: &ApiError) -> Response<ReplyBody> {
-        self.refuse(error, self.door.engine.clock().now())
+        let engine = &self.door.engine;
+        self.refuse(error, engine.clock().now(), engine.running().generation.number)
     }
 
-    /// The answer to a request that was never planned; it counts under no model.
-    pub(super) fn refuse(&self, error: &ApiError, arrival: u64) -> Response<ReplyBody> {
+    /// The answer of generation `generation` to a request that was never planned; it counts under no model.
+    fn refuse(&self, error: &ApiError, arrival: u64, generation: u64) -> Response<ReplyBody> {
         let engine = &self.door.engine;
         let now = engine.clock().now();
         engine.unplanned(error.status, now);
@@ -142,7 +145,7 @@ impl Visit {
             now_unix_ms: engine.clock().unix_ms(now),
             allowance: None,
         };
-        respond(error, self.dialect, &facts, engine.running().generation.number)
+        respond(error, self.dialect, &facts, generation)
     }
 }
 
@@ -156,7 +159,6 @@ type Prepared = (Box<Performance>, Box<Playback>, bool);
 /// A planned request on its way out.
 struct Performance {
     visit: Visit,
-    connection: InFlight,
     cut_by: CutBy,
     voice: Box<dyn Voice>,
     head: Head,
@@ -210,7 +212,7 @@ impl Performance {
         let drip = self.drip(&spoils);
         let alive_every = playback.plan().generation.scenario.api.keep_alive_us.map(|us| us * 1_000);
         let keep_alive = self.voice.keep_alive();
-        let body = StreamBody::new(playback, renderer, sleep, self.connection, clock, self.cut_by)
+        let body = StreamBody::new(playback, renderer, sleep, self.visit.wire, clock, self.cut_by)
             .kept_alive(alive_every, keep_alive)
             .spoilt_by(spoils.damage.map(Spoiler::of))
             .kept_on(Arc::clone(&self.visit.door.replies))
@@ -255,7 +257,7 @@ impl Performance {
         }
         let drip = self.drip(&spoils);
         let body =
-            WholeBody::new(out.freeze(), due, sleep, self.connection, clock, self.cut_by).unmeasured(spoils.drip.is_some());
+            WholeBody::new(out.freeze(), due, sleep, self.visit.wire, clock, self.cut_by).unmeasured(spoils.drip.is_some());
         let body = ReplyBody::Whole(match cut {
             Some((cut, length)) => body.cut_after(length, cut),
             None => body,

@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 
 use crate::clock::Clock;
 use crate::dialect::{HeaderFacts, ModelCard};
-use crate::http::body::{InFlight, ReplyBody};
+use crate::http::body::ReplyBody;
 use crate::http::error_reply::mark;
 use crate::http::handler::{Visit, read};
 use crate::plan::generation::Generation;
@@ -42,7 +42,6 @@ impl Visit {
 
     /// Answers a request about the model that its body names.
     pub async fn about(self, about: &'static About, request: Request<Incoming>) -> Response<ReplyBody> {
-        let _connection = InFlight::begin(std::sync::Arc::clone(&self.wire));
         match read(request.into_body()).await.and_then(|body| (about.asked)(&body)) {
             Ok(id) => self.card(&id, about.answer),
             Err(error) => self.error(&error),

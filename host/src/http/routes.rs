@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 
 use crate::dialect::anthropic::{self, Anthropic, MessageBatches};
@@ -226,14 +226,13 @@ fn begin(
                 return Answer::Asked(visit(&Generic).ask(&generic::Route, target, request));
             }
             if own == Own::OtherMethod {
-                return now(visit(&Generic).error(&unknown_method(request.method(), path)));
+                return now(not_allowed(visit(&Generic), &request));
             }
             let speaker = DIALECTS.into_iter().find(|dialect| claims(*dialect)).unwrap_or(&OpenAi);
-            let error = match miss {
-                Miss::Path => unknown_path(request.method(), path),
-                Miss::Method => unknown_method(request.method(), path),
-            };
-            return now(visit(speaker).error(&error));
+            return now(match miss {
+                Miss::Path => visit(speaker).error(&unknown_path(request.method(), path)),
+                Miss::Method => not_allowed(visit(speaker), &request),
+            });
         }
     };
     let open = percent::decoded(found.open);
@@ -275,17 +274,42 @@ enum Own {
     None,
 }
 
-/// Is one of the scenario's own routes for `path`?
+/// Is one of the routes of a scenario's own for `path`?
 fn own_route(door: &Door, method: &Method, path: &str) -> Own {
-    let running = door.engine.running();
-    let mut own = Own::None;
-    for route in running.generation.scenario.routes.iter().filter(|route| route.path.fits(path)) {
-        if route.method == *method {
-            return Own::Fits;
-        }
-        own = Own::OtherMethod;
+    match own_methods(door, path) {
+        methods if methods.contains(method) => Own::Fits,
+        methods if methods.is_empty() => Own::None,
+        _ => Own::OtherMethod,
     }
-    own
+}
+
+/// The methods with which the routes of a scenario's own take `path`. Those of a generation on trial count, too: who answers is not chosen
+/// yet.
+fn own_methods(door: &Door, path: &str) -> Vec<Method> {
+    let on_trial = door.engine.trial().map(|trial| Arc::clone(&trial.running));
+    let mut methods = Vec::new();
+    for running in on_trial.into_iter().chain([door.engine.running()]) {
+        let fitting = running.generation.scenario.routes.iter().filter(|route| route.path.fits(path));
+        methods.extend(fitting.map(|route| route.method.clone()));
+    }
+    methods
+}
+
+/// The answer to `request`, whose path is served with other methods: it names them.
+fn not_allowed(visit: Visit, request: &Request<Incoming>) -> Response<ReplyBody> {
+    let path = request.uri().path();
+    let (root, rest) = rooted(path);
+    let mut methods = own_methods(&visit.door, path);
+    methods.extend(ROUTES.iter().filter(|route| open_part(route, root, rest).is_some()).map(|route| route.method.clone()));
+    if methods.contains(&Method::GET) && find(&Method::HEAD, path, |_| false).is_ok() {
+        methods.push(Method::HEAD);
+    }
+    methods.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    methods.dedup();
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let mut response = visit.error(&unknown_method(request.method(), path));
+    response.headers_mut().extend(HeaderValue::from_str(&names.join(", ")).ok().map(|names| (header::ALLOW, names)));
+    response
 }
 
 /// Whose `method` on `path` is, if a vendor has it; a scenario cannot have it then.
@@ -352,12 +376,18 @@ fn target(open: &str, query: Option<&str>) -> String {
     }
 }
 
+/// As much of `path` as a message repeats.
+fn shown(path: &str) -> String {
+    path.chars().take(200).collect()
+}
+
 pub(super) fn unknown_path(method: &Method, path: &str) -> ApiError {
-    let path: String = path.chars().take(200).collect();
+    let path = shown(path);
     ApiError::of_status(404, format!("Invalid URL ({method} {path})")).with_code("unknown_url")
 }
 
 fn unknown_method(method: &Method, path: &str) -> ApiError {
+    let path = shown(path);
     ApiError::of_status(
         405,
         format!("Not allowed to {method} on {path} (HINT: Perhaps you meant to use a different HTTP method?)"),

@@ -18,7 +18,7 @@ use crate::connection;
 use crate::engine::Engine;
 use crate::engine::pacer::Pacer;
 use crate::http::batches::Bulks;
-use crate::http::body::stream_reset;
+use crate::http::body::{CountedBody, InFlight, stream_reset};
 use crate::http::handler::{Door, Vanished};
 use crate::http::keeping::{self, Replies};
 use crate::http::routes;
@@ -281,13 +281,14 @@ async fn serve(socket: std::net::TcpStream, state: Arc<WireState>, door: Arc<Doo
 async fn serve_http(socket: TcpStream, state: &Arc<WireState>, door: Arc<Door>, stopped: &mut watch::Receiver<Stop>) -> bool {
     let shared = Arc::clone(state);
     let service = service_fn(move |request| {
+        let counted = InFlight::begin(Arc::clone(&shared));
         // Boxed, because the connection keeps as much room for each of its streams, to their end, as this takes while it runs.
         let answer = Box::pin(routes::answer(Arc::clone(&door), Arc::clone(&shared), request));
         async move {
             let response = answer.await;
             match response.extensions().get::<Vanished>() {
                 Some(Vanished(cut)) => Err(stream_reset(*cut)),
-                None => Ok(response),
+                None => Ok(response.map(|body| CountedBody::new(body, counted))),
             }
         }
     });
@@ -295,11 +296,16 @@ async fn serve_http(socket: TcpStream, state: &Arc<WireState>, door: Arc<Door>, 
     let wire = TokioIo::new(Wire::new(socket, Arc::clone(state)));
     let connection = builder.serve_connection_with_upgrades(wire, service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    let early = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
-        () = state.expired() => return false,
-        () = reached(stopped, Stop::Drain) => {
+        ended = connection.as_mut() => Some(ended),
+        // Who is idle is told; who is too slow is not waited for.
+        () = state.expired() => if state.is_idle() { None } else { return false },
+        () = reached(stopped, Stop::Drain) => None,
+    };
+    let ended = match early {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use crate::dialect::openai::{TokenQuestion, detokenize, tokenize};
 use crate::http::body::ReplyBody;
+use crate::http::error_reply::mark;
 use crate::http::handler::{Visit, read};
 use crate::http::routes::unknown_path;
 use crate::http::vllm_metrics;
@@ -31,14 +32,14 @@ impl Visit {
     /// Answers what is `asked` of the server itself.
     pub async fn itself(self, asked: Itself, request: Request<Incoming>) -> Response<ReplyBody> {
         match asked {
-            Itself::Health => Response::new(ReplyBody::Plain(Bytes::new())),
+            Itself::Health => self.bare(Bytes::new()),
             Itself::Version => {
                 let version = concat!("{\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
                 self.json(Bytes::from_static(version.as_bytes()), self.door.engine.running().generation.number)
             }
             Itself::Metrics if self.door.engine.running().generation.scenario.api.shows_vllm_metrics => {
                 let text = vllm_metrics::render(&self.door.engine);
-                let mut response = Response::new(ReplyBody::Plain(text.into()));
+                let mut response = self.bare(text.into());
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, kind);
                 response
@@ -47,6 +48,13 @@ impl Visit {
             Itself::Tokenize => self.tokens(tokenize, request).await,
             Itself::Detokenize => self.tokens(detokenize, request).await,
         }
+    }
+
+    /// `body` with nothing but the mark: what asks for this is no client of a vendor's.
+    fn bare(&self, body: Bytes) -> Response<ReplyBody> {
+        let mut response = Response::new(ReplyBody::Plain(body));
+        mark(response.headers_mut(), self.door.engine.running().generation.number);
+        response
     }
 
     async fn tokens(

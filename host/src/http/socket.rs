@@ -288,9 +288,7 @@ impl Talk {
                 None
             }
             Heard::Ask(ask) => {
-                let manners = self.door.engine.running().generation.scenario.api;
-                let headers = self.headers.clone();
-                let like = Inbound { target: &self.target, headers, manners, ..Inbound::default() };
+                let like = Inbound { target: &self.target, headers: self.headers.clone(), ..Inbound::default() };
                 match Turn::open(&self.door, &self.wire, &ask, like, &mut self.out).await {
                     Opening::Turn(turn) => self.turn = Some(turn),
                     Opening::Refused(error) => self.session.refuse(&error, ask.event_id.as_deref(), &mut self.out),

@@ -25,6 +25,7 @@ use crate::plan::verdict::{Action, Outcome};
 use crate::random::Key;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
+use crate::types::overrides::Overrides;
 use crate::types::reply::{Head, StreamEvent};
 use crate::types::usage::Usage;
 
@@ -82,7 +83,15 @@ impl Turn {
         let clock = *door.engine.clock();
         let arrival = clock.now();
         let origin = Origin { endpoint: Some(&Realtime), attempt: None, ..origin_of(&like.headers, arrival) };
-        let (request, options) = match realtime::read(Inbound { body: ask.body.clone(), ..like }) {
+        let chosen = door.engine.choose(origin, &[like.target.as_bytes(), &ask.body]);
+        let manners = chosen.generation().scenario.api;
+        let overrides = if manners.has_overrides { Overrides::read(&like.headers) } else { Ok(None) };
+        let read = || realtime::read(Inbound { body: ask.body.clone(), manners, ..like });
+        let (request, options) = match overrides.and_then(|overrides| {
+            let (mut request, options) = read()?;
+            request.overrides = overrides;
+            Ok((request, options))
+        }) {
             Ok(read) => read,
             Err(error) => {
                 door.engine.unplanned(error.status, clock.now());
@@ -90,7 +99,7 @@ impl Turn {
             }
         };
         let (model, created_unix_s) = (request.model.clone(), door.engine.unix_s(arrival));
-        let Begun { mut playback, allowance } = match door.engine.begin(Arc::new(request), origin).await {
+        let Begun { mut playback, allowance } = match door.engine.begin(chosen, Arc::new(request), origin).await {
             Ok(begun) => begun,
             Err(error) => {
                 door.engine.unplanned(error.status, clock.now());

@@ -28,6 +28,10 @@ const CUT_CLOSE: u8 = 1;
 const CUT_RESET: u8 = 2;
 /// A second counter that is not running.
 const OFF: u32 = u32::MAX;
+/// What a client says first that speaks HTTP/2.
+const H2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The client has said something else first.
+const NO_H2: u8 = u8::MAX;
 
 /// What a connection and the bodies on it share.
 pub struct WireState {
@@ -40,7 +44,9 @@ pub struct WireState {
     drips: AtomicBool,
     dripper: Mutex<Option<Box<Dripper>>>,
     in_flight: AtomicU32,
-    /// Seconds since a request head was begun and not completed.
+    /// How much of HTTP/2's preface the client has said, or [`NO_H2`].
+    preface: AtomicU8,
+    /// Seconds since a request head was begun and not completed. HTTP/2 has none: what comes there between requests may be anything.
     head_age_s: AtomicU32,
     /// Seconds since the last request ended, if none has begun.
     idle_age_s: AtomicU32,
@@ -82,6 +88,7 @@ impl WireState {
             drips: AtomicBool::new(false),
             dripper: Mutex::default(),
             in_flight: AtomicU32::new(0),
+            preface: AtomicU8::new(0),
             head_age_s: AtomicU32::new(0),
             idle_age_s: AtomicU32::new(OFF),
             stall_age_s: AtomicU32::new(OFF),
@@ -143,6 +150,37 @@ impl WireState {
         }
     }
 
+    /// The client has said `bytes`.
+    fn heard(&self, bytes: &[u8]) {
+        let is_h2 = self.speaks_h2(bytes);
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        if is_h2 {
+            // Settings, pings and windows are no head of a request, and nothing that an idle connection could not say.
+            self.head_age_s.store(OFF, Ordering::Relaxed);
+            let _ = self.idle_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+        } else {
+            let _ = self.head_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Does the client speak HTTP/2, as far as it has said, `bytes` the last of it?
+    fn speaks_h2(&self, bytes: &[u8]) -> bool {
+        let said = self.preface.load(Ordering::Relaxed);
+        let Some(rest) = H2_PREFACE.get(usize::from(said)..).filter(|rest| !rest.is_empty()) else { return said != NO_H2 };
+        let length = rest.len().min(bytes.len());
+        let said = if bytes[..length] == rest[..length] { said + length as u8 } else { NO_H2 };
+        self.preface.store(said, Ordering::Relaxed);
+        usize::from(said) == H2_PREFACE.len()
+    }
+
+    /// Is it nothing but idle, and neither slow with a head nor with taking bytes?
+    pub fn is_idle(&self) -> bool {
+        let is_off = |age: &AtomicU32| age.load(Ordering::Relaxed) == OFF;
+        is_off(&self.head_age_s) && is_off(&self.stall_age_s) && !is_off(&self.idle_age_s)
+    }
+
     /// Another second has passed; ends the connection if it is past a deadline.
     pub fn second_passed(&self) {
         let past = |age: &AtomicU32, limit_s: u64| {
@@ -190,6 +228,14 @@ impl WireState {
         let _ = self.stall_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Something has left, and more waits: the reply of a request that counts as ended is not over for its client.
+    fn wrote_some(&self) {
+        self.stall_age_s.store(OFF, Ordering::Relaxed);
+        if self.idle_age_s.load(Ordering::Relaxed) != OFF {
+            self.idle_age_s.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn wrote_all(&self) {
         self.stall_age_s.store(OFF, Ordering::Relaxed);
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,7 +278,7 @@ impl Wire {
         match &result {
             Poll::Ready(Ok(taken)) if *taken == offered => self.state.wrote_all(),
             Poll::Pending => self.state.blocked(),
-            Poll::Ready(Ok(_)) => self.state.stall_age_s.store(OFF, Ordering::Relaxed),
+            Poll::Ready(Ok(_)) => self.state.wrote_some(),
             Poll::Ready(Err(_)) => {}
         }
         result
@@ -243,9 +289,8 @@ impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.socket).poll_read(context, buffer);
-        let state = &self.state;
-        if buffer.filled().len() > before && state.in_flight.load(Ordering::Relaxed) == 0 {
-            let _ = state.head_age_s.compare_exchange(OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
+        if let Some(heard @ [_, ..]) = buffer.filled().get(before..) {
+            self.state.heard(heard);
         }
         result
     }
@@ -323,5 +368,91 @@ struct LastBytes;
 impl LastBytes {
     fn poll_sent(&mut self, _socket: &TcpStream, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn state() -> Arc<WireState> {
+        WireState::new(RealClock::start())
+    }
+
+    /// Is the connection ended by then?
+    fn ends_within(state: &WireState, seconds: u64) -> bool {
+        (0..seconds).for_each(|_| state.second_passed());
+        state.expired().now_or_never().is_some()
+    }
+
+    fn asks(state: &WireState) {
+        state.request_began();
+        state.request_ended();
+    }
+
+    #[test]
+    fn a_head_that_does_not_become_complete_ends_a_connection_and_a_complete_one_does_not() {
+        assert!(ends_within(&state(), HEADER_READ_S + 1), "nothing was said");
+        let slow = state();
+        slow.heard(b"GET /v1/mod");
+        assert!(!ends_within(&slow, HEADER_READ_S) && ends_within(&slow, 1));
+        let second = state();
+        second.heard(b"GET / HTTP/1.1\r\n\r\n");
+        asks(&second);
+        assert!(!ends_within(&second, KEEP_ALIVE_IDLE_S) && second.is_idle());
+        second.heard(b"G");
+        assert!(!second.is_idle());
+        let long = state();
+        long.heard(b"POST / HTTP/1.1\r\n\r\n");
+        long.request_began();
+        long.heard(b"more of a body");
+        assert!(!ends_within(&long, 10 * KEEP_ALIVE_IDLE_S));
+    }
+
+    #[test]
+    fn an_idle_connection_ends_after_its_time() {
+        let state = state();
+        asks(&state);
+        assert!(!ends_within(&state, KEEP_ALIVE_IDLE_S) && ends_within(&state, 1) && state.is_idle());
+    }
+
+    #[test]
+    fn a_client_that_takes_a_long_reply_slowly_is_not_idle() {
+        let state = state();
+        asks(&state);
+        for _ in 0..2 * KEEP_ALIVE_IDLE_S {
+            state.second_passed();
+            state.wrote_some();
+            state.blocked();
+        }
+        assert!(state.expired().now_or_never().is_none());
+        assert!(ends_within(&state, WRITE_STALL_S + 1), "it takes nothing any more");
+    }
+
+    #[test]
+    fn http_2_has_no_heads_between_requests() {
+        let settings = b"\0\0\0\x04\x01\0\0\0\0";
+        let state = state();
+        // However the preface is cut.
+        H2_PREFACE.chunks(5).for_each(|part| state.heard(part));
+        assert!(!ends_within(&state, HEADER_READ_S + 1) && state.is_idle());
+        asks(&state);
+        for _ in 0..KEEP_ALIVE_IDLE_S {
+            state.heard(settings);
+            state.second_passed();
+        }
+        assert!(state.expired().now_or_never().is_none() && state.is_idle());
+        assert!(ends_within(&state, 1), "what is no request does not make it less idle");
+    }
+
+    #[test]
+    fn a_preface_that_never_ends_is_a_head_that_never_ends() {
+        for said in [&b"PRI * HTTP/2"[..], b"PRI * HTTP/1.1\r\n\r\nSM\r\n\r\n", b"PUT / HTTP/1.1\r\n"] {
+            let state = state();
+            state.heard(said);
+            assert!(ends_within(&state, HEADER_READ_S + 1));
+        }
     }
 }

@@ -42,6 +42,17 @@ pub fn of_header(value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, 1)
 }
 
+/// Hash of what a request says, in its own words.
+pub fn of_words(words: &[&[u8]]) -> u64 {
+    words
+        .iter()
+        .fold(Chain(0), |mut hash, words| {
+            hash.number(xxh3_64_with_seed(words, 2));
+            hash
+        })
+        .0
+}
+
 /// Hash of what `request` asks. How it wants the answer (streamed or whole, with counts or without) is not part of it, nor is how its
 /// schemas are indented: `curl -d @file` takes out line breaks, and SDKs write JSON their own way.
 pub fn content_of(request: &Request) -> u64 {

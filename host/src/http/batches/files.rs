@@ -1,13 +1,11 @@
 //! What is asked about files.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::dialect::openai::files;
-use crate::http::body::{InFlight, ReplyBody};
+use crate::http::body::ReplyBody;
 use crate::http::handler::{Visit, read};
 use crate::types::api_error::ApiError;
 
@@ -29,7 +27,6 @@ pub enum FileAct {
 impl Visit {
     /// Does `act` to the file `id`, or to all of them.
     pub async fn files(self, act: FileAct, id: String, request: Request<Incoming>) -> Response<ReplyBody> {
-        let _connection = InFlight::begin(Arc::clone(&self.wire));
         let (parts, body) = request.into_parts();
         let found = || self.door.bulks.file(&id, self.unix_s()).ok_or_else(|| files::absent(&id));
         let answer = match act {

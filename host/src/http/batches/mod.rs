@@ -18,7 +18,7 @@ use crate::dialect::openai::files::{BATCH, StoredFile, Upload, file_id};
 use crate::dialect::{Endpoint, Inbound};
 use crate::http::batches::entry::Entry;
 use crate::http::batches::work::Work;
-use crate::http::body::{InFlight, ReplyBody};
+use crate::http::body::ReplyBody;
 use crate::http::handler::{Visit, read};
 use crate::http::routes;
 use crate::http::shelf::Shelf;
@@ -132,7 +132,6 @@ impl Visit {
         root: &'static str,
         request: Request<Incoming>,
     ) -> Response<ReplyBody> {
-        let _connection = InFlight::begin(Arc::clone(&self.wire));
         let (parts, body) = request.into_parts();
         let base = base_of(&parts, root);
         let bulks = Arc::clone(&self.door.bulks);
