@@ -17,7 +17,7 @@ use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::{Inbound, Parsed, Voice};
 use crate::types::api_error::ApiError;
-use crate::types::limits::TOOLS_MAX;
+use crate::types::limits::MANY_TOOLS_MAX;
 use crate::types::mistake::{Mistake, What};
 use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
 
@@ -186,7 +186,7 @@ fn context(given: List<i64>, list: Path<'_>) -> Result<Option<Attachment>, Mista
 
 fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, TOOLS_MAX)?;
+    list.count(given.len(), 0, MANY_TOOLS_MAX)?;
     let mut tools = Vec::with_capacity(given.len());
     for (index, tool) in given.into_iter().enumerate() {
         let tool_path = list.element(index);

@@ -15,8 +15,14 @@ pub const PROMPTS_MAX: usize = 2_048;
 pub const EMBEDDING_DIMENSIONS_MAX: usize = 4_096;
 /// Texts of one request at which its reply ends (`stop`): OpenAI's documented bound.
 pub const STOPS_MAX: usize = 4;
+/// The same of Gemini: its documented bound.
+pub const GEMINI_STOPS_MAX: usize = 5;
+/// The same of Anthropic, which documents none: more than anybody looks for in one reply.
+pub const ANTHROPIC_STOPS_MAX: usize = 8_191;
 /// Tools in one request: OpenAI's documented bound.
 pub const TOOLS_MAX: usize = 128;
+/// Tools in one request to a vendor that documents no bound: those of many tool servers together.
+pub const MANY_TOOLS_MAX: usize = 1_024;
 /// Tokens of one reply, whatever a client or a behaviour asks for: above every real model's output window.
 pub const OUTPUT_TOKENS_MAX: u32 = 1_000_000;
 /// Stages that the header `server-timing` of one reply names: more do not help a person, and headers of 8 KiB are the most that proxies pass.

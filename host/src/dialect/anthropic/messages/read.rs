@@ -14,7 +14,7 @@ use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::json::schema;
 use crate::types::api_error::ApiError;
-use crate::types::limits::{STOPS_MAX, TOOLS_MAX};
+use crate::types::limits::{ANTHROPIC_STOPS_MAX, MANY_TOOLS_MAX};
 use crate::types::mistake::Mistake;
 use crate::types::request::{Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
 
@@ -156,7 +156,7 @@ fn read_messages(
 
 fn tools(given: super::body::List<GivenTool<'_>>, list: Path<'_>, blocks: &mut blocks::Reader) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, TOOLS_MAX)?;
+    list.count(given.len(), 0, MANY_TOOLS_MAX)?;
     let mut tools = Vec::with_capacity(given.len());
     for (index, tool) in given.into_iter().enumerate() {
         let path = list.element(index);
@@ -239,7 +239,7 @@ fn thinking(given: Given<GivenThinking<'_>>, path: Path<'_>, max_tokens: Option<
 
 fn stop(given: super::body::List<std::borrow::Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Box<str>>, ApiError> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, STOPS_MAX.max(8_191))?;
+    list.count(given.len(), 0, ANTHROPIC_STOPS_MAX)?;
     let mut stop: Vec<Box<str>> = Vec::with_capacity(given.len());
     for (index, text) in given.into_iter().enumerate() {
         let text = text.required(list.element(index))?;

@@ -10,7 +10,7 @@ use crate::dialect::gemini::schema;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::types::api_error::ApiError;
-use crate::types::limits::{STOPS_MAX, TOOLS_MAX};
+use crate::types::limits::{GEMINI_STOPS_MAX, MANY_TOOLS_MAX};
 use crate::types::mistake::Mistake;
 use crate::types::request::{Format, Message, Operation, Request, Thinking, Tool, ToolChoice};
 
@@ -94,7 +94,7 @@ fn within(value: &Given<i64>, path: Path<'_>, ceiling: i64) -> Result<Option<i64
 fn stop(config: &GenerationConfig<'_>, path: Path<'_>) -> Result<Vec<Box<str>>, Mistake> {
     let list = path.field("stopSequences");
     let Some(given) = config.stop_sequences.look(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, STOPS_MAX.max(5))?;
+    list.count(given.len(), 0, GEMINI_STOPS_MAX)?;
     let text = |(index, text): (usize, &Given<std::borrow::Cow<'_, str>>)| {
         let path = list.element(index);
         text.look(path)?.map(|text| Box::from(&**text)).ok_or_else(|| path.missing())
@@ -161,7 +161,7 @@ fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistak
             tools.push(Tool { name: name.into(), is_free: false, parameters });
         }
     }
-    list.count(tools.len(), 0, TOOLS_MAX)?;
+    list.count(tools.len(), 0, MANY_TOOLS_MAX)?;
     Ok(tools)
 }
 

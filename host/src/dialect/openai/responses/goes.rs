@@ -4,6 +4,7 @@
 //! Reading a request needs none of it. Once whoever keeps responses has looked them up, the conversation is read again, from its beginning,
 //! as if the client had sent all of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -18,6 +19,7 @@ use crate::dialect::json::path::Path;
 use crate::dialect::kept::Kept;
 use crate::dialect::openai::ids::common_end;
 use crate::types::api_error::ApiError;
+use crate::types::limits::BODY_BYTES_MAX;
 use crate::types::request::{Message, Request};
 
 /// What of earlier responses a request goes on from.
@@ -109,14 +111,22 @@ impl Options {
     fn referred<'a>(&self, mut found: impl Iterator<Item = Option<&'a Kept>>) -> Result<Bytes, ApiError> {
         let mut items: Vec<&str> =
             read::<RawList<'_>>(&self.input).unwrap_or_default().0.into_iter().map(RawValue::get).collect();
+        // Each response is read once, however many of its items are named.
+        let mut read: HashMap<&str, HashMap<Box<str>, &str>> = HashMap::new();
+        let mut bytes = self.input.len();
         for (index, id) in &self.goes.references {
-            let kept = found.next().flatten().and_then(Kept::newest);
-            let item = kept.and_then(|exchange| outputs(&exchange.answered).into_iter().find(|item| is_called(item, id)));
-            let place = items.get_mut(*index);
-            match (item, place) {
-                (Some(item), Some(place)) => *place = item.get(),
-                _ => return Err(no_item(id)),
+            let kept = found.next().flatten().ok_or_else(|| no_item(id))?;
+            let named =
+                read.entry(&kept.id).or_insert_with(|| kept.newest().map(|one| items_by_id(&one.answered)).unwrap_or_default());
+            let item = named.get(id).ok_or_else(|| no_item(id))?;
+            bytes += item.len();
+            if bytes > BODY_BYTES_MAX {
+                return Err(ApiError::invalid(
+                    "input",
+                    format!("With the items it refers to, the input is longer than {BODY_BYTES_MAX} bytes."),
+                ));
             }
+            *items.get_mut(*index).ok_or_else(|| no_item(id))? = item;
         }
         let mut list = BytesMut::from(&b"["[..]);
         list.put_slice(items.join(",").as_bytes());
@@ -131,9 +141,13 @@ pub(super) fn outputs(body: &[u8]) -> Vec<&RawValue> {
     list.unwrap_or_default().0
 }
 
-fn is_called(item: &RawValue, id: &str) -> bool {
-    let found = read::<Identified<'_>>(item.get().as_bytes());
-    matches!(found, Some(Identified { id: Given::Is(found), .. }) if *found == *id)
+/// The items of the response `body`, by their ids.
+fn items_by_id(body: &[u8]) -> HashMap<Box<str>, &str> {
+    let id_of = |item: &RawValue| match read::<Identified<'_>>(item.get().as_bytes()) {
+        Some(Identified { id: Given::Is(id), .. }) => Some(Box::from(id)),
+        _ => None,
+    };
+    outputs(body).into_iter().filter_map(|item| Some((id_of(item)?, item.get()))).collect()
 }
 
 /// What `json`, which has been read before, holds.

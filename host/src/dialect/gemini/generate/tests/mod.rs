@@ -83,7 +83,7 @@ fn names_in_snake_case_mean_the_same() {
 
 #[test]
 fn where_the_model_is_and_what_the_query_says_comes_from_the_path() {
-    let streamed = parsed(&StreamGenerate, "tuned/gemini-x?alt=sse&key=secret", &body_with(""), Manners::default()).unwrap();
+    let streamed = parsed(&StreamGenerate, "tuned/gemini-x?alt=sse", &body_with(""), Manners::default()).unwrap();
     assert_eq!((&*streamed.request.model, streamed.request.streams), ("tuned/gemini-x", true));
     assert_eq!(&*streamed.request.target, "tuned/gemini-x?alt=sse");
     assert_eq!(streamed.voice.stream_type(), "text/event-stream");

@@ -14,7 +14,7 @@ use crate::dialect::openai::OpenAi;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
-use crate::types::request::{Format, Request, Role, ToolChoice};
+use crate::types::request::{Format, Request, Role, Thinking, ToolChoice};
 use crate::types::usage::Usage;
 
 fn head() -> Head {
@@ -127,6 +127,27 @@ fn every_documented_kind_of_part_is_counted() {
     )
     .unwrap();
     assert_eq!((request.messages[0].attachments.len(), request.last_user_text()), (3, "Compare"));
+}
+
+#[test]
+fn files_are_told_apart_and_sound_is_counted_by_its_length() {
+    let attached = |part: &str| {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+        parse(&body).unwrap().messages[0].attachments[0].clone()
+    };
+    let file = |data: &str| attached(&format!(r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"{data}"}}}}"#));
+    assert_ne!(file("data:application/pdf;base64,QQ==").digest, file("data:application/pdf;base64,Qg==").digest);
+    let sound = "A".repeat(64_000);
+    let sound = attached(&format!(r#"{{"type":"input_audio","input_audio":{{"format":"wav","data":"{sound}"}}}}"#));
+    assert_eq!(sound.tokens, 10);
+}
+
+#[test]
+fn an_effort_says_whether_to_think() {
+    let thinking = |effort: &str| with(&format!(r#""reasoning_effort":"{effort}""#)).map(|request| request.thinking);
+    assert_eq!(thinking("none").unwrap(), Thinking::Off);
+    assert_eq!(thinking("low").unwrap(), Thinking::On(None));
+    assert!(thinking("huge").is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each reply is gathered from the events that a stream would have, so that both ways of answering are fed alike.
 
 use super::super::Options;
-use super::whole_text;
+use super::{stream_text, whole_text};
 use crate::types::reply::{Finish, StreamEvent, TextKind};
 use crate::types::usage::Usage;
 
@@ -30,6 +30,35 @@ fn a_tool_call_takes_the_place_of_the_text() {
         StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
     ];
     insta::assert_snapshot!(whole_text(Options::default(), &events), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"gpt-5-mini","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_X8tolSPiun1zO7GnOahGy9CO","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Oslo\"}"}}],"refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e"}"#);
+}
+
+#[test]
+fn a_custom_tool_is_called_with_a_text() {
+    let options = Options { custom: Some(["sql".into()].into()), ..Options::default() };
+    let events = [
+        StreamEvent::ToolStart { choice: 0, index: 0, id: 5, name: "sql" },
+        StreamEvent::ToolArguments { choice: 0, index: 0, fragment: "select \"a\"" },
+        StreamEvent::ToolStart { choice: 0, index: 1, id: 6, name: "look" },
+        StreamEvent::ToolArguments { choice: 0, index: 1, fragment: "{}" },
+        StreamEvent::Finish { choice: 0, reason: Finish::ToolCalls },
+    ];
+    let whole = whole_text(options.clone(), &events);
+    let calls = &serde_json::from_str::<serde_json::Value>(&whole).unwrap()["choices"][0]["message"]["tool_calls"];
+    assert_eq!(calls[0]["type"], "custom");
+    assert_eq!(calls[0]["custom"], serde_json::json!({"name": "sql", "input": "select \"a\""}));
+    assert_eq!(calls[1]["function"], serde_json::json!({"name": "look", "arguments": "{}"}));
+    let stream = stream_text(options, &events);
+    let deltas: Vec<&str> = stream
+        .lines()
+        .filter_map(|line| line.split_once("\"tool_calls\":[")?.1.split_once("]},\"logprobs"))
+        .map(|cut| cut.0)
+        .collect();
+    insta::assert_snapshot!(deltas.join("\n"), @r#"
+    {"index":0,"id":"call_X8tolSPiun1zO7GnOahGy9CO","type":"custom","custom":{"name":"sql","input":""}}
+    {"index":0,"custom":{"input":"select \"a\""}}
+    {"index":1,"id":"call_t11GwgaDbpnDe46bDekFnFqj","type":"function","function":{"name":"look","arguments":""}}
+    {"index":1,"function":{"arguments":"{}"}}
+    "#);
 }
 
 #[test]
