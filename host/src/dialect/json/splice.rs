@@ -58,6 +58,11 @@ pub(crate) fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
     }
 }
 
+/// Appends `json` without the breaks between its lines, which stand outside of its strings: where an event is a line, it would end there.
+pub(crate) fn push_on_one_line(out: &mut BytesMut, json: &str) {
+    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
+}
+
 /// Appends `number` in decimal.
 pub(crate) fn push_number(out: &mut BytesMut, mut number: u64) {
     let mut digits = [0; 20];

@@ -161,7 +161,7 @@ struct Vectors {
 
 impl Voice for Vectors {
     fn whole_type(&self) -> &'static str {
-        "application/json; charset=utf-8"
+        super::JSON
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {

@@ -2,11 +2,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Form;
 use super::metrics::{Took, push_metrics, push_time};
 use super::stream::LineStream;
+use super::{Form, JSON};
 use crate::dialect::json::id::push_hex;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_number, push_on_one_line, push_string};
 use crate::dialect::openai::logprobs;
 use crate::dialect::{StreamRenderer, Voice};
 use crate::random::Stream;
@@ -31,7 +31,7 @@ impl Voice for Answer {
     }
 
     fn whole_type(&self) -> &'static str {
-        "application/json; charset=utf-8"
+        JSON
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
@@ -102,7 +102,7 @@ pub(super) fn push_call(out: &mut BytesMut, index: u32, id: u64, name: &str, arg
     out.put_slice(b",\"name\":");
     push_string(out, name);
     out.put_slice(b",\"arguments\":");
-    out.put_slice(arguments.as_bytes());
+    push_on_one_line(out, arguments);
     out.put_slice(b"}}");
 }
 

@@ -24,8 +24,8 @@ pub(super) struct ResponseStream {
     has_begun: bool,
     /// Has the model said anything, be it to itself?
     has_said: bool,
-    /// The call that is being gathered: candidate, name and arguments.
-    call: Option<(u32, String, String)>,
+    /// The calls that are being gathered, at most one of each candidate: candidate, name and arguments.
+    calls: SmallVec<[(u32, String, String); 1]>,
     /// Candidates that have ended, and why.
     ended: SmallVec<[(u32, Finish, bool); 1]>,
     /// Candidates that refused.
@@ -53,7 +53,7 @@ impl ResponseStream {
             options,
             has_begun: false,
             has_said: false,
-            call: None,
+            calls: SmallVec::new(),
             ended: SmallVec::new(),
             refused: SmallVec::new(),
             usage: head.usage,
@@ -104,9 +104,10 @@ impl ResponseStream {
         });
     }
 
-    /// Sends the call that was gathered, if there is one.
-    fn settle(&mut self, out: &mut BytesMut) {
-        if let Some((choice, name, arguments)) = self.call.take() {
+    /// Sends the call that was gathered of `choice`, if there is one.
+    fn settle(&mut self, choice: u32, out: &mut BytesMut) {
+        if let Some(at) = self.calls.iter().position(|(of, ..)| *of == choice) {
+            let (choice, name, arguments) = self.calls.swap_remove(at);
             self.chunk(choice, out, |out| push_call(out, &name, &arguments));
         }
     }
@@ -153,21 +154,21 @@ impl StreamRenderer for ResponseStream {
         match *event {
             StreamEvent::Start { .. } => {}
             StreamEvent::Text { choice, kind, text, .. } => {
-                self.settle(out);
+                self.settle(choice, out);
                 self.text(choice, kind, text, out);
             }
             StreamEvent::ToolStart { choice, name, .. } => {
-                self.settle(out);
+                self.settle(choice, out);
                 self.has_said = true;
-                self.call = Some((choice, name.to_owned(), String::new()));
+                self.calls.push((choice, name.to_owned(), String::new()));
             }
-            StreamEvent::ToolArguments { fragment, .. } => {
-                if let Some((_, _, arguments)) = &mut self.call {
+            StreamEvent::ToolArguments { choice, fragment, .. } => {
+                if let Some((_, _, arguments)) = self.calls.iter_mut().find(|(of, ..)| *of == choice) {
                     arguments.push_str(fragment);
                 }
             }
             StreamEvent::Finish { choice, reason } => {
-                self.settle(out);
+                self.settle(choice, out);
                 self.ended.push((choice, reason, self.refused.contains(&choice)));
             }
             StreamEvent::Usage(usage) => self.usage = usage,

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Options, word};
 use crate::dialect::json::id::push_alphanumeric;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_number, push_on_one_line, push_string};
 use crate::random::Stream;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
 use crate::types::usage::Usage;
@@ -84,7 +84,7 @@ pub(super) fn push_call(out: &mut BytesMut, name: &str, arguments: &str) {
     out.put_slice(b"{\"functionCall\":{\"name\":");
     push_string(out, name);
     out.put_slice(b",\"args\":");
-    out.put_slice(if is_object { arguments.as_bytes() } else { b"{}" });
+    push_on_one_line(out, if is_object { arguments } else { "{}" });
     out.put_slice(b"}}");
 }
 
