@@ -284,9 +284,10 @@ fn head<'a>(columns: impl Iterator<Item = &'a str>) -> String {
 const BEFORE: &str = "\
 # What each fault looks like from outside
 
-Made by a test (`host/tests/it/fault_table.rs`) that asks the real server over raw sockets and describes the bytes that come and the
+Made by a test (`host/tests/it/fault_table`) that asks the real server over raw sockets and describes the bytes that come and the
 way in which they end. It fails when this page no longer says what is seen; `UPDATE_FAULTS=1 cargo test -p simwright --test it
-fault_table` writes it anew.
+fault_table` writes it anew. The bytes themselves are
+kept in `snapshots` beside the test.
 
 The reply without a fault has ten tokens and costs 10 + 10. A cell reads: status (and content type, where it is not the usual one);
 body; end. *ends in order* is the last chunk or the announced length and then FIN, or END_STREAM; *FIN inside the body* and *RST inside
@@ -302,6 +303,8 @@ that has no character to break is given an `é`. A body that is cut inside a cha
 `truncated-json` ends a stream inside an event, without the blank line after it: readers that keep to the standard drop such an event
 silently. `bad-tool-arguments`, `schema-violation` and `wrong-usage` choose one of several ways, by the run's seed.
 Refusals are the same on HTTP/1.1 and HTTP/2, for streams and whole replies.
+A realtime session is a connection that has become a WebSocket (101): each event is a message, a fault strikes one response, and what is
+refused is told by an event. A client that gets a text which is no UTF-8 must end the session.
 ";
 
 /// Everything, once for both tests.

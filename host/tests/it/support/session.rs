@@ -13,7 +13,8 @@ use super::speakers::Asked;
 const PROBE: &str = r#"{"type":"input_audio_buffer.clear"}"#;
 const PROBED: &str = "input_audio_buffer.cleared";
 
-/// Says the events of `asked` in a session and listens until it ends, or goes on after its response or refusal.
+/// Says the events of `asked` in a session and listens until it ends, or goes on after its response or refusal. Also says how many bytes
+/// the response had.
 pub fn over_session(host: &TestHost, asked: &Asked) -> (Observed, usize) {
     let request = format!("ws://{}{}", host.api, asked.path).into_client_request().expect("a request");
     let (mut socket, _) = client(request, open(host.api)).expect("a session");
@@ -23,6 +24,7 @@ pub fn over_session(host: &TestHost, asked: &Asked) -> (Observed, usize) {
         socket.send(Message::text(event.to_string())).expect("taken");
     }
     let (mut body, mut media, mut asked) = (Vec::new(), "text", false);
+    let (mut length, mut is_answered) = (0, false);
     let ending = loop {
         let message = match socket.read() {
             Ok(Message::Close(frame)) => break format!("close {}", frame.map_or(1005, |frame| frame.code.into())),
@@ -45,9 +47,10 @@ pub fn over_session(host: &TestHost, asked: &Asked) -> (Observed, usize) {
             socket.send(Message::text(PROBE)).expect("taken");
             asked = true;
         }
+        is_answered |= says("response.created");
+        length += if is_answered && !asked { bytes.len() } else { 0 };
         body.extend_from_slice(&bytes);
         body.push(b'\n');
     };
-    let length = body.len();
     (Observed::session(media, body, ending), length)
 }
