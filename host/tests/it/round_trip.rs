@@ -345,22 +345,24 @@ impl Reader {
     }
 
     /// Fails unless `heard` is `reply`, as far as this endpoint's clients see it.
-    fn compare(&self, reply: &Reply, usage: Usage, heard: &mut Heard) -> Result<(), TestCaseError> {
+    fn compare(&self, reply: &Reply, usage: Usage, streamed: bool, heard: &mut Heard) -> Result<(), TestCaseError> {
         prop_assert_eq!(heard.usage, Some((u64::from(usage.input), u64::from(usage.output))));
         prop_assert_eq!(&heard.error, &None);
         prop_assert!(heard.choices.len() <= reply.choices.len());
         for (index, choice) in reply.choices.iter().enumerate() {
             let said = heard.said(&index.into());
-            let text = |wanted: &[TextKind]| -> String {
-                choice
-                    .segments
-                    .iter()
-                    .filter_map(|segment| text_of(segment).filter(|(kind, _)| wanted.contains(kind)))
-                    .map(|(_, text)| text)
-                    .collect()
+            let tokens = |wanted: &[TextKind]| -> Vec<String> {
+                let texts =
+                    choice.segments.iter().filter_map(|segment| tokens_of(segment).filter(|(kind, _)| wanted.contains(kind)));
+                texts.flat_map(|(_, tokens)| tokens).collect()
             };
+            let text = |wanted: &[TextKind]| tokens(wanted).concat();
             let answer: &[TextKind] =
                 if self.has_refusals { &[TextKind::Content] } else { &[TextKind::Content, TextKind::Refusal] };
+            if streamed {
+                // A token is an event.
+                prop_assert_eq!(&said.texts, &tokens(answer));
+            }
             prop_assert_eq!(said.texts.concat(), text(answer));
             prop_assert_eq!(&said.reasoning, &if self.shows_thoughts { text(&[TextKind::Reasoning]) } else { String::new() });
             let refusal = text(&[TextKind::Refusal]);
@@ -402,15 +404,17 @@ fn play(reply: &Reply, usage: Usage, mut sink: impl FnMut(StreamEvent<'_>)) {
     sink(StreamEvent::End);
 }
 
-/// The text of `segment`, if it is one.
-fn text_of(segment: &Segment) -> Option<(TextKind, String)> {
+/// The tokens of the text that `segment` is, if it is one.
+fn tokens_of(segment: &Segment) -> Option<(TextKind, Vec<String>)> {
     match segment {
-        Segment::Pieces { kind, text, .. } => Some((*kind, text.to_string())),
+        Segment::Pieces { kind, text, ends } => {
+            let starts = [0].into_iter().chain(ends.iter().copied());
+            Some((*kind, starts.zip(ends.iter()).map(|(start, end)| text[start as usize..*end as usize].to_owned()).collect()))
+        }
         Segment::Generated { kind, style, seed, tokens, whole } => {
             let writer = &STYLES[usize::from(*style)];
             let mut pen = writer.begin(*seed);
-            let text = (0..*tokens).map(|token| writer.next(&mut pen, whole - token - 1).to_owned()).collect();
-            Some((*kind, text))
+            Some((*kind, (0..*tokens).map(|token| writer.next(&mut pen, whole - token - 1).to_owned()).collect()))
         }
         Segment::Tool { .. } => None,
     }
@@ -429,10 +433,10 @@ proptest! {
             let reply = reader.plan(&drafts);
             let told = |error: TestCaseError, how: &str| TestCaseError::fail(format!("{}, {how}: {error}", reader.speaker.name()));
             let mut heard = reader.hear_stream(&reply, usage).map_err(|error| told(TestCaseError::fail(error), "stream"))?;
-            reader.compare(&reply, usage, &mut heard).map_err(|error| told(error, "stream"))?;
+            reader.compare(&reply, usage, true, &mut heard).map_err(|error| told(error, "stream"))?;
             if let Some(endpoint) = reader.whole {
                 let mut heard = reader.hear_whole(endpoint, &reply, usage).map_err(|error| told(TestCaseError::fail(error), "whole"))?;
-                reader.compare(&reply, usage, &mut heard).map_err(|error| told(error, "whole"))?;
+                reader.compare(&reply, usage, false, &mut heard).map_err(|error| told(error, "whole"))?;
             }
         }
     }

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use super::{Azure, CHAT};
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed};
 use crate::types::allowance::{Allowance, Left};
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::mistake::{Mistake, What};
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind, WholeReply};
 use crate::types::usage::Usage;
@@ -111,6 +111,14 @@ fn refusals_of_the_gateway_have_a_code_and_a_sentence() {
     let headers: Vec<String> =
         Azure.render_error(&late, 7).headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
     assert_eq!(headers, ["retry-after: 2", "retry-after-ms: 1500"]);
+}
+
+#[test]
+fn a_limit_says_which_one_it_is_and_when_to_come_back() {
+    let usual = ApiError::because(Cause::Usual, 429, "ours");
+    let limited = ApiError { kind: ErrorKind::TokensLimited, retry_after_ms: Some(1_500), ..usual.clone() };
+    assert!(said(&limited).contains("exceeded token rate limit") && said(&limited).contains("Please retry after 2 seconds."));
+    assert!(said(&usual).contains("exceeded call rate limit") && !said(&usual).contains("Please retry after"));
 }
 
 #[test]

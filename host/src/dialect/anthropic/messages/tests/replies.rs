@@ -1,7 +1,6 @@
-//! Replies, byte by byte; and a strict reader that gets back exactly what was planned.
+//! Replies, byte by byte.
 
 use bytes::BytesMut;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::body_with;
@@ -208,39 +207,4 @@ fn an_error_inside_a_stream_is_an_event() {
     let error = StreamEvent::Error { message: "Overloaded", code: None };
     let events = read(&streamed("", &[START, error]));
     assert_eq!(events[1], json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}));
-}
-
-proptest! {
-    #[test]
-    fn a_strict_reader_gets_back_what_was_planned(pieces in prop::collection::vec((0..2_u8, ".{1,12}"), 0..12)) {
-        let kind = |kind: &u8| if *kind == 0 { TextKind::Reasoning } else { TextKind::Content };
-        let mut events = vec![START];
-        events.extend(pieces.iter().map(|(is, text)| piece(kind(is), text)));
-        events.extend([finish(Finish::Stop), StreamEvent::Usage(USAGE), StreamEvent::End]);
-        let read = read(&streamed("", &events));
-        let (first, last) = (&read[0]["type"], &read[read.len() - 1]["type"]);
-        prop_assert_eq!((first, last), (&json!("message_start"), &json!("message_stop")));
-        let mut open = None;
-        let mut texts = Vec::new();
-        for event in &read {
-            match event["type"].as_str().unwrap() {
-                "content_block_start" => {
-                    prop_assert!(open.is_none());
-                    open = Some(event["index"].clone());
-                    texts.push(String::new());
-                }
-                "content_block_delta" => {
-                    prop_assert_eq!(Some(&event["index"]), open.as_ref());
-                    let delta = &event["delta"];
-                    let text = delta["text"].as_str().or(delta["thinking"].as_str()).unwrap_or_default();
-                    texts.last_mut().unwrap().push_str(text);
-                }
-                "content_block_stop" => prop_assert_eq!(Some(event["index"].clone()), open.take()),
-                _ => {}
-            }
-        }
-        prop_assert!(open.is_none());
-        let said: String = pieces.iter().map(|(_, text)| text.as_str()).collect();
-        prop_assert_eq!(texts.concat(), said);
-    }
 }

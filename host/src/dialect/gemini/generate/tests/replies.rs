@@ -1,7 +1,6 @@
-//! Replies, byte by byte; and strict readers that get back exactly what was planned.
+//! Replies, byte by byte, as events and as an array.
 
 use bytes::BytesMut;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{body_with, parsed};
@@ -210,30 +209,4 @@ fn a_filter_that_lets_nothing_through_blocks_the_prompt() {
 fn an_error_inside_a_stream_is_a_chunk() {
     let chunks = read(&streamed(SSE, "", &[START, StreamEvent::Error { message: "Lost", code: None }]));
     assert_eq!(chunks, [json!({"error": {"code": 503, "message": "Lost", "status": "UNAVAILABLE"}})]);
-}
-
-proptest! {
-    #[test]
-    fn strict_readers_get_back_what_was_planned(pieces in prop::collection::vec((0..2_u8, 0..2_u32, "(?s).{1,12}"), 0..12)) {
-        let kind = |kind: &u8| if *kind == 0 { TextKind::Reasoning } else { TextKind::Content };
-        let mut events = vec![START, StreamEvent::Start { choice: 1, tool_first: false }];
-        events.extend(pieces.iter().map(|(is, choice, text)| StreamEvent::Text { choice: *choice, kind: kind(is), text, logprob: None }));
-        events.extend((0..2).map(|choice| StreamEvent::Finish { choice, reason: Finish::Stop }));
-        events.extend([StreamEvent::Usage(USAGE), StreamEvent::End]);
-        let chunks = read(&streamed(SSE, SHOWN, &events));
-        let array: Vec<Value> = serde_json::from_str(&streamed(ARRAY, SHOWN, &events)).unwrap();
-        prop_assert_eq!(&array, &chunks);
-        for choice in 0..2_u32 {
-            for thought in [0, 1] {
-                let parts = chunks.iter().flat_map(|chunk| chunk["candidates"].as_array().unwrap()).filter(|found| found["index"] == choice);
-                let parts = parts.flat_map(|found| found["content"]["parts"].as_array().unwrap());
-                let said: String = parts
-                    .filter(|part| part.get("thought").is_some() == (thought == 0))
-                    .map(|part| part["text"].as_str().unwrap())
-                    .collect();
-                let planned: String = pieces.iter().filter(|(is, of, _)| (*is, *of) == (thought, choice)).map(|(_, _, text)| text.as_str()).collect();
-                prop_assert_eq!(said, planned);
-            }
-        }
-    }
 }
