@@ -115,7 +115,7 @@ fn who_shares_a_path_is_known_by_the_headers() {
         (&json!("claude-x"), &json!(true), &json!("claude-x"))
     );
     let page = get("/v1/models?limit=1&after_id=claude-x", NEWER).json();
-    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!("vendor/claude-y"), &json!(false)));
+    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!("vendor/claude-y"), &json!(true)));
     assert_eq!(get("/v1/models?limit=0", OLDER).json()["error"]["type"], "invalid_request_error");
     assert_eq!(get("/v1/models?limit=0", &[]).status, 200, "that is no page of OpenAI's");
     assert_eq!(get("/v1/models", &[]).json()["object"], "list");
