@@ -73,6 +73,7 @@ fn of_mistake(mistake: &Mistake) -> String {
 /// `a valid string` for `a string`.
 fn valid(expected: &str) -> String {
     match expected.split_once(' ') {
+        Some(("one", "of a string or array of objects")) => "a valid string or an array of blocks".to_owned(),
         Some(("a" | "an", kind)) => format!("a valid {}", if kind.starts_with("array") { "list" } else { kind }),
         _ => expected.to_owned(),
     }

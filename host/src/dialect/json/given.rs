@@ -26,10 +26,25 @@ pub(crate) enum Given<T> {
     Wrong(Kind),
 }
 
+impl<T> Given<T> {
+    /// The same with another value.
+    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Given<U> {
+        match self {
+            Self::Absent => Given::Absent,
+            Self::Null => Given::Null,
+            Self::Is(value) => Given::Is(with(value)),
+            Self::Wrong(kind) => Given::Wrong(kind),
+        }
+    }
+}
+
 /// A type that some kinds of JSON values can be read as; kinds that are not overridden are wrong.
 pub(crate) trait Shape<'de>: Sized {
     /// The kinds that fit, such as `a string`.
     const EXPECTED: &'static str;
+
+    /// The kinds that fit where a text may stand in place of a list of these.
+    const LIST_OR_TEXT: &'static str = "one of a string or array of objects";
 
     /// A field of it that nobody knows, if there is one.
     fn unknown(&self) -> Option<&str> {
@@ -145,6 +160,7 @@ impl<'de> Shape<'de> for f64 {
 
 impl<'de> Shape<'de> for Cow<'de, str> {
     const EXPECTED: &'static str = "a string";
+    const LIST_OR_TEXT: &'static str = "one of a string or array of strings";
 
     fn of_text(value: Cow<'de, str>) -> Given<Self> {
         Given::Is(value)
@@ -160,6 +176,18 @@ impl<'de, T: Shape<'de>> Shape<'de> for Vec<Given<T>> {
             list.push(value);
         }
         Ok(Given::Is(list))
+    }
+}
+
+impl<'de, T: Shape<'de>> Shape<'de> for Box<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn unknown(&self) -> Option<&str> {
+        (**self).unknown()
+    }
+
+    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
+        Ok(T::of_object(entries)?.map(Self::new))
     }
 }
 

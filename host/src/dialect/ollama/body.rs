@@ -7,11 +7,7 @@ use serde_json::value::RawValue;
 use super::keep_alive::KeepAlive;
 use super::options::Options;
 use crate::dialect::json::given::{Given, Shape, object};
-
-/// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
+pub(super) use crate::dialect::json::shapes::{List, Text};
 
 object! {
     /// The body of a request to continue a conversation.

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::SeqAccess;
 
 use super::body::Text;
 use super::keep_alive::KeepAlive;
 use super::options::{self, Options};
 use super::read::{body_of, known_model};
-use super::{Ollama, metrics};
-use crate::dialect::json::given::{Given, Shape, object};
+use super::{Ollama, metrics, names};
+use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::Path;
+use crate::dialect::json::shapes::TextOrList;
 use crate::dialect::json::splice::{push_number, push_string};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::stats::embedding::embed;
@@ -27,7 +27,7 @@ object! {
     /// The body of a request for vectors.
     EmbedBody<'de> {
         model "model": Text<'de>,
-        input "input": Given<Input<'de>>,
+        input "input": Given<TextOrList<'de, Cow<'de, str>>>,
         dimensions "dimensions": Given<i64>,
         truncate "truncate": Given<bool>,
         options "options": Given<Options<'de>>,
@@ -42,29 +42,6 @@ object! {
         prompt "prompt": Text<'de>,
         options "options": Given<Options<'de>>,
         keep_alive "keep_alive": Given<KeepAlive>,
-    }
-}
-
-/// What vectors are for: one text, or several.
-#[derive(Debug)]
-pub(crate) enum Input<'de> {
-    One(Cow<'de, str>),
-    Many(Vec<Given<Cow<'de, str>>>),
-}
-
-impl<'de> Shape<'de> for Input<'de> {
-    const EXPECTED: &'static str = "a string or an array of strings";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::One(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(text) = values.next_element()? {
-            texts.push(text);
-        }
-        Ok(Given::Is(Self::Many(texts)))
     }
 }
 
@@ -93,9 +70,9 @@ impl Endpoint for Embed {
         let texts = match body.input {
             Given::Absent | Given::Null => Vec::new(),
             Given::Wrong(_) => return Err(wrong()),
-            Given::Is(Input::One(text)) if text.is_empty() => Vec::new(),
-            Given::Is(Input::One(text)) => vec![text.into()],
-            Given::Is(Input::Many(texts)) => {
+            Given::Is(TextOrList::Text(text)) if text.is_empty() => Vec::new(),
+            Given::Is(TextOrList::Text(text)) => vec![text.into()],
+            Given::Is(TextOrList::List(texts)) => {
                 let own = |text| if let Given::Is(text) = text { Ok(Box::from(text)) } else { Err(wrong()) };
                 texts.into_iter().map(own).collect::<Result<_, _>>()?
             }
@@ -142,6 +119,7 @@ fn parsed(model: &str, voice: Vectors, inbound: &Inbound<'_>) -> Parsed {
     let messages = voice.texts.iter().map(|text| Message::new(Role::User, text.clone())).collect();
     let request = Request {
         operation: Operation::Embedding,
+        other_name: names::other(model),
         target: inbound.target.into(),
         body: Bytes::clone(&inbound.body),
         headers: inbound.headers.clone(),

@@ -1,8 +1,8 @@
 //! Ollama's API: streams of JSON, one object a line, unless a client asks for the whole.
 //!
 //! In: `body` is what clients write, `options` and `keep_alive` parts of it that are more than a kind; `read` checks and makes the neutral
-//! request. Out: `whole` and `stream` render replies for both endpoints with words, `metrics` what they cost; `loaded` answers those that
-//! only load a model, `embed` those for vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models.
+//! request. Out: `whole` and `stream` render replies for both endpoints with words, `metrics` what they cost, `context` what a client may go on from; `loaded` answers those that
+//! only load a model, `embed` those for vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models, `names` what they are called.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT};
@@ -15,11 +15,13 @@ use crate::random::Stream;
 use crate::types::api_error::{ApiError, RetryForm};
 
 mod body;
+mod context;
 mod embed;
 mod keep_alive;
 mod loaded;
 mod metrics;
 mod models;
+mod names;
 mod options;
 mod read;
 mod stream;
@@ -58,6 +60,10 @@ impl Dialect for Ollama {
     }
 
     fn headers(&self, _facts: &HeaderFacts, _out: &mut HeaderMap) {}
+
+    fn other_name(&self, name: &str) -> Option<Box<str>> {
+        names::other(name)
+    }
 
     fn render_error(&self, error: &ApiError, _request_id: u64) -> ErrorReply {
         let mut body = BytesMut::with_capacity(32 + error.message.len());

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::context::Context;
 use super::metrics::{Took, push_metrics, push_time};
 use super::stream::LineStream;
 use super::{Form, JSON};
@@ -13,11 +14,13 @@ use crate::random::Stream;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply, WholeToolCall};
 
 /// How a request to continue something is answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) form: Form,
     /// `Some(n)`: log probabilities with `n` alternatives.
     pub(super) logprobs: Option<u8>,
+    /// What the client may go on from, if it is told.
+    pub(super) context: Option<Context>,
 }
 
 impl Voice for Answer {
@@ -35,15 +38,15 @@ impl Voice for Answer {
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
-        push_reply(out, head, *self, reply);
+        push_reply(out, head, self, reply);
     }
 
     fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(LineStream::new(head, *self))
+        Box::new(LineStream::new(head, self.clone()))
     }
 }
 
-fn push_reply(out: &mut BytesMut, head: &Head, answer: Answer, reply: &WholeReply) {
+fn push_reply(out: &mut BytesMut, head: &Head, answer: &Answer, reply: &WholeReply) {
     let empty = WholeChoice::default();
     let choice = reply.choices.first().unwrap_or(&empty);
     out.reserve(512 + choice.content.len() + choice.reasoning.len());
@@ -76,6 +79,9 @@ fn push_reply(out: &mut BytesMut, head: &Head, answer: Answer, reply: &WholeRepl
     out.put_u8(b'"');
     if let Some(alternatives) = answer.logprobs {
         push_logprobs(out, choice, alternatives);
+    }
+    if let Some(context) = &answer.context {
+        context.push(out, &reply.usage);
     }
     push_metrics(out, Took { first_ns: reply.first_ns, last_ns: reply.last_ns }, &reply.usage);
     out.put_u8(b'}');

@@ -47,21 +47,32 @@ pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, 
 
 /// Appends the log probability of a token alone.
 pub(super) fn push_value(out: &mut BytesMut, seed: u64) {
-    push_micro(out, Drawn::of(seed).own);
+    push_micro(out, micro_of(seed));
 }
 
 /// Appends an object with the log probabilities of the token `text` and of its alternatives, `alternatives` in all but one at least.
 pub(super) fn push_map(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
-    let drawn = Drawn::of(seed);
-    let mut push = |first: bool, text: &str, micro| {
-        out.put_u8(if first { b'{' } else { b',' });
+    let mut first = true;
+    each(text, seed, alternatives, |text, micro| {
+        out.put_u8(if std::mem::take(&mut first) { b'{' } else { b',' });
         push_string(out, text);
         out.put_u8(b':');
         push_micro(out, micro);
-    };
-    push(true, text, drawn.own);
-    drawn.others(text, alternatives.saturating_sub(1), |other, micro| push(false, other, micro));
+    });
     out.put_u8(b'}');
+}
+
+/// Gives the token `text` to `found` and then its alternatives, `alternatives` in all but one at least, each with its log probability in
+/// millionths below 0.
+pub(in crate::dialect) fn each(text: &str, seed: u64, alternatives: u8, mut found: impl FnMut(&str, u64)) {
+    let drawn = Drawn::of(seed);
+    found(text, drawn.own);
+    drawn.others(text, alternatives.saturating_sub(1), found);
+}
+
+/// The log probability of a token alone, in millionths below 0.
+pub(in crate::dialect) fn micro_of(seed: u64) -> u64 {
+    Drawn::of(seed).own
 }
 
 /// What is drawn for one token.
@@ -111,7 +122,7 @@ fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
 }
 
 /// Appends a negative number that is given in millionths.
-fn push_micro(out: &mut BytesMut, minus_micro: u64) {
+pub(in crate::dialect) fn push_micro(out: &mut BytesMut, minus_micro: u64) {
     out.put_u8(b'-');
     push_number(out, minus_micro / 1_000_000);
     out.put_u8(b'.');

@@ -2,36 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde::de::SeqAccess;
-
 use super::words;
-use crate::dialect::json::given::{Given, Shape, object};
+use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::Path;
+use crate::dialect::json::shapes::TextOrList;
 use crate::types::api_error::ApiError;
 use crate::types::limits::STOPS_MAX;
 use crate::types::mistake::Mistake;
 
 /// Texts at which a reply ends: one or several.
-#[derive(Debug)]
-pub(super) enum Stop<'de> {
-    One(Cow<'de, str>),
-    Many(Vec<Given<Cow<'de, str>>>),
-}
-
-impl<'de> Shape<'de> for Stop<'de> {
-    const EXPECTED: &'static str = "one of a string or array of strings";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::One(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Vec::of_array(values)? {
-            Given::Is(texts) => Given::Is(Self::Many(texts)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+pub(super) type Stop<'de> = TextOrList<'de, Cow<'de, str>>;
 
 object! {
     /// How to stream, as clients write it.
@@ -97,8 +77,8 @@ pub(super) fn fewest(value: Given<i64>, root: Path<'_>, most: Option<u32>) -> Re
 pub(super) fn stop(given: Given<Stop<'_>>, path: Path<'_>) -> Result<Vec<Box<str>>, Mistake> {
     let texts = match given.optional(path)? {
         None => return Ok(Vec::new()),
-        Some(Stop::One(text)) => return Ok(vec![text.into()]),
-        Some(Stop::Many(texts)) => texts,
+        Some(Stop::Text(text)) => return Ok(vec![text.into()]),
+        Some(Stop::List(texts)) => texts,
     };
     path.count(texts.len(), 0, STOPS_MAX)?;
     let owned = |(index, text): (usize, Given<Cow<'_, str>>)| Ok(text.required(path.element(index))?.into());

@@ -77,7 +77,7 @@ impl Reader {
         let mut gathered = Gathered::default();
         match content {
             Content::Text(text) => gathered.text = text.into_owned(),
-            Content::Blocks(blocks) => {
+            Content::List(blocks) => {
                 for (index, block) in blocks.into_iter().enumerate() {
                     self.block(block, list.element(index), known, role, &mut gathered)?;
                 }

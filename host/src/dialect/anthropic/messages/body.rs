@@ -1,16 +1,11 @@
 //! A request as clients write it: one declaration an object, nothing checked yet.
 
-use std::borrow::Cow;
-
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
-
-/// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
+pub(super) use crate::dialect::json::shapes::List;
+use crate::dialect::json::shapes::{Text, TextOrList};
 
 object! {
     /// The body.
@@ -19,7 +14,7 @@ object! {
         messages "messages": List<Message<'de>>,
         max_tokens "max_tokens": Given<i64>,
         system "system": Given<Content<'de>>,
-        stop_sequences "stop_sequences": List<Cow<'de, str>>,
+        stop_sequences "stop_sequences": List<std::borrow::Cow<'de, str>>,
         stream "stream": Given<bool>,
         temperature "temperature": Given<f64>,
         top_p "top_p": Given<f64>,
@@ -44,27 +39,7 @@ object! {
 }
 
 /// A message's content: one text, or blocks.
-#[derive(Debug)]
-pub(crate) enum Content<'de> {
-    Text(Cow<'de, str>),
-    Blocks(Vec<Given<Block<'de>>>),
-}
-
-impl<'de> Shape<'de> for Content<'de> {
-    const EXPECTED: &'static str = "a string or an array of blocks";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut blocks = Vec::new();
-        while let Some(block) = values.next_element()? {
-            blocks.push(block);
-        }
-        Ok(Given::Is(Self::Blocks(blocks)))
-    }
-}
+pub(super) type Content<'de> = TextOrList<'de, Block<'de>>;
 
 object! {
     /// A block of a message's content, of any type.

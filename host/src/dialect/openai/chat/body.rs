@@ -2,18 +2,13 @@
 //!
 //! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are known by name and skipped.
 
-use std::borrow::Cow;
-
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
+pub(super) use crate::dialect::json::shapes::List;
+use crate::dialect::json::shapes::{Text, TextOrList, WordOrObject};
 use crate::dialect::openai::sampling::{Stop, StreamOptions};
-
-/// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
 
 object! {
     /// The body.
@@ -53,12 +48,8 @@ pub(crate) struct Messages<'de>(pub(crate) Vec<Given<Message<'de>>>);
 impl<'de> Shape<'de> for Messages<'de> {
     const EXPECTED: &'static str = "an array of objects";
 
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = values.next_element()? {
-            list.push(value);
-        }
-        Ok(Given::Is(Self(list)))
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(Vec::of_array(values)?.map(Self))
     }
 }
 
@@ -77,26 +68,7 @@ object! {
 }
 
 /// A message's content: one text or parts.
-#[derive(Debug)]
-pub(crate) enum Content<'de> {
-    Text(Cow<'de, str>),
-    Parts(Vec<Given<Part<'de>>>),
-}
-
-impl<'de> Shape<'de> for Content<'de> {
-    const EXPECTED: &'static str = "one of a string or array of objects";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Vec::of_array(values)? {
-            Given::Is(parts) => Given::Is(Self::Parts(parts)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+pub(super) type Content<'de> = TextOrList<'de, Part<'de>>;
 
 object! {
     /// A part of a message's content.
@@ -192,27 +164,8 @@ object! {
     }
 }
 
-/// Whether and which tool must be called: a word or an object.
-#[derive(Debug)]
-pub(crate) enum ToolChoice<'de> {
-    Word(Cow<'de, str>),
-    Object(ToolChoiceObject<'de>),
-}
-
-impl<'de> Shape<'de> for ToolChoice<'de> {
-    const EXPECTED: &'static str = "one of a string or object";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Word(value))
-    }
-
-    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
-        Ok(match ToolChoiceObject::of_object(entries)? {
-            Given::Is(object) => Given::Is(Self::Object(object)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+/// Whether and which tool must be called.
+pub(super) type ToolChoice<'de> = WordOrObject<'de, ToolChoiceObject<'de>>;
 
 object! {
     /// A choice of one tool, or of several allowed ones.

@@ -77,6 +77,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     let request = Request {
         operation: Operation::Chat,
         model: model.into(),
+        other_name: None,
         messages,
         tools,
         tool_choice,
@@ -164,7 +165,7 @@ fn message(given: GivenMessage<'_>, path: Path<'_>, index: usize) -> Result<Mess
     let refusal = given.refusal.optional(path.field("refusal"))?;
     let (text, attachments) = match given.content.optional(path.field("content"))? {
         Some(Content::Text(text)) => (text.into_owned(), Vec::new()),
-        Some(Content::Parts(parts)) => join(parts, path.field("content"))?,
+        Some(Content::List(parts)) => join(parts, path.field("content"))?,
         // An assistant message may consist of its calls, its refusal or its sound alone.
         None if !needs_content && (!tool_calls.is_empty() || refusal.is_some() || given.audio.is_some()) => {
             (refusal.map_or_else(String::new, Cow::into_owned), Vec::new())

@@ -5,11 +5,12 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::Options;
 use super::whole::{push_usage, word};
-use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
+use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
 use crate::dialect::openai::usage::ChunkUsage;
@@ -88,7 +89,7 @@ impl ChatStream {
     /// Sends what filters have found in the prompt, once.
     fn prompt(&mut self, out: &mut BytesMut) {
         if self.options.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
-            out.put_slice(filters::PROMPT_CHUNK);
+            filters::push_prompt_chunk(out, 1);
         }
     }
 

@@ -4,9 +4,9 @@
 
 use super::body::{AllowedTools, List, ResponseFormat, Tool as GivenTool, ToolChoice as GivenChoice};
 use crate::dialect::json::given::Given;
-use crate::dialect::json::path::{Path, excerpt};
+use crate::dialect::json::path::Path;
 use crate::dialect::json::schema;
-use crate::dialect::openai::words;
+use crate::dialect::openai::{choice, words};
 use crate::types::api_error::ApiError;
 use crate::types::limits::TOOLS_MAX;
 use crate::types::request::{Format, Tool, ToolChoice};
@@ -57,15 +57,7 @@ pub(super) fn choice(
         return Err(words::only_with_tools("tool_choice"));
     }
     let object = match given {
-        GivenChoice::Word(word) => {
-            let choice = match &*word {
-                "none" => ToolChoice::None,
-                "auto" => ToolChoice::Auto,
-                "required" => ToolChoice::Required,
-                other => return Err(path.unknown_word(other, &["none", "auto", "required"]).into()),
-            };
-            return Ok((choice, tools));
-        }
+        GivenChoice::Word(word) => return Ok((choice::of_word(&word, path)?, tools)),
         GivenChoice::Object(object) => object,
     };
     let kind = object.kind.required(path.field("type"))?;
@@ -76,7 +68,7 @@ pub(super) fn choice(
                 _ => (path.field("custom"), object.custom),
             };
             let name = named.required(path)?.name.required(path.field("name"))?;
-            known(&name, &tools)?;
+            choice::known(&name, &tools)?;
             Ok((ToolChoice::Named(name.into()), tools))
         }
         "allowed_tools" => {
@@ -88,12 +80,7 @@ pub(super) fn choice(
 }
 
 fn allowed(given: AllowedTools<'_>, path: Path<'_>, mut tools: Vec<Tool>) -> Result<(ToolChoice, Vec<Tool>), ApiError> {
-    let mode = given.mode.required(path.field("mode"))?;
-    let choice = match &*mode {
-        "auto" => ToolChoice::Auto,
-        "required" => ToolChoice::Required,
-        other => return Err(path.field("mode").unknown_word(other, &["auto", "required"]).into()),
-    };
+    let choice = choice::of_mode(&given.mode.required(path.field("mode"))?, path.field("mode"))?;
     let list = path.field("tools");
     let given = given.tools.required(list)?;
     list.count(given.len(), 1, TOOLS_MAX)?;
@@ -106,19 +93,11 @@ fn allowed(given: AllowedTools<'_>, path: Path<'_>, mut tools: Vec<Tool>) -> Res
             _ => (element.field("function"), tool.function),
         };
         let name = named.required(path)?.name.required(path.field("name"))?;
-        known(&name, &tools)?;
+        choice::known(&name, &tools)?;
         names.push(name);
     }
     tools.retain(|tool| names.iter().any(|name| **name == *tool.name));
     Ok((choice, tools))
-}
-
-fn known(name: &str, tools: &[Tool]) -> Result<(), ApiError> {
-    if tools.iter().any(|tool| *tool.name == *name) {
-        return Ok(());
-    }
-    let name = excerpt(name);
-    Err(ApiError::invalid("tool_choice", format!("Tool choice '{name}' not found in 'tools' parameter.")))
 }
 
 /// What form the reply's text must have.

@@ -59,6 +59,8 @@ struct Options {
     prompts: Arc<[Shown]>,
     /// Are prompts repeated before their completions?
     echo: bool,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 /// What replies show of a prompt.

@@ -9,6 +9,7 @@ use super::{Input, Inputs};
 use crate::dialect::Inbound;
 use crate::dialect::json::given::{Given, Shape, object};
 use crate::dialect::json::path::{Path, read as read_json};
+use crate::dialect::json::shapes::WordOrObject;
 use crate::dialect::openai::sampling;
 use crate::types::api_error::ApiError;
 use crate::types::limits::PROMPTS_MAX;
@@ -70,26 +71,7 @@ impl<'de> Shape<'de> for GivenInput<'de> {
 }
 
 /// A text or a part.
-#[derive(Debug)]
-pub(super) enum Element<'de> {
-    Text(Cow<'de, str>),
-    Part(Box<Part<'de>>),
-}
-
-impl<'de> Shape<'de> for Element<'de> {
-    const EXPECTED: &'static str = "one of a string or object";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_object<A: serde::de::MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Part::of_object(entries)? {
-            Given::Is(part) => Given::Is(Self::Part(Box::new(part))),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+pub(super) type Element<'de> = WordOrObject<'de, Box<Part<'de>>>;
 
 /// Reads a request for moderations, and what is judged.
 pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Inputs), ApiError> {
@@ -105,7 +87,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Inputs), ApiError> 
         GivenInput::List { kept, count } => {
             path.count(count, 1, PROMPTS_MAX)?;
             match kept.first() {
-                Some(Given::Is(Element::Part(_))) => of_parts(kept, path)?,
+                Some(Given::Is(Element::Object(_))) => of_parts(kept, path)?,
                 _ => of_texts(texts(kept, path)?),
             }
         }
@@ -123,8 +105,8 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Inputs), ApiError> 
 /// The elements of a list that are all texts.
 fn texts<'de>(list: Vec<Given<Element<'de>>>, path: Path<'_>) -> Result<Vec<Cow<'de, str>>, Mistake> {
     let text = |(index, element): (usize, Given<Element<'de>>)| match element.required(path.element(index))? {
-        Element::Text(text) => Ok(text),
-        Element::Part(_) => Err(path.element(index).wrong_kind("a string", Kind::Object)),
+        Element::Word(text) => Ok(text),
+        Element::Object(_) => Err(path.element(index).wrong_kind("a string", Kind::Object)),
     };
     list.into_iter().enumerate().map(text).collect()
 }
@@ -142,8 +124,8 @@ fn of_parts(list: Vec<Given<Element<'_>>>, path: Path<'_>) -> Result<(Vec<Input>
     for (index, element) in list.into_iter().enumerate() {
         let path = path.element(index);
         let part = match element.required(path)? {
-            Element::Part(part) => part,
-            Element::Text(_) => return Err(path.wrong_kind("an object", Kind::Text)),
+            Element::Object(part) => part,
+            Element::Word(_) => return Err(path.wrong_kind("an object", Kind::Text)),
         };
         match &*part.kind.required(path.field("type"))? {
             "text" => {

@@ -5,15 +5,11 @@
 
 use std::borrow::Cow;
 
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
-
-/// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
+pub(super) use crate::dialect::json::shapes::List;
+use crate::dialect::json::shapes::{Text, WordOrObject};
 
 object! {
     /// One event of a client.
@@ -106,27 +102,8 @@ object! {
     }
 }
 
-/// Whether and which tool must be called: a word or an object.
-#[derive(Debug)]
-pub(crate) enum ToolChoice<'de> {
-    Word(Cow<'de, str>),
-    Object(ToolChoiceObject<'de>),
-}
-
-impl<'de> Shape<'de> for ToolChoice<'de> {
-    const EXPECTED: &'static str = "one of a string or object";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Word(value))
-    }
-
-    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
-        Ok(match ToolChoiceObject::of_object(entries)? {
-            Given::Is(object) => Given::Is(Self::Object(object)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+/// Whether and which tool must be called.
+pub(super) type ToolChoice<'de> = WordOrObject<'de, ToolChoiceObject<'de>>;
 
 /// A bound on tokens: a number, or the word for none.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
-use crate::dialect::openai::words;
+use crate::dialect::openai::{choice, words};
 use crate::types::api_error::ApiError;
 use crate::types::limits::TOOLS_MAX;
 use crate::types::mistake::{Mistake, What};
@@ -82,7 +82,7 @@ fn convert(given: Ask<'_>, target: &str, root: Path<'_>) -> Result<(Request, Opt
     let tools = over.tools.or(base.tools).unwrap_or_default();
     let tool_choice = over.choice.or(base.choice).unwrap_or(ToolChoice::Auto);
     if let ToolChoice::Named(name) = &tool_choice {
-        known(name, &tools)?;
+        choice::known(name, &tools)?;
     }
     let request = Request {
         tools,
@@ -218,23 +218,10 @@ fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Option<Vec<Tool>>
 
 fn of_choice(given: GivenChoice<'_>, path: Path<'_>) -> Result<ToolChoice, ApiError> {
     match given {
-        GivenChoice::Word(word) => Ok(match &*word {
-            "none" => ToolChoice::None,
-            "auto" => ToolChoice::Auto,
-            "required" => ToolChoice::Required,
-            other => return Err(path.unknown_word(other, &["none", "auto", "required"]).into()),
-        }),
+        GivenChoice::Word(word) => Ok(choice::of_word(&word, path)?),
         GivenChoice::Object(object) => {
             word(&object.kind, path.field("type"), &["function"])?;
             Ok(ToolChoice::Named(object.name.required(path.field("name"))?.into()))
         }
     }
-}
-
-fn known(name: &str, tools: &[Tool]) -> Result<(), ApiError> {
-    if tools.iter().any(|tool| *tool.name == *name) {
-        return Ok(());
-    }
-    let name = excerpt(name);
-    Err(ApiError::invalid("tool_choice", format!("Tool choice '{name}' not found in 'tools' parameter.")))
 }

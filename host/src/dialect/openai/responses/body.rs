@@ -9,11 +9,9 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Name, Shape, object};
+pub(super) use crate::dialect::json::shapes::{List, Text};
+use crate::dialect::json::shapes::{TextOrList, WordOrObject};
 
-/// A text of a body.
-pub(super) type Text<'de> = Given<Cow<'de, str>>;
-/// A list of a body.
-pub(super) type List<T> = Given<Vec<Given<T>>>;
 /// Anything, as it was written.
 pub(super) type Raw<'de> = Option<&'de RawValue>;
 
@@ -60,26 +58,7 @@ object! {
 }
 
 /// What the response shall answer: one text or items.
-#[derive(Debug)]
-pub(crate) enum Input<'de> {
-    Text(Cow<'de, str>),
-    Items(Vec<Given<Item<'de>>>),
-}
-
-impl<'de> Shape<'de> for Input<'de> {
-    const EXPECTED: &'static str = "one of a string or array of objects";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Vec::of_array(values)? {
-            Given::Is(items) => Given::Is(Self::Items(items)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+pub(super) type Input<'de> = TextOrList<'de, Item<'de>>;
 
 object! {
     /// One item of the input, of any type.
@@ -100,26 +79,7 @@ object! {
 }
 
 /// What a message says or a tool gave: one text or parts.
-#[derive(Debug)]
-pub(crate) enum Content<'de> {
-    Text(Cow<'de, str>),
-    Parts(Vec<Given<Part<'de>>>),
-}
-
-impl<'de> Shape<'de> for Content<'de> {
-    const EXPECTED: &'static str = "one of a string or array of objects";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Vec::of_array(values)? {
-            Given::Is(parts) => Given::Is(Self::Parts(parts)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+pub(super) type Content<'de> = TextOrList<'de, Part<'de>>;
 
 object! {
     /// A part of a message's content.
@@ -167,27 +127,8 @@ impl<'de> Shape<'de> for RawList<'de> {
     }
 }
 
-/// Whether and which tool must be called: a word or an object.
-#[derive(Debug)]
-pub(crate) enum ToolChoice<'de> {
-    Word(Cow<'de, str>),
-    Object(ToolChoiceObject<'de>),
-}
-
-impl<'de> Shape<'de> for ToolChoice<'de> {
-    const EXPECTED: &'static str = "one of a string or object";
-
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Word(value))
-    }
-
-    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
-        Ok(match ToolChoiceObject::of_object(entries)? {
-            Given::Is(object) => Given::Is(Self::Object(object)),
-            Given::Absent | Given::Null | Given::Wrong(_) => Given::Null,
-        })
-    }
-}
+/// Whether and which tool must be called.
+pub(super) type ToolChoice<'de> = WordOrObject<'de, ToolChoiceObject<'de>>;
 
 object! {
     /// A choice of one tool, or of several allowed ones.

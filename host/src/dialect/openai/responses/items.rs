@@ -78,7 +78,7 @@ impl Conversation {
     pub(super) fn add(&mut self, input: Input<'_>, path: Path<'_>) -> Result<(), ApiError> {
         match input {
             Input::Text(text) => self.messages.push(Message::new(Role::User, text)),
-            Input::Items(items) => {
+            Input::List(items) => {
                 for (index, item) in items.into_iter().enumerate() {
                     let path = path.element(index);
                     self.item(item.required(path)?, path, index)?;
@@ -177,7 +177,7 @@ impl Conversation {
 fn said(content: Content<'_>, list: Path<'_>, by_model: bool) -> Result<(String, Vec<Attachment>), Mistake> {
     let parts = match content {
         Content::Text(text) => return Ok((text.into_owned(), Vec::new())),
-        Content::Parts(parts) => parts,
+        Content::List(parts) => parts,
     };
     let (mut text, mut attachments) = (String::new(), Vec::new());
     for (index, part) in parts.into_iter().enumerate() {

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 
 use super::body::{AllowedTool, List, Raw, RawList, Text, TextConfig, TextFormat, Tool as GivenTool, ToolChoice as GivenChoice};
 use crate::dialect::json::given::{Given, Shape};
-use crate::dialect::json::path::{Path, excerpt};
+use crate::dialect::json::path::Path;
 use crate::dialect::json::schema;
 use crate::dialect::json::splice::{push_on_one_line, push_string};
+use crate::dialect::openai::choice;
 use crate::types::api_error::ApiError;
 use crate::types::limits::TOOLS_MAX;
 use crate::types::mistake::What;
@@ -112,14 +113,11 @@ pub(super) fn choice(
         Some(GivenChoice::Object(object)) => object,
         Some(GivenChoice::Word(word)) => {
             let choice = match &*word {
-                "none" => ToolChoice::None,
-                "auto" => ToolChoice::Auto,
                 "required" if tools.is_empty() && !has_others => {
                     let message = "Tool choice 'required' must be specified with 'tools' parameter.";
                     return Err(ApiError::invalid("tool_choice", message));
                 }
-                "required" => ToolChoice::Required,
-                other => return Err(path.unknown_word(other, &["none", "auto", "required"]).into()),
+                word => choice::of_word(word, path)?,
             };
             return Ok((choice, tools));
         }
@@ -128,7 +126,7 @@ pub(super) fn choice(
     match &*kind {
         "function" | "custom" => {
             let name = object.name.required(path.field("name"))?;
-            known(&name, &tools)?;
+            choice::known(&name, &tools)?;
             Ok((ToolChoice::Named(name.into()), tools))
         }
         "allowed_tools" => allowed(object.mode, object.tools, path, tools),
@@ -144,12 +142,7 @@ fn allowed(
     path: Path<'_>,
     mut tools: Vec<Tool>,
 ) -> Result<(ToolChoice, Vec<Tool>), ApiError> {
-    let mode = mode.required(path.field("mode"))?;
-    let choice = match &*mode {
-        "auto" => ToolChoice::Auto,
-        "required" => ToolChoice::Required,
-        other => return Err(path.field("mode").unknown_word(other, &["auto", "required"]).into()),
-    };
+    let choice = choice::of_mode(&mode.required(path.field("mode"))?, path.field("mode"))?;
     let list = path.field("tools");
     let given = given.required(list)?;
     list.count(given.len(), 1, TOOLS_MAX)?;
@@ -159,20 +152,12 @@ fn allowed(
         let tool = tool.required(element)?;
         if let "function" | "custom" = &*tool.kind.required(element.field("type"))? {
             let name = tool.name.required(element.field("name"))?;
-            known(&name, &tools)?;
+            choice::known(&name, &tools)?;
             names.push(name);
         }
     }
     tools.retain(|tool| names.iter().any(|name| **name == *tool.name));
     Ok((choice, tools))
-}
-
-fn known(name: &str, tools: &[Tool]) -> Result<(), ApiError> {
-    if tools.iter().any(|tool| *tool.name == *name) {
-        return Ok(());
-    }
-    let name = excerpt(name);
-    Err(ApiError::invalid("tool_choice", format!("Tool choice '{name}' not found in 'tools' parameter.")))
 }
 
 /// What form the reply's text must have; appends the object that shows it.

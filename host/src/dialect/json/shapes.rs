@@ -1,0 +1,100 @@
+//! Shapes of values that many vendors have: a text or a list of parts, a word or an object.
+
+use std::borrow::Cow;
+
+use serde::de::{MapAccess, SeqAccess};
+
+use super::given::{Given, Shape};
+
+/// A text of a body.
+pub(crate) type Text<'de> = Given<Cow<'de, str>>;
+/// A list of a body.
+pub(crate) type List<T> = Given<Vec<Given<T>>>;
+
+/// One text, or a list.
+#[derive(Debug)]
+pub(crate) enum TextOrList<'de, T> {
+    Text(Cow<'de, str>),
+    List(Vec<Given<T>>),
+}
+
+impl<'de, T: Shape<'de>> Shape<'de> for TextOrList<'de, T> {
+    const EXPECTED: &'static str = T::LIST_OR_TEXT;
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Text(value))
+    }
+
+    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
+        Ok(Vec::of_array(values)?.map(Self::List))
+    }
+}
+
+/// One word, or an object.
+#[derive(Debug)]
+pub(crate) enum WordOrObject<'de, T> {
+    Word(Cow<'de, str>),
+    Object(T),
+}
+
+impl<'de, T: Shape<'de>> Shape<'de> for WordOrObject<'de, T> {
+    const EXPECTED: &'static str = "one of a string or object";
+
+    fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Word(_) => None,
+            Self::Object(object) => object.unknown(),
+        }
+    }
+
+    fn of_text(value: Cow<'de, str>) -> Given<Self> {
+        Given::Is(Self::Word(value))
+    }
+
+    fn of_object<A: MapAccess<'de>>(entries: A) -> Result<Given<Self>, A::Error> {
+        Ok(T::of_object(entries)?.map(Self::Object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::json::given::object;
+    use crate::dialect::json::path::Path;
+    use crate::types::mistake::Kind;
+
+    object! {
+        /// An object to read in tests.
+        Probe<'de> {
+            kind "type": Text<'de>,
+        }
+    }
+
+    fn mistake<'de, T: Shape<'de>>(json: &'de str) -> String {
+        let given: Given<T> = serde_json::from_str(json).unwrap();
+        let root = Path::root(true);
+        given.required(root.field("it")).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_text_or_a_list_is_either_and_elements_keep_their_kinds() {
+        let read = |json| serde_json::from_str::<Given<TextOrList<'_, Probe<'_>>>>(json).unwrap();
+        assert!(matches!(read(r#""plain""#), Given::Is(TextOrList::Text(Cow::Borrowed("plain")))));
+        let Given::Is(TextOrList::List(list)) = read(r#"[{"type":"a"},5]"#) else { panic!("no list") };
+        assert!(matches!(list[..], [Given::Is(_), Given::Wrong(Kind::Integer)]));
+        assert_eq!(mistake::<TextOrList<'_, Probe<'_>>>("5"), "`it` must be one of a string or array of objects, not an integer");
+        assert_eq!(
+            mistake::<TextOrList<'_, Cow<'_, str>>>("{}"),
+            "`it` must be one of a string or array of strings, not an object"
+        );
+    }
+
+    #[test]
+    fn a_word_or_an_object_is_either_and_fields_that_nobody_knows_are_found() {
+        let read = |json| serde_json::from_str::<Given<WordOrObject<'_, Probe<'_>>>>(json).unwrap();
+        assert!(matches!(read(r#""auto""#), Given::Is(WordOrObject::Word(Cow::Borrowed("auto")))));
+        assert!(matches!(read(r#"{"type":"a"}"#), Given::Is(WordOrObject::Object(Probe { kind: Given::Is(_), .. }))));
+        assert_eq!(mistake::<WordOrObject<'_, Probe<'_>>>("[]"), "`it` must be one of a string or object, not an array");
+        assert!(mistake::<WordOrObject<'_, Probe<'_>>>(r#"{"typ":1}"#).contains("it.typ"));
+    }
+}
