@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Options;
-use super::whole::{SIGNATURE, push_beginning, push_details, push_output, push_prompt};
+use super::whole::{SIGNATURE, push_beginning, push_details, push_output, push_prompt, push_written};
 use crate::dialect::StreamRenderer;
 use crate::dialect::anthropic::ids::push_tool_id;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
@@ -43,7 +43,8 @@ impl MessageStream {
         push_beginning(&mut out, head);
         out.put_slice(b"\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{");
         push_prompt(&mut out, &head.usage, options.writes_cache);
-        out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n");
+        push_written(&mut out, &head.usage, options.writes_cache);
+        out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\",\"inference_geo\":\"not_available\"}}}\n\n");
         Self { beginning: Some(out[..].into()), options, open: None, blocks: 0, is_refused: false, finish: Finish::Stop }
     }
 

@@ -27,8 +27,9 @@ pub(super) fn push_message(out: &mut BytesMut, head: &Head, options: &Options, r
     push_details(out, reason.word);
     out.put_slice(b",\"usage\":{");
     push_prompt(out, &reply.usage, options.writes_cache);
+    push_written(out, &reply.usage, options.writes_cache);
     push_output(out, &reply.usage);
-    out.put_slice(b",\"service_tier\":\"standard\"}}");
+    out.put_slice(b",\"service_tier\":\"standard\",\"inference_geo\":\"not_available\"}}");
 }
 
 /// Appends a message up to its content.
@@ -57,8 +58,12 @@ pub(super) fn push_prompt(out: &mut BytesMut, usage: &Usage, writes_cache: bool)
     push_number(out, u64::from(written));
     out.put_slice(b",\"cache_read_input_tokens\":");
     push_number(out, u64::from(usage.cached_input));
+}
+
+/// Appends for how long what the prompt wrote to the cache stays there, of which the end of a stream has no word.
+pub(super) fn push_written(out: &mut BytesMut, usage: &Usage, writes_cache: bool) {
     out.put_slice(b",\"cache_creation\":{\"ephemeral_5m_input_tokens\":");
-    push_number(out, u64::from(written));
+    push_number(out, u64::from(if writes_cache { usage.input.saturating_sub(usage.cached_input) } else { 0 }));
     out.put_slice(b",\"ephemeral_1h_input_tokens\":0}");
 }
 
