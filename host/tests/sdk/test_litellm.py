@@ -13,6 +13,8 @@ import pytest
 from conftest import FOUR, WORDS
 
 litellm.suppress_debug_info = True
+# What it does with its own types, and warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::pydantic.PydanticDeprecatedSince211")
 
 HELLO = [{"role": "user", "content": "Say hello to the whole crew, please."}]
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
@@ -118,8 +120,7 @@ def test_a_refusal_is_its_exception_and_retried_as_often_as_is_asked(complete, s
     for retries, attempts in ((0, 1), (2, 5 if retried_within else 3)):
         before = struck(model)
         with pytest.raises(others.get(way, usual)) as caught:
-            more = {} if retries else {"max_retries": 0}
-            complete(way, model, **{"num_retries": retries, **more})
+            complete(way, model, num_retries=retries)
         assert type(caught.value) is others.get(way, usual)
         assert struck(model) - before == attempts
 
