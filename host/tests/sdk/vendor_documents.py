@@ -213,12 +213,11 @@ UNUSED = "answers of the service leave out what was not used, and its SDKs' type
 GENERATION = "the API of October 2026 has it"
 PAGE = "the vendor's page on errors has it"
 ANTHROPIC = [
-    MayLack("Message", ["container", "stop_details"], UNUSED),
+    MayLack("Message", ["container"], UNUSED),
     MayLack("ResponseTextBlock", ["citations"], UNUSED),
-    MayLack("ResponseToolUseBlock", ["caller"], UNUSED),
-    MayLack("MessageDelta", ["container", "stop_details"], UNUSED),
+    MayLack("MessageDelta", ["container"], UNUSED),
     MayLack("Usage", ["server_tool_use", "output_tokens_details"], UNUSED),
-    MayLack("MessageDeltaUsage", ["server_tool_use", "output_tokens_details"], UNUSED),
+    MayLack("MessageDeltaUsage", ["server_tool_use"], UNUSED),
     *(Field("ModelInfo", name, {}, GENERATION) for name in ["lifecycle", "line", "deprecated_at", "retires_at"]),
     Field("RateLimitError", "details", {"type": "object"}, PAGE),
     Field("InvalidRequestError", "details", {"type": "object"}, PAGE),
