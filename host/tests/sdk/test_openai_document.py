@@ -144,6 +144,17 @@ def test_responses_and_their_events(api, case):
     assert found == set()
 
 
+def test_the_cases_have_every_event_that_there_is(api):
+    seen = set()
+    for case in ("text", "thoughts", "a function", "a custom tool", "a bound", "a refusal", "an error"):
+        body = {"model": "plain", "input": "Say hello to the whole crew, please.", **RESPONSES[case]}
+        seen |= {event["type"].removeprefix("response.") for event in events(api, "/responses", body)}
+    parts = {f"{part}.{end}" for part in ("output_item", "content_part", "reasoning_summary_part") for end in ("added", "done")}
+    pieces = {"output_text", "refusal", "reasoning_summary_text", "function_call_arguments", "custom_tool_call_input"}
+    pieces = {f"{piece}.{end}" for piece in pieces for end in ("delta", "done")}
+    assert seen == {"created", "in_progress", "completed", "incomplete", "error"} | parts | pieces
+
+
 def test_responses_that_are_kept(api):
     made = whole(api, "POST", "/responses", {"model": "plain", "input": CALLED, "tools": [FUNCTION]})
     path = "/responses/" + made["id"]
