@@ -48,7 +48,11 @@ impl ChatStream {
         push_number(&mut out, head.created_unix_s);
         out.put_slice(b",\"model\":");
         push_string(&mut out, &head.model);
-        out.put_slice(b",\"service_tier\":\"default\",\"system_fingerprint\":\"");
+        // Azure has no tiers of its answers.
+        if !options.is_filtered {
+            out.put_slice(b",\"service_tier\":\"default\"");
+        }
+        out.put_slice(b",\"system_fingerprint\":\"");
         push_fingerprint(&mut out, head.fingerprint);
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");

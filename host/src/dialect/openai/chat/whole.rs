@@ -30,7 +30,11 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: Options, repl
     }
     out.put_slice(b"],\"usage\":");
     push_usage(out, &reply.usage);
-    out.put_slice(b",\"service_tier\":\"default\",\"system_fingerprint\":\"");
+    // Azure has no tiers of its answers.
+    if !options.is_filtered {
+        out.put_slice(b",\"service_tier\":\"default\"");
+    }
+    out.put_slice(b",\"system_fingerprint\":\"");
     push_fingerprint(out, head.fingerprint);
     out.put_u8(b'"');
     if options.is_filtered {

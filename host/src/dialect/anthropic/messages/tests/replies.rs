@@ -66,7 +66,7 @@ fn a_stream_thinks_speaks_and_ends_with_what_it_cost() {
     ];
     insta::assert_snapshot!(streamed("", &events), @r#"
     event: message_start
-    data: {"type":"message_start","message":{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard"}}}
+    data: {"type":"message_start","message":{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard","inference_geo":"not_available"}}}
 
     event: content_block_start
     data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
@@ -96,7 +96,7 @@ fn a_stream_thinks_speaks_and_ends_with_what_it_cost() {
     data: {"type":"content_block_stop","index":1}
 
     event: message_delta
-    data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":3,"output_tokens_details":{"thinking_tokens":1}}}
+    data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null,"stop_details":null},"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":3,"output_tokens_details":{"thinking_tokens":1}}}
 
     event: message_stop
     data: {"type":"message_stop"}
@@ -134,10 +134,10 @@ fn a_tool_is_used_in_a_block_of_its_own() {
     ];
     insta::assert_snapshot!(streamed("", &events), @r#"
     event: message_start
-    data: {"type":"message_start","message":{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard"}}}
+    data: {"type":"message_start","message":{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[],"stop_reason":null,"stop_sequence":null,"stop_details":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":1,"service_tier":"standard","inference_geo":"not_available"}}}
 
     event: content_block_start
-    data: {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_01X8tolSPiun1zO7GnOahGy9","name":"look","input":{}}}
+    data: {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_01X8tolSPiun1zO7GnOahGy9","name":"look","input":{},"caller":{"type":"direct"}}}
 
     event: ping
     data: {"type":"ping"}
@@ -155,7 +155,7 @@ fn a_tool_is_used_in_a_block_of_its_own() {
     data: {"type":"content_block_stop","index":0}
 
     event: message_delta
-    data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":3,"output_tokens_details":{"thinking_tokens":1}}}
+    data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"stop_details":null},"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":3,"output_tokens_details":{"thinking_tokens":1}}}
 
     event: message_stop
     data: {"type":"message_stop"}
@@ -168,7 +168,7 @@ fn a_tool_is_used_in_a_block_of_its_own() {
 fn a_whole_message_has_all_the_vendors_fields() {
     let events =
         [piece(TextKind::Reasoning, "Hm."), piece(TextKind::Content, "Hi"), finish(Finish::Stop), StreamEvent::Usage(USAGE)];
-    insta::assert_snapshot!(whole("", &events), @r#"{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[{"type":"thinking","thinking":"Hm.","signature":"c2ltd3JpZ2h0LXNpZ25lZC10aGlua2luZw=="},{"type":"text","text":"Hi","citations":null}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":3,"output_tokens_details":{"thinking_tokens":1},"service_tier":"standard"}}"#);
+    insta::assert_snapshot!(whole("", &events), @r#"{"id":"msg_01t8jpyfDsJ4rHrFtyRQ6b4c","type":"message","role":"assistant","model":"claude-x","content":[{"type":"thinking","thinking":"Hm.","signature":"c2ltd3JpZ2h0LXNpZ25lZC10aGlua2luZw=="},{"type":"text","text":"Hi","citations":null}],"stop_reason":"end_turn","stop_sequence":null,"stop_details":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":3,"output_tokens_details":{"thinking_tokens":1},"service_tier":"standard","inference_geo":"not_available"}}"#);
 }
 
 #[test]
