@@ -52,8 +52,20 @@ pub trait Dialect: Send + Sync {
     /// The vendor's answer to a refusal of the request whose id is drawn from `request_id`.
     fn render_error(&self, error: &ApiError, request_id: u64) -> ErrorReply;
 
+    /// Another name of the model `name`, where the vendor has two for one.
+    fn other_name(&self, name: &str) -> Option<Box<str>> {
+        let _ = name;
+        None
+    }
+
     /// The answer to a request for the list of models.
     fn render_models(&self, models: &[ModelCard]) -> Bytes;
+
+    /// The answer to a request for the list of models that comes with `query`: the part that it asks for, where the vendor has pages.
+    fn render_page_of_models(&self, models: &[ModelCard], query: Option<&str>) -> Result<Bytes, ApiError> {
+        let _ = query;
+        Ok(self.render_models(models))
+    }
 
     /// The answer to a request for one model.
     fn render_model(&self, model: &ModelCard) -> Bytes;
@@ -73,6 +85,12 @@ pub trait Endpoint: Send + Sync {
     /// Whose it is.
     fn dialect(&self) -> &'static dyn Dialect;
 
+    /// Who answers what comes with `query`: whose it is, unless the query asks for answers of another form.
+    fn speaker(&self, query: Option<&str>) -> &'static dyn Dialect {
+        let _ = query;
+        self.dialect()
+    }
+
     /// The id that a reply drawn from `id` shows in its body.
     fn reply_id(&self, id: u64) -> String;
 
@@ -90,7 +108,7 @@ impl fmt::Debug for dyn Endpoint {
 pub const DIALECTS: [&dyn Dialect; 5] = [&openai::OpenAi, &anthropic::Anthropic, &gemini::Gemini, &ollama::Ollama, &azure::Azure];
 
 /// Everything that can be asked, of all vendors.
-pub const ENDPOINTS: [&dyn Endpoint; 22] = [
+pub const ENDPOINTS: [&dyn Endpoint; 24] = [
     &openai::Chat,
     &openai::Completions,
     &openai::Embeddings,
@@ -105,6 +123,8 @@ pub const ENDPOINTS: [&dyn Endpoint; 22] = [
     &gemini::CountTokens,
     &gemini::Embed,
     &gemini::BatchEmbed,
+    &gemini::CHAT,
+    &gemini::EMBEDDINGS,
     &ollama::Chat,
     &ollama::Generate,
     &ollama::Embed,

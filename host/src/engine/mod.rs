@@ -285,7 +285,7 @@ impl Engine {
         let generation = &running.generation;
         let unknown = || ApiError::unknown_model(&request.model);
         // Before anything is counted: a misspelt name is no request of any model.
-        let first = generation.scenario.find(&request.model).ok_or_else(unknown)?;
+        let first = generation.scenario.find_any(request.names(), |_, _| true).ok_or_else(unknown)?;
         let seen = |identity, attempt| self.occurrences.next(identity, attempt);
         let mut facts = facts_of(generation, &running.situation, &request, origin, None, seen);
         let model = running.pick(first, &request, &mut facts).ok_or_else(unknown)?;

@@ -23,9 +23,13 @@ pub struct About {
 }
 
 impl Visit {
-    /// Answers a request for the list of models.
-    pub fn models(&self) -> Response<ReplyBody> {
-        self.listed(|cards, _| self.dialect.render_models(cards))
+    /// Answers a request for the list of models that came with `query`.
+    pub fn models(&self, query: Option<&str>) -> Response<ReplyBody> {
+        let generation = &self.door.engine.running().generation;
+        match self.dialect.render_page_of_models(&cards(generation), query) {
+            Ok(page) => self.json(page, generation.number),
+            Err(error) => self.error(&error),
+        }
     }
 
     /// Answers with what `answer` makes of the list of models and the Unix time in seconds.
@@ -50,7 +54,9 @@ impl Visit {
 
     fn card(&self, id: &str, answer: impl Fn(&ModelCard) -> Bytes) -> Response<ReplyBody> {
         let generation = &self.door.engine.running().generation;
-        match cards(generation).iter().find(|card| *card.id == *id) {
+        let other = self.dialect.other_name(id);
+        let is_it = |card: &&ModelCard| *card.id == *id || other.as_deref() == Some(&*card.id);
+        match cards(generation).iter().find(is_it) {
             Some(card) => self.json(answer(card), generation.number),
             None => self.error(&ApiError::unknown_model(id)),
         }

@@ -71,6 +71,14 @@ impl Serves {
             Self::Itself(_) => &OpenAi,
         }
     }
+
+    /// Who answers what comes with `query`.
+    fn speaker(self, query: Option<&str>) -> &'static dyn Dialect {
+        match self {
+            Self::Ask(endpoint) => endpoint.speaker(query),
+            other => other.dialect(),
+        }
+    }
 }
 
 struct Route {
@@ -95,6 +103,9 @@ const ANTHROPIC: &[&str] = &["/v1", "", "/anthropic/v1"];
 /// Where Gemini's API is served: the versions that its SDKs know.
 const GEMINI: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
+/// Where Google serves OpenAI's API.
+const GEMINI_OPENAI: &[&str] = &["/v1beta/openai"];
+
 /// Where Azure's API is served: its dated form. The current one is OpenAI's own.
 const AZURE: &[&str] = &[""];
 
@@ -107,7 +118,7 @@ static PULL: About = About { asked: ollama::asked_model, answer: ollama::pull };
 const BARE: &[&str] = &[""];
 
 /// Everything that is served. Of several entries for one path the first is the one for senders of whom nothing is known.
-static ROUTES: [Route; 71] = [
+static ROUTES: [Route; 75] = [
     route(Method::POST, OPENAI, "/chat/completions", Serves::Ask(&openai::Chat)),
     route(Method::POST, OPENAI, "/completions", Serves::Ask(&openai::Completions)),
     route(Method::POST, OPENAI, "/embeddings", Serves::Ask(&openai::Embeddings)),
@@ -147,6 +158,10 @@ static ROUTES: [Route; 71] = [
     route(Method::POST, GEMINI, "/models/{}:batchEmbedContents", Serves::Ask(&gemini::BatchEmbed)),
     route(Method::GET, GEMINI, "/models", Serves::Models(&Gemini)),
     route(Method::GET, GEMINI, "/models/{}", Serves::Model(&Gemini)),
+    route(Method::POST, GEMINI_OPENAI, "/chat/completions", Serves::Ask(&gemini::CHAT)),
+    route(Method::POST, GEMINI_OPENAI, "/embeddings", Serves::Ask(&gemini::EMBEDDINGS)),
+    route(Method::GET, GEMINI_OPENAI, "/models", Serves::Models(&gemini::Listed)),
+    route(Method::GET, GEMINI_OPENAI, "/models/{}", Serves::Model(&gemini::Listed)),
     route(Method::POST, AZURE, "/openai/deployments/{}/chat/completions", Serves::Ask(&azure::CHAT)),
     route(Method::POST, AZURE, "/openai/responses", Serves::Ask(&openai::Responses)),
     route(Method::POST, AZURE, "/openai/responses/input_tokens", Serves::Ask(&openai::InputTokens)),
@@ -182,7 +197,7 @@ static ROUTES: [Route; 71] = [
 ];
 
 /// Roots of paths, the longer ones first.
-const ROOTS: [&str; 5] = ["/anthropic/v1", "/openai/v1", "/v1beta", "/v1alpha", "/v1"];
+const ROOTS: [&str; 6] = ["/anthropic/v1", "/openai/v1", "/v1beta/openai", "/v1beta", "/v1alpha", "/v1"];
 
 /// Answers `request`, which came in on `wire`.
 pub(super) fn answer(
@@ -236,11 +251,11 @@ fn begin(
         }
     };
     let open = percent::decoded(found.open);
-    let visit = Visit { door, wire, dialect: found.serves.dialect() };
+    let visit = Visit { door, wire, dialect: found.serves.speaker(query) };
     match found.serves {
         Serves::Ask(endpoint) => Answer::Asked(visit.ask(endpoint, target(&open, query), request)),
         Serves::Recall(recall) => now(visit.recall(recall, &open, query)),
-        Serves::Models(_) => now(visit.models()),
+        Serves::Models(_) => now(visit.models(query)),
         Serves::Model(_) => now(visit.model(&open)),
         Serves::Files(act) => Answer::Handed(Box::pin(visit.files(act, open, request))),
         Serves::Batches(bulk, act) => {

@@ -57,7 +57,8 @@ pub fn of_words(words: &[&[u8]]) -> u64 {
 /// schemas are indented: `curl -d @file` takes out line breaks, and SDKs write JSON their own way.
 pub fn content_of(request: &Request) -> u64 {
     let mut hash = Chain(request.operation as u64);
-    hash.text(&request.model);
+    // The same whichever of its names a client writes.
+    hash.text(request.names().min().unwrap_or_default());
     for message in &request.messages {
         hash.number(message.role as u64 | (message.attachments.len() as u64) << 8);
         message.attachments.iter().for_each(|attachment| hash.number(attachment.digest));

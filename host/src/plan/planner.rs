@@ -125,7 +125,7 @@ pub fn pick(
     let key = events.named("entry");
     generation
         .scenario
-        .find_if(&request.model, |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
+        .find_any(request.names(), |entry, when| when.holds(&Seen { number: number(entry), ..seen.at(key.with(entry as u64)) }))
 }
 
 /// Decides what will happen to `request`, which model entry `model` answers.

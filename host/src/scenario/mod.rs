@@ -110,6 +110,11 @@ impl Scenario {
         self.index.find(name, |entry| self.models[entry].when.as_ref().is_none_or(|when| takes(entry, when)))
     }
 
+    /// The same for a model of several names: the first entry that one of them matches.
+    pub fn find_any<'a>(&self, names: impl Iterator<Item = &'a str>, takes: impl Fn(usize, &When) -> bool) -> Option<usize> {
+        names.filter_map(|name| self.find_if(name, &takes)).min()
+    }
+
     /// The index in `tiers` of the one that counts for `tenant`; a caller that names none is the tenant of the empty name, which `*` matches.
     pub fn tier_of(&self, tenant: &str) -> Option<usize> {
         if self.tiers.is_empty() { None } else { self.tier_index.find(tenant, |_| true) }

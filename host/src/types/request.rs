@@ -43,6 +43,8 @@ pub struct Request {
     pub operation: Operation,
     /// The model's name exactly as the client wrote it.
     pub model: Box<str>,
+    /// Another name of the same model, where the vendor has two for one.
+    pub other_name: Option<Box<str>>,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
     /// Tools the model may call, in the client's order.
@@ -197,6 +199,7 @@ impl Request {
         Self {
             operation: Operation::Chat,
             model: model.into(),
+            other_name: None,
             messages,
             tools: Vec::new(),
             tool_choice: ToolChoice::Auto,
@@ -217,6 +220,11 @@ impl Request {
             body: Bytes::new(),
             headers: http::HeaderMap::new(),
         }
+    }
+
+    /// The names of the model that is asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.model).chain(self.other_name.as_deref())
     }
 
     /// The header `name` if the client sent it as text; credentials are never shown.

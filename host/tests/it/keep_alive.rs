@@ -33,7 +33,7 @@ fn each_vendor_keeps_a_silent_stream_open_in_its_own_way() {
     let anthropic = silent(&host, &Anthropic);
     assert!(anthropic.matches("event: ping\ndata: {\"type\":\"ping\"}\n\n").count() >= 3, "{anthropic}");
     // Its clients stumble over comments.
-    let gemini = silent(&host, &Gemini);
+    let gemini = silent(&host, &Gemini { is_array: false });
     assert!(gemini.split_terminator("\r\n\r\n").all(|event| event.starts_with("data: {")), "{gemini}");
 }
 

@@ -23,7 +23,7 @@ mod dialects;
 mod example_packs;
 /// Every folder in `examples/` checks and answers.
 mod examples;
-/// Every native fault over HTTP/1.1 and HTTP/2, against the table that is kept of them.
+/// Every native fault in every dialect, against the tables and the bytes that are kept of them.
 mod fault_table;
 /// Every native fault, on the bytes of HTTP/1.1.
 mod faults;
@@ -79,6 +79,8 @@ mod reload_outside;
 mod reload_trouble;
 /// Every native responder through the real server, and the examples of its documentation.
 mod responders;
+/// What is planned is what clients of every dialect read back.
+mod round_trip;
 /// Conditions, scripts, incidents and phases, as clients and operators meet them.
 mod scenario_language;
 /// The JSON Schema of scenarios, and what is shown to users.

@@ -1,15 +1,21 @@
 """Starts the real server once and hands out official clients that point at it."""
 
+import json
 import os
 import pathlib
 import subprocess
+import urllib.error
 import urllib.request
 
 import openai
+import pydantic
 import pytest
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
+# What the models with faults would say, and what of it comes before the faults inside a reply.
+WORDS = "one two three four five six seven eight nine ten"
+FOUR = "one two three four"
 
 
 def start(*arguments):
@@ -48,10 +54,74 @@ def vendors():
     assert process.wait(timeout=40) == 0
 
 
+@pytest.fixture(scope="session")
+def described():
+    """A server whose answers are compared with the vendors' descriptions of them."""
+    process, addresses = start(str(HERE / "documents.yaml"))
+    yield addresses
+    process.terminate()
+    assert process.wait(timeout=40) == 0
+
+
+def ask(api, method, path, body=None, headers={}):
+    """The status and the text of what is answered."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(api + path, data, {"content-type": "application/json", **headers}, method=method)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def whole(api, method, path, body=None, headers={}):
+    """The JSON of what is answered with 200."""
+    status, text = ask(api, method, path, body, headers)
+    assert status == 200, text
+    return json.loads(text)
+
+
+def events(api, path, body, headers={}):
+    """The JSON of every event of a stream."""
+    status, text = ask(api, "POST", path, {**body, "stream": True}, headers)
+    assert status == 200, text
+    data = [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
+    return [json.loads(each) for each in data if each != "[DONE]"]
+
+
 @pytest.fixture
 def struck(vendors):
     """How often the fault of a model of theirs has struck."""
-    return lambda model: sample(vendors["admin"], "simwright_faults_total", model=model)
+    return strikes(vendors)
+
+
+def strikes(addresses):
+    """A function that says how often the fault of a model of a server has struck."""
+    return lambda model: sample(addresses["admin"], "simwright_faults_total", model=model)
+
+
+def meeting(struck, read):
+    """A function that asks `model` by `read`, which gives the texts as they come, and tells what came of it: what was there before the
+    exception, the exception or None, and the number of attempts that were struck."""
+
+    def meet(model, stream, **options):
+        before, came, error = struck(model), [], None
+        try:
+            for text in read(model, stream, **options):
+                came.append(text or "")
+        except Exception as raised:
+            error = raised
+        return "".join(came), error, struck(model) - before
+
+    return meet
+
+
+class Trip(pydantic.BaseModel):
+    """What replies to the fault of broken structures should have been."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    city: str
+    days: int
 
 
 def sample(admin, name, **labels):
@@ -72,7 +142,6 @@ def client(server):
 @pytest.fixture
 def metrics(server):
     """Reads one sample of `/metrics` by its name and labels."""
-    import urllib.request
 
     def read(name, **labels):
         with urllib.request.urlopen(server["admin"] + "/metrics") as answer:

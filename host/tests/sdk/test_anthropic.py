@@ -253,6 +253,20 @@ def test_models_are_listed_and_retrieved(client):
     assert client.models.retrieve("vendor/plain").id == "vendor/plain"
 
 
+def test_models_come_in_pages_that_the_sdk_turns(client):
+    first = client.models.list(limit=1)
+    assert (len(first.data), first.has_more, first.last_id) == (1, True, first.data[0].id)
+    everything = [model.id for model in client.models.list(limit=1)]
+    assert everything == [model.id for model in client.models.list()] and len(everything) >= 2
+    before = client.models.list(before_id=everything[-1], limit=1000)
+    assert [model.id for model in before.data] == everything[:-1] and not before.has_more
+    assert client.models.list(lifecycle=["retired"]).data == []
+    with pytest.raises(anthropic.BadRequestError, match="limit"):
+        client.models.list(limit=1001)
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.list(after_id="nobody")
+
+
 def test_an_unknown_model_is_not_found(client):
     for ask in (lambda: client.messages.create(**{**ASK, "model": "claude-unheard-of"}), lambda: client.models.retrieve("claude-unheard-of")):
         with pytest.raises(anthropic.NotFoundError) as caught:

@@ -8,19 +8,11 @@ import httpx2
 import pydantic
 import pytest
 
-from conftest import sample
+from conftest import FOUR, WORDS, Trip, meeting, sample
 
 HELLO = [{"role": "user", "content": "Hello"}]
-WORDS = "one two three four five six seven eight nine ten"
-FOUR = "one two three four"
 # The SDK's default is two retries.
 ATTEMPTS = 3
-
-
-class Trip(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid")
-    city: str
-    days: int
 
 
 @pytest.fixture
@@ -31,22 +23,15 @@ def client(vendors):
 
 @pytest.fixture
 def meet(client, struck):
-    """Asks `model`; gives what came before the exception, the exception or None, and the number of attempts that were struck."""
+    def read(model, stream, **options):
+        reply = client.with_options(**options).messages.create(model=model, max_tokens=100, messages=HELLO, stream=stream)
+        if not stream:
+            yield from (block.text for block in reply.content)
+        for event in reply if stream else []:
+            if event.type == "content_block_delta":
+                yield event.delta.text
 
-    def meet(model, stream, **options):
-        before, came, error = struck(model), [], None
-        try:
-            reply = client.with_options(**options).messages.create(model=model, max_tokens=100, messages=HELLO, stream=stream)
-            for event in reply if stream else []:
-                if event.type == "content_block_delta":
-                    came.append(event.delta.text)
-            if not stream:
-                came += [block.text for block in reply.content]
-        except Exception as raised:
-            error = raised
-        return "".join(came), error, struck(model) - before
-
-    return meet
+    return meeting(struck, read)
 
 
 @pytest.mark.parametrize("stream", [False, True])

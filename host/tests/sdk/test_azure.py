@@ -143,5 +143,20 @@ def test_the_newer_form_is_openais_own(server):
 def test_completions_and_embeddings_of_deployments(client):
     reply = client.completions.create(model="mini", prompt="Once upon a time", max_tokens=8)
     assert reply.model == "mini" and reply.choices[0].text
+    assert reply.choices[0].model_extra["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
+    assert [one["prompt_index"] for one in reply.model_extra["prompt_filter_results"]] == [0]
+    first, *chunks = client.completions.create(model="mini", prompt=["Once", "Twice"], max_tokens=8, stream=True)
+    assert first.choices == [] and [one["prompt_index"] for one in first.model_extra["prompt_filter_results"]] == [0, 1]
+    assert all(isinstance(chunk.choices[0].model_extra["content_filter_results"], dict) for chunk in chunks)
+    cut = client.completions.create(model="filtered-reply", prompt="Once")
+    assert cut.choices[0].finish_reason == "content_filter"
+    assert cut.choices[0].model_extra["content_filter_results"]["hate"]["filtered"]
     [one, same] = client.embeddings.create(model="mini", input=["a cat", "a cat"]).data
     assert one.embedding == same.embedding
+
+
+def test_models_say_what_they_can_do(client):
+    mini = {model.id: model for model in client.models.list()}["mini"]
+    assert (mini.object, mini.model_extra["status"], mini.model_extra["lifecycle_status"]) == ("model", "succeeded", "generally-available")
+    assert mini.model_extra["capabilities"]["chat_completion"] and not mini.model_extra["capabilities"]["fine_tune"]
+    assert client.models.retrieve("mini") == mini

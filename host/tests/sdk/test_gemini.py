@@ -3,6 +3,8 @@
 import asyncio
 import math
 
+import httpx
+import openai
 import pydantic
 import pytest
 from google import genai
@@ -18,6 +20,7 @@ WEATHER = types.FunctionDeclaration(
         required=["city", "unit"],
     ),
 )
+WAIT = types.FunctionDeclaration(name="wait", parameters=types.Schema(type="OBJECT", properties={}))
 FORCED = types.GenerateContentConfig(
     tools=[types.Tool(function_declarations=[WEATHER])],
     tool_config=types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode="ANY")),
@@ -120,6 +123,20 @@ def test_a_forced_function_is_called_with_arguments_that_fit(client, stream):
     assert responses[-1].candidates[0].finish_reason == types.FinishReason.STOP
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_have_ids_and_their_results_come_back_with_them(client, stream):
+    responses = generate(client, stream, model="two-tools", config=types.GenerateContentConfig(tools=[types.Tool(function_declarations=[WEATHER, WAIT])]))
+    calls = [part.function_call for part in parts_of(responses) if part.function_call]
+    assert len({call.id for call in calls}) == len(calls) == 2 and all(call.id for call in calls)
+    results = [types.Part(function_response=types.FunctionResponse(id=call.id, name=call.name, response={"is": "fine"})) for call in calls]
+    history = [
+        types.Content(role="user", parts=[types.Part(text=HELLO)]),
+        types.Content(role="model", parts=parts_of(responses)),
+        types.Content(role="user", parts=results),
+    ]
+    assert generate(client, False, contents=history)[0].text
+
+
 def test_only_functions_that_are_allowed_are_called(client):
     tides = types.FunctionDeclaration(name="get_tides", parameters_json_schema={"type": "object", "properties": {}})
     config = types.GenerateContentConfig(
@@ -173,6 +190,37 @@ def test_thoughts_are_shown_to_who_asks_for_them(client, stream):
     assert "".join(part.text for part in parts if part.thought) == "Let me think."
     assert "".join(part.text for part in parts if not part.thought) == "So be it."
     assert responses[-1].usage_metadata.thoughts_token_count > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_thought_is_signed_and_the_signature_may_come_back(client, stream):
+    responses = generate(client, stream, model="thinker")
+    [signed] = [part for part in parts_of(responses) if part.thought_signature]
+    assert len(signed.thought_signature) == 96 and not signed.thought
+    history = [
+        types.Content(role="user", parts=[types.Part(text=HELLO)]),
+        types.Content(role="model", parts=parts_of(responses)),
+        types.Content(role="user", parts=[types.Part(text="And?")]),
+    ]
+    assert generate(client, False, contents=history)[0].text
+    assert not any(part.thought_signature for part in parts_of(generate(client, stream)))
+
+
+@pytest.mark.parametrize("best", [None, 3])
+def test_log_probabilities(client, best):
+    config = types.GenerateContentConfig(response_logprobs=True, logprobs=best)
+    [whole] = generate(client, False, config=config)
+    [candidate] = whole.candidates
+    chosen = candidate.logprobs_result.chosen_candidates
+    assert "".join(token.token for token in chosen) == whole.text and len(chosen) == 24
+    assert all(token.log_probability < 0 and token.token_id >= 0 for token in chosen)
+    assert math.isclose(candidate.avg_logprobs, sum(token.log_probability for token in chosen) / 24, abs_tol=1e-5)
+    top = candidate.logprobs_result.top_candidates
+    assert top is None if best is None else [len(step.candidates) for step in top] == [best] * 24
+    chunks = generate(client, True, config=config)
+    pieces = [chunk.candidates[0].logprobs_result.chosen_candidates[0] for chunk in chunks[:-1]]
+    assert pieces == chosen and chunks[-1].candidates[0].avg_logprobs == candidate.avg_logprobs
+    assert generate(client, False)[0].candidates[0].logprobs_result is None
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -244,6 +292,39 @@ def test_models_are_listed_and_retrieved(client):
     assert plain == models["models/plain"]
     assert (plain.display_name, plain.input_token_limit, plain.output_token_limit) == ("plain", 4096, 1024)
     assert "generateContent" in plain.supported_actions and "embedContent" in plain.supported_actions
+
+
+def test_models_come_in_pages(client):
+    pager = client.models.list(config={"page_size": 1})
+    assert len(pager.page) == 1
+    assert {model.name for model in pager} == {model.name for model in client.models.list()}
+
+
+def test_openais_client_is_served_below_googles_root(vendors):
+    with openai.OpenAI(base_url=vendors["api"] + "/v1beta/openai/", api_key="k", max_retries=0) as client:
+        ask = {"model": "plain", "messages": [{"role": "user", "content": HELLO}]}
+        text = client.chat.completions.create(**ask).choices[0].message.content
+        chunks = client.chat.completions.create(**ask, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == text != ""
+        assert client.chat.completions.create(**{**ask, "model": "models/plain"}).choices[0].message.content == text
+        assert len(client.embeddings.create(model="gemini-embedding-001", input="x", dimensions=64).data[0].embedding) == 64
+        assert "models/plain" in [model.id for model in client.models.list()]
+        assert client.models.retrieve("models/plain").owned_by == "google"
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(**{**ask, "model": "gemini-unheard-of"})
+        [error] = caught.value.response.json()
+        assert (error["error"]["code"], error["error"]["status"]) == (404, "NOT_FOUND")
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.chat.completions.create(**{**ask, "model": "status-429"})
+        assert caught.value.response.json()[0]["error"]["status"] == "RESOURCE_EXHAUSTED"
+
+
+def test_a_refusal_of_an_array_is_an_array_that_the_sdk_understands(vendors):
+    url = vendors["api"] + "/v1beta/models/gemini-unheard-of:streamGenerateContent"
+    answer = httpx.post(url, headers={"x-goog-api-key": "k"}, json={"contents": [{"parts": [{"text": "x"}]}]})
+    assert isinstance(answer.json(), list)
+    error = errors.ClientError(answer.status_code, answer.json())
+    assert (error.code, error.status) == (404, "NOT_FOUND") and "gemini-unheard-of" in error.message
 
 
 def test_an_unknown_model_is_not_found(client):

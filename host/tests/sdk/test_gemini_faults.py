@@ -8,19 +8,11 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from conftest import sample
+from conftest import FOUR, WORDS, Trip, meeting, sample
 
-WORDS = "one two three four five six seven eight nine ten"
-FOUR = "one two three four"
 # The SDK retries only for who asks; without a delay of its own, nobody waits here.
 ATTEMPTS = 3
 RETRIES = types.HttpRetryOptions(attempts=ATTEMPTS, initial_delay=0.001, max_delay=0.002, jitter=0)
-
-
-class Trip(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid")
-    city: str
-    days: int
 
 
 def client_of(server, **options):
@@ -29,22 +21,15 @@ def client_of(server, **options):
 
 @pytest.fixture
 def meet(vendors, struck):
-    """Asks `model`; gives what came before the exception, the exception or None, and the number of attempts that were struck."""
-
-    def meet(model, stream, **options):
-        before, came, error = struck(model), [], None
+    def read(model, stream, **options):
         with client_of(vendors, **options) as client:
-            try:
-                if stream:
-                    for chunk in client.models.generate_content_stream(model=model, contents="Hello"):
-                        came.append(chunk.text or "")
-                else:
-                    came.append(client.models.generate_content(model=model, contents="Hello").text or "")
-            except Exception as raised:
-                error = raised
-        return "".join(came), error, struck(model) - before
+            ask = {"model": model, "contents": "Hello"}
+            if not stream:
+                yield client.models.generate_content(**ask).text
+            for chunk in client.models.generate_content_stream(**ask) if stream else []:
+                yield chunk.text
 
-    return meet
+    return meeting(struck, read)
 
 
 @pytest.mark.parametrize("stream", [False, True])

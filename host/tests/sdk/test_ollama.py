@@ -5,6 +5,7 @@ import json
 
 import httpx
 import ollama
+import openai
 import pydantic
 import pytest
 
@@ -141,13 +142,53 @@ def test_probabilities(client):
 
 def test_models(client):
     listed = {model.model for model in client.list().models}
-    assert {"plain", "slow"} <= listed
+    assert {"plain:latest", "slow:latest"} <= listed
     shown = client.show("plain")
     assert shown.modelinfo["simwright.context_length"] == 4096
     assert "completion" in shown.capabilities
     assert {model.model for model in client.ps().models} == listed
     assert client.pull("plain").status == "success"
     assert [part.status for part in client.pull("plain", stream=True)] == ["success"]
+
+
+def test_a_name_without_a_tag_is_the_latest(client):
+    assert client.chat("plain:latest", messages=HELLO).message.content == client.chat("plain", messages=HELLO).message.content
+    assert client.show("plain:latest").modelinfo == client.show("plain").modelinfo
+    assert client.embed("plain:latest", input="a cat").embeddings == client.embed("plain", input="a cat").embeddings
+    with pytest.raises(ollama.ResponseError) as caught:
+        client.chat("plain:8b", messages=HELLO)
+    assert caught.value.status_code == 404
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_goes_on_from_a_context(client, stream):
+    def last(**more):
+        reply = client.generate("plain", prompt="Once upon a time", stream=stream, **more)
+        return list(reply)[-1] if stream else reply
+
+    first = last()
+    assert len(first.context) == first.prompt_eval_count + first.eval_count
+    second = last(context=first.context)
+    assert second.prompt_eval_count == first.prompt_eval_count + len(first.context)
+    assert second.context[: len(first.context)] == first.context
+    assert last(raw=True).context is None
+
+
+def test_a_hole_in_a_text_is_filled(client):
+    assert client.generate("plain", prompt="def f(x):", suffix="return y").response
+    assert "insert" in client.show("plain").capabilities
+
+
+@pytest.mark.parametrize("think", [True, "low", "medium", "high"])
+def test_every_way_to_ask_for_thoughts(client, think):
+    assert client.generate("thinks", prompt="Why?", think=think).thinking
+    assert client.generate("thinks", prompt="Why?", think=False).thinking is None
+
+
+def test_openais_client_is_served_for_the_key_that_the_vendor_names(server):
+    with openai.OpenAI(base_url=server["api"] + "/v1/", api_key="ollama") as client:
+        assert client.chat.completions.create(model="plain", messages=HELLO).choices[0].message.content
+        assert "plain" in [model.id for model in client.models.list()]
 
 
 def test_loading_takes_no_words(client):

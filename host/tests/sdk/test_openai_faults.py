@@ -2,23 +2,16 @@
 
 import json
 import time
-import urllib.request
 
 import openai
 import pydantic
 import pytest
 
+from conftest import FOUR, WORDS, Trip, meeting, strikes
+
 HELLO = [{"role": "user", "content": "Hello"}]
-WORDS = "one two three four five six seven eight nine ten"
-FOUR = "one two three four"
 # The SDK's default is two retries; a time limit that no fault but `hang` and `stall` exceeds on a busy machine.
 ATTEMPTS = 3
-
-
-class Trip(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid")
-    city: str
-    days: int
 
 
 @pytest.fixture
@@ -29,35 +22,20 @@ def client(faulty):
 
 @pytest.fixture
 def struck(faulty):
-    """How often the fault of a model has struck."""
-
-    def count(model):
-        with urllib.request.urlopen(faulty["admin"] + "/metrics") as answer:
-            lines = answer.read().decode().splitlines()
-        samples = (line for line in lines if line.startswith("simwright_faults_total{") and f'model="{model}"' in line)
-        return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
-
-    return count
+    return strikes(faulty)
 
 
 @pytest.fixture
 def meet(client, struck):
-    """Asks `model`; gives what came before the exception, the exception or None, and the number of attempts that were struck."""
+    # `options` may hold a time limit.
+    def read(model, stream, **options):
+        reply = client.with_options(**options).chat.completions.create(model=model, messages=HELLO, stream=stream)
+        if not stream:
+            yield reply.choices[0].message.content
+        for chunk in reply if stream else []:
+            yield from (choice.delta.content for choice in chunk.choices)
 
-    def meet(model, stream, **options):
-        before, came, error = struck(model), [], None
-        # `options` may hold a time limit.
-        try:
-            reply = client.with_options(**options).chat.completions.create(model=model, messages=HELLO, stream=stream)
-            for chunk in reply if stream else []:
-                came += [choice.delta.content or "" for choice in chunk.choices]
-            if not stream:
-                came.append(reply.choices[0].message.content)
-        except Exception as raised:
-            error = raised
-        return "".join(text or "" for text in came), error, struck(model) - before
-
-    return meet
+    return meeting(struck, read)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -2,7 +2,7 @@
 //!
 //! [`messages`] has the endpoints: a conversation to continue, and how many tokens one has; [`batches`] many of them. Beside it what all answers share: `words` has
 //! the vendor's sentences for bad requests, `error` its answers to refusals, `headers` what every answer says of itself, `models` the list
-//! of models, `ids` the ids.
+//! of models, `page` the part of a list that is asked for, `ids` the ids.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -16,6 +16,7 @@ mod headers;
 mod ids;
 mod messages;
 mod models;
+mod page;
 mod words;
 
 pub use batches::MessageBatches;
@@ -47,7 +48,11 @@ impl Dialect for Anthropic {
     }
 
     fn render_models(&self, models: &[ModelCard]) -> Bytes {
-        models::list(models)
+        models::list(models.iter(), false)
+    }
+
+    fn render_page_of_models(&self, models: &[ModelCard], query: Option<&str>) -> Result<Bytes, ApiError> {
+        models::page(models, query)
     }
 
     fn render_model(&self, model: &ModelCard) -> Bytes {

@@ -1,20 +1,21 @@
 //! Azure OpenAI: OpenAI's API below `/openai/deployments/{deployment}/`, with a version in the query.
 //!
 //! Bodies are read and replies rendered by [`super::openai`], which is told the deployment. What differs is here: what every request must
-//! say, `headers` of answers, and `error`, the gateway's and the filters' answers to refusals. The newer form of the API, `/openai/v1/`, is
+//! say, `headers` of answers, `models`, and `error`, the gateway's and the filters' answers to refusals. The newer form of the API, `/openai/v1/`, is
 //! OpenAI's own.
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::dialect::json::id::{push_hex, text_of};
-use crate::dialect::openai::{self, models};
+use crate::dialect::openai;
 use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelCard, Parsed};
 use crate::random::Stream;
 use crate::types::api_error::ApiError;
 
 mod error;
 mod headers;
+mod models;
 
 #[cfg(test)]
 mod tests;

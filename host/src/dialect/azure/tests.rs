@@ -3,10 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::{Azure, CHAT};
-use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Parsed};
+use super::{Azure, CHAT, COMPLETIONS};
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, ModelCard, Parsed};
 use crate::types::allowance::{Allowance, Left};
-use crate::types::api_error::{ApiError, ErrorKind};
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::mistake::{Mistake, What};
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind, WholeReply};
 use crate::types::usage::Usage;
@@ -66,11 +66,11 @@ fn a_stream_tells_what_filters_found() {
     insta::assert_snapshot!(std::str::from_utf8(&out).unwrap(), @r#"
     data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{},"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{},"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}]}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}]}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{},"delta":{},"logprobs":null,"finish_reason":"stop"}]}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"content_filter_results":{},"delta":{},"logprobs":null,"finish_reason":"stop"}]}
 
     data: [DONE]
     "#);
@@ -84,8 +84,47 @@ fn a_whole_reply_tells_what_filters_found() {
         parsed("mini?api-version=2024-10-21", HI).unwrap().voice.whole(&head(), &reply, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     };
-    insta::assert_snapshot!(whole(Finish::Stop), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"mini","choices":[{"index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"message":{"role":"assistant","content":"Hello","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default","system_fingerprint":"fp_7dd023954e","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}"#);
+    insta::assert_snapshot!(whole(Finish::Stop), @r#"{"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion","created":1790000000,"model":"mini","choices":[{"index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"message":{"role":"assistant","content":"Hello","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"system_fingerprint":"fp_7dd023954e","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}"#);
     assert!(whole(Finish::ContentFilter).contains(r#""content_filter_results":{"hate":{"filtered":true,"severity":"high"}"#));
+}
+
+#[test]
+fn completions_tell_what_filters_found_in_every_prompt() {
+    let body = r#"{"prompt":["a","b"]}"#;
+    let inbound =
+        || Inbound { target: "mini?api-version=2024-10-21", body: Bytes::from_static(body.as_bytes()), ..Inbound::default() };
+    let voice = COMPLETIONS.parse(inbound()).unwrap().voice;
+    let (mut out, mut reply) = (BytesMut::new(), WholeReply::default());
+    events(Finish::ContentFilter).iter().for_each(|event| reply.gather(event));
+    voice.whole(&head(), &reply, &mut out);
+    insta::assert_snapshot!(std::str::from_utf8(&out).unwrap(), @r#"{"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"model":"mini","choices":[{"content_filter_results":{"hate":{"filtered":true,"severity":"high"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"text":"Hello","index":0,"logprobs":null,"finish_reason":"content_filter"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0},"system_fingerprint":"fp_7dd023954e","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}},{"prompt_index":1,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}"#);
+    out.clear();
+    let mut renderer = voice.stream(&head());
+    events(Finish::Stop).iter().for_each(|event| renderer.event(event, &mut out));
+    insta::assert_snapshot!(std::str::from_utf8(&out).unwrap(), @r#"
+    data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}},{"prompt_index":1,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}
+
+    data: {"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"text":"Hello","index":0,"logprobs":null,"finish_reason":null}],"model":"mini","system_fingerprint":"fp_7dd023954e"}
+
+    data: {"id":"cmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"text_completion","created":1790000000,"choices":[{"content_filter_results":{},"text":"","index":0,"logprobs":null,"finish_reason":"stop"}],"model":"mini","system_fingerprint":"fp_7dd023954e"}
+
+    data: [DONE]
+    "#);
+}
+
+#[test]
+fn models_say_what_they_can_do_and_until_when() {
+    let card = ModelCard {
+        id: "mini".into(),
+        created_unix_s: 1_790_000_000,
+        owned_by: "simwright".into(),
+        context_window: 8_192,
+        max_output_tokens: 1_024,
+    };
+    let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    let one = text(Azure.render_model(&card));
+    insta::assert_snapshot!(one, @r#"{"capabilities":{"fine_tune":false,"inference":true,"completion":true,"chat_completion":true,"embeddings":true},"lifecycle_status":"generally-available","deprecation":{"inference":1853072000},"id":"mini","status":"succeeded","created_at":1790000000,"updated_at":1790000000,"object":"model"}"#);
+    assert_eq!(text(Azure.render_models(&[card.clone(), card])), format!(r#"{{"data":[{one},{one}],"object":"list"}}"#));
 }
 
 #[test]
@@ -111,6 +150,14 @@ fn refusals_of_the_gateway_have_a_code_and_a_sentence() {
     let headers: Vec<String> =
         Azure.render_error(&late, 7).headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
     assert_eq!(headers, ["retry-after: 2", "retry-after-ms: 1500"]);
+}
+
+#[test]
+fn a_limit_says_which_one_it_is_and_when_to_come_back() {
+    let usual = ApiError::because(Cause::Usual, 429, "ours");
+    let limited = ApiError { kind: ErrorKind::TokensLimited, retry_after_ms: Some(1_500), ..usual.clone() };
+    assert!(said(&limited).contains("exceeded token rate limit") && said(&limited).contains("Please retry after 2 seconds."));
+    assert!(said(&usual).contains("exceeded call rate limit") && !said(&usual).contains("Please retry after"));
 }
 
 #[test]

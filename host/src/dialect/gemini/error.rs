@@ -11,8 +11,19 @@ use crate::types::api_error::{ApiError, RetryForm};
 
 /// The answer to `error`.
 pub(super) fn render(error: &ApiError) -> ErrorReply {
+    rendered(error, b"", b"")
+}
+
+/// The same as a list of one.
+pub(super) fn render_listed(error: &ApiError) -> ErrorReply {
+    rendered(error, b"[", b"]")
+}
+
+fn rendered(error: &ApiError, before: &[u8], after: &[u8]) -> ErrorReply {
     let mut body = BytesMut::with_capacity(192 + error.message.len());
+    body.put_slice(before);
     push(&mut body, error.status, &words::of(error), error.retry_after_ms, words::violated(error).as_deref());
+    body.put_slice(after);
     let mut headers = Vec::new();
     // The vendor itself says it in the body alone; the header is there where a scenario asks for just that.
     if let (Some(ms), RetryForm::Seconds) = (error.retry_after_ms, error.retry_form) {

@@ -1,7 +1,8 @@
 //! Google's Gemini API, in `/v1` and `/v1beta`.
 //!
 //! [`generate`] has the endpoints of conversations, [`embed`] those of vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests,
-//! `error` its answers to refusals, `models` the list of models, `schema` its own way to write schemas.
+//! `error` its answers to refusals, `models` the list of models, `schema` its own way to write schemas. `listed` is OpenAI's API as Google
+//! serves it.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,12 +15,14 @@ use crate::types::api_error::ApiError;
 mod embed;
 mod error;
 mod generate;
+mod listed;
 mod models;
 mod schema;
 mod words;
 
 pub use embed::{BatchEmbed, Embed};
 pub use generate::{CountTokens, Generate, StreamGenerate};
+pub use listed::{CHAT, EMBEDDINGS, Listed};
 
 /// The header that names a caller.
 const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
@@ -52,7 +55,11 @@ impl Dialect for Gemini {
     }
 
     fn render_models(&self, models: &[ModelCard]) -> Bytes {
-        models::list(models)
+        models::list(models, None)
+    }
+
+    fn render_page_of_models(&self, models: &[ModelCard], query: Option<&str>) -> Result<Bytes, ApiError> {
+        models::page(models, query)
     }
 
     fn render_model(&self, model: &ModelCard) -> Bytes {

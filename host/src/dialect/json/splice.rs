@@ -58,6 +58,11 @@ pub(crate) fn push_nullable(out: &mut BytesMut, text: Option<&str>) {
     }
 }
 
+/// Appends `json` without the breaks between its lines, which stand outside of its strings: where an event is a line, it would end there.
+pub(crate) fn push_on_one_line(out: &mut BytesMut, json: &str) {
+    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
+}
+
 /// Appends `number` in decimal.
 pub(crate) fn push_number(out: &mut BytesMut, mut number: u64) {
     let mut digits = [0; 20];
@@ -78,14 +83,9 @@ pub(crate) fn hex(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble & 15)]
 }
 
-/// Appends `json` without line breaks, which would end a line of a stream; there are none inside its texts.
-pub(crate) fn push_raw(out: &mut BytesMut, json: &str) {
-    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
-}
-
-/// Appends `json` as [`push_raw`] does if it is an object, and an empty object if not: arguments of calls are what a model wrote.
+/// Appends `json` as [`push_on_one_line`] does if it is an object, and an empty object if not: arguments of calls are what a model wrote.
 pub(crate) fn push_object(out: &mut BytesMut, json: &str) {
-    push_raw(out, if is_object(json) { json } else { "{}" });
+    push_on_one_line(out, if is_object(json) { json } else { "{}" });
 }
 
 /// Is `json` a JSON object?

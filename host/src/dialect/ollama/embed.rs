@@ -9,7 +9,7 @@ use super::body::Text;
 use super::keep_alive::KeepAlive;
 use super::options::{self, Options};
 use super::read::{body_of, known_model};
-use super::{Ollama, metrics};
+use super::{Ollama, metrics, names};
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::Path;
 use crate::dialect::json::shapes::TextOrList;
@@ -121,6 +121,7 @@ fn parsed(model: &str, voice: Vectors, inbound: &Inbound<'_>) -> Parsed {
     let messages = voice.texts.iter().map(|text| Message::new(Role::User, text.clone())).collect();
     let request = Request {
         operation: Operation::Embedding,
+        other_name: names::other(model),
         target: inbound.target.into(),
         body: Bytes::clone(&inbound.body),
         headers: inbound.headers.clone(),
@@ -144,7 +145,7 @@ impl Voice for Vectors {
     }
 
     fn whole_type(&self) -> &'static str {
-        "application/json; charset=utf-8"
+        super::JSON
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {

@@ -18,7 +18,7 @@ pub(super) struct Loaded {
 
 impl Voice for Loaded {
     fn whole_type(&self) -> &'static str {
-        "application/json; charset=utf-8"
+        super::JSON
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {

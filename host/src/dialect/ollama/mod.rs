@@ -1,11 +1,11 @@
 //! Ollama's API: streams of JSON, one object a line, unless a client asks for the whole.
 //!
 //! In: `body` is what clients write, `options` and `keep_alive` parts of it that are more than a kind; `read` checks and makes the neutral
-//! request. Out: `whole` and `stream` render replies for both endpoints with words, `metrics` what they cost; `loaded` answers those that
-//! only load a model, `embed` those for vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models.
+//! request. Out: `whole` and `stream` render replies for both endpoints with words, `metrics` what they cost, `context` what a client may go on from; `loaded` answers those that
+//! only load a model, `embed` those for vectors. Beside them what all answers share: `words` has the vendor's sentences for bad requests, `models` what is told of models, `names` what they are called.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{HeaderName, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 use crate::dialect::json::id::{push_hex, text_of};
@@ -15,11 +15,13 @@ use crate::random::Stream;
 use crate::types::api_error::{ApiError, RetryForm};
 
 mod body;
+mod context;
 mod embed;
 mod keep_alive;
 mod loaded;
 mod metrics;
 mod models;
+mod names;
 mod options;
 mod read;
 mod stream;
@@ -32,6 +34,8 @@ mod tests;
 pub use embed::{Embed, Embeddings};
 pub use models::{asked_model, loaded, pull, show};
 
+/// The type of every body in one piece.
+const JSON: &str = "application/json; charset=utf-8";
 /// What `GET /` answers.
 pub const RUNNING: &str = "Ollama is running";
 /// What `GET /api/version` answers: a version that has everything that is served here.
@@ -57,12 +61,16 @@ impl Dialect for Ollama {
 
     fn headers(&self, _facts: &HeaderFacts, _out: &mut HeaderMap) {}
 
+    fn other_name(&self, name: &str) -> Option<Box<str>> {
+        names::other(name)
+    }
+
     fn render_error(&self, error: &ApiError, _request_id: u64) -> ErrorReply {
         let mut body = BytesMut::with_capacity(32 + error.message.len());
         body.put_slice(b"{\"error\":");
         push_string(&mut body, &words::of_error(error));
         body.put_u8(b'}');
-        ErrorReply { status: error.status, headers: hints(error), body: body.freeze() }
+        ErrorReply { status: error.status, headers: headers_of(error), body: body.freeze() }
     }
 
     fn render_models(&self, models: &[ModelCard]) -> Bytes {
@@ -74,11 +82,13 @@ impl Dialect for Ollama {
     }
 }
 
-/// When to come back: the vendor never says it, but proxies before it do. A date needs a clock, so the door writes it.
-fn hints(error: &ApiError) -> Vec<(HeaderName, HeaderValue)> {
+/// The type of the body, as Go writes it, and when to come back: the vendor never says that, but proxies before it do. A date needs a
+/// clock, so the door writes it.
+fn headers_of(error: &ApiError) -> Vec<(HeaderName, HeaderValue)> {
     let in_seconds = matches!(error.retry_form, RetryForm::Both | RetryForm::Seconds);
     let ms = error.retry_after_ms.filter(|_| in_seconds);
-    ms.map(|ms| (RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1)))).into_iter().collect()
+    let hint = ms.map(|ms| (RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))));
+    hint.into_iter().chain([(CONTENT_TYPE, HeaderValue::from_static(JSON))]).collect()
 }
 
 /// A conversation to continue.

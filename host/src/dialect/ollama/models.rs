@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::NamedBody;
+use super::names::full;
 use super::read::known_model;
 use crate::dialect::ModelCard;
 use crate::dialect::json::id::push_hex;
@@ -47,10 +48,11 @@ fn listed(models: &[ModelCard], more: impl Fn(&mut BytesMut, &ModelCard)) -> Byt
     let mut out = BytesMut::with_capacity(32 + 480 * models.len());
     out.put_slice(b"{\"models\":[");
     for (index, model) in models.iter().enumerate() {
+        let name = full(&model.id);
         out.put_slice(if index == 0 { b"{\"name\":" } else { b",{\"name\":" });
-        push_string(&mut out, &model.id);
+        push_string(&mut out, &name);
         out.put_slice(b",\"model\":");
-        push_string(&mut out, &model.id);
+        push_string(&mut out, &name);
         out.put_slice(b",\"size\":");
         push_number(&mut out, SIZE_BYTES);
         out.put_slice(b",\"digest\":\"");
@@ -74,7 +76,7 @@ pub fn show(model: &ModelCard) -> Bytes {
     out.put_slice(b",\"model_info\":{\"general.architecture\":\"simwright\",\"general.parameter_count\":8000000000,");
     out.put_slice(b"\"simwright.context_length\":");
     push_number(&mut out, u64::from(model.context_window));
-    out.put_slice(b"},\"capabilities\":[\"completion\",\"tools\",\"vision\",\"thinking\"],\"modified_at\":\"");
+    out.put_slice(b"},\"capabilities\":[\"completion\",\"tools\",\"insert\",\"vision\",\"thinking\"],\"modified_at\":\"");
     push_date(&mut out, model.created_unix_s);
     out.put_slice(b"\"}");
     out.freeze()

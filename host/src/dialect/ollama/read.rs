@@ -8,10 +8,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Form;
 use super::body::{ChatBody, GenerateBody, List, Message as GivenMessage, Think, Tool as GivenTool};
+use super::context::Context;
 use super::keep_alive::KeepAlive;
 use super::loaded::Loaded;
-use super::options;
 use super::whole::Answer;
+use super::{names, options};
 use crate::dialect::json::given::{Given, Shape};
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
@@ -47,7 +48,7 @@ pub(super) fn chat(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
         ..Request::chat(known_model(&model, root)?, messages)
     };
     let is_empty = request.messages.is_empty();
-    Ok(parsed(request, Form::Chat, is_empty, keep_alive, inbound))
+    Ok(parsed(request, Form::Chat, is_empty, keep_alive, None, inbound))
 }
 
 /// Reads a request to continue a prompt, and how its reply is rendered.
@@ -60,13 +61,14 @@ pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
     let suffix = body.suffix.optional(root.field("suffix"))?.unwrap_or_default();
     let system = body.system.optional(root.field("system"))?.unwrap_or_default();
     let template = body.template.optional(root.field("template"))?.unwrap_or_default();
-    let context = context(body.context, root.field("context"))?;
-    if body.raw.optional(root.field("raw"))?.unwrap_or(false) && !(template.is_empty() && system.is_empty() && context.is_none())
-    {
+    let context = Context::of(context(body.context, root.field("context"))?, &prompt);
+    let earlier = context.attachment();
+    let is_raw = body.raw.optional(root.field("raw"))?.unwrap_or(false);
+    if is_raw && !(template.is_empty() && system.is_empty() && earlier.is_none()) {
         return Err(ApiError::invalid("raw", "raw mode does not support template, system, or context"));
     }
     let mut attachments = images(body.images, root.field("images"))?;
-    attachments.extend(context);
+    attachments.extend(earlier);
     let options = options::read(body.options, root.field("options"))?;
     let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
     let streams = body.stream.optional(root.field("stream"))?.unwrap_or(true);
@@ -87,7 +89,9 @@ pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
         streams,
         ..Request::chat(known_model(&model, root)?, messages)
     };
-    Ok(parsed(request, Form::Generate, is_empty, keep_alive, inbound))
+    // Whoever writes the template has all that is needed to go on.
+    let context = (!is_raw).then_some(context);
+    Ok(parsed(request, Form::Generate, is_empty, keep_alive, context, inbound))
 }
 
 /// The JSON of a body, which must not be empty.
@@ -99,14 +103,22 @@ pub(super) fn body_of<'de, T: Shape<'de>>(inbound: &'de Inbound<'_>, root: Path<
 }
 
 /// A request with nothing to continue loads the model, or takes it out of memory if it is to stay for no time.
-fn parsed(mut request: Request, form: Form, is_empty: bool, keep_alive: KeepAlive, inbound: Inbound<'_>) -> Parsed {
+fn parsed(
+    mut request: Request,
+    form: Form,
+    is_empty: bool,
+    keep_alive: KeepAlive,
+    context: Option<Context>,
+    inbound: Inbound<'_>,
+) -> Parsed {
     let voice: Box<dyn Voice> = if is_empty {
         request.operation = Operation::Count;
         request.streams = false;
         Box::new(Loaded { form, unloads: keep_alive == KeepAlive::Zero })
     } else {
-        Box::new(Answer { form, logprobs: request.logprobs })
+        Box::new(Answer { form, logprobs: request.logprobs, context })
     };
+    request.other_name = names::other(&request.model);
     request.target = inbound.target.into();
     request.body = inbound.body.clone();
     request.headers = inbound.headers;
@@ -173,15 +185,10 @@ fn is_base64(text: &[u8]) -> bool {
     text.len().is_multiple_of(4) && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
-/// What a client brings back of an earlier reply: tokens, of which only the number is known here.
-fn context(given: List<i64>, list: Path<'_>) -> Result<Option<Attachment>, Mistake> {
-    let Some(given) = given.optional(list)? else { return Ok(None) };
-    let mut bytes = Vec::with_capacity(given.len() * 8);
-    let tokens = u32::try_from(given.len()).unwrap_or(u32::MAX);
-    for (index, token) in given.into_iter().enumerate() {
-        bytes.extend_from_slice(&token.required(list.element(index))?.to_le_bytes());
-    }
-    Ok((tokens > 0).then(|| Attachment { digest: xxh3_64(&bytes), tokens }))
+/// What a client brings back of an earlier reply.
+fn context(given: List<i64>, list: Path<'_>) -> Result<Vec<i64>, Mistake> {
+    let given = given.optional(list)?.unwrap_or_default();
+    given.into_iter().enumerate().map(|(index, token)| token.required(list.element(index))).collect()
 }
 
 fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {

@@ -110,6 +110,9 @@ impl LineStream {
         });
         out.put_slice(word(self.finish).as_bytes());
         out.put_u8(b'"');
+        if let Some(context) = &self.answer.context {
+            context.push(out, &self.usage);
+        }
         push_metrics(out, Took { first_ns: self.first.unwrap_or(0), last_ns: self.newest }, &self.usage);
         out.put_slice(b"}\n");
     }

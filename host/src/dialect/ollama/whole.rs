@@ -2,22 +2,25 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::Form;
+use super::context::Context;
 use super::metrics::{Took, push_metrics, push_time};
 use super::stream::LineStream;
+use super::{Form, JSON};
 use crate::dialect::json::id::push_hex;
-use crate::dialect::json::splice::{is_object, push_number, push_raw, push_string};
+use crate::dialect::json::splice::{is_object, push_number, push_on_one_line, push_string};
 use crate::dialect::openai::logprobs;
 use crate::dialect::{StreamRenderer, Voice};
 use crate::random::Stream;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply, WholeToolCall};
 
 /// How a request to continue something is answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) form: Form,
     /// `Some(n)`: log probabilities with `n` alternatives.
     pub(super) logprobs: Option<u8>,
+    /// What the client may go on from, if it is told.
+    pub(super) context: Option<Context>,
 }
 
 impl Voice for Answer {
@@ -31,19 +34,19 @@ impl Voice for Answer {
     }
 
     fn whole_type(&self) -> &'static str {
-        "application/json; charset=utf-8"
+        JSON
     }
 
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
-        push_reply(out, head, *self, reply);
+        push_reply(out, head, self, reply);
     }
 
     fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(LineStream::new(head, *self))
+        Box::new(LineStream::new(head, self.clone()))
     }
 }
 
-fn push_reply(out: &mut BytesMut, head: &Head, answer: Answer, reply: &WholeReply) {
+fn push_reply(out: &mut BytesMut, head: &Head, answer: &Answer, reply: &WholeReply) {
     let empty = WholeChoice::default();
     let choice = reply.choices.first().unwrap_or(&empty);
     out.reserve(512 + choice.content.len() + choice.reasoning.len());
@@ -77,6 +80,9 @@ fn push_reply(out: &mut BytesMut, head: &Head, answer: Answer, reply: &WholeRepl
     if let Some(alternatives) = answer.logprobs {
         push_logprobs(out, choice, alternatives);
     }
+    if let Some(context) = &answer.context {
+        context.push(out, &reply.usage);
+    }
     push_metrics(out, Took { first_ns: reply.first_ns, last_ns: reply.last_ns }, &reply.usage);
     out.put_u8(b'}');
 }
@@ -102,7 +108,7 @@ pub(super) fn push_call(out: &mut BytesMut, index: u32, id: u64, name: &str, arg
     out.put_slice(b",\"name\":");
     push_string(out, name);
     out.put_slice(b",\"arguments\":");
-    push_raw(out, arguments);
+    push_on_one_line(out, arguments);
     out.put_slice(b"}}");
 }
 

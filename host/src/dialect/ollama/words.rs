@@ -2,11 +2,19 @@
 
 use std::borrow::Cow;
 
-use crate::types::api_error::{ApiError, Cause};
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::mistake::{Kind, Mistake, What};
 
 /// What a server says that has as much to do as it may.
 const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
+
+/// What it says when the model's process has ended.
+const STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check ollama server logs for details";
+/// What models in the vendor's cloud say of a budget that is used up.
+const NO_SESSION: &str =
+    "you (simwright) have reached your session usage limit, upgrade for higher limits: https://ollama.com/upgrade";
+const NO_WEEK: &str =
+    "you (simwright) have reached your weekly usage limit, upgrade for higher limits: https://ollama.com/upgrade";
 
 /// The sentence for `error`.
 pub(super) fn of_error(error: &ApiError) -> Cow<'_, str> {
@@ -15,8 +23,21 @@ pub(super) fn of_error(error: &ApiError) -> Cow<'_, str> {
         Some(Cause::UnknownModel(name)) => format!("model '{name}' not found").into(),
         Some(Cause::PromptTooLong { .. }) => "the input length exceeds the context length".into(),
         Some(Cause::Overloaded) => BUSY.into(),
-        Some(Cause::Usual) if error.status == 503 => BUSY.into(),
-        Some(Cause::Usual) | None => Cow::Borrowed(&error.message),
+        Some(Cause::Usual) => usual(error).into(),
+        None => Cow::Borrowed(&error.message),
+    }
+}
+
+/// What it usually says for a status.
+fn usual(error: &ApiError) -> &str {
+    match error.status {
+        401 => "unauthorized",
+        404 => "model not found",
+        429 if error.kind == ErrorKind::QuotaExhausted => NO_WEEK,
+        429 => NO_SESSION,
+        500 => STOPPED,
+        503 => BUSY,
+        _ => &error.message,
     }
 }
 

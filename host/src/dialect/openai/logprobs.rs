@@ -30,16 +30,25 @@ static ALTERNATIVES: [&str; 24] = [
 
 /// Appends one entry of `logprobs.content` for the token `text`, with `alternatives` entries in its `top_logprobs`.
 pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
+    push_entry_of(out, text, seed, alternatives, push_token);
+}
+
+/// The same without the tokens' bytes.
+pub(super) fn push_bare_entry(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
+    push_entry_of(out, text, seed, alternatives, push_bare_token);
+}
+
+fn push_entry_of(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8, push: impl Fn(&mut BytesMut, &str, u64)) {
     let drawn = Drawn::of(seed);
-    push_token(out, text, drawn.own);
+    push(out, text, drawn.own);
     out.put_slice(b",\"top_logprobs\":[");
     if alternatives > 0 {
-        push_token(out, text, drawn.own);
+        push(out, text, drawn.own);
         out.put_u8(b'}');
     }
     drawn.others(text, alternatives.saturating_sub(1), |other, micro| {
         out.put_u8(b',');
-        push_token(out, other, micro);
+        push(out, other, micro);
         out.put_u8(b'}');
     });
     out.put_slice(b"]}");
@@ -47,21 +56,32 @@ pub(in crate::dialect) fn push_entry(out: &mut BytesMut, text: &str, seed: u64, 
 
 /// Appends the log probability of a token alone.
 pub(super) fn push_value(out: &mut BytesMut, seed: u64) {
-    push_micro(out, Drawn::of(seed).own);
+    push_micro(out, micro_of(seed));
 }
 
 /// Appends an object with the log probabilities of the token `text` and of its alternatives, `alternatives` in all but one at least.
 pub(super) fn push_map(out: &mut BytesMut, text: &str, seed: u64, alternatives: u8) {
-    let drawn = Drawn::of(seed);
-    let mut push = |first: bool, text: &str, micro| {
-        out.put_u8(if first { b'{' } else { b',' });
+    let mut first = true;
+    each(text, seed, alternatives, |text, micro| {
+        out.put_u8(if std::mem::take(&mut first) { b'{' } else { b',' });
         push_string(out, text);
         out.put_u8(b':');
         push_micro(out, micro);
-    };
-    push(true, text, drawn.own);
-    drawn.others(text, alternatives.saturating_sub(1), |other, micro| push(false, other, micro));
+    });
     out.put_u8(b'}');
+}
+
+/// Gives the token `text` to `found` and then its alternatives, `alternatives` in all but one at least, each with its log probability in
+/// millionths below 0.
+pub(in crate::dialect) fn each(text: &str, seed: u64, alternatives: u8, mut found: impl FnMut(&str, u64)) {
+    let drawn = Drawn::of(seed);
+    found(text, drawn.own);
+    drawn.others(text, alternatives.saturating_sub(1), found);
+}
+
+/// The log probability of a token alone, in millionths below 0.
+pub(in crate::dialect) fn micro_of(seed: u64) -> u64 {
+    Drawn::of(seed).own
 }
 
 /// What is drawn for one token.
@@ -96,10 +116,7 @@ impl Drawn {
 
 /// Appends a token with its probability, the object left open.
 fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
-    out.put_slice(b"{\"token\":");
-    push_string(out, text);
-    out.put_slice(b",\"logprob\":");
-    push_micro(out, minus_micro);
+    push_bare_token(out, text, minus_micro);
     out.put_slice(b",\"bytes\":[");
     for (index, byte) in text.bytes().enumerate() {
         if index > 0 {
@@ -110,8 +127,16 @@ fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
     out.put_u8(b']');
 }
 
+/// The same without the token's bytes.
+fn push_bare_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
+    out.put_slice(b"{\"token\":");
+    push_string(out, text);
+    out.put_slice(b",\"logprob\":");
+    push_micro(out, minus_micro);
+}
+
 /// Appends a negative number that is given in millionths.
-fn push_micro(out: &mut BytesMut, minus_micro: u64) {
+pub(in crate::dialect) fn push_micro(out: &mut BytesMut, minus_micro: u64) {
     out.put_u8(b'-');
     push_number(out, minus_micro / 1_000_000);
     out.put_u8(b'.');
@@ -147,6 +172,18 @@ mod tests {
             let tokens: std::collections::BTreeSet<&str> = top.iter().map(|one| one["token"].as_str().unwrap()).collect();
             assert_eq!(tokens.len(), 20);
         }
+    }
+
+    #[test]
+    fn a_bare_entry_is_the_same_without_bytes() {
+        let mut out = BytesMut::new();
+        push_bare_entry(&mut out, "Hi", 7, 2);
+        let mut whole = entry("Hi", 7, 2);
+        whole.as_object_mut().unwrap().remove("bytes");
+        for each in whole["top_logprobs"].as_array_mut().unwrap() {
+            each.as_object_mut().unwrap().remove("bytes");
+        }
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), whole);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! A folder for each endpoint: [`chat`], [`completions`], [`embeddings`], [`moderations`], [`responses`], [`realtime`]; [`batches`] and [`files`]
 //! for many requests at once. Beside them what they share: `prompts`, `sampling` and `attached` read what several of them take, `choice`
 //! the choice among tools, `words` has the vendor's sentences for bad requests, `error` its answers to refusals, `headers` what every
-//! answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `vocabulary` the vendor's
-//! tokens. `tokenize` is vLLM's addition.
+//! answer says of itself, `models` the list of models, `ids`, `logprobs` and `usage` what replies are made of, `filters` what Azure adds
+//! to them, `vocabulary` the vendor's tokens. `tokenize` is vLLM's addition.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -22,6 +22,7 @@ mod completions;
 mod embeddings;
 pub(super) mod error;
 pub mod files;
+mod filters;
 mod headers;
 mod ids;
 pub(super) mod logprobs;

@@ -109,6 +109,15 @@ fn who_shares_a_path_is_known_by_the_headers() {
         (&json!("model"), &json!("claude-x"), &json!(false))
     );
     assert_eq!(list["data"][0]["created_at"], "2026-01-02T00:00:00Z");
+    let page = get("/v1/models?limit=1", NEWER).json();
+    assert_eq!(
+        (&page["data"][0]["id"], &page["has_more"], &page["last_id"]),
+        (&json!("claude-x"), &json!(true), &json!("claude-x"))
+    );
+    let page = get("/v1/models?limit=1&after_id=claude-x", NEWER).json();
+    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!("vendor/claude-y"), &json!(true)));
+    assert_eq!(get("/v1/models?limit=0", OLDER).json()["error"]["type"], "invalid_request_error");
+    assert_eq!(get("/v1/models?limit=0", &[]).status, 200, "that is no page of OpenAI's");
     assert_eq!(get("/v1/models", &[]).json()["object"], "list");
     assert_eq!(get("/v1/models", &[("x-goog-api-key", "k")]).json()["models"][0]["name"], "models/claude-x");
     assert_eq!(get("/v1/models?key=k", &[]).json()["models"][0]["name"], "models/claude-x");

@@ -68,6 +68,63 @@ fn without_events_a_stream_is_an_array_and_stays_one_when_it_breaks() {
 }
 
 #[test]
+fn what_would_be_an_array_is_refused_in_one() {
+    let host = TestHost::start(SCENARIO);
+    for (model, body, status) in [("unheard-of", request(), 404), ("gemini-x", json!({}), 400)] {
+        let path = format!("/v1beta/models/{model}:streamGenerateContent");
+        let object = send(&host, &format!("{path}?alt=sse"), &body);
+        let array = send(&host, &path, &body);
+        assert_eq!((object.status, array.status), (status, status));
+        assert_eq!(array.json(), json!([object.json()]));
+        assert!(object.json()["error"]["code"] == status);
+    }
+    assert_eq!(send(&host, "/v1/models/narrow:streamGenerateContent", &request()).status, 200);
+    let refused = send(&host, "/v1/models/narrow:streamGenerateContent", &request());
+    assert_eq!((refused.status, &refused.json()[0]["error"]["status"]), (429, &json!("RESOURCE_EXHAUSTED")));
+}
+
+#[test]
+fn openais_api_is_served_with_googles_refusals() {
+    let host = TestHost::start(SCENARIO);
+    let ask = |path: &str, body: &Value| {
+        let path = format!("/v1beta/openai{path}");
+        client::send(host.api, "POST", &path, &[("authorization", "Bearer k")], body.to_string().as_bytes())
+    };
+    let chat = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "Please tell me"}]});
+    for model in ["gemini-x", "models/gemini-x", "models/tuned/gemini-y"] {
+        let reply = ask("/chat/completions", &chat(model));
+        assert_eq!((reply.status, reply.header("x-content-type-options")), (200, Some("nosniff")), "{model}");
+        assert_eq!(reply.json()["choices"][0]["message"]["content"], TOKENS.concat());
+    }
+    let embedded = ask("/embeddings", &json!({"model": "gemini-x", "input": "a cat", "dimensions": 8})).json();
+    assert_eq!(embedded["data"][0]["embedding"].as_array().map(Vec::len), Some(8));
+    let get = |path: &str| client::send(host.api, "GET", &format!("/v1beta/openai/models{path}"), &[], b"");
+    assert_eq!(get("").json()["data"][1]["id"], "models/tuned/gemini-y");
+    for name in ["gemini-x", "models/gemini-x"] {
+        assert_eq!(get(&format!("/{name}")).json()["id"], "models/gemini-x");
+    }
+    for (status, reply) in [
+        (404, ask("/chat/completions", &chat("unheard-of"))),
+        (400, ask("/chat/completions", &json!({"model": "gemini-x"}))),
+        (404, get("/unheard-of")),
+    ] {
+        assert_eq!((reply.status, &reply.json()[0]["error"]["code"]), (status, &json!(status)));
+        assert_eq!(reply.json().as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[test]
+fn models_come_in_pages() {
+    let host = TestHost::start(SCENARIO);
+    let page = |query: &str| client::send(host.api, "GET", &format!("/v1beta/models?{query}"), KEY, b"").json();
+    let first = page("pageSize=1");
+    assert_eq!((&first["models"][0]["name"], &first["models"][1]), (&json!("models/gemini-x"), &Value::Null));
+    let second = page(&format!("pageSize=1&pageToken={}", first["nextPageToken"].as_str().expect("a token")));
+    assert_eq!(second["models"][0]["name"], "models/tuned/gemini-y");
+    assert_eq!(page("pageSize=x")["error"]["status"], "INVALID_ARGUMENT");
+}
+
+#[test]
 fn a_key_may_be_in_the_query_and_is_never_written_down() {
     let log = tempfile::NamedTempFile::new().expect("a file");
     let host = TestHost::start_logged(SCENARIO, log.path());

@@ -118,11 +118,79 @@ fn vectors_are_unit_and_equal_for_equal_texts() {
 }
 
 #[test]
+fn a_name_without_a_tag_is_the_latest_in_every_endpoint() {
+    let scenario = "
+simwright: 1
+tokens: exact
+models:
+  - { match: bare, list: bare, reply: { text: { tokens: 9 } }, latency: { constant: { first: 1ms } } }
+  - { match: 'tagged:latest', list: 'tagged:latest', reply: { text: { tokens: 9 } }, latency: { constant: { first: 1ms } } }
+  - { match: 'tagged:1b', list: 'tagged:1b', reply: { fixed: { text: small } }, latency: { constant: { first: 1ms } } }
+";
+    let host = TestHost::start(scenario);
+    for name in ["bare", "tagged"] {
+        let full = format!("{name}:latest");
+        let mut said = Vec::new();
+        for model in [name, &full] {
+            let reply = chat(&host, model, json!({"stream": false})).json();
+            assert_eq!(reply["model"], model, "as it was asked");
+            said.push(reply["message"]["content"].clone());
+            assert_eq!(ask(&host, "/api/generate", &json!({"model": model, "prompt": "Hi"})).status, 200);
+            assert_eq!(ask(&host, "/api/embed", &json!({"model": model, "input": "Hi"})).status, 200);
+            assert_eq!(ask(&host, "/api/embeddings", &json!({"model": model, "prompt": "Hi"})).status, 200);
+            assert!(ask(&host, "/api/show", &json!({"model": model})).json()["details"].is_object());
+            assert_eq!(ask(&host, "/api/pull", &json!({"model": model})).status, 200);
+        }
+        assert_eq!(said[0], said[1], "it is the same model");
+        assert_eq!(chat(&host, &format!("{name}:2b"), json!({})).status, 404);
+    }
+    assert_eq!(chat(&host, "tagged:1b", json!({"stream": false})).json()["message"]["content"], "small");
+    let tags = client::send(host.api, "GET", "/api/tags", &[], b"").json();
+    let names: Vec<&str> = tags["models"].as_array().expect("models").iter().filter_map(|model| model["name"].as_str()).collect();
+    assert_eq!(names, ["bare:latest", "tagged:latest", "tagged:1b"]);
+}
+
+#[test]
+fn a_prompt_goes_on_from_the_context_of_the_one_before() {
+    let host = TestHost::start(SCENARIO);
+    let generate = |more: Value| {
+        let mut body = json!({"model": "plain", "prompt": "Hi"});
+        body.as_object_mut().expect("a map").extend(more.as_object().cloned().unwrap_or_default());
+        lines(&ask(&host, "/api/generate", &body)).pop().expect("a line")
+    };
+    let first = generate(json!({}));
+    let count = |line: &Value| line["prompt_eval_count"].as_u64().expect("a number");
+    let context = first["context"].as_array().expect("numbers").len() as u64;
+    assert_eq!(context, count(&first) + first["eval_count"].as_u64().expect("a number"));
+    let second = generate(json!({"context": first["context"]}));
+    assert_eq!(count(&second), count(&first) + context);
+    assert_eq!(
+        second["context"].as_array().expect("numbers")[..context as usize],
+        first["context"].as_array().expect("numbers")[..]
+    );
+    assert_eq!(generate(json!({"stream": false}))["context"], first["context"]);
+    assert_eq!(generate(json!({"raw": true})).get("context"), None);
+}
+
+#[test]
+fn openais_api_is_there_for_the_key_that_ollama_names() {
+    let host = TestHost::start(SCENARIO);
+    let key: &[(&str, &str)] = &[("authorization", "Bearer ollama")];
+    let body = json!({"model": "plain", "messages": [{"role": "user", "content": "Hi"}]}).to_string();
+    let reply = client::send(host.api, "POST", "/v1/chat/completions", key, body.as_bytes()).json();
+    assert_eq!(
+        (&reply["object"], &reply["choices"][0]["message"]["content"]),
+        (&json!("chat.completion"), &json!("one two three four five six"))
+    );
+    assert_eq!(client::send(host.api, "GET", "/v1/models", key, b"").json()["object"], "list");
+}
+
+#[test]
 fn models_are_told_and_unknown_ones_are_not_found() {
     let host = TestHost::start(SCENARIO);
     let get = |path: &str| client::send(host.api, "GET", path, &[], b"");
     assert_eq!(get("/api/tags").json()["models"].as_array().map(Vec::len), Some(7));
-    assert_eq!(get("/api/ps").json()["models"][0]["name"], "plain");
+    assert_eq!(get("/api/ps").json()["models"][0]["name"], "plain:latest");
     assert!(get("/api/version").json()["version"].is_string());
     assert_eq!((get("/").text(), get("/").header("content-type")), ("Ollama is running", Some("text/plain; charset=utf-8")));
     assert!(ask(&host, "/api/show", &json!({"model": "plain"})).json()["model_info"].is_object());

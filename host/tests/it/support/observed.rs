@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::client::{self, Ended};
 use super::h2_client::StreamEnd;
-use super::speakers::{Heard, Speaker};
+use super::speakers::{Heard, Said, Speaker};
 
 /// One answer as it came.
 pub struct Observed {
@@ -59,6 +59,17 @@ impl Observed {
         Self { head: Some((status, headers)), body, ending: h2_ending(end) }
     }
 
+    /// What came of a session after its greeting, each message in a line; `media` is the kind of messages.
+    pub fn session(media: &'static str, body: Vec<u8>, ending: String) -> Self {
+        let headers = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media))].into_iter().collect();
+        Self { head: Some((101, headers)), body, ending }
+    }
+
+    /// Status and headers, if there was a head; the body; how it ended.
+    pub fn parts(&self) -> (Option<(u16, &HeaderMap)>, &[u8], &str) {
+        (self.head.as_ref().map(|(status, headers)| (*status, headers)), &self.body, &self.ending)
+    }
+
     /// How many bytes the body had.
     pub fn length(&self) -> usize {
         self.body.len()
@@ -69,7 +80,7 @@ impl Observed {
         let Some((status, headers)) = &self.head else { return format!("no byte; {}", self.ending) };
         let mut head = status.to_string();
         let media = headers["content-type"].to_str().expect("text");
-        if media != if streamed { speaker.stream_media() } else { "application/json" } {
+        if media != if streamed { speaker.stream_media() } else { speaker.whole_media() } {
             head = format!("{head} `{media}`");
         }
         let body = match (self.body.is_empty(), streamed) {
@@ -83,8 +94,8 @@ impl Observed {
     /// The words of a refusal: status, what the vendor's body says, what the headers say of trying again, and the message.
     pub fn refusal(&self, speaker: &dyn Speaker) -> String {
         let (status, headers) = self.head.as_ref().expect("a head");
-        assert_eq!(headers["content-type"], "application/json");
-        let body: Value = serde_json::from_slice(&self.body).expect("JSON");
+        assert_eq!(headers["content-type"], speaker.whole_media());
+        let body = speaker.refusal_body(&self.body);
         let mut hints = Vec::new();
         for name in ["retry-after", "retry-after-ms", "x-should-retry"] {
             let Some(value) = headers.get(name) else { continue };
@@ -95,13 +106,14 @@ impl Observed {
             }
         }
         let hints = if hints.is_empty() { "–".to_owned() } else { hints.join(", ") };
-        let message = body["error"]["message"].as_str().expect("a message");
-        format!("{status} | {} | {hints} | {message}", speaker.refusal_cells(&body).join(" | "))
+        let message = speaker.message(&body).expect("a message").to_owned();
+        let cells = [vec![status.to_string()], speaker.refusal_cells(&body), vec![hints, message]];
+        cells.concat().join(" | ")
     }
 
     /// A header's text.
-    pub fn header(&self, name: &str) -> &str {
-        self.head.as_ref().expect("a head").1[name].to_str().expect("text")
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.as_ref().expect("a head").1.get(name).map(|value| value.to_str().expect("text"))
     }
 }
 
@@ -121,7 +133,7 @@ fn stream(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String
         rest = &rest[end + speaker.between().len()..];
         match std::str::from_utf8(event) {
             Err(_) => wrong.count("not UTF-8"),
-            Ok(text) if Some(text) == speaker.last_event() => heard.is_ended = true,
+            Ok("[DONE]") => heard.is_ended = true,
             Ok(text) => match serde_json::from_str::<Value>(text) {
                 Err(_) => wrong.count("not JSON"),
                 Ok(chunk) => speaker.event(&chunk, &mut heard),
@@ -131,12 +143,12 @@ fn stream(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String
     if !rest.is_empty() {
         wrong.count("broken off");
     }
-    let mut words = vec![answer(&heard, expected)];
+    let mut words = vec![answer(heard.only(), expected)];
     words.extend(wrong.0.iter().map(|(what, count)| format!("{count} {what}")));
     if heard.error.is_some() {
         words.push("error event".to_owned());
     }
-    words.push(heard.finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
+    words.push(heard.only().finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
     if heard.usage.is_some() {
         words.extend(about_usage(heard.usage, expected));
     }
@@ -174,9 +186,10 @@ fn whole(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String 
     if let Some(message) = heard.error {
         return format!("error `{message}`");
     }
-    heard.texts = heard.texts.iter().flat_map(|text| pieces(text, expected)).collect();
-    let mut words = vec![answer(&heard, expected)];
-    words.push(format!("`{}`", heard.finish.as_deref().unwrap_or("–")));
+    let said = heard.only();
+    said.texts = said.texts.iter().flat_map(|text| pieces(text, expected)).collect();
+    let mut words = vec![answer(said, expected)];
+    words.push(format!("`{}`", said.finish.as_deref().unwrap_or("–")));
     words.extend(about_usage(heard.usage, expected));
     words.join(", ")
 }
@@ -195,11 +208,11 @@ fn pieces(text: &str, expected: &Expected<'_>) -> Vec<String> {
     pieces
 }
 
-fn answer(heard: &Heard, expected: &Expected<'_>) -> String {
+fn answer(said: &Said, expected: &Expected<'_>) -> String {
     let mut words = Vec::new();
     match expected.schema {
         Some(schema) => {
-            let json = if heard.arguments.is_empty() { heard.texts.concat() } else { heard.arguments.clone() };
+            let json = said.calls.first().map_or_else(|| said.texts.concat(), |(_, arguments)| arguments.clone());
             let judge = jsonschema::validator_for(schema).expect("a schema");
             words.push(match serde_json::from_str::<Value>(&json) {
                 Err(_) => "no JSON where some is asked for".to_owned(),
@@ -207,10 +220,10 @@ fn answer(heard: &Heard, expected: &Expected<'_>) -> String {
                 Ok(_) => "JSON that does not fit the schema".to_owned(),
             });
         }
-        None => words.push(about_tokens(&heard.texts, expected.tokens)),
+        None => words.push(about_tokens(&said.texts, expected.tokens)),
     }
-    if !heard.refusal.is_empty() {
-        words.push(format!("refusal `{}`", heard.refusal));
+    if !said.refusal.is_empty() {
+        words.push(format!("refusal `{}`", said.refusal));
     }
     words.join(", ")
 }

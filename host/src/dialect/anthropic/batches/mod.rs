@@ -2,24 +2,17 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Anthropic, ids};
+use super::{Anthropic, ids, page};
 use crate::dialect::bulk::{Act, Batch, Bulk, Order, Outcome, Page, Problem, Spent, Stage, Task};
 use crate::dialect::json::id::text_of;
-use crate::dialect::json::path::Path;
 use crate::dialect::json::splice::push_string;
 use crate::dialect::{Dialect, Inbound};
 use crate::types::api_error::ApiError;
-use crate::types::mistake::Kind;
 
 mod order;
 mod render;
 #[cfg(test)]
 mod tests;
-
-/// Batches on one page of their list, unless the client says how many.
-const PAGE: usize = 20;
-/// Batches on one page at most.
-const PAGE_MAX: i64 = 1_000;
 
 /// Conversations to continue, to be answered within a day.
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,21 +85,7 @@ impl Bulk for MessageBatches {
     }
 
     fn page(&self, query: Option<&str>) -> Result<Page, ApiError> {
-        let mut page = Page { limit: PAGE, after: None, before: None, is_ascending: false };
-        let root = Path::root(false);
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            match &*name {
-                "limit" => {
-                    let path = root.field("limit");
-                    let number = value.parse().map_err(|_| path.wrong_kind("an integer", Kind::Text))?;
-                    page.limit = path.integer(number, 1, PAGE_MAX)? as usize;
-                }
-                "after_id" if !value.is_empty() => page.after = Some(value.into_owned()),
-                "before_id" if !value.is_empty() => page.before = Some(value.into_owned()),
-                _ => {}
-            }
-        }
-        Ok(page)
+        page::of(query, false)
     }
 
     fn render_deleted(&self, id: &str) -> Bytes {

@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Options;
-use super::whole::{SIGNATURE, push_beginning, push_details, push_output, push_prompt};
+use super::whole::{CALLER, SIGNATURE, push_beginning, push_details, push_output, push_prompt, push_written};
 use crate::dialect::StreamRenderer;
 use crate::dialect::anthropic::ids::push_tool_id;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
@@ -41,9 +41,10 @@ impl MessageStream {
         let mut out = BytesMut::with_capacity(512);
         out.put_slice(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":");
         push_beginning(&mut out, head);
-        out.put_slice(b"\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{");
+        out.put_slice(b"\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"stop_details\":null,\"usage\":{");
         push_prompt(&mut out, &head.usage, options.writes_cache);
-        out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\"}}}\n\n");
+        push_written(&mut out, &head.usage, options.writes_cache);
+        out.put_slice(b",\"output_tokens\":1,\"service_tier\":\"standard\",\"inference_geo\":\"not_available\"}}}\n\n");
         Self { beginning: Some(out[..].into()), options, open: None, blocks: 0, is_refused: false, finish: Finish::Stop }
     }
 
@@ -117,6 +118,7 @@ impl MessageStream {
             out.put_slice(b"\",\"name\":");
             push_string(out, name);
             out.put_slice(b",\"input\":{}");
+            out.put_slice(CALLER);
         });
         self.delta(b"input_json_delta\",\"partial_json\":\"", "", out);
     }

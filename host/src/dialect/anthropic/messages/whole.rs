@@ -10,6 +10,8 @@ use crate::types::usage::Usage;
 
 /// Stands where the vendor signs what the model thought.
 pub(super) const SIGNATURE: &str = "c2ltd3JpZ2h0LXNpZ25lZC10aGlua2luZw==";
+/// Who calls a tool: the model itself, and not a program that it runs.
+pub(super) const CALLER: &[u8] = b",\"caller\":{\"type\":\"direct\"}";
 
 /// Appends the body of a whole reply.
 pub(super) fn push_message(out: &mut BytesMut, head: &Head, options: &Options, reply: &WholeReply) {
@@ -27,8 +29,9 @@ pub(super) fn push_message(out: &mut BytesMut, head: &Head, options: &Options, r
     push_details(out, reason.word);
     out.put_slice(b",\"usage\":{");
     push_prompt(out, &reply.usage, options.writes_cache);
+    push_written(out, &reply.usage, options.writes_cache);
     push_output(out, &reply.usage);
-    out.put_slice(b",\"service_tier\":\"standard\"}}");
+    out.put_slice(b",\"service_tier\":\"standard\",\"inference_geo\":\"not_available\"}}");
 }
 
 /// Appends a message up to its content.
@@ -40,11 +43,11 @@ pub(super) fn push_beginning(out: &mut BytesMut, head: &Head) {
     out.put_u8(b',');
 }
 
-/// Appends why a refusal was one; nothing for other reasons.
+/// Appends why a refusal was one; null for other reasons.
 pub(super) fn push_details(out: &mut BytesMut, reason: &str) {
-    if reason == "refusal" {
-        out.put_slice(b",\"stop_details\":{\"type\":\"refusal\",\"category\":null,\"explanation\":null}");
-    }
+    let details = if reason == "refusal" { r#"{"type":"refusal","category":null,"explanation":null}"# } else { "null" };
+    out.put_slice(b",\"stop_details\":");
+    out.put_slice(details.as_bytes());
 }
 
 /// Appends what the prompt cost, in the vendor's three parts, which together are the prompt.
@@ -57,8 +60,12 @@ pub(super) fn push_prompt(out: &mut BytesMut, usage: &Usage, writes_cache: bool)
     push_number(out, u64::from(written));
     out.put_slice(b",\"cache_read_input_tokens\":");
     push_number(out, u64::from(usage.cached_input));
+}
+
+/// Appends for how long what the prompt wrote to the cache stays there, of which the end of a stream has no word.
+pub(super) fn push_written(out: &mut BytesMut, usage: &Usage, writes_cache: bool) {
     out.put_slice(b",\"cache_creation\":{\"ephemeral_5m_input_tokens\":");
-    push_number(out, u64::from(written));
+    push_number(out, u64::from(if writes_cache { usage.input.saturating_sub(usage.cached_input) } else { 0 }));
     out.put_slice(b",\"ephemeral_1h_input_tokens\":0}");
 }
 
@@ -66,11 +73,9 @@ pub(super) fn push_prompt(out: &mut BytesMut, usage: &Usage, writes_cache: bool)
 pub(super) fn push_output(out: &mut BytesMut, usage: &Usage) {
     out.put_slice(b",\"output_tokens\":");
     push_number(out, u64::from(usage.output));
-    if usage.reasoning > 0 {
-        out.put_slice(b",\"output_tokens_details\":{\"thinking_tokens\":");
-        push_number(out, u64::from(usage.reasoning));
-        out.put_u8(b'}');
-    }
+    out.put_slice(b",\"output_tokens_details\":{\"thinking_tokens\":");
+    push_number(out, u64::from(usage.reasoning));
+    out.put_u8(b'}');
 }
 
 fn push_blocks(out: &mut BytesMut, choice: &WholeChoice, hides_thoughts: bool) {
@@ -104,6 +109,7 @@ fn push_blocks(out: &mut BytesMut, choice: &WholeChoice, hides_thoughts: bool) {
         // Arguments that are no object (a fault's, or cut at the token limit) leave it empty, as the vendor's own parser of half an
         // object does.
         push_object(out, &call.arguments);
+        out.put_slice(CALLER);
         out.put_u8(b'}');
     }
 }

@@ -39,7 +39,8 @@ object! {
         file "fileData" | "file_data": Given<FileData<'de>>,
         call "functionCall" | "function_call": Given<FunctionCall<'de>>,
         response "functionResponse" | "function_response": Given<FunctionResponse<'de>>,
-        _ "thoughtSignature" "thought_signature" "videoMetadata" "video_metadata" "executableCode" "executable_code"
+        signature "thoughtSignature" | "thought_signature": Text<'de>,
+        _ "videoMetadata" "video_metadata" "executableCode" "executable_code"
           "codeExecutionResult" "code_execution_result" "mediaResolution" "media_resolution" "partMetadata" "part_metadata" "toolCall"
           "tool_call" "toolResponse" "tool_response" "audioTranscription" "mediaProcessing" "speechMetadata" "documentMetadata"
           "spreadsheetMetadata" "audioMetadata"
@@ -69,7 +70,8 @@ object! {
     FunctionCall<'de> {
         name "name": Text<'de>,
         args "args": Option<&'de RawValue>,
-        _ "id" "partialArgs" "willContinue"
+        id "id": Text<'de>,
+        _ "partialArgs" "willContinue"
     }
 }
 
@@ -78,7 +80,8 @@ object! {
     FunctionResponse<'de> {
         name "name": Text<'de>,
         response "response": Option<&'de RawValue>,
-        _ "id" "parts" "scheduling" "willContinue"
+        id "id": Text<'de>,
+        _ "parts" "scheduling" "willContinue"
     }
 }
 
@@ -94,8 +97,10 @@ object! {
         schema "responseSchema" | "response_schema": Option<&'de RawValue>,
         json_schema "responseJsonSchema" | "response_json_schema" | "_responseJsonSchema": Option<&'de RawValue>,
         thinking "thinkingConfig" | "thinking_config": Given<ThinkingConfig<'de>>,
-        _ "topK" "top_k" "seed" "presencePenalty" "presence_penalty" "frequencyPenalty" "frequency_penalty" "responseLogprobs"
-          "response_logprobs" "logprobs" "responseModalities" "response_modalities" "mediaResolution" "media_resolution"
+        wants_logprobs "responseLogprobs" | "response_logprobs": Given<bool>,
+        logprobs "logprobs": Given<i64>,
+        _ "topK" "top_k" "seed" "presencePenalty" "presence_penalty" "frequencyPenalty" "frequency_penalty"
+          "responseModalities" "response_modalities" "mediaResolution" "media_resolution"
           "speechConfig" "speech_config" "audioTimestamp" "enableAffectiveDialog" "imageConfig" "image_config" "routingConfig"
           "enableEnhancedCivicAnswers" "audioTranscriptionConfig"
     }

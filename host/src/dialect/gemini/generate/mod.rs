@@ -1,11 +1,11 @@
 //! Conversations: `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and `:countTokens`.
 //!
 //! In: `body` is what clients write, `read` and `parts` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes; `count` the number.
+//! splicing bytes, `logprobs` the log probabilities in them; `count` the number.
 
 use bytes::BytesMut;
 
-use super::Gemini;
+use super::{Gemini, Listed};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, StreamRenderer, Voice};
 use crate::types::api_error::ApiError;
 use crate::types::reply::{Finish, Head, WholeReply};
@@ -13,6 +13,7 @@ use crate::types::request::Operation;
 
 pub(super) mod body;
 mod count;
+mod logprobs;
 pub(super) mod parts;
 mod read;
 mod stream;
@@ -61,6 +62,11 @@ impl Endpoint for StreamGenerate {
         &Gemini
     }
 
+    /// What would stream as a JSON array is refused in one.
+    fn speaker(&self, query: Option<&str>) -> &'static dyn Dialect {
+        if wants_events(query.unwrap_or_default()) { &Gemini } else { &Listed }
+    }
+
     fn reply_id(&self, id: u64) -> String {
         Gemini.request_id(id)
     }
@@ -90,6 +96,11 @@ impl Endpoint for CountTokens {
     }
 }
 
+/// Does a stream that comes with `query` consist of server-sent events?
+fn wants_events(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "alt" && value == "sse")
+}
+
 /// What of a request its rendering follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Options {
@@ -97,6 +108,8 @@ struct Options {
     shows_thoughts: bool,
     /// Is a stream server-sent events? Without that it is a JSON array that grows.
     is_sse: bool,
+    /// `Some(n)`: log probabilities, with the `n` best tokens.
+    logprobs: Option<u8>,
 }
 
 impl Voice for Options {

@@ -65,6 +65,7 @@ fn one(
     results: &mut Vec<String>,
 ) -> Result<(), Mistake> {
     let part = part.required(path)?;
+    part.signature.optional(path.field("thoughtSignature"))?;
     let is_thought = part.is_thought.optional(path.field("thought"))?.unwrap_or(false);
     if let Some(given) = part.text.optional(path.field("text"))?
         && !is_thought
@@ -84,11 +85,15 @@ fn one(
         said.attachments.push(Attachment { digest: xxh3_64(uri.as_bytes()), tokens: tokens_of(&kind, 0) });
     }
     if let Some(call) = part.call.optional(path.field("functionCall"))? {
-        let name = call.name.required(path.field("functionCall").field("name"))?;
+        let path = path.field("functionCall");
+        call.id.optional(path.field("id"))?;
+        let name = call.name.required(path.field("name"))?;
         said.tool_calls.push((name.into(), call.args.map_or("{}", |args| args.get()).into()));
     }
     if let Some(answer) = part.response.optional(path.field("functionResponse"))? {
-        answer.name.required(path.field("functionResponse").field("name"))?;
+        let path = path.field("functionResponse");
+        answer.id.optional(path.field("id"))?;
+        answer.name.required(path.field("name"))?;
         results.push(answer.response.map_or("{}", |response| response.get()).to_owned());
     }
     Ok(())

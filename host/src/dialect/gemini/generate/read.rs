@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::Options;
 use super::body::{Body, Content, GenerationConfig, List, ThinkingConfig, Tool as GivenTool, ToolConfig};
 use super::parts;
+use super::{Options, wants_events};
 use crate::dialect::Inbound;
 use crate::dialect::gemini::schema;
 use crate::dialect::json::given::Given;
@@ -16,6 +16,8 @@ use crate::types::request::{Format, Message, Operation, Request, Thinking, Tool,
 
 /// The most candidates that may be asked for.
 const CANDIDATES_MAX: i64 = 8;
+/// The most tokens whose log probabilities may be asked for at each step (the SDK's documentation).
+const LOGPROBS_MAX: i64 = 20;
 /// The longest name of a function.
 const NAME_MAX: usize = 64;
 
@@ -31,13 +33,12 @@ pub(super) fn read(inbound: Inbound<'_>, operation: Operation, streams: bool) ->
         }
         _ => convert(body, root, operation)?,
     };
-    let is_sse = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "alt" && value == "sse");
     request.model = model.into();
     request.streams = streams;
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
-    Ok((request, Options { is_sse, ..options }))
+    Ok((request, Options { is_sse: wants_events(query), ..options }))
 }
 
 fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Request, Options), ApiError> {
@@ -60,6 +61,7 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
             path.field(name).decimal(*value, 0.0, ceiling)?;
         }
     }
+    let logprobs = logprobs(&config, path)?;
     let format = format(config, path)?;
     let request = Request {
         operation,
@@ -70,11 +72,12 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
         thinking,
         stop,
         choices: choices.map_or(1, |choices| choices as u32),
+        logprobs,
         max_output_tokens: most.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
         body: Bytes::new(),
         ..Request::chat("", Vec::new())
     };
-    Ok((request, Options { shows_thoughts, is_sse: false }))
+    Ok((request, Options { shows_thoughts, is_sse: false, logprobs }))
 }
 
 fn turns(given: List<Content<'_>>, list: Path<'_>, out: &mut Vec<Message>) -> Result<(), ApiError> {
@@ -89,6 +92,19 @@ fn turns(given: List<Content<'_>>, list: Path<'_>, out: &mut Vec<Message>) -> Re
 
 fn within(value: &Given<i64>, path: Path<'_>, ceiling: i64) -> Result<Option<i64>, Mistake> {
     value.look(path)?.map(|value| path.integer(*value, 1, ceiling)).transpose()
+}
+
+/// `Some(n)`: log probabilities are wanted, of the `n` best tokens besides those that were taken.
+fn logprobs(config: &GenerationConfig<'_>, path: Path<'_>) -> Result<Option<u8>, ApiError> {
+    let wanted = config.wants_logprobs.look(path.field("responseLogprobs"))?.copied().unwrap_or(false);
+    match config.logprobs.look(path.field("logprobs"))? {
+        Some(_) if !wanted => {
+            let message = "Logprobs can only be requested with response_logprobs enabled.";
+            Err(ApiError::invalid("generationConfig.logprobs", message))
+        }
+        Some(best) => Ok(Some(path.field("logprobs").integer(*best, 0, LOGPROBS_MAX)? as u8)),
+        None => Ok(wanted.then_some(0)),
+    }
 }
 
 fn stop(config: &GenerationConfig<'_>, path: Path<'_>) -> Result<Vec<Box<str>>, Mistake> {

@@ -2,8 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::logprobs::{self, Sum};
 use super::{Options, word};
-use crate::dialect::json::id::push_alphanumeric;
+use crate::dialect::json::id::{push_alphanumeric, push_hex};
 use crate::dialect::json::splice::{push_number, push_object, push_string};
 use crate::random::Stream;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
@@ -11,6 +12,8 @@ use crate::types::usage::Usage;
 
 /// Letters and digits of a response's id.
 const ID_LENGTH: usize = 22;
+/// Letters of a signature, which is base64 without padding.
+const SIGNATURE_LENGTH: usize = 128;
 
 /// Appends the body of a whole reply.
 pub(super) fn push_response(out: &mut BytesMut, head: &Head, options: Options, reply: &WholeReply) {
@@ -25,7 +28,7 @@ pub(super) fn push_response(out: &mut BytesMut, head: &Head, options: Options, r
         if index > 0 {
             out.put_u8(b',');
         }
-        push_candidate(out, index, options, choice);
+        push_candidate(out, index, head.id, options, choice);
     }
     out.put_slice(b"],");
     push_usage(out, &reply.usage);
@@ -49,7 +52,7 @@ pub(super) fn push_blocked(out: &mut BytesMut, usage: &Usage) {
     out.put_slice(b"},");
 }
 
-fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &WholeChoice) {
+fn push_candidate(out: &mut BytesMut, index: usize, id: u64, options: Options, choice: &WholeChoice) {
     out.put_slice(b"{\"content\":{\"parts\":[");
     let start = out.len();
     if options.shows_thoughts && !choice.reasoning.is_empty() {
@@ -57,6 +60,8 @@ fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &W
         push_string(out, &choice.reasoning);
         out.put_slice(b",\"thought\":true},");
     }
+    // Who has thought signs the first call or, without one, what is said last.
+    let mut signed = (!choice.reasoning.is_empty()).then(|| (id, index as u32));
     for text in [&choice.content, &choice.refusal] {
         if !text.is_empty() {
             out.put_slice(b"{\"text\":");
@@ -64,8 +69,18 @@ fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &W
             out.put_slice(b"},");
         }
     }
+    if choice.tool_calls.is_empty()
+        && let Some(signature) = signed.take()
+    {
+        if choice.content.is_empty() && choice.refusal.is_empty() {
+            out.put_slice(b"{\"text\":\"\"},");
+        }
+        out.truncate(out.len() - 2);
+        push_signature(out, signature);
+        out.put_slice(b"},");
+    }
     for call in &choice.tool_calls {
-        push_call(out, &call.name, &call.arguments);
+        push_call(out, call.id, &call.name, &call.arguments, signed.take());
         out.put_u8(b',');
     }
     if out.len() > start {
@@ -75,16 +90,37 @@ fn push_candidate(out: &mut BytesMut, index: usize, options: Options, choice: &W
     out.put_slice(word(choice.finish, !choice.refusal.is_empty()).as_bytes());
     out.put_slice(b"\",\"index\":");
     push_number(out, index as u64);
+    if let Some(best) = options.logprobs.filter(|_| !choice.logprobs.is_empty()) {
+        let mut sum = Sum::default();
+        choice.logprobs.iter().for_each(|(_, seed)| sum.add(*seed));
+        sum.push_average(out);
+        let begins = std::iter::once(0).chain(choice.logprobs.iter().map(|(end, _)| *end));
+        let token = |(begin, (end, seed)): (usize, &(usize, u64))| (choice.content.get(begin..*end).unwrap_or(""), *seed);
+        logprobs::push(out, begins.zip(&choice.logprobs).map(token), best);
+    }
     out.put_u8(b'}');
 }
 
+/// Appends the signature of what a reply's candidate has thought, beginning with a comma: `signed` are the reply's id and the candidate.
+pub(super) fn push_signature(out: &mut BytesMut, (id, candidate): (u64, u32)) {
+    out.put_slice(b",\"thoughtSignature\":\"");
+    push_alphanumeric(out, &mut Stream::of(id.rotate_left(candidate + 1)), SIGNATURE_LENGTH);
+    out.put_u8(b'"');
+}
+
 /// Appends a part that calls a function. Arguments that are no object (a fault's, or cut at the token limit) leave it empty.
-pub(super) fn push_call(out: &mut BytesMut, name: &str, arguments: &str) {
-    out.put_slice(b"{\"functionCall\":{\"name\":");
+pub(super) fn push_call(out: &mut BytesMut, id: u64, name: &str, arguments: &str, signed: Option<(u64, u32)>) {
+    out.put_slice(b"{\"functionCall\":{\"id\":\"");
+    push_hex(out, &mut Stream::of(id), 8);
+    out.put_slice(b"\",\"name\":");
     push_string(out, name);
     out.put_slice(b",\"args\":");
     push_object(out, arguments);
-    out.put_slice(b"}}");
+    out.put_u8(b'}');
+    if let Some(signed) = signed {
+        push_signature(out, signed);
+    }
+    out.put_u8(b'}');
 }
 
 /// Appends the token counts. Thoughts count apart from what is said.

@@ -55,7 +55,7 @@ impl<'de> Shape<'de> for Messages<'de> {
 }
 
 object! {
-    /// One message.
+    /// One message. Clients hand a reply back as they got it, with everything that is in it.
     Message<'de> {
         role "role": Text<'de>,
         content "content": Given<Content<'de>>,
@@ -65,6 +65,7 @@ object! {
         tool_calls "tool_calls": List<ToolCall<'de>>,
         tool_call_id "tool_call_id": Text<'de>,
         function_call "function_call": Given<Call<'de>>,
+        _ "annotations" "reasoning_content"
     }
 }
 

@@ -1,7 +1,7 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes; `filters` is what Azure adds to them.
+//! splicing bytes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use crate::types::reply::{Head, WholeReply};
 use crate::types::request::Message;
 
 mod body;
-mod filters;
 mod read;
 mod stream;
 mod tools;

@@ -76,6 +76,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     let request = Request {
         operation: Operation::Chat,
         model: model.into(),
+        other_name: None,
         messages,
         tools,
         tool_choice,

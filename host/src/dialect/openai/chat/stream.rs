@@ -5,11 +5,12 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::Options;
 use super::whole::{push_usage, word, words_of_call};
-use super::{Options, filters};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::id::push_alphanumeric;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
+use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
 use crate::dialect::openai::usage::ChunkUsage;
@@ -49,7 +50,11 @@ impl ChatStream {
         push_number(&mut out, head.created_unix_s);
         out.put_slice(b",\"model\":");
         push_string(&mut out, &head.model);
-        out.put_slice(b",\"service_tier\":\"default\",\"system_fingerprint\":\"");
+        // Azure has no tiers of its answers.
+        if !options.is_filtered {
+            out.put_slice(b",\"service_tier\":\"default\"");
+        }
+        out.put_slice(b",\"system_fingerprint\":\"");
         push_fingerprint(&mut out, head.fingerprint);
         out.put_slice(b"\",\"choices\":[");
         let padding = Key::of_seed(head.id).named("obfuscation");
@@ -99,7 +104,7 @@ impl ChatStream {
     /// Sends what filters have found in the prompt, once.
     fn prompt(&mut self, out: &mut BytesMut) {
         if self.options.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
-            out.put_slice(filters::PROMPT_CHUNK);
+            filters::push_prompt_chunk(out, 1);
         }
     }
 

@@ -4,8 +4,9 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Options, filters};
+use super::Options;
 use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
 use crate::types::reply::{Finish, Head, WholeChoice, WholeReply};
@@ -29,11 +30,15 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: &Options, rep
     }
     out.put_slice(b"],\"usage\":");
     push_usage(out, &reply.usage);
-    out.put_slice(b",\"service_tier\":\"default\",\"system_fingerprint\":\"");
+    // Azure has no tiers of its answers.
+    if !options.is_filtered {
+        out.put_slice(b",\"service_tier\":\"default\"");
+    }
+    out.put_slice(b",\"system_fingerprint\":\"");
     push_fingerprint(out, head.fingerprint);
     out.put_u8(b'"');
     if options.is_filtered {
-        out.put_slice(filters::PROMPT);
+        filters::push_prompts(out, 1);
     }
     out.put_u8(b'}');
 }

@@ -59,6 +59,8 @@ struct Options {
     prompts: Arc<[Shown]>,
     /// Are prompts repeated before their completions?
     echo: bool,
+    /// Do replies tell what content filters have found, as Azure's do?
+    is_filtered: bool,
 }
 
 /// What replies show of a prompt.
@@ -73,6 +75,12 @@ struct Shown {
 }
 
 impl Voice for Options {
+    /// A prompt that is too long: there are no messages here, and no code.
+    fn refusal(&self, error: &ApiError) -> Option<ApiError> {
+        let is_too_long = error.code.as_deref() == Some("context_length_exceeded") && error.param.as_deref() == Some("messages");
+        is_too_long.then(|| ApiError { param: None, code: None, ..error.clone() })
+    }
+
     fn whole(&self, head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         whole::push_reply(out, head, self, reply);
     }

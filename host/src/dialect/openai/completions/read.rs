@@ -52,6 +52,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
         body.model = Given::Is(deployment.into());
     }
     let (request, options) = convert(body, root)?;
+    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     let request = Request { target: inbound.target.into(), body: inbound.body.clone(), headers: inbound.headers, ..request };
     Ok((request, options))
 }
@@ -98,7 +99,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     };
     let vocabulary = Vocabulary::of(&model);
     let prompts = prompts.into_iter().map(|prompt| shown_of(prompt, vocabulary, echo, logprobs.is_some())).collect();
-    Ok((request, Options { shown, made, logprobs, streaming, prompts, echo }))
+    Ok((request, Options { shown, made, logprobs, streaming, prompts, echo, is_filtered: false }))
 }
 
 /// How many choices are shown of each prompt, and how many are made to take them from.

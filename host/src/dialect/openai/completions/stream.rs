@@ -8,6 +8,7 @@ use super::logprobs::{Token, push as push_logprobs};
 use super::{Options, Shown, word};
 use crate::dialect::StreamRenderer;
 use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
+use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_completion_id, push_fingerprint};
 use crate::dialect::openai::usage::{ChunkUsage, push_counts};
 use crate::types::reply::{Finish, Head, StreamEvent, TextKind};
@@ -25,6 +26,9 @@ pub(super) struct CompletionStream {
     /// Choices of each prompt.
     made: usize,
     echo: bool,
+    is_filtered: bool,
+    /// Has an event been sent?
+    has_begun: bool,
     logprobs: Option<u8>,
     /// Where the next token of each choice begins; empty unless log probabilities are wanted.
     offsets: Box<[u32]>,
@@ -53,6 +57,8 @@ impl CompletionStream {
             prompts: Arc::clone(&options.prompts),
             made: options.made,
             echo: options.echo,
+            is_filtered: options.is_filtered,
+            has_begun: false,
             logprobs: options.logprobs,
             offsets: if options.logprobs.is_some() { beginnings().collect() } else { Box::default() },
         }
@@ -62,7 +68,11 @@ impl CompletionStream {
     fn chunk(&mut self, choice: u32, text: &str, tokens: &[Token<'_>], finish: Option<Finish>, out: &mut BytesMut) {
         out.reserve(self.frame.len() + text.len() + CHUNK_BYTES);
         out.put_slice(&self.frame[..self.split]);
-        out.put_slice(b"{\"text\":\"");
+        out.put_u8(b'{');
+        if self.is_filtered {
+            out.put_slice(finish.map_or(filters::of_chunk(text.len()), |finish| filters::of_end(finish, true)));
+        }
+        out.put_slice(b"\"text\":\"");
         push_escaped(out, text);
         out.put_slice(b"\",\"index\":");
         push_number(out, u64::from(choice));
@@ -94,6 +104,9 @@ impl CompletionStream {
     /// Repeats the prompt, if that is wanted.
     fn start(&mut self, choice: u32, out: &mut BytesMut) {
         let prompts = Arc::clone(&self.prompts);
+        if self.is_filtered && !std::mem::replace(&mut self.has_begun, true) {
+            filters::push_prompt_chunk(out, prompts.len());
+        }
         if let Some(prompt) = prompts.get(choice as usize / self.made).filter(|_| self.echo) {
             let tokens = if self.logprobs.is_some() { prompt.tokens() } else { Vec::new() };
             self.chunk(choice, &prompt.text, &tokens, None, out);

@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use super::logprobs::{Token, push as push_logprobs};
 use super::{Options, Shown, word};
 use crate::dialect::json::splice::{push_escaped, push_number, push_string};
+use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_completion_id, push_fingerprint};
 use crate::dialect::openai::usage::push_counts;
 use crate::types::reply::{Head, WholeChoice, WholeReply};
@@ -30,11 +31,19 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: &Options, rep
     push_counts(out, reply.usage.input, reply.usage.output);
     out.put_slice(b",\"system_fingerprint\":\"");
     push_fingerprint(out, head.fingerprint);
-    out.put_slice(b"\"}");
+    out.put_u8(b'"');
+    if options.is_filtered {
+        filters::push_prompts(out, options.prompts.len());
+    }
+    out.put_u8(b'}');
 }
 
 fn push_choice(out: &mut BytesMut, index: usize, options: &Options, prompt: Option<&Shown>, choice: &WholeChoice) {
-    out.put_slice(b"{\"text\":\"");
+    out.put_u8(b'{');
+    if options.is_filtered {
+        out.put_slice(filters::of_end(choice.finish, false));
+    }
+    out.put_slice(b"\"text\":\"");
     if let Some(prompt) = prompt {
         push_escaped(out, &prompt.text);
     }

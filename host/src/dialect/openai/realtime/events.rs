@@ -42,7 +42,8 @@ impl Series {
         out.put_slice(b",\"message\":");
         push_string(out, &message);
         out.put_slice(b",\"param\":");
-        push_nullable(out, param.as_deref());
+        // A session has items, and no messages.
+        push_nullable(out, param.as_deref().filter(|param| *param != "messages"));
         out.put_slice(b",\"event_id\":");
         push_nullable(out, culprit);
         out.put_slice(b"}}\n");

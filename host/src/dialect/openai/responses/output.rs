@@ -110,22 +110,22 @@ impl Part {
             out.put_slice(b"{\"type\":\"refusal\",\"refusal\":");
         } else {
             out.put_slice(b"{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":");
-            self.push_logprobs(out, options);
+            self.push_logprobs(out, options, logprobs::push_entry);
             out.put_slice(b",\"text\":");
         }
         push_string(out, &self.text);
         out.put_u8(b'}');
     }
 
-    /// Appends the list of its tokens' log probabilities, empty unless they are wanted.
-    pub(super) fn push_logprobs(&self, out: &mut BytesMut, options: &Options) {
+    /// Appends the list of its tokens' log probabilities, each as `push` has it; empty unless they are wanted.
+    pub(super) fn push_logprobs(&self, out: &mut BytesMut, options: &Options, push: fn(&mut BytesMut, &str, u64, u8)) {
         out.put_u8(b'[');
         let mut start = 0;
         for (index, &(end, seed)) in self.logprobs.iter().enumerate() {
             if index > 0 {
                 out.put_u8(b',');
             }
-            logprobs::push_entry(out, self.text.get(start..end).unwrap_or(""), seed, options.logprobs.unwrap_or(0));
+            push(out, self.text.get(start..end).unwrap_or(""), seed, options.logprobs.unwrap_or(0));
             start = end;
         }
         out.put_u8(b']');

@@ -13,7 +13,7 @@ use super::{Echo, Goes, Options};
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
-use crate::dialect::json::splice::{push_nullable, push_number, push_raw, push_string};
+use crate::dialect::json::splice::{push_nullable, push_number, push_on_one_line, push_string};
 use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
 use crate::types::mistake::Mistake;
@@ -148,7 +148,7 @@ fn wishes(given: &mut Body<'_>, root: Path<'_>, previous: Option<&str>, tail: &m
     tail.put_slice(b",\"text\":");
     let format = tools::text(take(&mut given.text), root.field("text"), tail)?;
     tail.put_slice(b",\"tool_choice\":");
-    push_raw(tail, given.tool_choice.map_or("\"auto\"", |raw| raw.get()));
+    push_on_one_line(tail, given.tool_choice.map_or("\"auto\"", |raw| raw.get()));
     tail.put_slice(b",\"tools\":");
     let tools = tools::tools(given.tools, root.field("tools"), tail)?;
     let custom = tools.iter().filter(|tool| tool.is_free).map(|tool| tool.name.clone()).collect();

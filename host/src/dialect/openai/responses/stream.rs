@@ -166,7 +166,7 @@ impl ResponseStream {
             out.put_slice(b",\"text\":");
             push_string(out, &part.text);
             out.put_slice(b",\"logprobs\":");
-            part.push_logprobs(out, &self.options);
+            part.push_logprobs(out, &self.options, logprobs::push_bare_entry);
         }
         out.put_slice(b"}\n\n");
         self.event_of("content_part.done", out);
@@ -219,7 +219,7 @@ impl ResponseStream {
         out.put_slice(b"}\n\n");
     }
 
-    /// Appends an event that adds `text` to the open part; `logprob` as far as the kind has them.
+    /// Appends an event that adds `text` to the open part; `logprob` as far as the kind has them. Events have no `bytes`, objects have.
     fn delta(&mut self, kind: &str, text: &str, logprob: Option<Option<u64>>, out: &mut BytesMut) {
         out.reserve(EVENT_BYTES + text.len());
         self.event_of(kind, out);
@@ -229,7 +229,7 @@ impl ResponseStream {
         match (logprob, self.options.logprobs) {
             (Some(Some(seed)), Some(alternatives)) => {
                 out.put_slice(b",\"logprobs\":[");
-                logprobs::push_entry(out, text, seed, alternatives);
+                logprobs::push_bare_entry(out, text, seed, alternatives);
                 out.put_u8(b']');
             }
             (Some(_), _) => out.put_slice(b",\"logprobs\":[]"),

@@ -11,7 +11,7 @@ use super::body::{AllowedTool, List, Raw, RawList, Text, TextConfig, TextFormat,
 use crate::dialect::json::given::{Given, Shape};
 use crate::dialect::json::path::Path;
 use crate::dialect::json::schema;
-use crate::dialect::json::splice::{push_raw, push_string};
+use crate::dialect::json::splice::{push_on_one_line, push_string};
 use crate::dialect::openai::choice;
 use crate::types::api_error::ApiError;
 use crate::types::limits::TOOLS_MAX;
@@ -74,7 +74,7 @@ pub(super) fn tools(given: Raw<'_>, list: Path<'_>, shown: &mut BytesMut) -> Res
 fn tool_of(given: GivenTool<'_>, raw: &RawValue, path: Path<'_>, shown: &mut BytesMut) -> Result<Option<Tool>, ApiError> {
     let kind = given.kind.required(path.field("type"))?;
     if kind != "function" {
-        push_raw(shown, raw.get());
+        push_on_one_line(shown, raw.get());
     }
     match &*kind {
         "function" => {}
@@ -92,11 +92,11 @@ fn tool_of(given: GivenTool<'_>, raw: &RawValue, path: Path<'_>, shown: &mut Byt
     let parameters = given.parameters.map(kept).transpose()?;
     let is_strict = given.strict.optional(path.field("strict"))?.unwrap_or(true);
     shown.put_slice(b"{\"type\":\"function\",\"description\":");
-    push_raw(shown, given.description.map_or("null", RawValue::get));
+    push_on_one_line(shown, given.description.map_or("null", RawValue::get));
     shown.put_slice(b",\"name\":");
     push_string(shown, &name);
     shown.put_slice(b",\"parameters\":");
-    push_raw(shown, parameters.as_ref().map_or("null", |schema| schema.get()));
+    push_on_one_line(shown, parameters.as_ref().map_or("null", |schema| schema.get()));
     shown.put_slice(if is_strict { &b",\"strict\":true}"[..] } else { b",\"strict\":false}" });
     Ok(Some(Tool { name: name.into(), is_free: false, parameters }))
 }
@@ -193,12 +193,12 @@ fn format(raw: Raw<'_>, path: Path<'_>, shown: &mut BytesMut) -> Result<Format, 
             shown.put_slice(b"{\"type\":\"json_schema\"");
             if let Some(description) = given.description {
                 shown.put_slice(b",\"description\":");
-                push_raw(shown, description.get());
+                push_on_one_line(shown, description.get());
             }
             shown.put_slice(b",\"name\":");
             push_string(shown, &name);
             shown.put_slice(b",\"schema\":");
-            push_raw(shown, schema.get());
+            push_on_one_line(shown, schema.get());
             shown.put_slice(if is_strict { &b",\"strict\":true}"[..] } else { b",\"strict\":false}" });
             return Ok(Format::JsonSchema { name: name.into(), schema });
         }

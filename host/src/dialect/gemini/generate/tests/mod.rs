@@ -41,8 +41,8 @@ fn a_full_request_is_understood() {
         r#"{"systemInstruction":{"parts":[{"text":"Be "},{"text":"brief"}]},
             "contents":[
               {"role":"user","parts":[{"text":"What is "},{"inlineData":{"mimeType":"image/png","data":"AAAA"}},{"text":"this?"}]},
-              {"role":"model","parts":[{"text":"Hm","thought":true},{"functionCall":{"name":"look","args":{"at": 1}}}]},
-              {"role":"user","parts":[{"functionResponse":{"name":"look","response":{"is":"a cat"}}},{"text":"So?"}]}],
+              {"role":"model","parts":[{"text":"Hm","thought":true},{"functionCall":{"id":"a1","name":"look","args":{"at": 1}},"thoughtSignature":"AAAA"}]},
+              {"role":"user","parts":[{"functionResponse":{"id":"a1","name":"look","response":{"is":"a cat"}}},{"text":"So?"}]}],
             "tools":[{"functionDeclarations":[{"name":"look","parameters":{"type":"OBJECT","properties":{}}}]},{"googleSearch":{}}],
             "toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["look"]}},
             "generationConfig":{"maxOutputTokens":300,"stopSequences":["END"],"candidateCount":2,"temperature":0.5,"topK":5,"seed":1,
@@ -67,6 +67,15 @@ fn a_full_request_is_understood() {
     assert_eq!((request.tool_choice, request.tools.len()), (ToolChoice::Required, 1));
     assert_eq!(request.tools[0].parameters.as_ref().expect("a schema").get(), r#"{"type":"object","properties":{}}"#);
     assert_eq!((request.stop, request.thinking), (vec!["END".into()], Thinking::On(Some(64))));
+}
+
+#[test]
+fn log_probabilities_are_wanted_with_or_without_the_best_tokens() {
+    let wanted = |fields: &str| configured(fields).unwrap().logprobs;
+    assert_eq!(wanted(r#""temperature":1"#), None);
+    assert_eq!(wanted(r#""responseLogprobs":false"#), None);
+    assert_eq!(wanted(r#""responseLogprobs":true"#), Some(0));
+    assert_eq!(wanted(r#""response_logprobs":true,"logprobs":20"#), Some(20));
 }
 
 #[test]

@@ -37,6 +37,11 @@ fn what_cannot_be_read_is_told_with_its_field() {
             "Invalid value at 'contents[0].parts[0].text' (TYPE_STRING), a number",
         ),
         (
+            r#"{"contents":[{"parts":[{"functionCall":{"name":"a","id":7}}]}]}"#,
+            "contents[0].parts[0].function_call.id",
+            "Invalid value at 'contents[0].parts[0].function_call.id' (TYPE_STRING), a number",
+        ),
+        (
             r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":"many"}}"#,
             "generation_config.max_output_tokens",
             "Invalid value at 'generation_config.max_output_tokens' (TYPE_INT32), a string",
@@ -49,6 +54,21 @@ fn what_cannot_be_read_is_told_with_its_field() {
         r#","tools":[{"functionDeclarations":[{"name":"a"}]}],"toolConfig":{"functionCallingConfig":{"mode":"OFTEN"}}"#,
     ));
     assert_eq!(word["details"][0]["fieldViolations"][0]["field"], "tool_config.function_calling_config.mode");
+}
+
+#[test]
+fn what_would_stream_as_an_array_is_refused_in_one() {
+    let refused = |query| {
+        let error = ApiError::unknown_model("x");
+        String::from_utf8(StreamGenerate.speaker(query).render_error(&error, 1).body.to_vec()).unwrap()
+    };
+    let object = refused(Some("alt=sse&key=k"));
+    assert!(object.starts_with("{\"error\":{\"code\":404,"), "{object}");
+    for query in [None, Some("key=k"), Some("alt=json")] {
+        assert_eq!(refused(query), format!("[{object}]"));
+    }
+    assert_eq!(Generate.speaker(None).name(), "gemini");
+    assert!(Generate.speaker(None).render_error(&ApiError::unknown_model("x"), 1).body.starts_with(b"{"));
 }
 
 #[test]
@@ -71,6 +91,11 @@ fn what_makes_no_sense_is_told_in_a_sentence() {
             r#""candidateCount":0"#,
             "* GenerateContentRequest.generation_config.candidate_count: candidate_count must be at least 1, but it is 0\n",
         ),
+        (
+            r#""responseLogprobs":true,"logprobs":21"#,
+            "* GenerateContentRequest.generation_config.logprobs: logprobs must be at most 20, but it is 21\n",
+        ),
+        (r#""logprobs":1"#, "Logprobs can only be requested with response_logprobs enabled."),
         (r#""responseSchema":{"type":"OBJECT"}"#, "Response schema is only supported with response mime type application/json."),
     ];
     for (fields, message) in table {

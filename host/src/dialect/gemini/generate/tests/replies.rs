@@ -1,7 +1,6 @@
-//! Replies, byte by byte; and strict readers that get back exactly what was planned.
+//! Replies, byte by byte, as events and as an array.
 
 use bytes::BytesMut;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{body_with, parsed};
@@ -73,7 +72,7 @@ fn a_stream_is_responses_with_a_piece_each() {
 
     data: {"candidates":[{"content":{"parts":[{"text":" \"you\"\n"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
 
-    data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":1,"cachedContentTokenCount":4,"totalTokenCount":12,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
+    data: {"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"yOHkYbT93R9Csn2tugvyZJrAgMBp8jPXZxKOCDH2xpk5b7T8pucfoNdZavC8Mz8Zh4rmuDayiVHPUqm4Ai5WkslySlJ7LIKjUVuC8UWHGqbJlw1vN60wsSCeSm2Qaccn"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":1,"cachedContentTokenCount":4,"totalTokenCount":12,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
     "#);
 }
 
@@ -91,7 +90,7 @@ fn without_events_a_stream_is_an_array_that_grows() {
 
 #[test]
 fn a_whole_response_has_all_the_vendors_fields() {
-    insta::assert_snapshot!(whole(SHOWN, &THOUGHTFUL), @r#"{"candidates":[{"content":{"parts":[{"text":"Hm.","thought":true},{"text":"Hi \"you\"\n"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":1,"cachedContentTokenCount":4,"totalTokenCount":12,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}"#);
+    insta::assert_snapshot!(whole(SHOWN, &THOUGHTFUL), @r#"{"candidates":[{"content":{"parts":[{"text":"Hm.","thought":true},{"text":"Hi \"you\"\n","thoughtSignature":"yOHkYbT93R9Csn2tugvyZJrAgMBp8jPXZxKOCDH2xpk5b7T8pucfoNdZavC8Mz8Zh4rmuDayiVHPUqm4Ai5WkslySlJ7LIKjUVuC8UWHGqbJlw1vN60wsSCeSm2Qaccn"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":1,"cachedContentTokenCount":4,"totalTokenCount":12,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}"#);
 }
 
 #[test]
@@ -99,7 +98,8 @@ fn thoughts_are_shown_to_who_asks_and_counted_for_all() {
     let parts = |fields| -> Value {
         serde_json::from_str::<Value>(&whole(fields, &THOUGHTFUL)).unwrap()["candidates"][0]["content"]["parts"].take()
     };
-    assert_eq!(parts(""), json!([{"text": "Hi \"you\"\n"}]));
+    let hidden = parts("");
+    assert_eq!((hidden.as_array().unwrap().len(), &hidden[0]["text"]), (1, &json!("Hi \"you\"\n")));
     assert_eq!(parts(SHOWN)[0], json!({"text": "Hm.", "thought": true}));
     let hidden = read(&streamed(SSE, "", &THOUGHTFUL));
     assert!(hidden.iter().all(|chunk| chunk["candidates"][0]["content"]["parts"][0].get("thought").is_none()));
@@ -122,16 +122,70 @@ fn a_function_is_called_in_one_piece() {
     insta::assert_snapshot!(streamed(SSE, "", &events).replace('\r', ""), @r#"
     data: {"candidates":[{"content":{"parts":[{"text":"Well"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
 
-    data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"look","args":{"at":1}}}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
+    data: {"candidates":[{"content":{"parts":[{"functionCall":{"id":"a53c983a","name":"look","args":{"at":1}}}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
 
-    data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"wait","args":{}}}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
+    data: {"candidates":[{"content":{"parts":[{"functionCall":{"id":"000efeda","name":"wait","args":{}}}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
 
     data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"thoughtsTokenCount":1,"cachedContentTokenCount":4,"totalTokenCount":12,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"gemini-x","responseId":"t8jpyfDsJ4rHrFtyRQ6b4c"}
     "#);
     let candidate: Value = serde_json::from_str::<Value>(&whole("", &events)).unwrap()["candidates"][0].take();
-    let call = |name, args| json!({"functionCall": {"name": name, "args": args}});
-    assert_eq!(candidate["content"]["parts"], json!([{"text": "Well"}, call("look", json!({"at": 1})), call("wait", json!({}))]));
+    let sent: Vec<Value> =
+        read(&streamed(SSE, "", &events)).iter().map(|chunk| chunk["candidates"][0]["content"]["parts"][0].clone()).collect();
+    assert_eq!(candidate["content"]["parts"], json!(sent[..3]), "the same calls with the same ids");
     assert_eq!(candidate["finishReason"], "STOP");
+}
+
+#[test]
+fn what_was_thought_is_signed_once_with_the_first_call_or_at_the_end() {
+    let call = |index| StreamEvent::ToolStart { choice: 0, index, id: 5 + u64::from(index), name: "look" };
+    let thought = piece(TextKind::Reasoning, "Hm.");
+    let end = [finish(Finish::ToolCalls), StreamEvent::Usage(USAGE), StreamEvent::End];
+    let signed = |said: &[StreamEvent<'_>]| {
+        let events = [&[START], said, &end[..]].concat();
+        let whole: Value = serde_json::from_str(&whole("", &events)).unwrap();
+        let chunks = read(&streamed(SSE, "", &events));
+        let parts = |responses: &[Value]| -> Vec<Value> {
+            responses.iter().flat_map(|one| one["candidates"][0]["content"]["parts"].as_array().unwrap().clone()).collect()
+        };
+        let signatures = |parts: &[Value]| -> Vec<(usize, String)> {
+            let signature = |part: &Value| Some(part.get("thoughtSignature")?.as_str().unwrap().to_owned());
+            parts.iter().enumerate().filter_map(|(index, part)| Some((index, signature(part)?))).collect()
+        };
+        let (whole, streamed) = (signatures(&parts(&[whole])), signatures(&parts(&chunks)));
+        assert_eq!(
+            whole.iter().map(|(_, text)| text).collect::<Vec<_>>(),
+            streamed.iter().map(|(_, text)| text).collect::<Vec<_>>()
+        );
+        assert!(streamed.iter().all(|(_, text)| text.len() % 4 == 0 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        let places = |signed: Vec<(usize, String)>| signed.into_iter().map(|(index, _)| index).collect::<Vec<_>>();
+        (places(whole), places(streamed))
+    };
+    let text = piece(TextKind::Content, "Hi");
+    assert_eq!(signed(&[text]), (vec![], vec![]));
+    assert_eq!(signed(&[thought, text]), (vec![0], vec![1]), "the last chunk has it");
+    assert_eq!(signed(&[thought]), (vec![0], vec![0]));
+    assert_eq!(signed(&[thought, text, call(0), call(1)]), (vec![1], vec![1]));
+}
+
+#[test]
+fn log_probabilities_are_told_of_each_token_and_of_all() {
+    let token = |text, seed| StreamEvent::Text { choice: 0, kind: TextKind::Content, text, logprob: Some(seed) };
+    let events = [START, token("Hi", 1), token(" é", 2), finish(Finish::Stop), StreamEvent::Usage(USAGE), StreamEvent::End];
+    let fields = r#","generationConfig":{"responseLogprobs":true,"logprobs":2}"#;
+    let response: Value = serde_json::from_str(&whole(fields, &events)).unwrap();
+    let candidate = &response["candidates"][0];
+    insta::assert_snapshot!(candidate, @r#"{"content":{"parts":[{"text":"Hi é"}],"role":"model"},"finishReason":"STOP","index":0,"avgLogprobs":-0.145989,"logprobsResult":{"topCandidates":[{"candidates":[{"token":"Hi","tokenId":245248,"logProbability":-0.145974},{"token":" can","tokenId":191853,"logProbability":-2.82224}]},{"candidates":[{"token":" é","tokenId":161701,"logProbability":-0.146004},{"token":" as","tokenId":220713,"logProbability":-2.886452}]}],"chosenCandidates":[{"token":"Hi","tokenId":245248,"logProbability":-0.145974},{"token":" é","tokenId":161701,"logProbability":-0.146004}],"logProbabilitySum":-0.291978}}"#);
+    let chunks = read(&streamed(SSE, fields, &events));
+    let of_chunk = |index: usize| &chunks[index]["candidates"][0]["logprobsResult"];
+    for key in ["chosenCandidates", "topCandidates"] {
+        let pieces = [0, 1].map(|index| of_chunk(index)[key][0].clone());
+        assert_eq!(candidate["logprobsResult"][key], json!(pieces), "{key}");
+    }
+    assert_eq!(chunks[2]["candidates"][0]["avgLogprobs"], candidate["avgLogprobs"]);
+    let own = |index: usize| of_chunk(index)["chosenCandidates"][0]["logProbability"].as_f64().unwrap();
+    assert!((candidate["logprobsResult"]["logProbabilitySum"].as_f64().unwrap() - own(0) - own(1)).abs() < 1e-9);
+    let plain: Value = serde_json::from_str(&whole(r#","generationConfig":{"responseLogprobs":true}"#, &events)).unwrap();
+    assert_eq!(plain["candidates"][0]["logprobsResult"].get("topCandidates"), None);
 }
 
 #[test]
@@ -210,30 +264,4 @@ fn a_filter_that_lets_nothing_through_blocks_the_prompt() {
 fn an_error_inside_a_stream_is_a_chunk() {
     let chunks = read(&streamed(SSE, "", &[START, StreamEvent::Error { message: "Lost", code: None }]));
     assert_eq!(chunks, [json!({"error": {"code": 503, "message": "Lost", "status": "UNAVAILABLE"}})]);
-}
-
-proptest! {
-    #[test]
-    fn strict_readers_get_back_what_was_planned(pieces in prop::collection::vec((0..2_u8, 0..2_u32, "(?s).{1,12}"), 0..12)) {
-        let kind = |kind: &u8| if *kind == 0 { TextKind::Reasoning } else { TextKind::Content };
-        let mut events = vec![START, StreamEvent::Start { choice: 1, tool_first: false }];
-        events.extend(pieces.iter().map(|(is, choice, text)| StreamEvent::Text { choice: *choice, kind: kind(is), text, logprob: None }));
-        events.extend((0..2).map(|choice| StreamEvent::Finish { choice, reason: Finish::Stop }));
-        events.extend([StreamEvent::Usage(USAGE), StreamEvent::End]);
-        let chunks = read(&streamed(SSE, SHOWN, &events));
-        let array: Vec<Value> = serde_json::from_str(&streamed(ARRAY, SHOWN, &events)).unwrap();
-        prop_assert_eq!(&array, &chunks);
-        for choice in 0..2_u32 {
-            for thought in [0, 1] {
-                let parts = chunks.iter().flat_map(|chunk| chunk["candidates"].as_array().unwrap()).filter(|found| found["index"] == choice);
-                let parts = parts.flat_map(|found| found["content"]["parts"].as_array().unwrap());
-                let said: String = parts
-                    .filter(|part| part.get("thought").is_some() == (thought == 0))
-                    .map(|part| part["text"].as_str().unwrap())
-                    .collect();
-                let planned: String = pieces.iter().filter(|(is, of, _)| (*is, *of) == (thought, choice)).map(|(_, _, text)| text.as_str()).collect();
-                prop_assert_eq!(said, planned);
-            }
-        }
-    }
 }

@@ -167,6 +167,9 @@ fn fields_that_nobody_knows_are_refused_where_the_scenario_wants_that() {
     };
     let hello = r#"{"role":"user","content":"x"}"#;
     assert!(strict(hello, "").is_ok());
+    // A reply is handed back as it came.
+    let echo = r#"{"role":"assistant","content":"x","refusal":null,"annotations":[],"reasoning_content":"y"}"#;
+    assert!(strict(echo, "").is_ok());
     insta::assert_snapshot!(refusal(strict(hello, r#","top_k":3"#)), @"top_k | - | Unrecognized request argument supplied: top_k");
     let odd = r#"{"role":"user","content":"x","mood":"good"}"#;
     insta::assert_snapshot!(refusal(strict(odd, "")), @"messages[0].mood | unknown_parameter | Unknown parameter: 'messages[0].mood'.");

@@ -234,7 +234,11 @@ fn log_probabilities_stream_with_their_token_and_come_again_at_the_end() {
     let first = &events[4]["logprobs"];
     assert_eq!((first[0]["token"].as_str(), first[0]["top_logprobs"].as_array().map(Vec::len)), (Some("Hi"), Some(1)));
     assert_eq!(&events[5]["logprobs"], first);
-    assert_eq!(&events[6]["part"]["logprobs"], first);
+    // Only what is finished tells the bytes.
+    let mut last = events[6]["part"]["logprobs"].clone();
+    assert_eq!(last[0].as_object_mut().unwrap().remove("bytes"), Some(json!([72, 105])));
+    assert!(last[0]["top_logprobs"][0].as_object_mut().unwrap().remove("bytes").is_some());
+    assert_eq!(&last, first);
 }
 
 #[test]

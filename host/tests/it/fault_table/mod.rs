@@ -1,12 +1,23 @@
+//! Every fault, asked of the real server by each vendor's client: described in words, which are `docs/faults.md`, and byte by byte, which are the
+//! snapshots (`golden`).
+
+mod golden;
+
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::support::client;
-use super::support::guests::workspace;
-use super::support::h2_client::{H2Client, StreamEnd, read_bytes, reset_of, run};
-use super::support::host::{TestHost, ask};
-use super::support::observed::{Expected, Observed};
-use super::support::speakers::{Anthropic, Asked, Gemini, OpenAi, Speaker, Wanted, schema};
+use golden::Golden;
+
+use crate::support::client;
+use crate::support::guests::workspace;
+use crate::support::h2_client::{H2Client, StreamEnd, read_bytes, reset_of, run};
+use crate::support::host::{TestHost, ask};
+use crate::support::observed::{Expected, Observed};
+use crate::support::session::over_session;
+use crate::support::speakers::{
+    Anthropic, Asked, Azure, Completions, Gemini, Ollama, OpenAi, Realtime, Responses, Speaker, Wanted, schema,
+};
 
 /// Ten tokens.
 const TOKENS: [&str; 10] = ["one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten"];
@@ -71,6 +82,7 @@ const REFUSALS: &[&str] = &[
     "http-error: { status: 404 }",
     "http-error: { status: 408 }",
     "http-error: { status: 409 }",
+    "http-error: { status: 413 }",
     "http-error: { status: 422 }",
     "http-error: { status: 429 }",
     "http-error: { status: 429, retry-after: 1500ms }",
@@ -95,9 +107,11 @@ fn serve<'a>(faults: impl Iterator<Item = (&'a str, Wanted)>) -> TestHost {
     );
     for (number, (fault, wanted)) in faults.enumerate() {
         scenario += &format!("  - match: model-{number:02}\n    faults:\n      - {fault}\n");
-        if wanted != Wanted::Text {
-            scenario += "    reply: text\n";
-        }
+        scenario += match wanted {
+            Wanted::Text => "",
+            Wanted::ToolCall => "    reply: { tool-calls: { call: plan_trip } }\n",
+            Wanted::Structure => "    reply: text\n",
+        };
     }
     TestHost::start(&scenario)
 }
@@ -137,30 +151,70 @@ fn over_h2(host: &TestHost, asked: &Asked) -> (Observed, usize) {
     (observed, length)
 }
 
-/// A vendor's part of the page: who speaks, and over which ways, each for streams or whole replies.
-struct Part {
-    speaker: &'static dyn Speaker,
-    ways: &'static [(&'static str, Over, bool)],
+/// A way of a vendor's part of the page.
+struct Way {
+    name: &'static str,
+    over: Over,
+    streamed: bool,
+    /// Are its bytes kept? Those of HTTP/2 are the same.
+    kept: bool,
 }
 
-const PARTS: [Part; 3] = [
+const fn h1(name: &'static str, streamed: bool) -> Way {
+    Way { name, over: over_h1, streamed, kept: true }
+}
+
+/// A vendor's part of the page: who speaks, and over which ways.
+struct Part {
+    speaker: &'static dyn Speaker,
+    ways: &'static [Way],
+}
+
+const PLAIN: &[Way] = &[h1("stream", true), h1("whole", false)];
+
+const PARTS: [Part; 8] = [
     Part {
         speaker: &OpenAi,
         ways: &[
-            ("HTTP/1.1, stream", over_h1, true),
-            ("HTTP/1.1, whole", over_h1, false),
-            ("HTTP/2, stream", over_h2, true),
-            ("HTTP/2, whole", over_h2, false),
+            h1("HTTP/1.1, stream", true),
+            h1("HTTP/1.1, whole", false),
+            Way { name: "HTTP/2, stream", over: over_h2, streamed: true, kept: false },
+            Way { name: "HTTP/2, whole", over: over_h2, streamed: false, kept: false },
         ],
     },
-    Part { speaker: &Anthropic, ways: &[("stream", over_h1, true), ("whole", over_h1, false)] },
-    Part { speaker: &Gemini, ways: &[("stream", over_h1, true), ("whole", over_h1, false)] },
+    Part { speaker: &Completions, ways: PLAIN },
+    Part { speaker: &Responses, ways: PLAIN },
+    Part { speaker: &Realtime, ways: &[Way { name: "session", over: over_session, streamed: true, kept: true }] },
+    Part { speaker: &Azure, ways: PLAIN },
+    Part { speaker: &Anthropic, ways: PLAIN },
+    Part { speaker: &Gemini { is_array: false }, ways: PLAIN },
+    Part { speaker: &Ollama { is_generate: false }, ways: PLAIN },
 ];
 
+/// What is seen of one vendor.
+struct Seen {
+    name: &'static str,
+    /// Its tables.
+    replies: String,
+    refusals: String,
+    /// The bytes behind them.
+    bytes: String,
+}
+
 impl Part {
+    fn see(&self, replies: &TestHost, refusals: &TestHost) -> Seen {
+        let mut golden = Golden::default();
+        let replies = self.replies(replies, &mut golden);
+        let refusals = self.refusals(refusals, &mut golden);
+        Seen { name: self.speaker.name(), replies, refusals, bytes: golden.text }
+    }
+
     /// The cell of one exchange.
-    fn cell(&self, host: &TestHost, number: usize, streamed: bool, over: Over, whole_bytes: usize) -> String {
+    fn cell(&self, host: &TestHost, number: usize, way: &Way, whole_bytes: usize, golden: &mut Golden) -> String {
         let (row, schema) = (&REPLIES[number], schema());
+        if !self.speaker.can_ask(row.wanted) {
+            return "nothing to strike".to_owned();
+        }
         let expected = Expected {
             tokens: &TOKENS,
             schema: (row.wanted != Wanted::Text).then_some(&schema),
@@ -169,9 +223,12 @@ impl Part {
             whole_bytes,
         };
         let start = Instant::now();
-        let (observed, bytes) = over(host, &self.speaker.ask(&model(number), row.wanted, streamed));
+        let (observed, bytes) = (way.over)(host, &self.speaker.ask(&model(number), row.wanted, way.streamed));
         let took = start.elapsed();
-        let words = observed.words(self.speaker, &expected, streamed);
+        if way.kept {
+            golden.reply(row.fault, way.name, &observed);
+        }
+        let words = observed.words(self.speaker, &expected, way.streamed);
         match row.earliest {
             Earliest::AtOnce => words,
             Earliest::After(time) => format!("{words}; {}", if took >= time { "late by its time" } else { "too early" }),
@@ -182,30 +239,32 @@ impl Part {
         }
     }
 
-    fn replies(&self, host: &TestHost) -> String {
-        let mut table = head(std::iter::once("fault").chain(self.ways.iter().map(|(name, ..)| *name)));
+    fn replies(&self, host: &TestHost, golden: &mut Golden) -> String {
+        let mut table = head(std::iter::once("fault").chain(self.ways.iter().map(|way| way.name)));
         // The first row is that without a fault.
-        let whole_bytes = over_h1(host, &self.speaker.ask(&model(0), Wanted::Text, false)).0.length();
+        let whole = self.ways.iter().find(|way| !way.streamed);
+        let whole_bytes = whole.map_or(0, |way| (way.over)(host, &self.speaker.ask(&model(0), Wanted::Text, false)).0.length());
         for (number, row) in REPLIES.iter().enumerate() {
-            let cells = self.ways.iter().map(|(_, over, streamed)| self.cell(host, number, *streamed, *over, whole_bytes));
-            table += &format!("| `{}` | {} |\n", row.fault, cells.collect::<Vec<_>>().join(" | "));
+            let cells: Vec<_> = self.ways.iter().map(|way| self.cell(host, number, way, whole_bytes, golden)).collect();
+            table += &format!("| `{}` | {} |\n", row.fault, cells.join(" | "));
         }
         table
     }
 
-    fn refusals(&self, host: &TestHost) -> String {
+    fn refusals(&self, host: &TestHost, golden: &mut Golden) -> String {
         let columns = self.speaker.refusal_columns().iter().copied();
         let mut table = head(["fault", "status"].into_iter().chain(columns).chain(["headers", "message"]));
         for (number, fault) in REFUSALS.iter().enumerate() {
             let before = SystemTime::now();
             let ask = |streamed| self.speaker.ask(&model(number), Wanted::Text, streamed);
-            let seen: Vec<_> = self.ways.iter().map(|(_, over, streamed)| over(host, &ask(*streamed)).0).collect();
+            let seen: Vec<_> = self.ways.iter().map(|way| (way.over)(host, &ask(way.streamed)).0).collect();
             let first = &seen[0];
             for other in &seen[1..] {
                 assert_eq!(first.refusal(self.speaker), other.refusal(self.speaker), "{fault}");
             }
-            if fault.contains("date") {
-                let date = httpdate::parse_http_date(first.header("retry-after")).expect("a date");
+            golden.refusal(fault, first);
+            if let Some(date) = first.header("retry-after").filter(|_| fault.contains("date")) {
+                let date = httpdate::parse_http_date(date).expect("a date");
                 // Dates are written to the second, rounded up. (A second more, for the client asks before the server looks.)
                 let away = date.duration_since(before).expect("in the future");
                 assert!(away >= Duration::from_millis(1_500), "{away:?}");
@@ -225,9 +284,10 @@ fn head<'a>(columns: impl Iterator<Item = &'a str>) -> String {
 const BEFORE: &str = "\
 # What each fault looks like from outside
 
-Made by a test (`host/tests/it/fault_table.rs`) that asks the real server over raw sockets and describes the bytes that come and the
+Made by a test (`host/tests/it/fault_table`) that asks the real server over raw sockets and describes the bytes that come and the
 way in which they end. It fails when this page no longer says what is seen; `UPDATE_FAULTS=1 cargo test -p simwright --test it
-fault_table` writes it anew.
+fault_table` writes it anew. The bytes themselves are
+kept in `snapshots` beside the test.
 
 The reply without a fault has ten tokens and costs 10 + 10. A cell reads: status (and content type, where it is not the usual one);
 body; end. *ends in order* is the last chunk or the announced length and then FIN, or END_STREAM; *FIN inside the body* and *RST inside
@@ -243,15 +303,21 @@ that has no character to break is given an `é`. A body that is cut inside a cha
 `truncated-json` ends a stream inside an event, without the blank line after it: readers that keep to the standard drop such an event
 silently. `bad-tool-arguments`, `schema-violation` and `wrong-usage` choose one of several ways, by the run's seed.
 Refusals are the same on HTTP/1.1 and HTTP/2, for streams and whole replies.
+A realtime session is a connection that has become a WebSocket (101): each event is a message, a fault strikes one response, and what is
+refused is told by an event. A client that gets a text which is no UTF-8 must end the session.
 ";
+
+/// Everything, once for both tests.
+static SEEN: LazyLock<Vec<Seen>> = LazyLock::new(|| {
+    let replies = serve(REPLIES.iter().map(|row| (row.fault, row.wanted)));
+    let refusals = serve(REFUSALS.iter().map(|fault| (*fault, Wanted::Text)));
+    PARTS.iter().map(|part| part.see(&replies, &refusals)).collect()
+});
 
 #[test]
 fn every_fault_looks_from_outside_as_the_table_says() {
-    let replies = serve(REPLIES.iter().map(|row| (row.fault, row.wanted)));
-    let refusals = serve(REFUSALS.iter().map(|fault| (*fault, Wanted::Text)));
     let mut page = BEFORE.to_owned();
-    for part in &PARTS {
-        let (name, replies, refusals) = (part.speaker.name(), part.replies(&replies), part.refusals(&refusals));
+    for Seen { name, replies, refusals, .. } in SEEN.iter() {
         page += &format!("## {name}: in and around replies\n\n{replies}\n## {name}: refusals\n\n{refusals}\n");
     }
     page += NOTES;
@@ -264,6 +330,16 @@ fn every_fault_looks_from_outside_as_the_table_says() {
     let differ = page.lines().zip(kept.lines().chain(std::iter::repeat(""))).filter(|(seen, kept)| seen != kept);
     let differ: Vec<String> = differ.map(|(seen, kept)| format!("seen: {seen}\nkept: {kept}")).collect();
     assert!(page == kept, "docs/faults.md is no longer what is seen (UPDATE_FAULTS=1 writes it anew):\n{}", differ.join("\n"));
+}
+
+#[test]
+fn every_fault_has_the_bytes_that_are_kept() {
+    for Seen { name, bytes, .. } in SEEN.iter() {
+        let file = name.to_lowercase().replace(' ', "-");
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, description => golden::LEGEND }, {
+            insta::assert_snapshot!(file, bytes);
+        });
+    }
 }
 
 #[test]
