@@ -125,5 +125,6 @@ fn shown(found: Kind) -> &'static str {
         Kind::Text => "a string",
         Kind::Array => "a list",
         Kind::Object => "an object",
+        Kind::Broken => "broken JSON",
     }
 }

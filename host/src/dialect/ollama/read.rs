@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::Form;
 use super::body::{ChatBody, GenerateBody, List, Message as GivenMessage, Think, Tool as GivenTool};
@@ -13,6 +13,7 @@ use super::loaded::Loaded;
 use super::options;
 use super::whole::Answer;
 use crate::dialect::json::given::{Given, Shape};
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::{Inbound, Parsed, Voice};
@@ -125,8 +126,8 @@ fn keep_alive(given: Given<KeepAlive>, path: Path<'_>) -> Result<KeepAlive, Mist
     }
 }
 
-fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, Mistake> {
-    let mut messages = Vec::with_capacity(given.len());
+fn messages<'de>(given: Many<'de, GivenMessage<'de>>, list: Path<'_>) -> Result<Vec<Message>, Mistake> {
+    let mut messages = Vec::with_capacity(given.room());
     for (index, message) in given.into_iter().enumerate() {
         let path = list.element(index);
         let message = message.required(path)?;
@@ -155,7 +156,7 @@ fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<M
 }
 
 /// Images are base64, which the vendor decodes at once.
-fn images(given: List<Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
+fn images<'de>(given: List<'de, Cow<'de, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
     let mut attachments = Vec::new();
     for (index, image) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);
@@ -174,20 +175,20 @@ fn is_base64(text: &[u8]) -> bool {
 }
 
 /// What a client brings back of an earlier reply: tokens, of which only the number is known here.
-fn context(given: List<i64>, list: Path<'_>) -> Result<Option<Attachment>, Mistake> {
+fn context(given: List<'_, i64>, list: Path<'_>) -> Result<Option<Attachment>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(None) };
-    let mut bytes = Vec::with_capacity(given.len() * 8);
-    let tokens = u32::try_from(given.len()).unwrap_or(u32::MAX);
+    let (mut digest, mut tokens) = (Xxh3::new(), 0_u32);
     for (index, token) in given.into_iter().enumerate() {
-        bytes.extend_from_slice(&token.required(list.element(index))?.to_le_bytes());
+        digest.update(&token.required(list.element(index))?.to_le_bytes());
+        tokens = tokens.saturating_add(1);
     }
-    Ok((tokens > 0).then(|| Attachment { digest: xxh3_64(&bytes), tokens }))
+    Ok((tokens > 0).then(|| Attachment { digest: digest.digest(), tokens }))
 }
 
-fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
+fn tools<'de>(given: List<'de, GivenTool<'de>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.len());
+    let mut tools = Vec::new();
+    let given = given.counted(list, 0, TOOLS_MAX)?;
     for (index, tool) in given.into_iter().enumerate() {
         let tool_path = list.element(index);
         let path = tool_path.field("function");

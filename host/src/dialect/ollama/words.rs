@@ -65,6 +65,7 @@ fn found_word(kind: Kind) -> &'static str {
         Kind::Text => "string",
         Kind::Array => "array",
         Kind::Object => "object",
+        Kind::Broken => "broken JSON",
     }
 }
 

@@ -14,10 +14,11 @@ use super::body::{Body, Content, Message as GivenMessage, Part, ToolCall};
 use super::tools;
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
-use crate::types::limits::CHOICES_MAX;
+use crate::types::limits::{CHOICES_MAX, TOOLS_MAX};
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking};
 
@@ -126,9 +127,9 @@ fn check_json_is_named(format: &Format, messages: &[Message]) -> Result<(), ApiE
     Err(ApiError::invalid("messages", message))
 }
 
-pub(super) fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
-    list.count(given.len(), 1, usize::MAX)?;
-    let mut messages = Vec::with_capacity(given.len());
+pub(super) fn messages<'de>(given: Many<'de, GivenMessage<'de>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
+    let given = given.counted(list, 1, usize::MAX)?;
+    let mut messages = Vec::with_capacity(given.room());
     for (index, given) in given.into_iter().enumerate() {
         let path = list.element(index);
         messages.push(message(given.required(path)?, path, index)?);
@@ -178,8 +179,8 @@ fn message(given: GivenMessage<'_>, path: Path<'_>, index: usize) -> Result<Mess
 }
 
 /// The texts of all parts, joined, and the other parts.
-fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), Mistake> {
-    list.count(parts.len(), 1, usize::MAX)?;
+fn join<'de>(parts: Many<'de, Part<'de>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), Mistake> {
+    let parts = parts.counted(list, 1, usize::MAX)?;
     let mut text = String::new();
     let mut attachments = Vec::new();
     let attachment = |data: &str| Attachment { digest: xxh3_64(data.as_bytes()), tokens: ATTACHMENT_TOKENS };
@@ -216,9 +217,10 @@ fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Atta
 
 /// The calls of an earlier assistant message, each as name and arguments.
 #[allow(clippy::type_complexity, reason = "this is the field's type in the neutral message")]
-fn calls(given: super::body::List<ToolCall<'_>>, list: Path<'_>) -> Result<Vec<(Box<str>, Box<str>)>, Mistake> {
+fn calls<'de>(given: super::body::List<'de, ToolCall<'de>>, list: Path<'_>) -> Result<Vec<(Box<str>, Box<str>)>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    let mut calls = Vec::with_capacity(given.len());
+    let given = given.counted(list, 0, TOOLS_MAX)?;
+    let mut calls = Vec::new();
     for (index, call) in given.into_iter().enumerate() {
         let path = list.element(index);
         let call = call.required(path)?;

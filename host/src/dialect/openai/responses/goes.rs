@@ -107,8 +107,7 @@ impl Options {
 
     /// The input with the items that it refers to in their place.
     fn referred<'a>(&self, mut found: impl Iterator<Item = Option<&'a Kept>>) -> Result<Bytes, ApiError> {
-        let mut items: Vec<&str> =
-            read::<RawList<'_>>(&self.input).unwrap_or_default().0.into_iter().map(RawValue::get).collect();
+        let mut items: Vec<&str> = raws(&self.input).into_iter().map(RawValue::get).collect();
         for (index, id) in &self.goes.references {
             let kept = found.next().flatten().and_then(Kept::newest);
             let item = kept.and_then(|exchange| outputs(&exchange.answered).into_iter().find(|item| is_called(item, id)));
@@ -127,8 +126,13 @@ impl Options {
 
 /// The items of the response `body`.
 pub(super) fn outputs(body: &[u8]) -> Vec<&RawValue> {
-    let list = read::<Answered<'_>>(body).and_then(|answered| read::<RawList<'_>>(answered.output?.get().as_bytes()));
-    list.unwrap_or_default().0
+    read::<Answered<'_>>(body).and_then(|answered| answered.output).map_or_else(Vec::new, |output| raws(output.get().as_bytes()))
+}
+
+/// The elements of the list `json`.
+fn raws(json: &[u8]) -> Vec<&RawValue> {
+    let raw = |given| if let Given::Is(raw) = given { Some(raw) } else { None };
+    read::<RawList<'_>>(json).unwrap_or_default().0.into_iter().filter_map(raw).collect()
 }
 
 fn is_called(item: &RawValue, id: &str) -> bool {

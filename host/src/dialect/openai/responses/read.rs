@@ -248,7 +248,7 @@ fn metadata(given: Given<Metadata<'_>>, path: Path<'_>, shown: &mut BytesMut) ->
 }
 
 /// Are log probabilities to be included, and thoughts in a form that only the vendor reads?
-fn include(given: super::body::List<Cow<'_, str>>, list: Path<'_>) -> Result<(bool, bool), Mistake> {
+fn include<'de>(given: super::body::List<'de, Cow<'de, str>>, list: Path<'_>) -> Result<(bool, bool), Mistake> {
     let (mut logprobs, mut encrypts) = (false, false);
     for (index, wanted) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);
