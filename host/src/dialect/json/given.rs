@@ -27,6 +27,14 @@ pub(crate) enum Given<T> {
 }
 
 impl<T> Given<T> {
+    /// The value, if it is as expected.
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Null | Self::Wrong(_) => None,
+        }
+    }
+
     /// The same with another value.
     pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Given<U> {
         match self {

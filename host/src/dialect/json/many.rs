@@ -84,10 +84,16 @@ impl<'de, T> Many<'de, T> {
         Ok(self)
     }
 
-    /// For how many elements there should be room: of long lists all, because growing would cost more than counting.
+    /// For how many elements there should be room: of long lists all, because growing would cost more than counting; but only as many
+    /// as are objects with something in them, because others are no good and end the reading.
     pub(crate) fn room(&self) -> usize {
         const LONG: usize = 4_096;
-        if self.json.len() > LONG { self.len() } else { 0 }
+        const SHORTEST: usize = 20;
+        if self.json.len() <= LONG {
+            return 0;
+        }
+        let elements = Many::<&RawValue>::of(self.json).into_iter();
+        elements.take_while(|element| matches!(element, Given::Is(raw) if raw.get().len() >= SHORTEST)).count()
     }
 }
 

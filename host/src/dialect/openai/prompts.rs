@@ -1,8 +1,9 @@
 //! Prompts as clients write them where there is no conversation: a text, a list of texts, a list of tokens, or a list of such lists.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -104,22 +105,27 @@ impl<'de> Shape<'de> for Prompts<'de> {
 impl<'de> Prompts<'de> {
     /// The prompts in the list `json`.
     fn of_list(json: &'de str) -> Self {
-        let mut prompts = Self::default();
+        let begins_with = |letter: char| json[1..].trim_ascii_start().starts_with(letter);
         // A list of numbers is one prompt.
-        let mut tokens: Option<Vec<u32>> = None;
+        if let Some(tokens) = tokens_of(json).filter(|_| !begins_with(']')) {
+            return Self::one(Prompt::Tokens(tokens));
+        }
+        // It is a list of prompts, or there is a mistake in it.
+        let mut prompts = Self::default();
+        let mut has_tokens = false;
         for (index, value) in Many::<Element<'de>>::of(json).into_iter().enumerate() {
             let first = prompts.list.first();
             match (value, first) {
-                (Given::Is(Element::Text(text)), None | Some(Prompt::Text(_))) if tokens.is_none() => {
+                (Given::Is(Element::Text(text)), None | Some(Prompt::Text(_))) if !has_tokens => {
                     prompts.add(Prompt::Text(text));
                 }
-                (Given::Is(Element::Tokens(list)), None | Some(Prompt::Tokens(_))) if tokens.is_none() => {
+                (Given::Is(Element::Tokens(list)), None | Some(Prompt::Tokens(_))) if !has_tokens => {
                     prompts.add(Prompt::Tokens(list));
                 }
-                (Given::Is(Element::Token(token)), None) => tokens.get_or_insert_with(|| room(json)).push(token),
+                (Given::Is(Element::Token), None) => has_tokens = true,
                 (other, first) => {
                     let expected = match first {
-                        _ if tokens.is_some() => "an integer",
+                        _ if has_tokens => "an integer",
                         Some(Prompt::Text(_)) => "a string",
                         Some(Prompt::Tokens(_)) => "an array of integers",
                         None => "one of a string, integer, or array of integers",
@@ -132,9 +138,6 @@ impl<'de> Prompts<'de> {
                 prompts.count = Many::<Element<'de>>::of(json).len();
                 break;
             }
-        }
-        if let Some(tokens) = tokens {
-            prompts.add(Prompt::Tokens(tokens));
         }
         prompts
     }
@@ -149,7 +152,7 @@ fn room(json: &str) -> Vec<u32> {
 /// One element of a list of prompts.
 enum Element<'de> {
     Text(Cow<'de, str>),
-    Token(u32),
+    Token,
     Tokens(Vec<u32>),
 }
 
@@ -158,7 +161,7 @@ impl Given<Element<'_>> {
     fn kind(&self) -> Kind {
         match self {
             Self::Is(Element::Text(_)) => Kind::Text,
-            Self::Is(Element::Token(_)) => Kind::Integer,
+            Self::Is(Element::Token) => Kind::Integer,
             Self::Is(Element::Tokens(_)) => Kind::Array,
             Self::Wrong(kind) => *kind,
             Self::Absent | Self::Null => Kind::Null,
@@ -177,7 +180,7 @@ impl<'de> Shape<'de> for Element<'de> {
                 serde_json::from_str::<Given<Cow<'de, str>>>(json).map(|text| text.map(Self::Text)).map_err(D::Error::custom)
             }
             Kind::Null => Ok(Given::Null),
-            kind => Ok(json.parse().map_or(Given::Wrong(kind), |token| Given::Is(Self::Token(token)))),
+            kind => Ok(json.parse::<u32>().map_or(Given::Wrong(kind), |_| Given::Is(Self::Token))),
         }
     }
 }
@@ -201,12 +204,22 @@ impl<'de> Shape<'de> for Tokens {
 
 /// The tokens that the list `json` holds, if it holds nothing else.
 fn tokens_of(json: &str) -> Option<Vec<u32>> {
-    let mut tokens = room(json);
-    for token in Many::<i64>::of(json) {
-        let Given::Is(token) = token else { return None };
-        tokens.push(u32::try_from(token).ok()?);
+    struct Filler(Vec<u32>);
+    impl<'de> Visitor<'de> for Filler {
+        type Value = Vec<u32>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an array of integers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Vec<u32>, A::Error> {
+            while let Some(token) = values.next_element()? {
+                self.0.push(token);
+            }
+            Ok(self.0)
+        }
     }
-    Some(tokens)
+    serde_json::Deserializer::from_str(json).deserialize_seq(Filler(room(json))).ok()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(super) fn read(inbound: &Inbound<'_>) -> Result<Order, ApiError> {
     let path = root.field("requests");
     let requests = body.requests.required(path)?.counted(path, 1, BATCH_REQUESTS_MAX)?;
     let mut names = HashSet::new();
-    let mut tasks = Vec::with_capacity(requests.room());
+    let mut tasks = Vec::new();
     for (index, given) in requests.into_iter().enumerate() {
         let path = path.element(index);
         let one = given.required(path)?;

@@ -46,7 +46,6 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
     if let Some(content) = body.system_instruction.optional(path)? {
         messages.push(parts::instructions(content, path)?);
     }
-    turns(body.contents, root.field("contents"), &mut messages)?;
     let path = root.field("generationConfig");
     let config = body.generation_config.optional(path)?.unwrap_or_default();
     let tools = tools(body.tools, root.field("tools"))?;
@@ -61,6 +60,8 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
         }
     }
     let format = format(config, path)?;
+    // At last, because it is what costs most.
+    turns(body.contents, root.field("contents"), &mut messages)?;
     let request = Request {
         operation,
         messages,

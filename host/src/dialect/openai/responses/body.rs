@@ -176,18 +176,29 @@ object! {
     }
 }
 
+/// Pairs of metadata at most: the vendor's documented bound.
+pub(super) const METADATA_MAX: usize = 16;
+
 /// Texts by names that the client chose.
-#[derive(Debug)]
-pub(crate) struct Metadata<'de>(pub(crate) Vec<(Cow<'de, str>, Text<'de>)>);
+#[derive(Debug, Default)]
+pub(crate) struct Metadata<'de> {
+    /// The first of them, as many as there may be.
+    pub(crate) pairs: Vec<(Cow<'de, str>, Text<'de>)>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
 
 impl<'de> Shape<'de> for Metadata<'de> {
     const EXPECTED: &'static str = "an object";
 
     fn of_object<A: MapAccess<'de>>(mut entries: A) -> Result<Given<Self>, A::Error> {
-        let mut pairs = Vec::new();
+        let (mut pairs, mut count) = (Vec::new(), 0);
         while let Some((Name(name), value)) = entries.next_entry::<Name<'de>, Text<'de>>()? {
-            pairs.push((name, value));
+            count += 1;
+            if count <= METADATA_MAX {
+                pairs.push((name, value));
+            }
         }
-        Ok(Given::Is(Self(pairs)))
+        Ok(Given::Is(Self { pairs, count }))
     }
 }

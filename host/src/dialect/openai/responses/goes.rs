@@ -131,8 +131,7 @@ pub(super) fn outputs(body: &[u8]) -> Vec<&RawValue> {
 
 /// The elements of the list `json`.
 fn raws(json: &[u8]) -> Vec<&RawValue> {
-    let raw = |given| if let Given::Is(raw) = given { Some(raw) } else { None };
-    read::<RawList<'_>>(json).unwrap_or_default().0.into_iter().filter_map(raw).collect()
+    read::<RawList<'_>>(json).unwrap_or_default().0.into_iter().filter_map(Given::value).collect()
 }
 
 fn is_called(item: &RawValue, id: &str) -> bool {

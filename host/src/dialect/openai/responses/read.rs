@@ -6,7 +6,7 @@ use std::mem::take;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::body::{Body, Input, Metadata, Raw, Reasoning, StreamOptions, Text};
+use super::body::{Body, Input, METADATA_MAX, Metadata, Raw, Reasoning, StreamOptions, Text};
 use super::items::Conversation;
 use super::tools::{self, inside};
 use super::{Echo, Goes, Options};
@@ -22,7 +22,6 @@ use crate::types::request::{Format, Message, Operation, Request, Role, Thinking,
 /// The fewest tokens that a client may allow: the vendor's bound.
 const OUTPUT_TOKENS_MIN: i64 = 16;
 /// Pairs of metadata, and their lengths in characters: the vendor's bounds.
-const METADATA_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
@@ -229,8 +228,8 @@ fn reasoning(given: Given<Reasoning<'_>>, path: Path<'_>, shown: &mut BytesMut) 
 }
 
 fn metadata(given: Given<Metadata<'_>>, path: Path<'_>, shown: &mut BytesMut) -> Result<(), Mistake> {
-    let pairs = given.optional(path)?.map_or_else(Vec::new, |metadata| metadata.0);
-    path.count(pairs.len(), 0, METADATA_MAX)?;
+    let Metadata { pairs, count } = given.optional(path)?.unwrap_or_default();
+    path.count(count, 0, METADATA_MAX)?;
     shown.put_u8(b'{');
     for (index, (name, value)) in pairs.into_iter().enumerate() {
         path.text(&name, 0, METADATA_KEY_MAX)?;
