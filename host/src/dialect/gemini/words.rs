@@ -17,7 +17,7 @@ pub(super) fn of(error: &ApiError) -> Cow<'_, str> {
             );
             Some(sentence.into())
         }
-        Some(Cause::PromptTooLong { tokens, window, .. }) => {
+        Some(Cause::PromptTooLong { tokens, window, .. } | Cause::TooManyTokens { tokens, most: window }) => {
             Some(format!("The input token count ({tokens}) exceeds the maximum number of tokens allowed ({window}).").into())
         }
         Some(Cause::Overloaded) => Some("The model is overloaded. Please try again later.".into()),

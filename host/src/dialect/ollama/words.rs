@@ -13,7 +13,7 @@ pub(super) fn of_error(error: &ApiError) -> Cow<'_, str> {
     match error.cause.as_deref() {
         Some(Cause::Mistake(mistake)) => of_mistake(mistake).into(),
         Some(Cause::UnknownModel(name)) => format!("model '{name}' not found").into(),
-        Some(Cause::PromptTooLong { .. }) => "the input length exceeds the context length".into(),
+        Some(Cause::PromptTooLong { .. } | Cause::TooManyTokens { .. }) => "the input length exceeds the context length".into(),
         Some(Cause::Overloaded) => BUSY.into(),
         Some(Cause::Usual) if error.status == 503 => BUSY.into(),
         Some(Cause::Usual) | None => Cow::Borrowed(&error.message),

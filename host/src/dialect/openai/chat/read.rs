@@ -19,6 +19,7 @@ use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
 use crate::types::limits::{CHOICES_MAX, TOOLS_MAX};
+use crate::types::manners::Padding;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Format, Message, Operation, Request, Role, Thinking};
 
@@ -34,7 +35,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
     if let Some(deployment) = inbound.deployment {
         body.model = Given::Is(deployment.into());
     }
-    let (mut request, options) = convert(body, root)?;
+    let (mut request, options) = convert(body, root, inbound.manners.padding)?;
     let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
@@ -42,7 +43,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
     Ok((request, options))
 }
 
-fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiError> {
+fn convert(body: Body<'_>, root: Path<'_>, padding: Padding) -> Result<(Request, Options), ApiError> {
     let model = sampling::model(body.model, root)?;
     if body.functions.is_some() {
         return Err(words::unsupported("functions", "tools"));
@@ -74,7 +75,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     let min_output_tokens = sampling::fewest(body.min_tokens, root, max_output_tokens)?;
     let stop = sampling::stop(body.stop, root.field("stop"))?;
     let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
-    let streaming = sampling::stream(body.stream, body.stream_options, root)?;
+    let streaming = sampling::stream(body.stream, body.stream_options, root, padding)?;
     let request = Request {
         operation: Operation::Chat,
         model: model.into(),
@@ -94,6 +95,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         shows_usage: !streaming.wanted || streaming.include_usage,
         route: None,
         overrides: None,
+        input_tokens_max: None,
         target: Box::default(),
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
