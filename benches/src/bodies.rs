@@ -57,7 +57,7 @@ const GOOD: [(&str, &str, &str, &str); 10] = [
     (
         "parts",
         r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":["#,
-        r#"{"type":"text","text":""}"#,
+        r#"{"type":"text","text":"hello"}"#,
         r#"]}],"stop":5,"stop_sequences":5}"#,
     ),
     (
@@ -66,13 +66,13 @@ const GOOD: [(&str, &str, &str, &str); 10] = [
         r#"{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"x"}]}"#,
         r#"]}],"stop_sequences":5}"#,
     ),
-    ("turns", r#"{"contents":["#, r#"{"parts":[{"text":"x"}]}"#, r#"],"generationConfig":5}"#),
-    ("turn's parts", r#"{"contents":[{"parts":["#, r#"{"text":"x"}"#, r#"]}],"generationConfig":5}"#),
+    ("turns", r#"{"contents":["#, r#"{"role":"user","parts":[{"text":"hello there"}]}"#, r#"],"generationConfig":5}"#),
+    ("turn's parts", r#"{"contents":[{"parts":["#, r#"{"text":"hello there"}"#, r#"]}],"generationConfig":5}"#),
     ("items", r#"{"model":"m","input":["#, r#"{"role":"user","content":"hello there"}"#, r#"],"metadata":5}"#),
     (
         "item's parts",
         r#"{"model":"m","input":[{"role":"user","content":["#,
-        r#"{"type":"input_text","text":""}"#,
+        r#"{"type":"input_text","text":"hello"}"#,
         r#"]}],"metadata":5}"#,
     ),
     ("texts", r#"{"model":"m","input":["#, r#""x""#, r#"],"dimensions":"x","keep_alive":[]}"#),
@@ -104,6 +104,9 @@ pub fn bodies(bytes: usize) -> Vec<(String, Bytes)> {
     }
     for (name, before, element, after) in GOOD {
         add(format!("{name}: good ones, then wrong"), format!("{before}{}{after}", list(element, bytes)));
+        // What closes the lists and objects, without the mistake.
+        let closing = after.split_once(',').map_or(after.to_owned(), |(closing, _)| format!("{closing}}}"));
+        add(format!("{name}: good ones, then a bad one"), format!("{before}{},5{closing}", list(element, bytes)));
         add(format!("{name}: good ones, cut off"), format!("{before}{}", list(element, bytes)));
     }
     let half = bytes / 2;

@@ -7,7 +7,10 @@
 use std::fmt::Write;
 
 use crate::engine::Engine;
+use crate::engine::drive::gauges::Names;
 use crate::engine::served::{End, Served};
+use crate::plan::generation::Generation;
+use crate::station::pipeline::Settings;
 use crate::stats::histogram::Snapshot;
 use crate::telemetry::metrics;
 
@@ -45,6 +48,7 @@ pub(super) fn render(engine: &Engine) -> String {
     let models: Vec<Model> = engine.served().into_iter().map(of).collect();
     let mut page = Page { out: String::with_capacity(16 * 1024), models: &models };
     page.replicas(&registry);
+    page.caches(&engine.running().generation);
     page.counters();
     page.times();
     page.lengths();
@@ -85,6 +89,34 @@ impl Page<'_> {
                 if !told.iter().any(|line| line.contains(name_label)) {
                     let _ = writeln!(self.out, "{name}{{{}}} {}", model.labels, of_model(model));
                 }
+            }
+        }
+    }
+
+    /// How large the caches of replicas are, from which routers and dashboards reckon how many tokens fit.
+    fn caches(&mut self, generation: &Generation) {
+        let name = "vllm:cache_config_info";
+        let names = Names::of(generation);
+        let groups = generation.scenario.stations.iter().zip(names.engines()).filter_map(|(station, place)| {
+            let Settings::Replicas(group) = &station.settings else { return None };
+            Some((group, place))
+        });
+        let mut is_first = true;
+        for (group, (model, first)) in groups {
+            if std::mem::take(&mut is_first) {
+                self.family(name, "gauge", "Information of the LLMEngine CacheConfig");
+            }
+            let cache = &group.replica;
+            // Its own server keeps one block for itself.
+            let (size, blocks) = (cache.block_tokens, cache.kv_blocks.saturating_add(1));
+            let shares = if cache.prefix_cache { "True" } else { "False" };
+            for engine in first..first.saturating_add(group.most()) {
+                let _ = writeln!(
+                    self.out,
+                    "{name}{{block_size=\"{size}\",enable_prefix_caching=\"{shares}\",engine=\"{engine}\",model_name=\"{}\",\
+                     num_gpu_blocks=\"{blocks}\"}} 1.0",
+                    escaped(model)
+                );
             }
         }
     }

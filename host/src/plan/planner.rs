@@ -18,7 +18,7 @@ use crate::plan::refused::refused;
 use crate::plan::reply::Reply;
 use crate::plan::timeline::PhaseNow;
 use crate::plan::timing::Timing;
-use crate::plan::token_counts::longest_prompt;
+use crate::plan::token_counts::{check_length, longest_prompt};
 use crate::plan::verdict::{Outcome, Unplayable, leaves_nothing, resolve};
 use crate::plan::{Phase, Plan, step_time};
 use crate::random::{Draws, Key};
@@ -26,9 +26,9 @@ use crate::scenario::ModelEntry;
 use crate::scenario::when::{Seen, When};
 use crate::scenario::{IncidentSet, Scenario};
 use crate::station::Refusal;
-use crate::types::api_error::{ApiError, Cause, ErrorKind};
+use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::overrides;
-use crate::types::request::{Operation, Request};
+use crate::types::request::Request;
 use crate::types::usage::Usage;
 
 /// What the player knows of a request besides its text.
@@ -184,7 +184,7 @@ fn decide(
 ) -> Result<(), Box<ApiError>> {
     let entry = &generation.scenario.models[plan.model];
     let longest = longest_prompt(generation, request, facts.input_tokens, entry.context_window);
-    check_window(entry.context_window, longest, request.operation)?;
+    check_length(request, entry.context_window, longest, facts.input_tokens)?;
     let limit = output_limit(request, entry, longest);
     let mut call = Call {
         identity: facts.identity.identity,
@@ -487,13 +487,4 @@ fn failed(kind: &str, name: &str, message: &str) -> Box<ApiError> {
 pub fn output_limit(request: &Request, entry: &ModelEntry, input_tokens: u32) -> u32 {
     let asked = request.max_output_tokens.unwrap_or(entry.max_output_tokens).min(entry.max_output_tokens);
     asked.min(entry.context_window.saturating_sub(input_tokens))
-}
-
-/// The refusal of a prompt that is too long, if it is.
-fn check_window(context_window: u32, input_tokens: u32, operation: Operation) -> Result<(), Box<ApiError>> {
-    (input_tokens < context_window).then_some(()).ok_or_else(|| {
-        let message = format!("the prompt has {input_tokens} tokens and the model reads no more than {context_window}");
-        let cause = Cause::PromptTooLong { tokens: input_tokens, window: context_window, operation };
-        Box::new(ApiError::because(cause, 400, message))
-    })
 }

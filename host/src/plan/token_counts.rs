@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::plan::generation::Generation;
 use crate::scenario::ModelEntry;
+use crate::types::api_error::{ApiError, Cause};
 use crate::types::request::{Message, Operation, Request};
 
 /// Texts that one worker remembers: 16 KiB, and enough for the prompts of a load test.
@@ -54,6 +55,22 @@ pub fn longest_prompt(generation: &Generation, request: &Request, input_tokens: 
         count(generation, &message.text).saturating_add(attached)
     };
     request.messages.iter().map(tokens).max().unwrap_or(0)
+}
+
+/// The refusal of prompts of which the `longest` does not fit the window, or that are too much together.
+pub fn check_length(request: &Request, window: u32, longest: u32, tokens: u32) -> Result<(), Box<ApiError>> {
+    let (cause, message) = match request.input_tokens_max {
+        _ if longest >= window => {
+            let cause = Cause::PromptTooLong { tokens: longest, window, operation: request.operation };
+            (cause, format!("the prompt has {longest} tokens and the model reads no more than {window}"))
+        }
+        Some(most) if tokens > most => {
+            let message = format!("the prompts have {tokens} tokens together, and one request may have {most}");
+            (Cause::TooManyTokens { tokens, most }, message)
+        }
+        _ => return Ok(()),
+    };
+    Err(Box::new(ApiError::because(cause, 400, message)))
 }
 
 /// Tokens that `request` may take at most, its prompt of `input_tokens` included: what quotas reserve. Without a bound of its own it asks

@@ -68,6 +68,13 @@ pub enum Cause {
         /// What it was asked for.
         operation: Operation,
     },
+    /// All prompts of the request together have `tokens`, and one request may have no more than `most`.
+    TooManyTokens {
+        /// Tokens of all prompts.
+        tokens: u32,
+        /// The most of one request.
+        most: u32,
+    },
     /// More load than there is room for, though nobody asked for this refusal.
     Overloaded,
     /// Nothing is said of it: what the vendor usually says for the status.

@@ -13,4 +13,32 @@ pub struct Manners {
     pub keep_alive_us: Option<u64>,
     /// In so many microseconds a batch must be over; in a day if `None`.
     pub batch_window_us: Option<u64>,
+    /// When OpenAI's streams are padded.
+    pub padding: Padding,
+}
+
+/// When the chunks of a stream are padded with random letters, so that their lengths give nothing away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// If the client asks for it.
+    #[default]
+    Asked,
+    /// Unless the client forbids it, as the vendor's own service has it.
+    Usual,
+    /// Whatever the client says.
+    Always,
+    /// Not even if the client asks for it.
+    Never,
+}
+
+impl Padding {
+    /// Are chunks padded for a client that says `asked` about it?
+    pub fn pads(self, asked: Option<bool>) -> bool {
+        match self {
+            Self::Asked => asked.unwrap_or(false),
+            Self::Usual => asked.unwrap_or(true),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }

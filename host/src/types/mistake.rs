@@ -114,6 +114,8 @@ pub enum Kind {
     Array,
     /// An object.
     Object,
+    /// What looks like JSON and cannot be read: an escape that is no character, or nesting without end.
+    Broken,
 }
 
 impl fmt::Display for Kind {
@@ -126,6 +128,7 @@ impl fmt::Display for Kind {
             Self::Text => "a string",
             Self::Array => "an array",
             Self::Object => "an object",
+            Self::Broken => "broken JSON",
         })
     }
 }

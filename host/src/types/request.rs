@@ -77,6 +77,8 @@ pub struct Request {
     pub route: Option<Box<RouteTaken>>,
     /// What it says of its own answer, where the scenario lets it.
     pub overrides: Option<Box<Overrides>>,
+    /// The most tokens that all of its prompts may have together; `None` if nobody bounds them.
+    pub input_tokens_max: Option<u32>,
     /// What path and query say beyond the endpoint, such as a model's name; empty for most.
     pub target: Box<str>,
     /// The body as it came, for plugins that ask for it.
@@ -216,6 +218,7 @@ impl Request {
             thinking: Thinking::Unsaid,
             route: None,
             overrides: None,
+            input_tokens_max: None,
             target: Box::default(),
             body: Bytes::new(),
             headers: http::HeaderMap::new(),

@@ -16,6 +16,7 @@ pub(super) fn of(error: &ApiError) -> Cow<'_, str> {
         Some(Cause::PromptTooLong { tokens, window, .. }) => {
             Some(format!("prompt is too long: {tokens} tokens > {window} maximum").into())
         }
+        Some(Cause::TooManyTokens { .. }) => None,
         Some(Cause::Overloaded) => Some("Overloaded".into()),
         Some(Cause::Usual) => usual(error).map(Cow::Borrowed),
     };

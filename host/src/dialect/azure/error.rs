@@ -31,7 +31,7 @@ pub(super) fn render(error: &ApiError) -> ErrorReply {
     let body = match (error.status, error.cause.as_deref()) {
         (400, None | Some(Cause::Usual)) if error.code.as_deref() == Some("content_filter") => filtered(error),
         (_, Some(Cause::UnknownModel(_))) => coded("DeploymentNotFound", NO_DEPLOYMENT),
-        (_, Some(Cause::Mistake(_) | Cause::PromptTooLong { .. })) => return reply,
+        (_, Some(Cause::Mistake(_) | Cause::PromptTooLong { .. } | Cause::TooManyTokens { .. })) => return reply,
         (401 | 403 | 404 | 405, _) => coded(&error.status.to_string(), &message(error)),
         (408, _) => coded("Timeout", &message(error)),
         (429, _) if error.kind != ErrorKind::QuotaExhausted => coded("429", &message(error)),

@@ -69,8 +69,7 @@ impl Endpoint for BatchEmbed {
         let root = Path::root(inbound.manners.is_strict);
         let batch: Batch<'_> = read_json(&inbound.body, root)?;
         let list = root.field("requests");
-        let requests = batch.requests.required(list)?;
-        list.count(requests.len(), 1, BATCH_MAX)?;
+        let requests = batch.requests.required(list)?.counted(list, 1, BATCH_MAX)?;
         let mut asked = Asked::of(inbound.target);
         for (index, request) in requests.into_iter().enumerate() {
             let path = list.element(index);
@@ -83,7 +82,7 @@ impl Endpoint for BatchEmbed {
 object! {
     /// The body for several texts.
     Batch<'de> {
-        requests "requests": List<One<'de>>,
+        requests "requests": List<'de, One<'de>>,
     }
 }
 

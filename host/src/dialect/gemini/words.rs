@@ -17,7 +17,7 @@ pub(super) fn of(error: &ApiError) -> Cow<'_, str> {
             );
             Some(sentence.into())
         }
-        Some(Cause::PromptTooLong { tokens, window, .. }) => {
+        Some(Cause::PromptTooLong { tokens, window, .. } | Cause::TooManyTokens { tokens, most: window }) => {
             Some(format!("The input token count ({tokens}) exceeds the maximum number of tokens allowed ({window}).").into())
         }
         Some(Cause::Overloaded) => Some("The model is overloaded. Please try again later.".into()),
@@ -125,5 +125,6 @@ fn shown(found: Kind) -> &'static str {
         Kind::Text => "a string",
         Kind::Array => "a list",
         Kind::Object => "an object",
+        Kind::Broken => "broken JSON",
     }
 }

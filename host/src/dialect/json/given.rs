@@ -27,6 +27,14 @@ pub(crate) enum Given<T> {
 }
 
 impl<T> Given<T> {
+    /// The value, if it is as expected.
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Null | Self::Wrong(_) => None,
+        }
+    }
+
     /// The same with another value.
     pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Given<U> {
         match self {
@@ -45,6 +53,11 @@ pub(crate) trait Shape<'de>: Sized {
 
     /// The kinds that fit where a text may stand in place of a list of these.
     const LIST_OR_TEXT: &'static str = "one of a string or array of objects";
+
+    /// Reads a value that may be of any kind.
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        source.deserialize_any(Reader(PhantomData))
+    }
 
     /// A field of it that nobody knows, if there is one.
     fn unknown(&self) -> Option<&str> {
@@ -80,7 +93,7 @@ pub(crate) trait Shape<'de>: Sized {
 
 impl<'de, T: Shape<'de>> Deserialize<'de> for Given<T> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_any(Reader(PhantomData))
+        T::read(source)
     }
 }
 
@@ -167,18 +180,6 @@ impl<'de> Shape<'de> for Cow<'de, str> {
     }
 }
 
-impl<'de, T: Shape<'de>> Shape<'de> for Vec<Given<T>> {
-    const EXPECTED: &'static str = "an array";
-
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut list = Self::new();
-        while let Some(value) = values.next_element()? {
-            list.push(value);
-        }
-        Ok(Given::Is(list))
-    }
-}
-
 impl<'de, T: Shape<'de>> Shape<'de> for Box<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
@@ -261,12 +262,13 @@ pub(crate) use object;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::json::shapes::List;
 
     object! {
         /// An object to read in tests.
         Probe<'de> {
             text "text": Given<Cow<'de, str>>,
-            many "many": Given<Vec<Given<i64>>>,
+            many "many": List<'de, i64>,
         }
     }
 
@@ -279,6 +281,7 @@ mod tests {
         let Given::Is(probe) = read(r#"{"text":{"a":[1]},"many":[1,"two",2.5,null],"other":[{}]}"#) else { panic!("no object") };
         assert!(matches!(probe.text, Given::Wrong(Kind::Object)));
         let Given::Is(many) = probe.many else { panic!("no list") };
+        let many: Vec<_> = many.into_iter().collect();
         assert!(matches!(many[..], [Given::Is(1), Given::Wrong(Kind::Text), Given::Wrong(Kind::Decimal), Given::Null]));
     }
 

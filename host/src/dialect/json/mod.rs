@@ -3,6 +3,7 @@
 
 pub(crate) mod given;
 pub(crate) mod id;
+pub(crate) mod many;
 pub(crate) mod path;
 pub(crate) mod schema;
 pub(crate) mod shapes;

@@ -2,31 +2,36 @@
 
 use std::borrow::Cow;
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess};
+use serde_json::value::RawValue;
 
 use super::given::{Given, Shape};
+use super::many::{Many, kind_of};
+use crate::types::mistake::Kind;
 
 /// A text of a body.
 pub(crate) type Text<'de> = Given<Cow<'de, str>>;
 /// A list of a body.
-pub(crate) type List<T> = Given<Vec<Given<T>>>;
+pub(crate) type List<'de, T> = Given<Many<'de, T>>;
 
 /// One text, or a list.
 #[derive(Debug)]
 pub(crate) enum TextOrList<'de, T> {
     Text(Cow<'de, str>),
-    List(Vec<Given<T>>),
+    List(Many<'de, T>),
 }
 
 impl<'de, T: Shape<'de>> Shape<'de> for TextOrList<'de, T> {
     const EXPECTED: &'static str = T::LIST_OR_TEXT;
 
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(Vec::of_array(values)?.map(Self::List))
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        let json = <&RawValue>::deserialize(source)?.get();
+        Ok(match kind_of(json) {
+            Kind::Text => serde_json::from_str::<Text<'de>>(json).map_err(D::Error::custom)?.map(Self::Text),
+            Kind::Array => Given::Is(Self::List(Many::of(json))),
+            Kind::Null => Given::Null,
+            other => Given::Wrong(other),
+        })
     }
 }
 
@@ -61,7 +66,6 @@ mod tests {
     use super::*;
     use crate::dialect::json::given::object;
     use crate::dialect::json::path::Path;
-    use crate::types::mistake::Kind;
 
     object! {
         /// An object to read in tests.
@@ -81,7 +85,7 @@ mod tests {
         let read = |json| serde_json::from_str::<Given<TextOrList<'_, Probe<'_>>>>(json).unwrap();
         assert!(matches!(read(r#""plain""#), Given::Is(TextOrList::Text(Cow::Borrowed("plain")))));
         let Given::Is(TextOrList::List(list)) = read(r#"[{"type":"a"},5]"#) else { panic!("no list") };
-        assert!(matches!(list[..], [Given::Is(_), Given::Wrong(Kind::Integer)]));
+        assert!(matches!(list.into_iter().collect::<Vec<_>>()[..], [Given::Is(_), Given::Wrong(Kind::Integer)]));
         assert_eq!(mistake::<TextOrList<'_, Probe<'_>>>("5"), "`it` must be one of a string or array of objects, not an integer");
         assert_eq!(
             mistake::<TextOrList<'_, Cow<'_, str>>>("{}"),

@@ -13,8 +13,8 @@ object! {
     /// The body of a request to continue a conversation.
     ChatBody<'de> {
         model "model": Text<'de>,
-        messages "messages": List<Message<'de>>,
-        tools "tools": List<Tool<'de>>,
+        messages "messages": List<'de, Message<'de>>,
+        tools "tools": List<'de, Tool<'de>>,
         stream "stream": Given<bool>,
         format "format": Option<&'de RawValue>,
         think "think": Given<Think<'de>>,
@@ -34,9 +34,9 @@ object! {
         suffix "suffix": Text<'de>,
         system "system": Text<'de>,
         template "template": Text<'de>,
-        context "context": List<i64>,
+        context "context": List<'de, i64>,
         raw "raw": Given<bool>,
-        images "images": List<Cow<'de, str>>,
+        images "images": List<'de, Cow<'de, str>>,
         stream "stream": Given<bool>,
         format "format": Option<&'de RawValue>,
         think "think": Given<Think<'de>>,
@@ -54,8 +54,8 @@ object! {
         role "role": Text<'de>,
         content "content": Text<'de>,
         thinking "thinking": Text<'de>,
-        images "images": List<Cow<'de, str>>,
-        tool_calls "tool_calls": List<ToolCall<'de>>,
+        images "images": List<'de, Cow<'de, str>>,
+        tool_calls "tool_calls": List<'de, ToolCall<'de>>,
         _ "tool_name" "tool_call_id" "name"
     }
 }

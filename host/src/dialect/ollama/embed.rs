@@ -68,22 +68,27 @@ impl Endpoint for Embed {
         let body: EmbedBody<'_> = body_of(&inbound, root)?;
         let model = body.model.required(root.field("model"))?;
         let wrong = || ApiError::invalid("input", "invalid input type");
-        let texts = match body.input {
-            Given::Absent | Given::Null => Vec::new(),
+        // Looked at before any text is kept, so that a list with a mistake costs nothing.
+        match &body.input {
             Given::Wrong(_) => return Err(wrong()),
-            Given::Is(TextOrList::Text(text)) if text.is_empty() => Vec::new(),
-            Given::Is(TextOrList::Text(text)) => vec![text.into()],
             Given::Is(TextOrList::List(texts)) => {
-                root.field("input").count(texts.len(), 0, PROMPTS_MAX)?;
-                let own = |text| if let Given::Is(text) = text { Ok(Box::from(text)) } else { Err(wrong()) };
-                texts.into_iter().map(own).collect::<Result<_, _>>()?
+                let texts = texts.counted(root.field("input"), 0, PROMPTS_MAX)?;
+                if texts.into_iter().any(|text| !matches!(text, Given::Is(_))) {
+                    return Err(wrong());
+                }
             }
-        };
+            Given::Absent | Given::Null | Given::Is(TextOrList::Text(_)) => {}
+        }
         options::read(body.options, root.field("options"))?;
         body.keep_alive.optional(root.field("keep_alive"))?;
         body.truncate.optional(root.field("truncate"))?;
         let asked = body.dimensions.optional(root.field("dimensions"))?.and_then(|asked| usize::try_from(asked).ok());
         let dimensions = asked.filter(|asked| *asked > 0).map_or(DIMENSIONS, |asked| asked.min(DIMENSIONS));
+        let texts: Vec<Box<str>> = match body.input {
+            Given::Is(TextOrList::Text(text)) if !text.is_empty() => vec![text.into()],
+            Given::Is(TextOrList::List(texts)) => texts.into_iter().filter_map(Given::value).map(Box::from).collect(),
+            _ => Vec::new(),
+        };
         Ok(parsed(known_model(&model, root)?, Vectors { texts, dimensions, is_older: false }, &inbound))
     }
 }

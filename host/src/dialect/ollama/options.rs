@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::dialect::json::given::{Given, Shape, object};
 use crate::dialect::json::path::Path;
+use crate::dialect::json::shapes::List;
 use crate::types::mistake::Mistake;
 
 /// The most texts at which a reply may end.
@@ -30,7 +31,7 @@ object! {
     /// The options that are looked at.
     Options<'de> {
         num_predict "num_predict": Given<Whole>,
-        stop "stop": Given<Vec<Given<Cow<'de, str>>>>,
+        stop "stop": List<'de, Cow<'de, str>>,
         seed "seed": Given<Whole>,
         num_ctx "num_ctx": Given<Whole>,
         num_keep "num_keep": Given<Whole>,
@@ -78,8 +79,7 @@ pub(super) fn read(given: Given<Options<'_>>, path: Path<'_>) -> Result<Chosen, 
     // Numbers below one stand for "no bound" (-1) and "until the context is full" (-2).
     let max_tokens = options.num_predict.optional(path.field("num_predict"))?.filter(|most| most.0 > 0);
     let list = path.field("stop");
-    let stop = options.stop.optional(list)?.unwrap_or_default();
-    list.count(stop.len(), 0, STOPS_MAX)?;
+    let stop = options.stop.optional(list)?.unwrap_or_default().counted(list, 0, STOPS_MAX)?;
     let own = |(index, text): (usize, Given<Cow<'_, str>>)| Ok(text.required(list.element(index))?.into());
     let stop: Result<Vec<Box<str>>, Mistake> = stop.into_iter().enumerate().map(own).collect();
     let stop = stop?.into_iter().filter(|text| !text.is_empty()).collect();

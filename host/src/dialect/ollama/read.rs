@@ -14,6 +14,7 @@ use super::loaded::Loaded;
 use super::whole::Answer;
 use super::{names, options};
 use crate::dialect::json::given::{Given, Shape};
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::{Inbound, Parsed, Voice};
@@ -61,7 +62,7 @@ pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
     let suffix = body.suffix.optional(root.field("suffix"))?.unwrap_or_default();
     let system = body.system.optional(root.field("system"))?.unwrap_or_default();
     let template = body.template.optional(root.field("template"))?.unwrap_or_default();
-    let context = Context::of(context(body.context, root.field("context"))?, &prompt);
+    let context = Context::of(body.context, root.field("context"), &prompt)?;
     let earlier = context.attachment();
     let is_raw = body.raw.optional(root.field("raw"))?.unwrap_or(false);
     if is_raw && !(template.is_empty() && system.is_empty() && earlier.is_none()) {
@@ -137,8 +138,8 @@ fn keep_alive(given: Given<KeepAlive>, path: Path<'_>) -> Result<KeepAlive, Mist
     }
 }
 
-fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, Mistake> {
-    let mut messages = Vec::with_capacity(given.len());
+fn messages<'de>(given: Many<'de, GivenMessage<'de>>, list: Path<'_>) -> Result<Vec<Message>, Mistake> {
+    let mut messages = Vec::with_capacity(given.room());
     for (index, message) in given.into_iter().enumerate() {
         let path = list.element(index);
         let message = message.required(path)?;
@@ -167,7 +168,7 @@ fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<M
 }
 
 /// Images are base64, which the vendor decodes at once.
-fn images(given: List<Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
+fn images<'de>(given: List<'de, Cow<'de, str>>, list: Path<'_>) -> Result<Vec<Attachment>, Mistake> {
     let mut attachments = Vec::new();
     for (index, image) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);
@@ -185,16 +186,10 @@ fn is_base64(text: &[u8]) -> bool {
     text.len().is_multiple_of(4) && body.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
-/// What a client brings back of an earlier reply.
-fn context(given: List<i64>, list: Path<'_>) -> Result<Vec<i64>, Mistake> {
-    let given = given.optional(list)?.unwrap_or_default();
-    given.into_iter().enumerate().map(|(index, token)| token.required(list.element(index))).collect()
-}
-
-fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
+fn tools<'de>(given: List<'de, GivenTool<'de>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, MANY_TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.len());
+    let mut tools = Vec::new();
+    let given = given.counted(list, 0, MANY_TOOLS_MAX)?;
     for (index, tool) in given.into_iter().enumerate() {
         let tool_path = list.element(index);
         let path = tool_path.field("function");

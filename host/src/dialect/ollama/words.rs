@@ -21,7 +21,7 @@ pub(super) fn of_error(error: &ApiError) -> Cow<'_, str> {
     match error.cause.as_deref() {
         Some(Cause::Mistake(mistake)) => of_mistake(mistake).into(),
         Some(Cause::UnknownModel(name)) => format!("model '{name}' not found").into(),
-        Some(Cause::PromptTooLong { .. }) => "the input length exceeds the context length".into(),
+        Some(Cause::PromptTooLong { .. } | Cause::TooManyTokens { .. }) => "the input length exceeds the context length".into(),
         Some(Cause::Overloaded) => BUSY.into(),
         Some(Cause::Usual) => usual(error).into(),
         None => Cow::Borrowed(&error.message),
@@ -86,6 +86,7 @@ fn found_word(kind: Kind) -> &'static str {
         Kind::Text => "string",
         Kind::Array => "array",
         Kind::Object => "object",
+        Kind::Broken => "broken JSON",
     }
 }
 

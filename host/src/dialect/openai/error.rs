@@ -11,7 +11,7 @@ use http::header::{HeaderName, RETRY_AFTER};
 use super::words::of_cause;
 use crate::dialect::ErrorReply;
 use crate::dialect::json::splice::{push_nullable, push_string};
-use crate::types::api_error::{ApiError, ErrorKind, RetryForm};
+use crate::types::api_error::{ApiError, Cause, ErrorKind, RetryForm};
 
 /// The four values of an error's body.
 pub(super) struct Said<'a> {
@@ -23,7 +23,10 @@ pub(super) struct Said<'a> {
 
 /// What the vendor says of `error`.
 pub(super) fn said(error: &ApiError) -> Said<'_> {
-    let (kind, code) = words(error);
+    let (mut kind, code) = words(error);
+    if matches!(error.cause.as_deref(), Some(Cause::TooManyTokens { .. })) {
+        kind = "max_tokens_per_request";
+    }
     match error.cause.as_deref().and_then(of_cause) {
         Some(worded) => Said {
             message: worded.message.into(),

@@ -1,11 +1,14 @@
 //! Prompts as clients write them where there is no conversation: a text, a list of texts, a list of tokens, or a list of such lists.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::SeqAccess;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::dialect::json::given::{Given, Shape};
+use crate::dialect::json::many::{Many, kind_of};
 use crate::dialect::json::path::Path;
 use crate::types::limits::PROMPTS_MAX;
 use crate::types::mistake::{Kind, Mistake};
@@ -86,48 +89,70 @@ impl Prompt<'_> {
 impl<'de> Shape<'de> for Prompts<'de> {
     const EXPECTED: &'static str = EXPECTED;
 
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::one(Prompt::Text(value)))
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        let json = <&RawValue>::deserialize(source)?.get();
+        match kind_of(json) {
+            Kind::Text => serde_json::from_str::<Given<Cow<'de, str>>>(json)
+                .map(|text| text.map(|text| Self::one(Prompt::Text(text))))
+                .map_err(D::Error::custom),
+            Kind::Array => Ok(Given::Is(Self::of_list(json))),
+            Kind::Null => Ok(Given::Null),
+            other => Ok(Given::Wrong(other)),
+        }
     }
+}
 
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut prompts = Self::default();
+impl<'de> Prompts<'de> {
+    /// The prompts in the list `json`.
+    fn of_list(json: &'de str) -> Self {
+        let begins_with = |letter: char| json[1..].trim_ascii_start().starts_with(letter);
         // A list of numbers is one prompt.
-        let mut tokens: Option<Vec<u32>> = None;
-        let mut index = 0;
-        while let Some(value) = values.next_element::<Given<Element<'de>>>()? {
+        if let Some(tokens) = tokens_of(json).filter(|_| !begins_with(']')) {
+            return Self::one(Prompt::Tokens(tokens));
+        }
+        // It is a list of prompts, or there is a mistake in it.
+        let mut prompts = Self::default();
+        let mut has_tokens = false;
+        for (index, value) in Many::<Element<'de>>::of(json).into_iter().enumerate() {
             let first = prompts.list.first();
             match (value, first) {
-                (Given::Is(Element::Text(text)), None | Some(Prompt::Text(_))) if tokens.is_none() => {
+                (Given::Is(Element::Text(text)), None | Some(Prompt::Text(_))) if !has_tokens => {
                     prompts.add(Prompt::Text(text));
                 }
-                (Given::Is(Element::Tokens(list)), None | Some(Prompt::Tokens(_))) if tokens.is_none() => {
+                (Given::Is(Element::Tokens(list)), None | Some(Prompt::Tokens(_))) if !has_tokens => {
                     prompts.add(Prompt::Tokens(list));
                 }
-                (Given::Is(Element::Token(token)), None) => tokens.get_or_insert_default().push(token),
+                (Given::Is(Element::Token), None) => has_tokens = true,
                 (other, first) => {
                     let expected = match first {
-                        _ if tokens.is_some() => "an integer",
+                        _ if has_tokens => "an integer",
                         Some(Prompt::Text(_)) => "a string",
                         Some(Prompt::Tokens(_)) => "an array of integers",
                         None => "one of a string, integer, or array of integers",
                     };
-                    prompts.wrong.get_or_insert((index, expected, other.kind()));
+                    prompts.wrong = Some((index, expected, other.kind()));
+                    break;
                 }
             }
-            index += 1;
+            if prompts.count > PROMPTS_MAX {
+                prompts.count = Many::<Element<'de>>::of(json).len();
+                break;
+            }
         }
-        if let Some(tokens) = tokens {
-            prompts.add(Prompt::Tokens(tokens));
-        }
-        Ok(Given::Is(prompts))
+        prompts
     }
+}
+
+/// An empty list for the tokens at the beginning of the list `json`: one that grows costs three times as much.
+fn room(json: &str) -> Vec<u32> {
+    let numbers = json.get(1..).and_then(|inside| inside.split(['[', '{', '"']).next()).unwrap_or_default();
+    Vec::with_capacity(memchr::memchr_iter(b',', numbers.as_bytes()).count() + 1)
 }
 
 /// One element of a list of prompts.
 enum Element<'de> {
     Text(Cow<'de, str>),
-    Token(u32),
+    Token,
     Tokens(Vec<u32>),
 }
 
@@ -136,7 +161,7 @@ impl Given<Element<'_>> {
     fn kind(&self) -> Kind {
         match self {
             Self::Is(Element::Text(_)) => Kind::Text,
-            Self::Is(Element::Token(_)) => Kind::Integer,
+            Self::Is(Element::Token) => Kind::Integer,
             Self::Is(Element::Tokens(_)) => Kind::Array,
             Self::Wrong(kind) => *kind,
             Self::Absent | Self::Null => Kind::Null,
@@ -147,20 +172,16 @@ impl Given<Element<'_>> {
 impl<'de> Shape<'de> for Element<'de> {
     const EXPECTED: &'static str = EXPECTED;
 
-    fn of_text(value: Cow<'de, str>) -> Given<Self> {
-        Given::Is(Self::Text(value))
-    }
-
-    fn of_integer(value: i64) -> Given<Self> {
-        u32::try_from(value).map_or(Given::Wrong(Kind::Integer), |token| Given::Is(Self::Token(token)))
-    }
-
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(match Tokens::of_array(values)? {
-            Given::Is(Tokens(tokens)) => Given::Is(Self::Tokens(tokens)),
-            Given::Wrong(kind) => Given::Wrong(kind),
-            Given::Absent | Given::Null => Given::Null,
-        })
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        let json = <&RawValue>::deserialize(source)?.get();
+        match kind_of(json) {
+            Kind::Array => Ok(tokens_of(json).map_or(Given::Wrong(Kind::Array), |tokens| Given::Is(Self::Tokens(tokens)))),
+            Kind::Text => {
+                serde_json::from_str::<Given<Cow<'de, str>>>(json).map(|text| text.map(Self::Text)).map_err(D::Error::custom)
+            }
+            Kind::Null => Ok(Given::Null),
+            kind => Ok(json.parse::<u32>().map_or(Given::Wrong(kind), |_| Given::Is(Self::Token))),
+        }
     }
 }
 
@@ -171,16 +192,34 @@ pub(super) struct Tokens(pub(super) Vec<u32>);
 impl<'de> Shape<'de> for Tokens {
     const EXPECTED: &'static str = "an array of integers";
 
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let (mut tokens, mut wrong) = (Vec::new(), false);
-        while let Some(value) = values.next_element::<Given<i64>>()? {
-            match value {
-                Given::Is(value) if !wrong && u32::try_from(value).is_ok() => tokens.push(value as u32),
-                _ => wrong = true,
-            }
-        }
-        Ok(if wrong { Given::Wrong(Kind::Array) } else { Given::Is(Self(tokens)) })
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        let json = <&RawValue>::deserialize(source)?.get();
+        Ok(match kind_of(json) {
+            Kind::Array => tokens_of(json).map_or(Given::Wrong(Kind::Array), |tokens| Given::Is(Self(tokens))),
+            Kind::Null => Given::Null,
+            other => Given::Wrong(other),
+        })
     }
+}
+
+/// The tokens that the list `json` holds, if it holds nothing else.
+fn tokens_of(json: &str) -> Option<Vec<u32>> {
+    struct Filler(Vec<u32>);
+    impl<'de> Visitor<'de> for Filler {
+        type Value = Vec<u32>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an array of integers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut values: A) -> Result<Vec<u32>, A::Error> {
+            while let Some(token) = values.next_element()? {
+                self.0.push(token);
+            }
+            Ok(self.0)
+        }
+    }
+    serde_json::Deserializer::from_str(json).deserialize_seq(Filler(room(json))).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::dialect::json::path::Path;
 use crate::dialect::json::shapes::TextOrList;
 use crate::types::api_error::ApiError;
 use crate::types::limits::STOPS_MAX;
+use crate::types::manners::Padding;
 use crate::types::mistake::Mistake;
 use crate::types::request::Thinking;
 
@@ -101,18 +102,26 @@ pub(super) fn stop(given: Given<Stop<'_>>, path: Path<'_>) -> Result<Vec<Box<str
     texts.into_iter().enumerate().map(owned).collect()
 }
 
-/// How to stream. Padding is off unless the client asks for it, although the real service pads by default: it doubles the bytes
-/// of a stream and tells a test nothing.
-pub(super) fn stream(wanted: Given<bool>, options: Given<StreamOptions>, root: Path<'_>) -> Result<Streaming, ApiError> {
+/// How to stream. Padding is off unless the client asks for it or the scenario says otherwise, although the real service pads by default:
+/// it doubles the bytes of a stream and tells a test nothing.
+pub(super) fn stream(
+    wanted: Given<bool>,
+    options: Given<StreamOptions>,
+    root: Path<'_>,
+    padding: Padding,
+) -> Result<Streaming, ApiError> {
     let wanted = wanted.optional(root.field("stream"))?.unwrap_or(false);
     let path = root.field("stream_options");
-    let Some(options) = options.optional(path)? else { return Ok(Streaming { wanted, ..Streaming::default() }) };
+    let Some(options) = options.optional(path)? else {
+        return Ok(Streaming { wanted, obfuscation: padding.pads(None), ..Streaming::default() });
+    };
     if !wanted {
         return Err(words::only_with("stream_options", "stream"));
     }
-    let flag = |given: Given<bool>, name| Ok::<_, Mistake>(given.optional(path.field(name))?.unwrap_or(false));
+    let said = |given: Given<bool>, name| given.optional(path.field(name));
+    let flag = |given: Given<bool>, name| Ok::<_, Mistake>(said(given, name)?.unwrap_or(false));
     let include_usage = flag(options.include_usage, "include_usage")?;
     let continuous_usage = flag(options.continuous_usage_stats, "continuous_usage_stats")? && include_usage;
-    let obfuscation = flag(options.include_obfuscation, "include_obfuscation")?;
+    let obfuscation = padding.pads(said(options.include_obfuscation, "include_obfuscation")?);
     Ok(Streaming { wanted, include_usage, continuous_usage, obfuscation })
 }

@@ -25,6 +25,11 @@ pub(super) fn of_cause(cause: &Cause) -> Option<Words> {
             param: None,
             code: Some("model_not_found"),
         },
+        Cause::TooManyTokens { tokens, most } => Words {
+            message: format!("Requested {tokens} tokens, max {most} tokens per request"),
+            param: None,
+            code: Some("max_tokens_per_request"),
+        },
         Cause::PromptTooLong { tokens, window, operation } if *operation != Operation::Chat => Words {
             message: format!(
                 "This model's maximum context length is {window} tokens, however you requested {tokens} tokens ({tokens} in your prompt; \

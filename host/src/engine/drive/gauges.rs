@@ -72,6 +72,11 @@ impl Names {
         Self { models: scenario.models.iter().map(model).collect(), stations }
     }
 
+    /// Of each station the entry whose engines its replicas are, and the number of the first of them.
+    pub fn engines(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.stations.iter().map(|station| (station.model.as_str(), station.first_engine))
+    }
+
     /// The index of the station called `name`.
     pub(super) fn station(&self, name: &str) -> Option<usize> {
         self.stations.iter().position(|station| station.name == name)

@@ -2,7 +2,7 @@
 
 use crate::types::fields::Fields;
 use crate::types::limits::KEEP_ALIVE_US_MIN;
-use crate::types::manners::Manners;
+use crate::types::manners::{Manners, Padding};
 
 /// Reads the section; without one the doors are lenient.
 pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
@@ -17,14 +17,21 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
         own.problem("keep-alive", format!("expected {} ms or more", KEEP_ALIVE_US_MIN / 1_000));
     }
     let batch_window_us = own.duration_us("batch-window");
+    let padding = match own.word("obfuscation", &["asked", "usual", "always", "never"]) {
+        Some("usual") => Padding::Usual,
+        Some("always") => Padding::Always,
+        Some("never") => Padding::Never,
+        _ => Padding::Asked,
+    };
     fields.extend(own.finish());
-    Manners { is_strict, has_overrides, keep_alive_us, shows_vllm_metrics, batch_window_us }
+    Manners { is_strict, has_overrides, keep_alive_us, shows_vllm_metrics, batch_window_us, padding }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use super::Padding;
     use crate::scenario::read::parse;
 
     #[test]
@@ -38,6 +45,8 @@ mod tests {
         assert!(read("api: { vllm-metrics: true }\n").scenario.api.shows_vllm_metrics);
         assert_eq!(read("api: { keep-alive: 15s }\n").scenario.api.keep_alive_us, Some(15_000_000));
         assert_eq!(read("api: { batch-window: 10s }\n").scenario.api.batch_window_us, Some(10_000_000));
+        assert_eq!(read("").scenario.api.padding, Padding::Asked);
+        assert_eq!(read("api: { obfuscation: usual }\n").scenario.api.padding, Padding::Usual);
         let wrong = read("api: { keep-alive: 1us }\n").problems;
         assert!(wrong.len() == 1 && wrong[0].to_string().contains("10 ms or more"), "{wrong:?}");
         let wrong = read("api: { unknown-fields: refuse, unknown: 1 }\n").problems;

@@ -99,12 +99,17 @@ fn api() -> Value {
     let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
     let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
     let window = duration("The time in which a batch must be over; 24 h unless said.");
+    let padding = word(
+        "When chunks of OpenAI's streams are padded: if a client asks for it, unless it forbids it (as the vendor does), always or never.",
+        &["asked", "usual", "always", "never"],
+    );
     let fields = [
         ("unknown-fields", unknown),
         ("keep-alive", alive),
         ("vllm-metrics", vllm),
         ("batch-window", window),
         ("overrides", overrides),
+        ("obfuscation", padding),
     ];
     described("How the doors behave where vendors leave it open.", object(fields))
 }

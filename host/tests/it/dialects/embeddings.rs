@@ -53,6 +53,22 @@ fn each_text_must_fit_the_window_and_not_all_of_them() {
 }
 
 #[test]
+fn all_texts_together_have_a_bound_of_their_own() {
+    let host = TestHost::start(SCENARIO);
+    let prompts = |count: usize| json!(vec![vec![1; 3_000]; count]);
+    let fits = embed(&host, "counted", &prompts(100));
+    assert_eq!((fits.status, &fits.json()["usage"]["prompt_tokens"]), (200, &json!(300_000)));
+    let reply = embed(&host, "counted", &prompts(101));
+    let error = json!({
+        "message": "Requested 303000 tokens, max 300000 tokens per request",
+        "type": "max_tokens_per_request",
+        "param": null,
+        "code": "max_tokens_per_request",
+    });
+    assert_eq!((reply.status, &reply.json()["error"]), (400, &error));
+}
+
+#[test]
 fn latency_and_faults_are_those_of_the_model() {
     let host = TestHost::start(SCENARIO);
     let start = std::time::Instant::now();

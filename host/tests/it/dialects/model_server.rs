@@ -115,6 +115,8 @@ fn replicas_are_engines_of_their_model() {
     for engine in ["engine=\"0\"", "engine=\"1\""] {
         assert_eq!(sample(&host, "vllm:num_requests_running", &["model_name=\"replicas\"", engine]), Some(0.0));
         assert!(sample(&host, "vllm:kv_cache_usage_perc", &["model_name=\"replicas\"", engine]).is_some());
+        let cache = ["block_size=\"16\"", "num_gpu_blocks=", "enable_prefix_caching=\"True\"", engine];
+        assert_eq!(sample(&host, "vllm:cache_config_info", &cache), Some(1.0));
     }
     assert_eq!(sample(&host, "vllm:request_prefill_time_seconds_count", &["model_name=\"replicas\""]), Some(1.0));
 }

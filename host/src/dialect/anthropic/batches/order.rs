@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use crate::dialect::Inbound;
 use crate::dialect::bulk::{Input, Order, Task};
 use crate::dialect::json::given::{Given, object};
+use crate::dialect::json::many::kind_of;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
+use crate::dialect::json::shapes::List;
 use crate::types::api_error::ApiError;
 use crate::types::limits::BATCH_REQUESTS_MAX;
-use crate::types::mistake::Kind;
 
 /// Characters of a request's name: the vendor's documented bound.
 const NAME_MAX: usize = 64;
@@ -19,7 +20,7 @@ const NAME_MAX: usize = 64;
 object! {
     /// The body of a request for a new batch.
     Body<'de> {
-        requests "requests": Given<Vec<Given<One<'de>>>>,
+        requests "requests": List<'de, One<'de>>,
     }
 }
 
@@ -43,10 +44,9 @@ pub(super) fn read(inbound: &Inbound<'_>) -> Result<Order, ApiError> {
     let root = Path::root(inbound.manners.is_strict);
     let body: Body<'_> = read_json(&inbound.body, root)?;
     let path = root.field("requests");
-    let requests = body.requests.required(path)?;
-    path.count(requests.len(), 1, BATCH_REQUESTS_MAX)?;
+    let requests = body.requests.required(path)?.counted(path, 1, BATCH_REQUESTS_MAX)?;
     let mut names = HashSet::new();
-    let mut tasks = Vec::with_capacity(requests.len());
+    let mut tasks = Vec::new();
     for (index, given) in requests.into_iter().enumerate() {
         let path = path.element(index);
         let one = given.required(path)?;
@@ -66,16 +66,4 @@ pub(super) fn read(inbound: &Inbound<'_>) -> Result<Order, ApiError> {
         tasks.push(Task { custom_id: custom_id.into(), body: inbound.body.slice_ref(params.as_bytes()), model, streams });
     }
     Ok(Order { input: Input::Here(tasks), path: "/messages".into(), ..Order::default() })
-}
-
-/// What kind of value `json` is.
-fn kind_of(json: &str) -> Kind {
-    match json.as_bytes().first() {
-        Some(b'"') => Kind::Text,
-        Some(b'[') => Kind::Array,
-        Some(b't' | b'f') => Kind::Boolean,
-        Some(b'n') | None => Kind::Null,
-        Some(_) if json.contains(['.', 'e', 'E']) => Kind::Decimal,
-        Some(_) => Kind::Integer,
-    }
 }

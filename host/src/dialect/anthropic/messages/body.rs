@@ -11,15 +11,15 @@ object! {
     /// The body.
     Body<'de> {
         model "model": Text<'de>,
-        messages "messages": List<Message<'de>>,
+        messages "messages": List<'de, Message<'de>>,
         max_tokens "max_tokens": Given<i64>,
         system "system": Given<Content<'de>>,
-        stop_sequences "stop_sequences": List<std::borrow::Cow<'de, str>>,
+        stop_sequences "stop_sequences": List<'de, std::borrow::Cow<'de, str>>,
         stream "stream": Given<bool>,
         temperature "temperature": Given<f64>,
         top_p "top_p": Given<f64>,
         top_k "top_k": Given<i64>,
-        tools "tools": List<Tool<'de>>,
+        tools "tools": List<'de, Tool<'de>>,
         tool_choice "tool_choice": Given<ToolChoice<'de>>,
         thinking "thinking": Given<Thinking<'de>>,
         output_config "output_config": Given<OutputConfig<'de>>,

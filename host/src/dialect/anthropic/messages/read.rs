@@ -11,6 +11,7 @@ use super::body::{
 use crate::dialect::Inbound;
 use crate::dialect::anthropic::headers::VERSION;
 use crate::dialect::json::given::Given;
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::json::schema;
 use crate::types::api_error::ApiError;
@@ -130,13 +131,14 @@ fn no_sampling(name: &'static str, generation: Generation) -> Result<(), ApiErro
     }
 }
 
-fn read_messages(
-    given: Vec<Given<GivenMessage<'_>>>,
+fn read_messages<'de>(
+    given: Many<'de, GivenMessage<'de>>,
     list: Path<'_>,
     blocks: &mut blocks::Reader,
     out: &mut Vec<Message>,
 ) -> Result<(), ApiError> {
-    list.count(given.len(), 1, MESSAGES_MAX)?;
+    let given = given.counted(list, 1, MESSAGES_MAX)?;
+    out.reserve_exact(given.room());
     for (index, message) in given.into_iter().enumerate() {
         let path = list.element(index);
         let message = message.required(path)?;
@@ -154,10 +156,14 @@ fn read_messages(
     Ok(())
 }
 
-fn tools(given: super::body::List<GivenTool<'_>>, list: Path<'_>, blocks: &mut blocks::Reader) -> Result<Vec<Tool>, Mistake> {
+fn tools<'de>(
+    given: super::body::List<'de, GivenTool<'de>>,
+    list: Path<'_>,
+    blocks: &mut blocks::Reader,
+) -> Result<Vec<Tool>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, MANY_TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.len());
+    let mut tools = Vec::new();
+    let given = given.counted(list, 0, MANY_TOOLS_MAX)?;
     for (index, tool) in given.into_iter().enumerate() {
         let path = list.element(index);
         let tool = tool.required(path)?;
@@ -237,10 +243,10 @@ fn thinking(given: Given<GivenThinking<'_>>, path: Path<'_>, max_tokens: Option<
     }
 }
 
-fn stop(given: super::body::List<std::borrow::Cow<'_, str>>, list: Path<'_>) -> Result<Vec<Box<str>>, ApiError> {
+fn stop<'de>(given: super::body::List<'de, std::borrow::Cow<'de, str>>, list: Path<'_>) -> Result<Vec<Box<str>>, ApiError> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, ANTHROPIC_STOPS_MAX)?;
-    let mut stop: Vec<Box<str>> = Vec::with_capacity(given.len());
+    let given = given.counted(list, 0, ANTHROPIC_STOPS_MAX)?;
+    let mut stop: Vec<Box<str>> = Vec::new();
     for (index, text) in given.into_iter().enumerate() {
         let text = text.required(list.element(index))?;
         if text.trim().is_empty() {

@@ -11,10 +11,10 @@ pub(in crate::dialect::gemini) use crate::dialect::json::shapes::{List, Text};
 object! {
     /// The body; that of a count may hold the request to count.
     Body<'de> {
-        contents "contents": List<Content<'de>>,
+        contents "contents": List<'de, Content<'de>>,
         system_instruction "systemInstruction" | "system_instruction": Given<Content<'de>>,
         generation_config "generationConfig" | "generation_config": Given<GenerationConfig<'de>>,
-        tools "tools": List<Tool<'de>>,
+        tools "tools": List<'de, Tool<'de>>,
         tool_config "toolConfig" | "tool_config": Given<ToolConfig<'de>>,
         counted "generateContentRequest" | "generate_content_request": Option<&'de RawValue>,
         _ "safetySettings" "safety_settings" "cachedContent" "cached_content" "labels" "model" "store" "serviceTier" "service_tier"
@@ -26,7 +26,7 @@ object! {
     /// One turn of the conversation.
     Content<'de> {
         role "role": Text<'de>,
-        parts "parts": List<Part<'de>>,
+        parts "parts": List<'de, Part<'de>>,
     }
 }
 
@@ -89,7 +89,7 @@ object! {
     /// How to generate.
     GenerationConfig<'de> {
         max_output_tokens "maxOutputTokens" | "max_output_tokens": Given<i64>,
-        stop_sequences "stopSequences" | "stop_sequences": List<Cow<'de, str>>,
+        stop_sequences "stopSequences" | "stop_sequences": List<'de, Cow<'de, str>>,
         candidate_count "candidateCount" | "candidate_count": Given<i64>,
         temperature "temperature": Given<f64>,
         top_p "topP" | "top_p": Given<f64>,
@@ -118,7 +118,7 @@ object! {
 object! {
     /// Tools: functions of the client, or tools of the vendor, of which nothing counts.
     Tool<'de> {
-        functions "functionDeclarations" | "function_declarations": List<Function<'de>>,
+        functions "functionDeclarations" | "function_declarations": List<'de, Function<'de>>,
         _ "googleSearch" "google_search" "codeExecution" "code_execution" "urlContext" "url_context" "googleSearchRetrieval"
           "google_search_retrieval" "googleMaps" "google_maps" "fileSearch" "file_search" "computerUse" "computer_use" "retrieval"
           "mcpServers" "mcp_servers"
@@ -147,7 +147,7 @@ object! {
     /// The same, one level below.
     Calling<'de> {
         mode "mode": Text<'de>,
-        allowed "allowedFunctionNames" | "allowed_function_names": List<Cow<'de, str>>,
+        allowed "allowedFunctionNames" | "allowed_function_names": List<'de, Cow<'de, str>>,
         _ "streamFunctionCallArguments"
     }
 }

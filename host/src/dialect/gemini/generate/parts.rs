@@ -41,8 +41,7 @@ pub(in crate::dialect::gemini) fn turn(
         }
     };
     let list = path.field("parts");
-    let parts = content.parts.required(list)?;
-    list.count(parts.len(), 1, usize::MAX)?;
+    let parts = content.parts.required(list)?.counted(list, 1, usize::MAX)?;
     let mut said = Message::new(role, "");
     let (mut text, mut results) = (String::new(), Vec::new());
     for (index, part) in parts.into_iter().enumerate() {

@@ -47,7 +47,6 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
     if let Some(content) = body.system_instruction.optional(path)? {
         messages.push(parts::instructions(content, path)?);
     }
-    turns(body.contents, root.field("contents"), &mut messages)?;
     let path = root.field("generationConfig");
     let config = body.generation_config.optional(path)?.unwrap_or_default();
     let tools = tools(body.tools, root.field("tools"))?;
@@ -63,6 +62,8 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
     }
     let logprobs = logprobs(&config, path)?;
     let format = format(config, path)?;
+    // At last, because it is what costs most.
+    turns(body.contents, root.field("contents"), &mut messages)?;
     let request = Request {
         operation,
         messages,
@@ -80,9 +81,9 @@ fn convert(body: Body<'_>, root: Path<'_>, operation: Operation) -> Result<(Requ
     Ok((request, Options { shows_thoughts, is_sse: false, logprobs }))
 }
 
-fn turns(given: List<Content<'_>>, list: Path<'_>, out: &mut Vec<Message>) -> Result<(), ApiError> {
-    let given = given.required(list)?;
-    list.count(given.len(), 1, usize::MAX)?;
+fn turns<'de>(given: List<'de, Content<'de>>, list: Path<'_>, out: &mut Vec<Message>) -> Result<(), ApiError> {
+    let given = given.required(list)?.counted(list, 1, usize::MAX)?;
+    out.reserve_exact(given.room());
     for (index, content) in given.into_iter().enumerate() {
         let path = list.element(index);
         parts::turn(content.required(path)?, path, None, out)?;
@@ -110,12 +111,11 @@ fn logprobs(config: &GenerationConfig<'_>, path: Path<'_>) -> Result<Option<u8>,
 fn stop(config: &GenerationConfig<'_>, path: Path<'_>) -> Result<Vec<Box<str>>, Mistake> {
     let list = path.field("stopSequences");
     let Some(given) = config.stop_sequences.look(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 0, GEMINI_STOPS_MAX)?;
-    let text = |(index, text): (usize, &Given<std::borrow::Cow<'_, str>>)| {
+    let text = |(index, text): (usize, Given<std::borrow::Cow<'_, str>>)| {
         let path = list.element(index);
-        text.look(path)?.map(|text| Box::from(&**text)).ok_or_else(|| path.missing())
+        text.optional(path)?.map(Box::from).ok_or_else(|| path.missing())
     };
-    given.iter().enumerate().map(text).collect()
+    given.counted(list, 0, GEMINI_STOPS_MAX)?.into_iter().enumerate().map(text).collect()
 }
 
 fn format(config: GenerationConfig<'_>, path: Path<'_>) -> Result<Format, ApiError> {
@@ -157,7 +157,7 @@ fn thinking(given: &Given<ThinkingConfig<'_>>, path: Path<'_>) -> Result<(Thinki
     Ok((thinking, shows))
 }
 
-fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
+fn tools<'de>(given: List<'de, GivenTool<'de>>, list: Path<'_>) -> Result<Vec<Tool>, Mistake> {
     let mut tools = Vec::new();
     for (index, tool) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);
@@ -200,7 +200,7 @@ fn choice(given: Given<ToolConfig<'_>>, path: Path<'_>, mut tools: Vec<Tool>) ->
     }
     let list = path.field("allowedFunctionNames");
     let allowed = calling.allowed.optional(list)?.unwrap_or_default();
-    let mut names = Vec::with_capacity(allowed.len());
+    let mut names = Vec::new();
     for (index, name) in allowed.into_iter().enumerate() {
         names.push(name.required(list.element(index))?);
     }

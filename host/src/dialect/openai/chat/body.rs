@@ -2,10 +2,11 @@
 //!
 //! Fields that change nothing here (`seed`, `user`, `metadata`, `logit_bias` and the like) are known by name and skipped.
 
-use serde::de::SeqAccess;
+use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Shape, object};
+use crate::dialect::json::many::Many;
 pub(super) use crate::dialect::json::shapes::List;
 use crate::dialect::json::shapes::{Text, TextOrList, WordOrObject};
 use crate::dialect::openai::sampling::{Stop, StreamOptions};
@@ -27,7 +28,7 @@ object! {
         frequency_penalty "frequency_penalty": Given<f64>,
         logprobs "logprobs": Given<bool>,
         top_logprobs "top_logprobs": Given<i64>,
-        tools "tools": Given<Vec<Given<Tool<'de>>>>,
+        tools "tools": List<'de, Tool<'de>>,
         tool_choice "tool_choice": Given<ToolChoice<'de>>,
         parallel_tool_calls "parallel_tool_calls": Given<bool>,
         response_format "response_format": Given<ResponseFormat<'de>>,
@@ -44,13 +45,13 @@ object! {
 
 /// The list of messages: a type of its own because the vendor names what it must contain.
 #[derive(Debug)]
-pub(crate) struct Messages<'de>(pub(crate) Vec<Given<Message<'de>>>);
+pub(crate) struct Messages<'de>(pub(crate) Many<'de, Message<'de>>);
 
 impl<'de> Shape<'de> for Messages<'de> {
     const EXPECTED: &'static str = "an array of objects";
 
-    fn of_array<A: SeqAccess<'de>>(values: A) -> Result<Given<Self>, A::Error> {
-        Ok(Vec::of_array(values)?.map(Self))
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        Ok(Many::read(source)?.map(Self))
     }
 }
 
@@ -62,7 +63,7 @@ object! {
         refusal "refusal": Text<'de>,
         name "name": Text<'de>,
         audio "audio": Option<&'de RawValue>,
-        tool_calls "tool_calls": List<ToolCall<'de>>,
+        tool_calls "tool_calls": List<'de, ToolCall<'de>>,
         tool_call_id "tool_call_id": Text<'de>,
         function_call "function_call": Given<Call<'de>>,
         _ "annotations" "reasoning_content"
@@ -186,7 +187,7 @@ object! {
     /// The tools that may be called this time.
     AllowedTools<'de> {
         mode "mode": Text<'de>,
-        tools "tools": List<ToolChoiceObject<'de>>,
+        tools "tools": List<'de, ToolChoiceObject<'de>>,
     }
 }
 

@@ -14,10 +14,12 @@ use super::body::{Body, Content, Message as GivenMessage, Part, ToolCall};
 use super::tools;
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, read as read_json};
 use crate::dialect::openai::{attached, sampling, words};
 use crate::types::api_error::ApiError;
-use crate::types::limits::CHOICES_MAX;
+use crate::types::limits::{CHOICES_MAX, TOOLS_MAX};
+use crate::types::manners::Padding;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Attachment, Format, Message, Operation, Request, Role};
 
@@ -31,7 +33,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
     if let Some(deployment) = inbound.deployment {
         body.model = Given::Is(deployment.into());
     }
-    let (mut request, options) = convert(body, root)?;
+    let (mut request, options) = convert(body, root, inbound.manners.padding)?;
     let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
@@ -39,7 +41,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
     Ok((request, options))
 }
 
-fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiError> {
+fn convert(body: Body<'_>, root: Path<'_>, padding: Padding) -> Result<(Request, Options), ApiError> {
     let model = sampling::model(body.model, root)?;
     if body.functions.is_some() {
         return Err(words::unsupported("functions", "tools"));
@@ -71,7 +73,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     let min_output_tokens = sampling::fewest(body.min_tokens, root, max_output_tokens)?;
     let stop = sampling::stop(body.stop, root.field("stop"))?;
     let logprobs = logprobs(body.logprobs, body.top_logprobs, root)?;
-    let streaming = sampling::stream(body.stream, body.stream_options, root)?;
+    let streaming = sampling::stream(body.stream, body.stream_options, root, padding)?;
     let custom: Arc<[Box<str>]> = tools.iter().filter(|tool| tool.is_free).map(|tool| tool.name.clone()).collect();
     let request = Request {
         operation: Operation::Chat,
@@ -93,6 +95,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         shows_usage: !streaming.wanted || streaming.include_usage,
         route: None,
         overrides: None,
+        input_tokens_max: None,
         target: Box::default(),
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
@@ -126,9 +129,9 @@ fn check_json_is_named(format: &Format, messages: &[Message]) -> Result<(), ApiE
     Err(ApiError::invalid("messages", message))
 }
 
-pub(super) fn messages(given: Vec<Given<GivenMessage<'_>>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
-    list.count(given.len(), 1, usize::MAX)?;
-    let mut messages = Vec::with_capacity(given.len());
+pub(super) fn messages<'de>(given: Many<'de, GivenMessage<'de>>, list: Path<'_>) -> Result<Vec<Message>, ApiError> {
+    let given = given.counted(list, 1, usize::MAX)?;
+    let mut messages = Vec::with_capacity(given.room());
     for (index, given) in given.into_iter().enumerate() {
         let path = list.element(index);
         messages.push(message(given.required(path)?, path, index)?);
@@ -178,8 +181,8 @@ fn message(given: GivenMessage<'_>, path: Path<'_>, index: usize) -> Result<Mess
 }
 
 /// The texts of all parts, joined, and the other parts.
-fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), Mistake> {
-    list.count(parts.len(), 1, usize::MAX)?;
+fn join<'de>(parts: Many<'de, Part<'de>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), Mistake> {
+    let parts = parts.counted(list, 1, usize::MAX)?;
     let mut text = String::new();
     let mut attachments = Vec::new();
     for (index, part) in parts.into_iter().enumerate() {
@@ -219,9 +222,10 @@ fn join(parts: Vec<Given<Part<'_>>>, list: Path<'_>) -> Result<(String, Vec<Atta
 
 /// The calls of an earlier assistant message, each as name and arguments.
 #[allow(clippy::type_complexity, reason = "this is the field's type in the neutral message")]
-fn calls(given: super::body::List<ToolCall<'_>>, list: Path<'_>) -> Result<Vec<(Box<str>, Box<str>)>, Mistake> {
+fn calls<'de>(given: super::body::List<'de, ToolCall<'de>>, list: Path<'_>) -> Result<Vec<(Box<str>, Box<str>)>, Mistake> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    let mut calls = Vec::with_capacity(given.len());
+    let given = given.counted(list, 0, TOOLS_MAX)?;
+    let mut calls = Vec::new();
     for (index, call) in given.into_iter().enumerate() {
         let path = list.element(index);
         let call = call.required(path)?;

@@ -15,10 +15,10 @@ use crate::types::request::{Format, Tool, ToolChoice};
 const NAME_MAX: usize = 64;
 
 /// The declared tools.
-pub(super) fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Vec<Tool>, ApiError> {
+pub(super) fn tools<'de>(given: List<'de, GivenTool<'de>>, list: Path<'_>) -> Result<Vec<Tool>, ApiError> {
     let Some(given) = given.optional(list)? else { return Ok(Vec::new()) };
-    list.count(given.len(), 1, TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.len());
+    let mut tools = Vec::new();
+    let given = given.counted(list, 1, TOOLS_MAX)?;
     for (index, tool) in given.into_iter().enumerate() {
         let path = list.element(index);
         tools.push(tool_of(tool.required(path)?, path)?);

@@ -12,6 +12,7 @@ use crate::dialect::openai::vocabulary::Vocabulary;
 use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
 use crate::types::limits::CHOICES_MAX;
+use crate::types::manners::Padding;
 use crate::types::request::{Message, Operation, Request, Role};
 
 /// Tokens of a completion unless the client says otherwise, as documented.
@@ -51,13 +52,13 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
     if let Some(deployment) = inbound.deployment {
         body.model = Given::Is(deployment.into());
     }
-    let (request, options) = convert(body, root)?;
+    let (request, options) = convert(body, root, inbound.manners.padding)?;
     let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
     let request = Request { target: inbound.target.into(), body: inbound.body.clone(), headers: inbound.headers, ..request };
     Ok((request, options))
 }
 
-fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiError> {
+fn convert(body: Body<'_>, root: Path<'_>, padding: Padding) -> Result<(Request, Options), ApiError> {
     let model = sampling::model(body.model, root)?;
     // Without a prompt a document begins.
     let prompts = body.prompt.optional(root.field("prompt"))?.unwrap_or_else(Prompts::empty).checked(root.field("prompt"))?;
@@ -73,7 +74,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
     )?;
     let most = sampling::tokens(body.max_tokens, root.field("max_tokens"), 0)?.unwrap_or(OUTPUT_TOKENS_USUAL);
     let min_output_tokens = sampling::fewest(body.min_tokens, root, Some(most))?;
-    let streaming = sampling::stream(body.stream, body.stream_options, root)?;
+    let streaming = sampling::stream(body.stream, body.stream_options, root, padding)?;
     let (shown, made) = choices(body.n, body.best_of, prompts.len(), streaming.wanted, root)?;
     let echo = body.echo.optional(root.field("echo"))?.unwrap_or(false);
     let logprobs = sampling::within(body.logprobs, root.field("logprobs"), 0, LOGPROBS_MAX)?.map(|count| count as u8);

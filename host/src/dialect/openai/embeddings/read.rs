@@ -16,6 +16,8 @@ use crate::types::request::{Operation, Request};
 /// Dimensions of `text-embedding-3-large`, and of every other model.
 const LARGE: usize = 3_072;
 const USUAL: usize = 1_536;
+/// Tokens of all texts of one request: the vendor's documented bound.
+const EMBEDDING_TOKENS_MAX: u32 = 300_000;
 
 object! {
     /// The body.
@@ -52,6 +54,7 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Vectors), ApiError>
     let vectors = Vectors { texts: texts.collect(), dimensions, base64 };
     let request = Request {
         operation: Operation::Embedding,
+        input_tokens_max: Some(EMBEDDING_TOKENS_MAX),
         target: inbound.target.into(),
         body: inbound.body.clone(),
         headers: inbound.headers,

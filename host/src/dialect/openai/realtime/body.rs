@@ -32,7 +32,7 @@ object! {
     /// A response that is asked for, with the conversation before it: what a session makes of `response.create`.
     Ask<'de> {
         session "session": Given<Settings<'de>>,
-        items "items": List<Item<'de>>,
+        items "items": List<'de, Item<'de>>,
         response "response": Given<Settings<'de>>,
         conversation_id "conversation_id": Text<'de>,
         _ "type"
@@ -45,13 +45,13 @@ object! {
         kind "type": Text<'de>,
         model "model": Text<'de>,
         instructions "instructions": Text<'de>,
-        output_modalities "output_modalities": List<Cow<'de, str>>,
-        tools "tools": List<Tool<'de>>,
+        output_modalities "output_modalities": List<'de, Cow<'de, str>>,
+        tools "tools": List<'de, Tool<'de>>,
         tool_choice "tool_choice": Given<ToolChoice<'de>>,
         parallel_tool_calls "parallel_tool_calls": Given<bool>,
         max_output_tokens "max_output_tokens": Given<Tokens>,
         conversation "conversation": Text<'de>,
-        input "input": List<Item<'de>>,
+        input "input": List<'de, Item<'de>>,
         metadata "metadata": Option<&'de RawValue>,
         _ "id" "object" "expires_at" "audio" "include" "prompt" "reasoning" "tracing" "truncation"
     }
@@ -63,7 +63,7 @@ object! {
         kind "type": Text<'de>,
         id "id": Text<'de>,
         role "role": Text<'de>,
-        content "content": List<Part<'de>>,
+        content "content": List<'de, Part<'de>>,
         call_id "call_id": Text<'de>,
         name "name": Text<'de>,
         arguments "arguments": Text<'de>,

@@ -42,7 +42,7 @@ pub(super) fn message(item: Item<'_>, path: Path<'_>) -> Result<Message, ApiErro
 }
 
 /// The texts of all parts, joined, and the other parts.
-fn parts(given: List<Part<'_>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), ApiError> {
+fn parts<'de>(given: List<'de, Part<'de>>, list: Path<'_>) -> Result<(String, Vec<Attachment>), ApiError> {
     let (mut text, mut attachments) = (String::new(), Vec::new());
     for (index, part) in given.required(list)?.into_iter().enumerate() {
         let path = list.element(index);

@@ -9,6 +9,7 @@ use super::body::{Ask, Item, List, Settings, Tokens, Tool as GivenTool, ToolChoi
 use super::items;
 use crate::dialect::Inbound;
 use crate::dialect::json::given::Given;
+use crate::dialect::json::many::Many;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::openai::{choice, words};
@@ -107,8 +108,8 @@ pub(super) fn model_of(target: &str) -> Option<String> {
 type Spoken = Vec<(Option<Box<str>>, Message)>;
 
 /// The conversation so far, and the id of its last item.
-fn said(items: Vec<Given<Item<'_>>>, list: Path<'_>) -> Result<(Spoken, Option<Box<str>>), ApiError> {
-    let mut said = Spoken::with_capacity(items.len());
+fn said<'de>(items: Many<'de, Item<'de>>, list: Path<'_>) -> Result<(Spoken, Option<Box<str>>), ApiError> {
+    let mut said = Spoken::with_capacity(items.room());
     for (index, item) in items.into_iter().enumerate() {
         let at = list.element(index);
         let item = item.required(at)?;
@@ -120,7 +121,7 @@ fn said(items: Vec<Given<Item<'_>>>, list: Path<'_>) -> Result<(Spoken, Option<B
 }
 
 /// What a response is to answer in place of the conversation: items of its own, and references to those of the conversation.
-fn chosen(input: Vec<Given<Item<'_>>>, list: Path<'_>, said: Spoken, out: &mut Vec<Message>) -> Result<(), ApiError> {
+fn chosen<'de>(input: Many<'de, Item<'de>>, list: Path<'_>, said: Spoken, out: &mut Vec<Message>) -> Result<(), ApiError> {
     let mut said: Vec<_> = said.into_iter().map(|(id, message)| (id, Some(message))).collect();
     for (index, item) in input.into_iter().enumerate() {
         let at = list.element(index);
@@ -181,7 +182,7 @@ fn word<'a>(given: &'a Given<Cow<'_, str>>, path: Path<'_>, known: &'static [&'s
 }
 
 /// Text is all that is spoken here.
-fn text_only(given: List<Cow<'_, str>>, path: Path<'_>) -> Result<(), ApiError> {
+fn text_only<'de>(given: List<'de, Cow<'de, str>>, path: Path<'_>) -> Result<(), ApiError> {
     for (index, word) in given.optional(path)?.unwrap_or_default().into_iter().enumerate() {
         let at = path.element(index);
         match &*word.required(at)? {
@@ -199,10 +200,10 @@ pub(super) fn no_audio(param: String) -> ApiError {
     ApiError::invalid(param, message).with_code("unsupported_audio")
 }
 
-fn tools(given: List<GivenTool<'_>>, list: Path<'_>) -> Result<Option<Vec<Tool>>, ApiError> {
+fn tools<'de>(given: List<'de, GivenTool<'de>>, list: Path<'_>) -> Result<Option<Vec<Tool>>, ApiError> {
     let Some(given) = given.optional(list)? else { return Ok(None) };
-    list.count(given.len(), 0, TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.len());
+    let mut tools = Vec::new();
+    let given = given.counted(list, 0, TOOLS_MAX)?;
     for (index, tool) in given.into_iter().enumerate() {
         let path = list.element(index);
         let tool = tool.required(path)?;

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::{Deserializer, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::dialect::json::given::{Given, Name, Shape, object};
+use crate::dialect::json::many::Many;
 pub(super) use crate::dialect::json::shapes::{List, Text};
 use crate::dialect::json::shapes::{TextOrList, WordOrObject};
 
@@ -28,7 +29,7 @@ object! {
         stream_options "stream_options": Given<StreamOptions>,
         background "background": Given<bool>,
         store "store": Given<bool>,
-        include "include": List<Cow<'de, str>>,
+        include "include": List<'de, Cow<'de, str>>,
         max_output_tokens "max_output_tokens": Given<i64>,
         max_tool_calls "max_tool_calls": Given<i64>,
         tools "tools": Raw<'de>,
@@ -113,17 +114,13 @@ object! {
 
 /// A list whose elements are kept as they were written.
 #[derive(Debug, Default)]
-pub(crate) struct RawList<'de>(pub(crate) Vec<&'de RawValue>);
+pub(crate) struct RawList<'de>(pub(crate) Many<'de, &'de RawValue>);
 
 impl<'de> Shape<'de> for RawList<'de> {
     const EXPECTED: &'static str = "an array of objects";
 
-    fn of_array<A: SeqAccess<'de>>(mut values: A) -> Result<Given<Self>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = values.next_element()? {
-            list.push(value);
-        }
-        Ok(Given::Is(Self(list)))
+    fn read<D: Deserializer<'de>>(source: D) -> Result<Given<Self>, D::Error> {
+        Ok(Many::read(source)?.map(Self))
     }
 }
 
@@ -136,7 +133,7 @@ object! {
         kind "type": Text<'de>,
         name "name": Text<'de>,
         mode "mode": Text<'de>,
-        tools "tools": List<AllowedTool<'de>>,
+        tools "tools": List<'de, AllowedTool<'de>>,
         _ "server_label"
     }
 }
@@ -179,18 +176,29 @@ object! {
     }
 }
 
+/// Pairs of metadata at most: the vendor's documented bound.
+pub(super) const METADATA_MAX: usize = 16;
+
 /// Texts by names that the client chose.
-#[derive(Debug)]
-pub(crate) struct Metadata<'de>(pub(crate) Vec<(Cow<'de, str>, Text<'de>)>);
+#[derive(Debug, Default)]
+pub(crate) struct Metadata<'de> {
+    /// The first of them, as many as there may be.
+    pub(crate) pairs: Vec<(Cow<'de, str>, Text<'de>)>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
 
 impl<'de> Shape<'de> for Metadata<'de> {
     const EXPECTED: &'static str = "an object";
 
     fn of_object<A: MapAccess<'de>>(mut entries: A) -> Result<Given<Self>, A::Error> {
-        let mut pairs = Vec::new();
+        let (mut pairs, mut count) = (Vec::new(), 0);
         while let Some((Name(name), value)) = entries.next_entry::<Name<'de>, Text<'de>>()? {
-            pairs.push((name, value));
+            count += 1;
+            if count <= METADATA_MAX {
+                pairs.push((name, value));
+            }
         }
-        Ok(Given::Is(Self(pairs)))
+        Ok(Given::Is(Self { pairs, count }))
     }
 }

@@ -109,8 +109,7 @@ impl Options {
 
     /// The input with the items that it refers to in their place.
     fn referred<'a>(&self, mut found: impl Iterator<Item = Option<&'a Kept>>) -> Result<Bytes, ApiError> {
-        let mut items: Vec<&str> =
-            read::<RawList<'_>>(&self.input).unwrap_or_default().0.into_iter().map(RawValue::get).collect();
+        let mut items: Vec<&str> = raws(&self.input).into_iter().map(RawValue::get).collect();
         // Each response is read once, however many of its items are named.
         let mut read: HashMap<&str, HashMap<Box<str>, &str>> = HashMap::new();
         let mut bytes = self.input.len();
@@ -137,8 +136,12 @@ impl Options {
 
 /// The items of the response `body`.
 pub(super) fn outputs(body: &[u8]) -> Vec<&RawValue> {
-    let list = read::<Answered<'_>>(body).and_then(|answered| read::<RawList<'_>>(answered.output?.get().as_bytes()));
-    list.unwrap_or_default().0
+    read::<Answered<'_>>(body).and_then(|answered| answered.output).map_or_else(Vec::new, |output| raws(output.get().as_bytes()))
+}
+
+/// The elements of the list `json`.
+fn raws(json: &[u8]) -> Vec<&RawValue> {
+    read::<RawList<'_>>(json).unwrap_or_default().0.into_iter().filter_map(Given::value).collect()
 }
 
 /// The items of the response `body`, by their ids.

@@ -79,6 +79,7 @@ impl Conversation {
         match input {
             Input::Text(text) => self.messages.push(Message::new(Role::User, text)),
             Input::List(items) => {
+                self.messages.reserve_exact(items.room());
                 for (index, item) in items.into_iter().enumerate() {
                     let path = path.element(index);
                     self.item(item.required(path)?, path, index)?;

@@ -6,7 +6,7 @@ use std::mem::take;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::body::{Body, Input, Metadata, Raw, Reasoning, StreamOptions, Text};
+use super::body::{Body, Input, METADATA_MAX, Metadata, Raw, Reasoning, StreamOptions, Text};
 use super::items::Conversation;
 use super::tools::{self, inside};
 use super::{Echo, Goes, Options};
@@ -16,13 +16,13 @@ use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::splice::{push_nullable, push_number, push_on_one_line, push_string};
 use crate::dialect::openai::{sampling, words};
 use crate::types::api_error::ApiError;
+use crate::types::manners::Padding;
 use crate::types::mistake::Mistake;
 use crate::types::request::{Format, Message, Operation, Request, Role, Thinking, Tool, ToolChoice};
 
 /// The fewest tokens that a client may allow: the vendor's bound.
 const OUTPUT_TOKENS_MIN: i64 = 16;
 /// Pairs of metadata, and their lengths in characters: the vendor's bounds.
-const METADATA_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
 const SUMMARIES: &[&str] = &["auto", "concise", "detailed"];
@@ -40,14 +40,21 @@ const INCLUDES: &[&str] = &[
 /// Reads a request for a response, or for how many tokens one's prompt has, and how it is answered.
 pub(super) fn read(inbound: Inbound<'_>, operation: Operation) -> Result<(Request, Options), ApiError> {
     let root = Path::root(inbound.manners.is_strict);
-    let (mut request, options) = convert(read_json(&inbound.body, root)?, root, operation, &inbound.body)?;
+    let padding = inbound.manners.padding;
+    let (mut request, options) = convert(read_json(&inbound.body, root)?, root, operation, &inbound.body, padding)?;
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
     Ok((request, options))
 }
 
-fn convert(mut given: Body<'_>, root: Path<'_>, operation: Operation, body: &Bytes) -> Result<(Request, Options), ApiError> {
+fn convert(
+    mut given: Body<'_>,
+    root: Path<'_>,
+    operation: Operation,
+    body: &Bytes,
+    padding: Padding,
+) -> Result<(Request, Options), ApiError> {
     refuse_unserved(&given, root)?;
     let model = take(&mut given.model).required(root.field("model"))?;
     root.field("model").text(&model, 1, usize::MAX)?;
@@ -67,7 +74,7 @@ fn convert(mut given: Body<'_>, root: Path<'_>, operation: Operation, body: &Byt
     let max_tool_calls = bound(take(&mut given.max_tool_calls), "max_tool_calls", 1)?;
     let (logprobs, encrypts) = include(take(&mut given.include), root.field("include"))?;
     let streams = take(&mut given.stream).optional(root.field("stream"))?.unwrap_or(false);
-    let obfuscation = obfuscation(take(&mut given.stream_options), root.field("stream_options"), streams)?;
+    let obfuscation = padding.pads(obfuscation(take(&mut given.stream_options), root.field("stream_options"), streams)?);
     let raw_or_null = |raw: Raw<'_>| raw.map_or(Bytes::from_static(b"null"), |raw| body.slice_ref(raw.get().as_bytes()));
     let instructions = raw_or_null(given.instructions);
     let options = Options {
@@ -223,8 +230,8 @@ fn reasoning(given: Given<Reasoning<'_>>, path: Path<'_>, shown: &mut BytesMut) 
 }
 
 fn metadata(given: Given<Metadata<'_>>, path: Path<'_>, shown: &mut BytesMut) -> Result<(), Mistake> {
-    let pairs = given.optional(path)?.map_or_else(Vec::new, |metadata| metadata.0);
-    path.count(pairs.len(), 0, METADATA_MAX)?;
+    let Metadata { pairs, count } = given.optional(path)?.unwrap_or_default();
+    path.count(count, 0, METADATA_MAX)?;
     shown.put_u8(b'{');
     for (index, (name, value)) in pairs.into_iter().enumerate() {
         path.text(&name, 0, METADATA_KEY_MAX)?;
@@ -242,7 +249,7 @@ fn metadata(given: Given<Metadata<'_>>, path: Path<'_>, shown: &mut BytesMut) ->
 }
 
 /// Are log probabilities to be included, and thoughts in a form that only the vendor reads?
-fn include(given: super::body::List<Cow<'_, str>>, list: Path<'_>) -> Result<(bool, bool), Mistake> {
+fn include<'de>(given: super::body::List<'de, Cow<'de, str>>, list: Path<'_>) -> Result<(bool, bool), Mistake> {
     let (mut logprobs, mut encrypts) = (false, false);
     for (index, wanted) in given.optional(list)?.unwrap_or_default().into_iter().enumerate() {
         let path = list.element(index);
@@ -257,12 +264,12 @@ fn include(given: super::body::List<Cow<'_, str>>, list: Path<'_>) -> Result<(bo
     Ok((logprobs, encrypts))
 }
 
-/// Padding is off unless the client asks for it, as in chat completions.
-fn obfuscation(given: Given<StreamOptions>, path: Path<'_>, streams: bool) -> Result<bool, ApiError> {
+/// What the client says of padding.
+fn obfuscation(given: Given<StreamOptions>, path: Path<'_>, streams: bool) -> Result<Option<bool>, ApiError> {
     match given.optional(path)? {
-        None => Ok(false),
+        None => Ok(None),
         Some(_) if !streams => Err(words::only_with("stream_options", "stream")),
-        Some(options) => Ok(options.include_obfuscation.optional(path.field("include_obfuscation"))?.unwrap_or(false)),
+        Some(options) => Ok(options.include_obfuscation.optional(path.field("include_obfuscation"))?),
     }
 }
 

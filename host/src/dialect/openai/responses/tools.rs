@@ -54,12 +54,12 @@ pub(super) fn inside<'de, T: Shape<'de>>(raw: Raw<'de>, path: Path<'_>) -> Resul
 
 /// The declared tools, and the list as the reply shows it. Tools that the vendor runs itself are shown and never called.
 pub(super) fn tools(given: Raw<'_>, list: Path<'_>, shown: &mut BytesMut) -> Result<Vec<Tool>, ApiError> {
-    let given: RawList<'_> = inside(given, list)?.unwrap_or_default();
-    list.count(given.0.len(), 0, TOOLS_MAX)?;
-    let mut tools = Vec::with_capacity(given.0.len());
+    let given = inside::<RawList<'_>>(given, list)?.unwrap_or_default().0.counted(list, 0, TOOLS_MAX)?;
+    let mut tools = Vec::new();
     shown.put_u8(b'[');
-    for (index, raw) in given.0.into_iter().enumerate() {
+    for (index, raw) in given.into_iter().enumerate() {
         let path = list.element(index);
+        let raw = raw.required(path)?;
         let tool: GivenTool<'_> = inside(Some(raw), path)?.ok_or_else(|| path.missing())?;
         if index > 0 {
             shown.put_u8(b',');
@@ -136,17 +136,16 @@ pub(super) fn choice(
     }
 }
 
-fn allowed(
+fn allowed<'de>(
     mode: Text<'_>,
-    given: List<AllowedTool<'_>>,
+    given: List<'de, AllowedTool<'de>>,
     path: Path<'_>,
     mut tools: Vec<Tool>,
 ) -> Result<(ToolChoice, Vec<Tool>), ApiError> {
     let choice = choice::of_mode(&mode.required(path.field("mode"))?, path.field("mode"))?;
     let list = path.field("tools");
-    let given = given.required(list)?;
-    list.count(given.len(), 1, TOOLS_MAX)?;
-    let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(given.len());
+    let given = given.required(list)?.counted(list, 1, TOOLS_MAX)?;
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
     for (index, tool) in given.into_iter().enumerate() {
         let element = list.element(index);
         let tool = tool.required(element)?;

@@ -13,9 +13,25 @@ use super::{Chat, Options};
 use crate::dialect::openai::OpenAi;
 use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, Voice};
 use crate::types::api_error::ApiError;
+use crate::types::manners::Padding;
 use crate::types::reply::{Head, StreamEvent, WholeReply};
 use crate::types::request::{Format, Request, Role, Thinking, ToolChoice};
 use crate::types::usage::Usage;
+
+#[test]
+fn padding_is_the_clients_wish_or_the_scenarios() {
+    let padded = |padding, fields: &str| {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"stream":true{fields}}}"#);
+        let manners = Manners { padding, ..Manners::default() };
+        super::read::read(Inbound { body: body.into(), manners, ..Inbound::default() }).unwrap().1.streaming.obfuscation
+    };
+    let wishes = ["", r#","stream_options":{"include_obfuscation":true}"#, r#","stream_options":{"include_obfuscation":false}"#];
+    let of = |padding| wishes.map(|fields| padded(padding, fields));
+    assert_eq!(of(Padding::Asked), [false, true, false]);
+    assert_eq!(of(Padding::Usual), [true, true, false]);
+    assert_eq!(of(Padding::Always), [true, true, true]);
+    assert_eq!(of(Padding::Never), [false, false, false]);
+}
 
 fn head() -> Head {
     Head {
