@@ -1,9 +1,10 @@
 //! Vendors' wire formats: pure functions between JSON and the neutral [`crate::types`]. No server, no clock, no randomness.
 //!
 //! A dialect is a folder. A [`Dialect`] is what all answers of a vendor share; an [`Endpoint`] is one thing that can be asked of it: it
-//! reads a request and says in which [`Voice`] that one is answered. These three are all that the doors know of a vendor. Streams are
-//! rendered one event at a time by splicing bytes around the one text that differs: nothing is serialised per token. `json` reads and
-//! writes for all of them, and [`spoil`] breaks what they render, for all alike.
+//! reads a request and says in which [`Voice`] that one is answered. These three are all that planned requests need of a vendor. Beside them,
+//! a [`kept::Recall`] asks about a reply that is kept, [`bulk`] is many requests at once, and a realtime session is [`openai::realtime`]'s.
+//! Streams are rendered one event at a time by splicing bytes around the one text that differs: nothing is serialised per token. `json`
+//! reads and writes for all of them, and [`spoil`] breaks what they render, for all alike.
 
 use std::fmt;
 use std::sync::Arc;

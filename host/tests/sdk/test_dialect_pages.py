@@ -11,7 +11,7 @@ from conftest import ROOT, start
 WRITTEN = "http://127.0.0.1:8080"
 
 
-@pytest.mark.parametrize("name", ["anthropic", "gemini", "openai-responses"])
+@pytest.mark.parametrize("name", ["anthropic", "gemini", "openai-chat", "openai-responses"])
 def test_the_python_of_a_page_holds(name, tmp_path):
     page = (ROOT / "docs" / "dialects" / f"{name}.md").read_text()
     [scenario], [program] = (re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) for language in ("yaml", "python"))
