@@ -34,7 +34,8 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
         body.model = Given::Is(deployment.into());
     }
     let (mut request, options) = convert(body, root, inbound.manners.padding)?;
-    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
+    let is_filtered = inbound.deployment.is_some();
+    let options = Options { is_filtered, is_filtered_later: is_filtered && inbound.manners.filters_later, ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
@@ -100,7 +101,8 @@ fn convert(body: Body<'_>, root: Path<'_>, padding: Padding) -> Result<(Request,
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
     };
-    Ok((request, Options { logprobs, streaming, is_filtered: false, custom: (!custom.is_empty()).then_some(custom) }))
+    let custom = (!custom.is_empty()).then_some(custom);
+    Ok((request, Options { logprobs, streaming, is_filtered: false, is_filtered_later: false, custom }))
 }
 
 /// The bound on output tokens. Some load tools send the old and the new name together, so the new one simply counts first.

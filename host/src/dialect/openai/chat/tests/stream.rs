@@ -22,6 +22,7 @@ fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Opti
         streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation },
         is_filtered: false,
         custom: None,
+        is_filtered_later: false,
     }
 }
 
