@@ -152,7 +152,7 @@ def test_the_cases_have_every_event_that_there_is(api):
     parts = {f"{part}.{end}" for part in ("output_item", "content_part", "reasoning_summary_part") for end in ("added", "done")}
     pieces = {"output_text", "refusal", "reasoning_summary_text", "function_call_arguments", "custom_tool_call_input"}
     pieces = {f"{piece}.{end}" for piece in pieces for end in ("delta", "done")}
-    assert seen == {"created", "in_progress", "completed", "incomplete", "error"} | parts | pieces
+    assert seen == {"created", "in_progress", "completed", "incomplete", "error", "failed"} | parts | pieces
 
 
 def test_responses_that_are_kept(api):

@@ -204,7 +204,10 @@ fn faults_have_the_shape_in_which_the_service_fails() {
 
     let lost = events(streamed("error-event").text());
     let error = json!({"type": "server_error", "code": null, "message": "Lost", "param": null});
-    assert_eq!((&lost.last().expect("an end")["error"], deltas(&lost).as_str()), (&error, "one two three four"));
+    let [.., told, failed] = &lost[..] else { panic!("{lost:?}") };
+    assert_eq!((&told["error"], deltas(&lost).as_str()), (&error, "one two three four"));
+    let why = json!({"code": "server_error", "message": "Lost"});
+    assert_eq!((&failed["type"], &failed["response"]["error"]), (&json!("response.failed"), &why));
     assert_eq!(whole("error-event").status, 500);
 
     for (model, reason) in [("length", "max_output_tokens"), ("content-filter", "content_filter")] {

@@ -11,30 +11,33 @@ use crate::types::usage::Usage;
 
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum Status<'a> {
     /// It is being made.
     InProgress,
     /// It is over.
     Over(Finish),
+    /// It broke, for a reason that has a code and a sentence.
+    Failed(&'a str, &'a str),
 }
 
-impl Status {
+impl Status<'_> {
     /// The vendor's word for it.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::InProgress => "in_progress",
+            Self::Failed(..) => "failed",
             Self::Over(Finish::Length | Finish::ContentFilter) => "incomplete",
             Self::Over(Finish::Stop | Finish::StopText(_) | Finish::ToolCalls) => "completed",
         }
     }
 }
 
-/// Appends the response that `head` begins, with `items`, of which the last may be incomplete.
+/// Appends the response that `head` begins, with `items`, of which the last may be incomplete if the response is over.
 pub(super) fn push_response(
     out: &mut BytesMut,
     head: &Head,
     options: &Options,
-    status: Status,
+    status: Status<'_>,
     items: &[Item],
     usage: Option<&Usage>,
 ) {
@@ -46,7 +49,18 @@ pub(super) fn push_response(
     push_number(out, head.created_unix_s);
     out.put_slice(b",\"status\":\"");
     out.put_slice(status.word().as_bytes());
-    out.put_slice(b"\",\"background\":false,\"error\":null,\"incomplete_details\":");
+    out.put_slice(b"\",\"background\":false,\"error\":");
+    match status {
+        Status::Failed(code, message) => {
+            out.put_slice(b"{\"code\":");
+            push_string(out, code);
+            out.put_slice(b",\"message\":");
+            push_string(out, message);
+            out.put_u8(b'}');
+        }
+        Status::InProgress | Status::Over(_) => out.put_slice(b"null"),
+    }
+    out.put_slice(b",\"incomplete_details\":");
     out.put_slice(match status {
         Status::Over(Finish::Length) => b"{\"reason\":\"max_output_tokens\"}",
         Status::Over(Finish::ContentFilter) => b"{\"reason\":\"content_filter\"}",
@@ -70,7 +84,10 @@ pub(super) fn push_response(
         if index > 0 {
             out.put_u8(b',');
         }
-        let word = if index + 1 == items.len() { status.word() } else { "completed" };
+        let word = match status {
+            Status::Over(_) if index + 1 == items.len() => status.word(),
+            _ => "completed",
+        };
         item.push(out, options, head.id, index, word);
     }
     out.put_u8(b']');

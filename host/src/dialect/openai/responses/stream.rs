@@ -313,8 +313,9 @@ impl ResponseStream {
         out.put_slice(b"}\n\n");
     }
 
-    /// The shape in which the service itself fails; its documentation has the inner object's fields on the outside.
+    /// The two events with which the service itself fails. The documentation of the first has the inner object's fields on the outside.
     fn error(&mut self, message: &str, code: Option<&str>, out: &mut BytesMut) {
+        self.begin(out);
         out.put_slice(b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"server_error\",\"code\":");
         push_nullable(out, code);
         out.put_slice(b",\"message\":");
@@ -323,6 +324,11 @@ impl ResponseStream {
         push_number(out, self.sequence);
         out.put_slice(b"}\n\n");
         self.sequence += 1;
+        let status = Status::Failed(code.unwrap_or("server_error"), message);
+        self.event_of(status.word(), out);
+        out.put_slice(b",\"response\":");
+        push_response(out, &self.head, &self.options, status, &self.items, None);
+        out.put_slice(b"}\n\n");
     }
 }
 

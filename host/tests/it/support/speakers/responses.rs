@@ -51,7 +51,7 @@ impl Speaker for Responses {
                 said.calls.push((text(&event["item"]["name"]).to_owned(), String::new()));
             }
             "response.function_call_arguments.delta" => said.arguments(&event["delta"]),
-            "response.completed" | "response.incomplete" => {
+            "response.completed" | "response.incomplete" | "response.failed" => {
                 hear_end(&event["response"], heard);
                 heard.is_ended = true;
             }

@@ -242,12 +242,19 @@ fn log_probabilities_stream_with_their_token_and_come_again_at_the_end() {
 }
 
 #[test]
-fn an_error_inside_a_stream_has_the_shape_in_which_the_service_fails() {
+fn an_error_inside_a_stream_is_told_and_fails_the_response() {
     let text = stream_text("", &[StreamEvent::Error { message: "lost \"it\"", code: Some("server_is_overloaded") }]);
-    insta::assert_snapshot!(text, @r#"
-    event: error
-    data: {"type":"error","error":{"type":"server_error","code":"server_is_overloaded","message":"lost \"it\"","param":null},"sequence_number":0}
-    "#);
+    let event = r#"event: error
+data: {"type":"error","error":{"type":"server_error","code":"server_is_overloaded","message":"lost \"it\"","param":null},"sequence_number":2}
+
+event: response.failed
+data: {"type":"response.failed","sequence_number":3,"response":{"id":"resp_"#;
+    assert!(text.contains(event), "{text}");
+    let events = events(&text);
+    assert_eq!(types(&events), ["created", "in_progress", "error", "failed"]);
+    let response = &events[3]["response"];
+    let why = json!({"code": "server_is_overloaded", "message": "lost \"it\""});
+    assert_eq!((&response["status"], &response["error"], &response["output"]), (&json!("failed"), &why, &json!([])));
 }
 
 #[test]
