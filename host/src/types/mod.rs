@@ -7,6 +7,7 @@
 pub mod allowance;
 pub mod api_error;
 pub mod capability;
+pub mod compact;
 pub mod criterion;
 pub mod excerpt;
 pub mod fields;
