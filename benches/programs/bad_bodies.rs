@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use simwright::clock::real::monotonic_ns;
 use simwright::dialect::anthropic::MessageBatches;
-use simwright::dialect::bulk::{Bulk, Order};
+use simwright::dialect::bulk::{Bulk, Filing, Order};
 use simwright::dialect::openai::realtime::Session;
 use simwright::dialect::openai::{Batches, OpenAi, detokenize, files, tokenize};
 use simwright::dialect::{Dialect, ENDPOINTS, Endpoint, Inbound};

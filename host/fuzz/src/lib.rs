@@ -160,7 +160,7 @@ fn batches(body: &[u8]) {
             }
         }
         let order = simwright::dialect::bulk::Order { path: "/chat/completions".into(), ..Default::default() };
-        match bulk.tasks(&order, &body) {
+        match bulk.files().map_or(Ok(Vec::new()), |filing| filing.tasks(&order, &body)) {
             Ok(tasks) => tasks.iter().for_each(|task| line(bulk, task)),
             Err(problems) => assert!(!problems.is_empty() && problems.iter().all(|problem| !problem.message.is_empty())),
         }

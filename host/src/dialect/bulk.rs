@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
+use crate::dialect::openai::files::Upload;
 use crate::dialect::{Dialect, Inbound};
 use crate::types::api_error::ApiError;
 
@@ -23,9 +24,6 @@ pub trait Bulk: Send + Sync {
     /// Reads a request for a new batch.
     fn order(&self, inbound: Inbound<'_>) -> Result<Order, ApiError>;
 
-    /// The requests in `input`, the file that `order` names. The error is all that is wrong with it.
-    fn tasks(&self, order: &Order, input: &Bytes) -> Result<Vec<Task>, Vec<Problem>>;
-
     /// Why `task` cannot be a part of a batch, although it could be asked by itself.
     fn refusal(&self, task: &Task) -> Option<ApiError>;
 
@@ -35,8 +33,10 @@ pub trait Bulk: Send + Sync {
     /// What the reply `body` says of its tokens.
     fn spent(&self, body: &[u8]) -> Spent;
 
-    /// Are results files of their own, those that failed apart from the others?
-    fn leaves_files(&self) -> bool;
+    /// How it reads and leaves files, if it does.
+    fn files(&self) -> Option<&'static dyn Filing> {
+        None
+    }
 
     /// `batch` as clients see it, of whom `base` is the address of the API.
     fn render(&self, batch: &Batch, base: &str) -> Bytes;
@@ -47,17 +47,28 @@ pub trait Bulk: Send + Sync {
     /// Which page `query` asks for.
     fn page(&self, query: Option<&str>) -> Result<Page, ApiError>;
 
-    /// The answer to the deletion of the batch `id`.
-    fn render_deleted(&self, id: &str) -> Bytes;
+    /// The answer to the deletion of the batch `id`, if batches can be deleted.
+    fn render_deleted(&self, _id: &str) -> Option<Bytes> {
+        None
+    }
 
     /// The refusal of `act` on a batch that is `stage`.
     fn unfit(&self, act: Act, stage: Stage) -> ApiError;
 
     /// What is said of a batch that is not there.
     fn absent(&self, id: &str) -> ApiError;
+}
+
+/// Batches whose requests are a file, and whose results are files of their own, those that failed apart from the others.
+pub trait Filing: Send + Sync {
+    /// The requests in `input`, the file that `order` names. The error is all that is wrong with it.
+    fn tasks(&self, order: &Order, input: &Bytes) -> Result<Vec<Task>, Vec<Problem>>;
 
     /// What is said of a file that is not there or no input of a batch.
     fn no_input(&self, id: &str) -> ApiError;
+
+    /// The file that `batch` leaves: its answers, or `errors`.
+    fn left_by(&self, batch: &Batch, is_errors: bool, content: BytesMut) -> Upload;
 }
 
 /// What can be done about batches.

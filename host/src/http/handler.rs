@@ -58,6 +58,8 @@ pub struct Door {
     pub bulks: Arc<Bulks>,
     /// How many realtime sessions it has.
     pub sessions: AtomicUsize,
+    /// What these keep, in bytes.
+    pub session_bytes: AtomicUsize,
 }
 
 /// One request on its way through the door.

@@ -26,6 +26,9 @@ use crate::http::wire::{Wire, WireState};
 use crate::telemetry::metrics as names;
 use crate::worker;
 
+#[cfg(test)]
+mod tests;
+
 /// How the server is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Stop {
@@ -151,7 +154,8 @@ impl Worker {
         }
         let _ = self.begun.send(Ok(()));
         let (replies, bulks) = (Arc::clone(&self.replies), Arc::clone(&self.bulks));
-        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies, bulks, sessions: AtomicUsize::new(0) });
+        let (sessions, session_bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let door = Arc::new(Door { engine: Arc::clone(&self.engine), pacer, replies, bulks, sessions, session_bytes });
         let wires = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(sweep(Arc::clone(&wires)));
         let mut stopped = self.stopped.clone();

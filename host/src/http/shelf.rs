@@ -1,6 +1,7 @@
 //! What is kept for clients to come back to, by key: bounded in number and bytes, least recently used out first.
 //!
-//! One shelf is shared by all workers. What is taken from it is shared, too, so a reader holds the lock for a look-up only.
+//! One shelf is shared by all workers. What is taken from it is shared, too, so a reader holds the lock for a look-up only; who wants to
+//! see [all](Shelf::all) of it holds the lock for as long as it takes to count each thing's readers up.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -37,7 +37,8 @@ use crate::random::Key;
 use crate::types::api_error::ApiError;
 use crate::types::credentials;
 use crate::types::limits::{
-    REALTIME_GOODBYE_S, REALTIME_IDLE_S, REALTIME_MESSAGE_BYTES_MAX, REALTIME_SESSION_S, REALTIME_SESSIONS_MAX,
+    REALTIME_BYTES_MAX, REALTIME_GOODBYE_S, REALTIME_IDLE_S, REALTIME_MESSAGE_BYTES_MAX, REALTIME_SESSION_S,
+    REALTIME_SESSIONS_MAX,
 };
 
 /// The subprotocol of sessions, one of several that clients offer.
@@ -83,7 +84,7 @@ impl Visit {
             headers: std::mem::take(request.headers_mut()),
             target: format!("?{}", credentials::without(query)),
             _connection: InFlight::begin(Arc::clone(&self.wire)),
-            _place: place,
+            place,
             wire: Arc::clone(&self.wire),
             door: self.door,
         };
@@ -121,20 +122,38 @@ fn words_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
 }
 
 /// A place among the sessions of a worker.
-struct Place(Arc<Door>);
+struct Place {
+    door: Arc<Door>,
+    /// What its session keeps, in bytes.
+    bytes: usize,
+}
 
 impl Place {
     fn take(door: &Arc<Door>) -> Option<Self> {
         let open: &AtomicUsize = &door.sessions;
         let taken =
             open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < REALTIME_SESSIONS_MAX).then_some(open + 1));
-        taken.is_ok().then(|| Self(Arc::clone(door)))
+        taken.is_ok().then(|| Self { door: Arc::clone(door), bytes: 0 })
+    }
+
+    /// What its session may keep, in bytes: what others leave of the room that all have.
+    fn most(&self) -> usize {
+        let others = self.door.session_bytes.load(Ordering::Relaxed).saturating_sub(self.bytes);
+        REALTIME_BYTES_MAX.saturating_sub(others)
+    }
+
+    /// Its session keeps `bytes` bytes.
+    fn keeps(&mut self, bytes: usize) {
+        self.door.session_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.door.session_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.keeps(0);
+        self.door.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -154,7 +173,7 @@ struct Talk {
     wire: Arc<WireState>,
     door: Arc<Door>,
     _connection: InFlight,
-    _place: Place,
+    place: Place,
 }
 
 /// What happens next.
@@ -278,7 +297,10 @@ impl Talk {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return None,
         };
         let playing = self.turn.as_ref().map(|turn| turn.id());
-        match self.session.hear(&said, playing, &mut self.out) {
+        self.session.may_keep(self.place.most());
+        let heard = self.session.hear(&said, playing, &mut self.out);
+        self.place.keeps(self.session.bytes());
+        match heard {
             Heard::Nothing => None,
             Heard::Cancel => {
                 if let Some(mut turn) = self.turn.take() {
@@ -303,7 +325,9 @@ impl Talk {
     fn conclude(&mut self, turn: Turn) {
         self.heard = self.door.engine.clock().now();
         self.session.tell_limits(&turn.allowance(), &mut self.out);
+        self.session.may_keep(self.place.most());
         self.session.remember(turn.into_output());
+        self.place.keeps(self.session.bytes());
     }
 
     /// Sends every line, each as a message.

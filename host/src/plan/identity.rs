@@ -5,11 +5,10 @@
 //! one, else the content. Latency and faults also depend on attempt and occurrence, so that a load test with a single body still
 //! sees 5 % errors at "5 %".
 
-use std::borrow::Cow;
-
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::random::Key;
+use crate::types::compact::compact;
 use crate::types::request::{Format, Request, Thinking, ToolChoice};
 
 /// Who one request is.
@@ -116,25 +115,6 @@ impl Chain {
     }
 }
 
-const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
-
-/// Valid JSON without the blanks between its tokens.
-fn compact(json: &str) -> Cow<'_, str> {
-    if !json.contains(BLANKS) {
-        return Cow::Borrowed(json);
-    }
-    let (mut in_string, mut is_escaped) = (false, false);
-    let matters = |c: &char| {
-        if !in_string && BLANKS.contains(c) {
-            return false;
-        }
-        in_string ^= *c == '"' && !is_escaped;
-        is_escaped = in_string && *c == '\\' && !is_escaped;
-        true
-    };
-    Cow::Owned(json.chars().filter(matters).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -143,15 +123,6 @@ mod tests {
 
     use super::*;
     use crate::types::request::{Tool, testing};
-
-    #[test]
-    fn json_loses_the_blanks_between_its_tokens_and_none_inside_its_strings() {
-        let spread = "{ \"a b\" : [ 1 ,\n\t2 ],\r\n \"c\\\" d\\\\\" : \" \\\\ \" , \"e\" : \"ü  ö\" }";
-        assert_eq!(compact(spread), "{\"a b\":[1,2],\"c\\\" d\\\\\":\" \\\\ \",\"e\":\"ü  ö\"}");
-        let text = compact(spread);
-        assert_eq!(compact(&text), text);
-        assert!(matches!(compact("{\"a\":1}"), Cow::Borrowed(_)));
-    }
 
     #[test]
     fn the_same_question_with_its_schemas_indented_otherwise_is_the_same_content() {

@@ -8,6 +8,7 @@
 pub mod allowance;
 pub mod api_error;
 pub mod capability;
+pub mod compact;
 pub mod credentials;
 pub mod criterion;
 pub mod excerpt;

@@ -207,3 +207,55 @@ fn an_operators_switch_reaches_the_generation_on_trial() {
     let answers: BTreeSet<(u64, u16)> = (0..40).map(|identity| answer(&host, identity)).collect();
     assert_eq!(answers, BTreeSet::from([(2, 503), (3, 503)]));
 }
+
+/// Routes in another order, one route more, and other manners.
+const ROUTED: [&str; 2] = [
+    "
+simwright: 1
+models: [{ match: routed, latency: { constant: {} } }]
+routes:
+  - { path: /a, model: routed, json: { from: 1 } }
+",
+    "
+simwright: 1
+api: { unknown-fields: reject }
+models: [{ match: routed, latency: { constant: {} } }]
+routes:
+  - { path: /b, model: routed, json: { from: b } }
+  - { path: /a, model: routed, json: { from: 2 } }
+",
+];
+
+#[test]
+fn who_meets_a_canary_meets_its_routes_and_manners_and_who_does_not_meets_the_others() {
+    let host = TestHost::start_seeded(ROUTED[0], Some(7));
+    assert_eq!(put(&host, "canary=50%25&for=60s", ROUTED[1]).status, 200);
+    let mut met = BTreeSet::new();
+    for identity in 0..20 {
+        let headers = [("x-simwright-identity", &*identity.to_string()), ("content-type", "application/json")];
+        let post = |path: &str, body: &str| client::send(host.api, "POST", path, &headers, body.as_bytes());
+        let reply = post("/a", "{}");
+        let generation: u64 = reply.header("x-simwright-generation").and_then(|number| number.parse().ok()).expect("a number");
+        met.insert(generation);
+        assert_eq!((reply.status, reply.json()), (200, json!({ "from": generation })));
+        let only_new = post("/b", "{}");
+        let strange = post(
+            "/v1/chat/completions",
+            &json!({"model": "routed", "messages": [{"role": "user", "content": "x"}], "fun": 1}).to_string(),
+        );
+        assert_eq!((only_new.status, strange.status), if generation == 2 { (200, 400) } else { (404, 200) });
+        for reply in [only_new, strange] {
+            assert_eq!(reply.header("x-simwright-generation"), Some(&*generation.to_string()));
+        }
+    }
+    assert_eq!(met, BTreeSet::from([1, 2]));
+    // Without an identity of their own, requests that say the same meet the same.
+    let mut met = BTreeSet::new();
+    for number in 0..20 {
+        let body = json!({ "number": number }).to_string();
+        let ask = || client::send(host.api, "POST", "/a", &[], body.as_bytes()).json()["from"].as_u64();
+        assert_eq!(ask(), ask());
+        met.insert(ask());
+    }
+    assert_eq!(met, BTreeSet::from([Some(1), Some(2)]));
+}

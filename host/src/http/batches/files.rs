@@ -1,5 +1,7 @@
 //! What is asked about files.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -35,7 +37,7 @@ impl Visit {
                 let seed = self.door.engine.running().generation.seed;
                 Ok(files::render(&self.door.bulks.keep(upload, seed, self.unix_s())))
             }),
-            FileAct::List => self.list_files(parts.uri.query()),
+            FileAct::List => self.list_files(parts.uri.query()).await,
             FileAct::Retrieve => found().map(|file| files::render(&file)),
             FileAct::Content => found().map(|file| file.upload.content.clone()),
             FileAct::Delete => found().map(|file| {
@@ -50,15 +52,19 @@ impl Visit {
         }
     }
 
-    fn list_files(&self, query: Option<&str>) -> Result<Bytes, ApiError> {
+    /// A page of the list of files. It may have all there are, so it is put together beside the worker.
+    async fn list_files(&self, query: Option<&str>) -> Result<Bytes, ApiError> {
         let (page, purpose) = files::page(query)?;
-        let now = self.unix_s();
-        let mut all = self.door.bulks.files.all();
-        all.retain(|file| file.expires().is_none_or(|expires| expires > now));
-        all.retain(|file| purpose.as_ref().is_none_or(|purpose| *purpose == *file.upload.purpose));
-        all.sort_unstable_by_key(|file| file.number);
-        let absent = || files::absent(page.after.as_deref().unwrap_or_default());
-        let (page, has_more) = page.of(all, |file| &file.id).ok_or_else(absent)?;
-        Ok(files::render_list(&page, has_more))
+        let (bulks, now) = (Arc::clone(&self.door.bulks), self.unix_s());
+        let listed = tokio::task::spawn_blocking(move || {
+            let mut all = bulks.files.all();
+            all.retain(|file| file.expires().is_none_or(|expires| expires > now));
+            all.retain(|file| purpose.as_ref().is_none_or(|purpose| *purpose == *file.upload.purpose));
+            all.sort_unstable_by_key(|file| file.number);
+            let absent = || files::absent(page.after.as_deref().unwrap_or_default());
+            let (page, has_more) = page.of(all, |file| &file.id).ok_or_else(absent)?;
+            Ok(files::render_list(&page, has_more))
+        });
+        listed.await.map_err(|_| ApiError::of_status(500, "The files could not be listed."))?
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::dialect::bulk::{Act, Batch, Bulk, Input, Order, Task};
+use crate::dialect::bulk::{Act, Batch, Bulk, Filing, Input, Order, Task};
 use crate::dialect::openai::files::{BATCH, StoredFile, Upload, file_id};
 use crate::dialect::{Endpoint, Inbound};
 use crate::http::batches::entry::Entry;
@@ -117,7 +117,7 @@ impl Drop for Room {
 /// Where a batch's requests come from.
 enum Source {
     /// A file that is yet to be read.
-    File(Bytes),
+    File(&'static dyn Filing, Bytes),
     /// The order, which was.
     Tasks(Vec<Task>),
 }
@@ -152,10 +152,11 @@ impl Visit {
                 entry.cancel(self.unix_s()).map_err(|stage| bulk.unfit(act, stage))?;
                 Ok(shown(&entry))
             }),
-            Act::Delete => found().and_then(|entry| over(&entry)).map(|_| {
+            Act::Delete => found().and_then(|entry| over(&entry)).and_then(|stage| {
+                let deleted = bulk.render_deleted(&id).ok_or_else(|| bulk.unfit(act, stage))?;
                 bulks.batches.remove(&id);
                 bulks.results.remove(&id);
-                bulk.render_deleted(&id)
+                Ok(deleted)
             }),
             Act::Results => found().and_then(|entry| over(&entry)).and_then(|stage| {
                 let results = bulks.results.get(&id).ok_or_else(|| bulk.unfit(act, stage))?;
@@ -179,10 +180,11 @@ impl Visit {
         let now = self.unix_s();
         let (source, bytes) = match &mut order.input {
             Input::File(id) => {
+                let filing = bulk.files().ok_or_else(|| bulk.absent(id))?;
                 let file = self.door.bulks.file(id, now).filter(|file| &*file.upload.purpose == BATCH);
-                let content = file.ok_or_else(|| bulk.no_input(id))?.upload.content.clone();
+                let content = file.ok_or_else(|| filing.no_input(id))?.upload.content.clone();
                 let bytes = content.len();
-                (Source::File(content), bytes)
+                (Source::File(filing, content), bytes)
             }
             Input::Here(tasks) => (Source::Tasks(std::mem::take(tasks)), here),
         };

@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
 use crate::clock::{Clock, Nanos};
+use crate::dialect::Endpoint;
 use crate::dialect::bulk::{Outcome, Problem, Spent, Task};
-use crate::dialect::{Endpoint, openai};
 use crate::engine::pacer::Sleep;
 use crate::http::batches::entry::{Entry, Signal};
 use crate::http::batches::{Room, Source};
@@ -117,10 +117,9 @@ impl Work {
     async fn tasks(&self, source: Source) -> Result<Vec<Task>, Vec<Problem>> {
         match source {
             Source::Tasks(tasks) => Ok(tasks),
-            Source::File(input) => {
-                let (bulk, order) = (self.entry.bulk(), self.entry.batch().order);
-                let read = tokio::task::spawn_blocking(move || bulk.tasks(&order, &input)).await;
-                read.unwrap_or_else(|_| Ok(Vec::new()))
+            Source::File(filing, input) => {
+                let order = self.entry.batch().order;
+                beside(move || filing.tasks(&order, &input)).await
             }
         }
     }
@@ -194,7 +193,7 @@ impl Work {
             other => (other, Spent::default()),
         };
         let is_good = matches!(outcome, Outcome::Answered { status: 200, .. });
-        let out = if is_good || !bulk.leaves_files() { &mut leavings.output } else { &mut leavings.errors };
+        let out = if is_good || bulk.files().is_none() { &mut leavings.output } else { &mut leavings.errors };
         bulk.push_line(out, task, self.entry.draw(index), &outcome);
         self.entry.count(&outcome, spent);
     }
@@ -205,15 +204,14 @@ impl Work {
         self.entry.finalize(now);
         let bulks = &self.door.bulks;
         let leavings = std::mem::take(&mut *self.leavings.lock().unwrap_or_else(PoisonError::into_inner));
-        if !self.entry.bulk().leaves_files() {
+        let Some(filing) = self.entry.bulk().files() else {
             let bytes = leavings.output.len();
             bulks.results.put(self.entry.id(), leavings.output.freeze(), bytes);
             return self.entry.end(None, None, self.unix_s());
-        }
-        let seed = self.door.engine.running().generation.seed;
-        let kept_s = self.entry.batch().order.leavings_s;
+        };
+        let (batch, seed) = (self.entry.batch(), self.door.engine.running().generation.seed);
         let keep = |is_errors, content: BytesMut| {
-            let upload = openai::files::of_batch(self.entry.id(), is_errors, content, kept_s);
+            let upload = filing.left_by(&batch, is_errors, content);
             (!upload.content.is_empty()).then(|| bulks.keep(upload, seed, now).id)
         };
         let (output, errors) = (keep(false, leavings.output), keep(true, leavings.errors));
@@ -223,5 +221,25 @@ impl Work {
     fn unix_s(&self) -> u64 {
         let engine = &self.door.engine;
         engine.unix_s(engine.clock().now())
+    }
+}
+
+/// What `read` finds in a file, beside the worker. One that cannot be read to its end has no requests that could be played.
+async fn beside(read: impl FnOnce() -> Result<Vec<Task>, Vec<Problem>> + Send + 'static) -> Result<Vec<Task>, Vec<Problem>> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| {
+        let message = "This server could not read the input file.".to_owned();
+        Err(vec![Problem { code: "server_error", message, param: None, line: None }])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_whose_reading_breaks_off_is_a_problem_and_no_empty_batch() {
+        let problems = beside(|| panic!("a test")).await.unwrap_err();
+        assert_eq!((problems.len(), problems[0].code), (1, "server_error"));
+        assert_eq!(beside(|| Ok(Vec::new())).await, Ok(Vec::new()));
     }
 }

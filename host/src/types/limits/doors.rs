@@ -3,7 +3,7 @@
 limits! {
 DOORS
 
-/// Time from accept to a complete request head, in seconds.
+/// Time from accept, and from the first byte of each later request, to a complete head, or to the preface of HTTP/2, in seconds.
 pub const HEADER_READ_S: u64 = 10;
 /// Idle time of a kept-alive connection, in seconds.
 pub const KEEP_ALIVE_IDLE_S: u64 = 75;

@@ -13,8 +13,10 @@ pub const KEPT_REPLIES_BYTES: usize = 64 * 1024 * 1024;
 pub const REALTIME_MESSAGE_BYTES_MAX: usize = 20 * 1024 * 1024;
 /// Items of one realtime conversation: hours of talk.
 pub const REALTIME_ITEMS_MAX: usize = 2_048;
-/// Items of one realtime conversation together, in bytes: as much as the body of one request.
+/// Settings and items of one realtime session together, in bytes: as much as the body of one request.
 pub const REALTIME_KEPT_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// What all realtime sessions of one worker keep together, in bytes: eight of the largest, or a page of talk for each of the most.
+pub const REALTIME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a realtime session may last, in seconds: OpenAI ends each after an hour.
 pub const REALTIME_SESSION_S: u64 = 3_600;
 /// How long a realtime client may be silent while nothing is said to it, in seconds; a ping is a sign of life.

@@ -437,3 +437,21 @@ fn a_draining_server_finishes_a_response_and_then_says_goodbye() {
     drop(speaking);
     assert!(stopped.join().expect("stopped"), "something was cut off");
 }
+
+#[test]
+fn the_headers_of_a_handshake_say_how_its_responses_are_answered() {
+    let host =
+        TestHost::start("simwright: 1\napi: { overrides: true }\nmodels: [{ match: rt-over, latency: { constant: {} } }]\n");
+    let mut short = Client::enter_with(&host, "rt-over", &[("x-simwright-output-tokens", "3")]);
+    let done = short.answer("Hi").pop().expect("an event");
+    assert_eq!(done["response"]["usage"]["output_tokens"], 3, "{done}");
+    let mut failing =
+        Client::enter_with(&host, "rt-over", &[("x-simwright-fault", "http-error: { status: 503, message: Busy }")]);
+    failing.ask("Hi");
+    let error = failing.hear_to("error").pop().expect("an event");
+    assert_eq!((&error["error"]["message"], &error["error"]["event_id"]), (&json!("Busy"), &json!("mine")));
+    let mut wrong = Client::enter_with(&host, "rt-over", &[("x-simwright-seed", "x")]);
+    wrong.ask("Hi");
+    let error = wrong.hear_to("error").pop().expect("an event");
+    assert_eq!(error["error"]["param"], "x-simwright-seed", "{error}");
+}

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Anthropic, ids, page};
-use crate::dialect::bulk::{Act, Batch, Bulk, Order, Outcome, Page, Problem, Spent, Stage, Task};
+use crate::dialect::bulk::{Act, Batch, Bulk, Order, Outcome, Page, Spent, Stage, Task};
 use crate::dialect::json::id::text_of;
 use crate::dialect::json::splice::push_string;
 use crate::dialect::{Dialect, Inbound};
@@ -33,11 +33,6 @@ impl Bulk for MessageBatches {
 
     fn order(&self, inbound: Inbound<'_>) -> Result<Order, ApiError> {
         order::read(&inbound)
-    }
-
-    fn tasks(&self, _order: &Order, _input: &Bytes) -> Result<Vec<Task>, Vec<Problem>> {
-        // The requests are in the order itself.
-        Ok(Vec::new())
     }
 
     fn refusal(&self, task: &Task) -> Option<ApiError> {
@@ -72,10 +67,6 @@ impl Bulk for MessageBatches {
         Spent::default()
     }
 
-    fn leaves_files(&self) -> bool {
-        false
-    }
-
     fn render(&self, batch: &Batch, base: &str) -> Bytes {
         render::value(batch, base).to_string().into()
     }
@@ -88,8 +79,8 @@ impl Bulk for MessageBatches {
         page::of(query, false)
     }
 
-    fn render_deleted(&self, id: &str) -> Bytes {
-        serde_json::json!({ "id": id, "type": "message_batch_deleted" }).to_string().into()
+    fn render_deleted(&self, id: &str) -> Option<Bytes> {
+        Some(serde_json::json!({ "id": id, "type": "message_batch_deleted" }).to_string().into())
     }
 
     fn unfit(&self, act: Act, stage: Stage) -> ApiError {
@@ -104,9 +95,5 @@ impl Bulk for MessageBatches {
     fn absent(&self, id: &str) -> ApiError {
         let id: String = id.chars().take(100).collect();
         ApiError::of_status(404, format!("No message batch found with id {id}"))
-    }
-
-    fn no_input(&self, id: &str) -> ApiError {
-        self.absent(id)
     }
 }

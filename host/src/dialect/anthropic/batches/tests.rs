@@ -66,7 +66,7 @@ fn counts_and_results_are_shown_once_it_is_over() {
     insta::assert_snapshot!(shown(&batch), @r#"{"id":"msgbatch_01jH1eMWm4uOwpzUvx8MhI6g","type":"message_batch","processing_status":"ended","request_counts":{"processing":0,"succeeded":1,"errored":1,"canceled":1,"expired":1},"ended_at":"2026-09-21T14:16:40Z","created_at":"2026-09-21T14:13:20Z","expires_at":"2026-09-22T14:13:20Z","archived_at":null,"cancel_initiated_at":"2026-09-21T14:15:00Z","results_url":"http://host/v1/messages/batches/msgbatch_01jH1eMWm4uOwpzUvx8MhI6g/results"}"#);
     let list = MessageBatches.render_list(&[], false, "");
     insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @r#"{"data":[],"has_more":false,"first_id":null,"last_id":null}"#);
-    insta::assert_snapshot!(std::str::from_utf8(&MessageBatches.render_deleted("msgbatch_1")).unwrap(), @r#"{"id":"msgbatch_1","type":"message_batch_deleted"}"#);
+    insta::assert_snapshot!(std::str::from_utf8(&MessageBatches.render_deleted("msgbatch_1").unwrap()).unwrap(), @r#"{"id":"msgbatch_1","type":"message_batch_deleted"}"#);
 }
 
 proptest::proptest! {

@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::files::{self, list, page_of};
+use super::files::{self, Upload, list, page_of};
 use super::{OpenAi, ids};
-use crate::dialect::bulk::{Act, Batch, Bulk, Order, Outcome, Page, Problem, Spent, Stage, Task};
+use crate::dialect::bulk::{Act, Batch, Bulk, Filing, Order, Outcome, Page, Problem, Spent, Stage, Task};
 use crate::dialect::json::id::text_of;
 use crate::dialect::json::splice::{push_number, push_string};
 use crate::dialect::{Dialect, Inbound};
@@ -40,10 +40,6 @@ impl Bulk for Batches {
 
     fn order(&self, inbound: Inbound<'_>) -> Result<Order, ApiError> {
         order::read(&inbound)
-    }
-
-    fn tasks(&self, order: &Order, input: &Bytes) -> Result<Vec<Task>, Vec<Problem>> {
-        tasks::read(&format!("/v1{}", order.path), input)
     }
 
     fn refusal(&self, task: &Task) -> Option<ApiError> {
@@ -83,8 +79,8 @@ impl Bulk for Batches {
         tasks::spent(body)
     }
 
-    fn leaves_files(&self) -> bool {
-        true
+    fn files(&self) -> Option<&'static dyn Filing> {
+        Some(&Self)
     }
 
     fn render(&self, batch: &Batch, _base: &str) -> Bytes {
@@ -99,11 +95,6 @@ impl Bulk for Batches {
         page_of(query, PAGE, PAGE_MAX).map(|(page, _)| page)
     }
 
-    fn render_deleted(&self, id: &str) -> Bytes {
-        // The vendor has no such thing, and no route leads here.
-        files::render_deleted(id)
-    }
-
     fn unfit(&self, _act: Act, stage: Stage) -> ApiError {
         ApiError::of_status(409, format!("Cannot cancel a batch with status '{}'.", render::status(stage)))
     }
@@ -112,6 +103,16 @@ impl Bulk for Batches {
         let id: String = id.chars().take(100).collect();
         let refusal = ApiError::of_status(404, format!("No batch found with id '{id}'."));
         ApiError { kind: ErrorKind::InvalidRequest, ..refusal }
+    }
+}
+
+impl Filing for Batches {
+    fn tasks(&self, order: &Order, input: &Bytes) -> Result<Vec<Task>, Vec<Problem>> {
+        tasks::read(&format!("/v1{}", order.path), input)
+    }
+
+    fn left_by(&self, batch: &Batch, is_errors: bool, content: BytesMut) -> Upload {
+        files::of_batch(&batch.id, is_errors, content, batch.order.leavings_s)
     }
 
     fn no_input(&self, id: &str) -> ApiError {

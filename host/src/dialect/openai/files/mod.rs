@@ -1,6 +1,6 @@
 //! Files: what clients upload for batches, and what batches leave.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::ids;
 use crate::dialect::bulk::Page;
 use crate::dialect::json::id::text_of;
 use crate::dialect::json::path::Path;
+use crate::dialect::json::splice::{push_nullable, push_number, push_string};
 use crate::dialect::multipart;
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::limits::FILES_MAX;
@@ -21,6 +22,8 @@ pub const BATCH: &str = "batch";
 pub const BATCH_OUTPUT: &str = "batch_output";
 /// How long an input of batches is kept, in seconds: the vendor's thirty days.
 const BATCH_INPUT_S: u64 = 30 * 86_400;
+/// What a file usually takes as clients see it, in bytes.
+const FILE_BYTES: usize = 256;
 /// How long a client may have a file kept, in seconds: an hour to thirty days.
 const KEPT_S: (i64, i64) = (3_600, 2_592_000);
 
@@ -90,7 +93,9 @@ pub fn upload(headers: &HeaderMap, body: &Bytes) -> Result<Upload, ApiError> {
         }
         None => (purpose == BATCH).then_some(BATCH_INPUT_S),
     };
-    Ok(Upload { name: name.into(), purpose: purpose.into(), content: file.content.clone(), kept_s })
+    // A copy, because a part of the body would keep all of it, whatever else the form has.
+    let content = Bytes::copy_from_slice(&file.content);
+    Ok(Upload { name: name.into(), purpose: purpose.into(), content, kept_s })
 }
 
 /// What a list of files is asked for: which page, and for which purpose.
@@ -125,12 +130,27 @@ pub(super) fn page_of(query: Option<&str>, usual: usize, most: usize) -> Result<
 
 /// `file` as clients see it.
 pub fn render(file: &StoredFile) -> Bytes {
-    value(file).to_string().into()
+    let mut out = BytesMut::with_capacity(FILE_BYTES);
+    push(&mut out, file);
+    out.freeze()
 }
 
 /// A page of the list of files.
 pub fn render_list(files: &[impl AsRef<StoredFile>], has_more: bool) -> Bytes {
-    list(files.iter().map(|file| value(file.as_ref())).collect(), has_more)
+    let mut out = BytesMut::with_capacity(FILE_BYTES * (files.len() + 1));
+    out.put_slice(b"{\"object\":\"list\",\"data\":[");
+    for (index, file) in files.iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b',');
+        }
+        push(&mut out, file.as_ref());
+    }
+    out.put_slice(b"],\"first_id\":");
+    push_nullable(&mut out, files.first().map(|file| &*file.as_ref().id));
+    out.put_slice(b",\"last_id\":");
+    push_nullable(&mut out, files.last().map(|file| &*file.as_ref().id));
+    out.put_slice(if has_more { &b",\"has_more\":true}"[..] } else { b",\"has_more\":false}" });
+    out.freeze()
 }
 
 /// The answer to the deletion of the file `id`.
@@ -153,18 +173,24 @@ pub(super) fn list(data: Vec<Value>, has_more: bool) -> Bytes {
     page.to_string().into()
 }
 
-fn value(file: &StoredFile) -> Value {
-    json!({
-        "object": "file",
-        "id": file.id,
-        "purpose": file.upload.purpose,
-        "filename": file.upload.name,
-        "bytes": file.upload.content.len(),
-        "created_at": file.created,
-        "expires_at": file.expires(),
-        "status": "processed",
-        "status_details": null,
-    })
+/// Appends `file` as clients see it.
+fn push(out: &mut BytesMut, file: &StoredFile) {
+    out.put_slice(b"{\"object\":\"file\",\"id\":");
+    push_string(out, &file.id);
+    out.put_slice(b",\"purpose\":");
+    push_string(out, &file.upload.purpose);
+    out.put_slice(b",\"filename\":");
+    push_string(out, &file.upload.name);
+    out.put_slice(b",\"bytes\":");
+    push_number(out, file.upload.content.len() as u64);
+    out.put_slice(b",\"created_at\":");
+    push_number(out, file.created);
+    out.put_slice(b",\"expires_at\":");
+    match file.expires() {
+        Some(expires) => push_number(out, expires),
+        None => out.put_slice(b"null"),
+    }
+    out.put_slice(b",\"status\":\"processed\",\"status_details\":null}");
 }
 
 /// The file that a batch `id` leaves: its answers, or `errors`.
@@ -207,6 +233,19 @@ mod tests {
         assert_eq!((&*upload.name, upload.kept_s), ("upload", None));
         let kept = [("purpose", "evals"), FILE, ("expires_after[anchor]", "created_at"), ("expires_after[seconds]", "3600")];
         assert_eq!(form(&kept).unwrap().kept_s, Some(3_600));
+    }
+
+    #[test]
+    fn what_is_kept_of_an_upload_is_the_file_and_not_the_body() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("multipart/form-data; boundary=b"));
+        let part = |name: &str, content: &str| format!("--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{content}\r\n");
+        let body = part("purpose", "evals") + &part("file", "ab") + &part("other", &"x".repeat(1_000)) + "--b--\r\n";
+        let body = Bytes::from(body);
+        let upload = upload(&headers, &body).unwrap();
+        // Nobody else has the body, so it can be taken back whole.
+        assert!(body.try_into_mut().is_ok());
+        assert_eq!(&upload.content[..], b"ab");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `session` is one client's session: it is told what the client says and writes what the server says to it, with nothing played. A
 //! `response.create` becomes a document of its own, the settings and the whole conversation with it; `read` makes the neutral request
 //! of that, as the other endpoints do of a body, so that it is planned, logged and replayed like any other. `stream` renders the
-//! events of a response. `body` is what clients write, `items` the items of conversations, `events` what all of them write. Events are
+//! events of a response. `body` is what clients write, `items` the items of conversations, `settings` what a session is told about itself, `events` what all of them write. Events are
 //! JSON, a line each; the door sends each line as a message of its own.
 
 use bytes::BytesMut;
@@ -20,6 +20,7 @@ mod ids;
 mod items;
 mod read;
 mod session;
+mod settings;
 mod stream;
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::dialect::json::path::{Path, excerpt, read as read_json};
 use crate::dialect::json::schema;
 use crate::dialect::openai::{choice, words};
 use crate::types::api_error::ApiError;
-use crate::types::limits::TOOLS_MAX;
+use crate::types::limits::{REALTIME_ITEMS_MAX, TOOLS_MAX};
 use crate::types::mistake::{Mistake, What};
 use crate::types::request::{Message, Request, Role, Tool, ToolChoice};
 
@@ -123,6 +123,8 @@ fn said<'de>(items: Many<'de, Item<'de>>, list: Path<'_>) -> Result<(Spoken, Opt
 /// What a response is to answer in place of the conversation: items of its own, and references to those of the conversation.
 fn chosen<'de>(input: Many<'de, Item<'de>>, list: Path<'_>, said: Spoken, out: &mut Vec<Message>) -> Result<(), ApiError> {
     let mut said: Vec<_> = said.into_iter().map(|(id, message)| (id, Some(message))).collect();
+    // Each may be looked for among all that was said.
+    list.count(input.len(), 0, REALTIME_ITEMS_MAX)?;
     for (index, item) in input.into_iter().enumerate() {
         let at = list.element(index);
         let item = item.required(at)?;

@@ -4,11 +4,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::body::{Event, Item, Settings};
 use super::events::{Series, close, push_field, push_json};
 use super::read::{checked, no_audio};
+use super::settings::{self, Change};
 use super::{ids, items};
 use crate::dialect::json::given::Given;
 use crate::dialect::json::path::{Path, excerpt, read as read_json};
@@ -17,25 +18,8 @@ use crate::dialect::json::splice::push_number;
 use crate::random::Key;
 use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
-use crate::types::limits::{REALTIME_ITEMS_MAX, REALTIME_KEPT_BYTES_MAX, REALTIME_SESSION_S};
+use crate::types::limits::{REALTIME_ITEMS_MAX, REALTIME_KEPT_BYTES_MAX};
 use crate::types::mistake::{Mistake, What};
-
-/// The settings that a client may change, and nothing else is kept of them.
-const SETTINGS: [&str; 13] = [
-    "output_modalities",
-    "instructions",
-    "tools",
-    "tool_choice",
-    "max_output_tokens",
-    "tracing",
-    "truncation",
-    "prompt",
-    "parallel_tool_calls",
-    "reasoning",
-    "audio",
-    "include",
-    "metadata",
-];
 
 /// The events that clients send.
 const KINDS: &[&str] = &[
@@ -77,10 +61,13 @@ pub struct Ask {
 pub struct Session {
     key: Key,
     events: Series,
-    settings: Map<String, Value>,
+    settings: settings::Kept,
+    model: Box<str>,
+    /// What it may keep, in bytes, so that all sessions together keep no more than they may.
+    most: usize,
     conversation_id: String,
     items: Vec<Kept>,
-    /// Bytes of all items.
+    /// What all items take, in bytes.
     items_bytes: usize,
     items_made: u64,
     /// Is a field that nobody knows a mistake?
@@ -96,38 +83,23 @@ struct Kept {
     json: Box<str>,
 }
 
+impl Kept {
+    /// What an item with this id and this JSON takes, in bytes.
+    fn bytes_of(id: &str, json: &str) -> usize {
+        size_of::<Self>() + id.len() + json.len()
+    }
+}
+
 impl Session {
     /// A session with `model` that begins at `now_unix_s`, its ids drawn from `id`.
     pub fn new(id: u64, model: &str, now_unix_s: u64, is_strict: bool) -> Self {
         let key = Key::of_seed(id);
-        let format = json!({"type": "audio/pcm", "rate": 24_000});
-        let settings = json!({
-            "type": "realtime",
-            "object": "realtime.session",
-            "id": ids::id("sess_", key.named("session").bits()),
-            "model": model,
-            "output_modalities": ["text"],
-            "instructions": "",
-            "tools": [],
-            "tool_choice": "auto",
-            "max_output_tokens": "inf",
-            "tracing": null,
-            "truncation": "auto",
-            "prompt": null,
-            "expires_at": now_unix_s + REALTIME_SESSION_S,
-            "audio": {
-                "input": {"format": format, "transcription": null, "noise_reduction": null, "turn_detection": null},
-                "output": {"format": format, "voice": "marin", "speed": 1.0},
-            },
-            "include": null,
-        });
         Self {
             key,
             events: Series::of(key.named("events")),
-            settings: match settings {
-                Value::Object(settings) => settings,
-                _ => Map::new(),
-            },
+            settings: settings::Kept::of(&ids::id("sess_", key.named("session").bits()), model, now_unix_s),
+            model: model.into(),
+            most: REALTIME_KEPT_BYTES_MAX,
             conversation_id: ids::id("conv_", key.named("conversation").bits()),
             items: Vec::new(),
             items_bytes: 0,
@@ -135,6 +107,16 @@ impl Session {
             is_strict,
             told_of_audio: false,
         }
+    }
+
+    /// What it keeps, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.items_bytes + self.settings.bytes()
+    }
+
+    /// From now on it may keep `most` bytes, and never more than the limit for each.
+    pub fn may_keep(&mut self, most: usize) {
+        self.most = most;
     }
 
     /// The model that its address names in `query`, if it names one.
@@ -180,7 +162,7 @@ impl Session {
     /// Adds what a response has said to the conversation: items with their ids, as JSON. What finds no room is forgotten.
     pub fn remember(&mut self, output: Vec<(Box<str>, Box<str>)>) {
         for (id, json) in output {
-            if self.room(json.len()).is_ok() {
+            if self.room_for_item(&id, &json).is_ok() {
                 self.keep(self.items.len(), &id, &json);
             }
         }
@@ -222,7 +204,7 @@ impl Session {
             "conversation.item.delete" => {
                 let index = self.find(&event, root, "delete")?;
                 let gone = self.items.remove(index);
-                self.items_bytes -= gone.json.len();
+                self.items_bytes -= Kept::bytes_of(&gone.id, &gone.json);
                 self.events.open("conversation.item.deleted", out);
                 push_field(out, "item_id", Some(&gone.id));
                 close(out);
@@ -271,17 +253,14 @@ impl Session {
         let raw = raw.ok_or_else(|| path.missing())?;
         let settings: Settings<'_> = typed(raw, path)?;
         let model = settings.model.look(path.field("model"))?;
-        if model.is_some_and(|model| Some(&**model) != self.settings["model"].as_str()) {
+        if model.is_some_and(|model| **model != *self.model) {
             let message = "The model of a session cannot be changed. Open a new session with another model.";
             return Err(ApiError::invalid("session.model", message).with_code("cannot_update_model"));
         }
         checked(settings, path)?;
-        self.room(raw.get().len())?;
-        for (name, value) in object(raw, path)? {
-            if SETTINGS.contains(&name.as_str()) && !value.is_null() {
-                self.settings.insert(name, value);
-            }
-        }
+        let change = Change::read(raw).map_err(|error| path.mistake(What::NotJson(error.to_string().into())))?;
+        self.room(self.items_bytes + self.settings.bytes_after(&change))?;
+        self.settings.apply(change);
         self.tell_settings("session.updated", out);
         Ok(())
     }
@@ -319,7 +298,7 @@ impl Session {
             item.insert("call_id".to_owned(), ids::id("call_", Key::of_seed(self.items_made).named(&id).bits()).into());
         }
         let json = Value::Object(item.clone()).to_string();
-        self.room(json.len())?;
+        self.room_for_item(&id, &json)?;
         let shown = items::shown(item);
         let previous = at.checked_sub(1).map(|index| self.items[index].id.clone());
         for kind in ["conversation.item.added", "conversation.item.done"] {
@@ -344,10 +323,11 @@ impl Session {
         if let Some(raw) = raw {
             check_depth(raw).map_err(|reason| path.mistake(What::NotJson(reason.into())))?;
         }
-        let mut body = BytesMut::with_capacity(self.items_bytes + self.items.len() + 1_024);
+        let mut body = BytesMut::with_capacity(self.bytes() + self.items.len() + 1_024);
         body.put_slice(b"{\"type\":\"response.create\"");
         push_field(&mut body, "conversation_id", Some(&self.conversation_id));
-        push_json(&mut body, "session", Value::Object(self.settings.clone()).to_string().as_bytes());
+        body.put_slice(b",\"session\":");
+        self.settings.push(&mut body);
         body.put_slice(b",\"items\":[");
         for (index, item) in self.items.iter().enumerate() {
             if index > 0 {
@@ -365,7 +345,8 @@ impl Session {
 
     fn tell_settings(&mut self, kind: &str, out: &mut BytesMut) {
         self.events.open(kind, out);
-        push_json(out, "session", Value::Object(self.settings.clone()).to_string().as_bytes());
+        out.put_slice(b",\"session\":");
+        self.settings.push(out);
         close(out);
     }
 
@@ -381,21 +362,30 @@ impl Session {
         })
     }
 
-    /// Is there room for an item of so many bytes?
-    fn room(&self, bytes: usize) -> Result<(), ApiError> {
+    /// Is there room for one more item?
+    fn room_for_item(&self, id: &str, json: &str) -> Result<(), ApiError> {
         if self.items.len() >= REALTIME_ITEMS_MAX {
             let message = format!("This conversation has {REALTIME_ITEMS_MAX} items, which is the most it may have.");
             return Err(ApiError::of_status(400, message).with_code("conversation_too_long"));
         }
-        if self.items_bytes + bytes > REALTIME_KEPT_BYTES_MAX {
-            let message = format!("This conversation would be larger than {REALTIME_KEPT_BYTES_MAX} bytes.");
+        self.room(self.bytes() + Kept::bytes_of(id, json))
+    }
+
+    /// May it keep `bytes` bytes in all?
+    fn room(&self, bytes: usize) -> Result<(), ApiError> {
+        if bytes > REALTIME_KEPT_BYTES_MAX {
+            let message = format!("This session and its conversation would be larger than {REALTIME_KEPT_BYTES_MAX} bytes.");
             return Err(ApiError::of_status(400, message).with_code("conversation_too_long"));
+        }
+        if bytes > self.most {
+            let message = "The realtime sessions of this server keep too much together. Delete items, or end a session.";
+            return Err(ApiError::of_status(429, message));
         }
         Ok(())
     }
 
     fn keep(&mut self, at: usize, id: &str, json: &str) {
-        self.items_bytes += json.len();
+        self.items_bytes += Kept::bytes_of(id, json);
         self.items.insert(at, Kept { id: id.into(), json: json.into() });
     }
 }

@@ -184,6 +184,9 @@ fn a_conversation_has_an_end() {
     }
     let full = told(&mut session, &message("user", "input_text", ""));
     assert_eq!(full[0]["error"]["code"], "conversation_too_long");
+    // Its settings are no items.
+    let said = told(&mut session, &json!({"type": "session.update", "session": {"instructions": "be brief"}}));
+    assert_eq!(said[0]["session"]["instructions"], "be brief");
 }
 
 /// Any JSON, nested a little.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::{asked, hear, lines, session, told};
+use crate::types::limits::{REALTIME_ITEMS_MAX, REALTIME_KEPT_BYTES_MAX};
 
 /// The error that `event` is answered with.
 fn refused(event: &Value) -> Value {
@@ -115,4 +116,45 @@ fn nesting_without_end_is_refused_before_it_is_kept() {
     assert_eq!(lines(&out)[0]["type"], "error");
     let (said, _) = hear(&mut session(), &json!({"type": "session.update", "session": []}));
     assert_eq!(said[0]["error"]["param"], "session");
+}
+
+#[test]
+fn settings_count_as_what_a_session_keeps() {
+    let mut session = session();
+    let large = "x".repeat(REALTIME_KEPT_BYTES_MAX / 5 * 2);
+    for (name, is_kept) in [("tracing", true), ("prompt", true), ("audio", false), ("prompt", true)] {
+        let before = session.bytes();
+        let said = told(&mut session, &json!({"type": "session.update", "session": {name: large}}));
+        let kind = if is_kept { "session.updated" } else { "error" };
+        assert_eq!(said[0]["type"], kind, "{name}");
+        assert!(session.bytes() <= REALTIME_KEPT_BYTES_MAX && (is_kept || session.bytes() == before));
+    }
+    // In the place of what was there, it is no more.
+    let small = told(&mut session, &json!({"type": "session.update", "session": {"prompt": null, "tracing": "auto"}}));
+    assert_eq!(small[0]["session"]["tracing"], "auto");
+    assert!(session.bytes() < REALTIME_KEPT_BYTES_MAX / 2);
+}
+
+#[test]
+fn a_session_keeps_no_more_than_others_leave_it() {
+    let mut session = session();
+    let create = |id: &str| json!({"type": "conversation.item.create", "item": {"id": id, "type": "message", "role": "user", "content": []}});
+    told(&mut session, &create("a"));
+    let one = session.bytes();
+    session.may_keep(one);
+    let refused = told(&mut session, &create("b"));
+    assert!(refused[0]["error"]["message"].as_str().unwrap().contains("keep too much together"), "{refused:?}");
+    assert_eq!(session.bytes(), one);
+    told(&mut session, &json!({"type": "conversation.item.delete", "item_id": "a"}));
+    assert!(session.bytes() < one);
+    assert_eq!(told(&mut session, &create("b"))[0]["type"], "conversation.item.added");
+}
+
+#[test]
+fn the_input_of_a_response_has_no_more_items_than_a_conversation() {
+    let input = vec![json!({"type": "message", "role": "user", "content": []}); REALTIME_ITEMS_MAX + 1];
+    let mut session = session();
+    assert!(asked(&mut session, &json!({"input": input[1..]})).is_ok());
+    let error = asked(&mut session, &json!({"input": input})).unwrap_err();
+    assert_eq!((error.status, error.param.as_deref()), (400, Some("response.input")));
 }
