@@ -11,6 +11,8 @@ pub struct Manners {
     pub shows_vllm_metrics: bool,
     /// After so many microseconds without a byte a stream sends what its vendor sends to keep connections open; never if `None`.
     pub keep_alive_us: Option<u64>,
+    /// Do Azure's content filters look at replies that have already been sent?
+    pub filters_later: bool,
     /// In so many microseconds a batch must be over; in a day if `None`.
     pub batch_window_us: Option<u64>,
 }

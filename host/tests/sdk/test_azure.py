@@ -155,6 +155,22 @@ def test_completions_and_embeddings_of_deployments(client):
     assert one.embedding == same.embedding
 
 
+def test_a_filter_that_looks_later_sends_choices_without_a_delta(tmp_path):
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text((HERE / "azure.yaml").read_text() + "api: { azure-filters: asynchronous }\n")
+    process, addresses = start(str(scenario))
+    try:
+        with client_of(addresses) as client:
+            chunks = list(client.chat.completions.create(model="mini", messages=HELLO, stream=True))
+    finally:
+        process.terminate()
+        process.wait(timeout=40)
+    choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+    annotations = [choice for choice in choices if choice.delta is None]
+    text = "".join(choice.delta.content or "" for choice in choices if choice.delta)
+    assert annotations and annotations[-1].model_extra["content_filter_offsets"]["end_offset"] == len(text)
+
+
 def test_models_say_what_they_can_do(client):
     mini = {model.id: model for model in client.models.list()}["mini"]
     assert (mini.object, mini.model_extra["status"], mini.model_extra["lifecycle_status"]) == ("model", "succeeded", "generally-available")

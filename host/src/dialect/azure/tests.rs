@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::{Azure, CHAT, COMPLETIONS};
-use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, ModelCard, Parsed};
+use crate::dialect::{Dialect, Endpoint, HeaderFacts, Inbound, Manners, ModelCard, Parsed};
 use crate::types::allowance::{Allowance, Left};
 use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::mistake::{Mistake, What};
@@ -74,6 +74,56 @@ fn a_stream_tells_what_filters_found() {
 
     data: [DONE]
     "#);
+}
+
+#[test]
+fn filters_that_look_later_tell_it_in_choices_without_a_delta() {
+    let manners = Manners { filters_later: true, ..Manners::default() };
+    let body = r#"{"messages":[{"role":"user","content":"Hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+    let inbound = || Inbound {
+        target: "mini?api-version=2024-10-21",
+        body: Bytes::from_static(body.as_bytes()),
+        manners,
+        ..Inbound::default()
+    };
+    let streamed = |texts: &[&str], reason| {
+        let mut renderer = CHAT.parse(inbound()).unwrap().voice.stream(&head());
+        let said = texts.iter().map(|text| StreamEvent::Text { choice: 0, kind: TextKind::Content, text, logprob: None });
+        let all = events(reason);
+        let mut out = BytesMut::new();
+        let (before, after) = (all[..1].iter().copied(), all[2..].iter().copied());
+        before.chain(said).chain(after).for_each(|event| renderer.event(&event, &mut out));
+        String::from_utf8(out.to_vec()).unwrap()
+    };
+    insta::assert_snapshot!(streamed(&["Héllo"], Finish::Stop), @r#"
+    data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}
+
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}
+
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"content":"Héllo"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
+
+    data: {"choices":[{"content_filter_offsets":{"check_offset":0,"start_offset":0,"end_offset":5},"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"finish_reason":null,"index":0}],"created":0,"id":"","model":"","object":""}
+
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}
+
+    data: [DONE]
+    "#);
+    let cut = streamed(&["Hello"], Finish::ContentFilter);
+    let last: Vec<&str> = cut.rsplit("\n\n").skip(1).take(2).collect();
+    insta::assert_snapshot!(last[1], @r#"data: {"choices":[{"content_filter_offsets":{"check_offset":0,"start_offset":0,"end_offset":5},"content_filter_results":{"hate":{"filtered":true,"severity":"high"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"finish_reason":"content_filter","index":0}],"created":0,"id":"","model":"","object":""}"#);
+    assert_eq!(last[0], "data: [DONE]", "no counts follow");
+    let long = "é".repeat(100);
+    let stream = streamed(&[&long, &long, &long], Finish::Stop);
+    let chunks = stream.split("\n\n").filter_map(|chunk| chunk.strip_prefix("data: {")).map(|chunk| format!("{{{chunk}"));
+    let choices = chunks
+        .map(|chunk| serde_json::from_str::<serde_json::Value>(&chunk).unwrap()["choices"].get(0).cloned().unwrap_or_default());
+    let windows: Vec<(u64, u64)> = choices
+        .filter(|choice| choice["content_filter_offsets"].is_object() && choice.get("delta").is_none())
+        .map(|choice| ["start_offset", "end_offset"].map(|key| choice["content_filter_offsets"][key].as_u64().unwrap()).into())
+        .collect();
+    assert_eq!(windows, [(0, 200), (200, 300)]);
 }
 
 #[test]

@@ -16,9 +16,10 @@ pub(super) fn check(fields: &mut Fields<'_>) -> Manners {
     if keep_alive_us.is_some_and(|us| us < KEEP_ALIVE_US_MIN) {
         own.problem("keep-alive", format!("expected {} ms or more", KEEP_ALIVE_US_MIN / 1_000));
     }
+    let filters_later = own.word("azure-filters", &["default", "asynchronous"]) == Some("asynchronous");
     let batch_window_us = own.duration_us("batch-window");
     fields.extend(own.finish());
-    Manners { is_strict, has_overrides, keep_alive_us, shows_vllm_metrics, batch_window_us }
+    Manners { is_strict, has_overrides, keep_alive_us, shows_vllm_metrics, filters_later, batch_window_us }
 }
 
 #[cfg(test)]
@@ -36,6 +37,8 @@ mod tests {
         assert!(!read("api: { unknown-fields: ignore }\n").scenario.api.is_strict);
         assert!(read("api: { unknown-fields: reject }\n").scenario.api.is_strict);
         assert!(read("api: { vllm-metrics: true }\n").scenario.api.shows_vllm_metrics);
+        assert!(!read("api: { azure-filters: default }\n").scenario.api.filters_later);
+        assert!(read("api: { azure-filters: asynchronous }\n").scenario.api.filters_later);
         assert_eq!(read("api: { keep-alive: 15s }\n").scenario.api.keep_alive_us, Some(15_000_000));
         assert_eq!(read("api: { batch-window: 10s }\n").scenario.api.batch_window_us, Some(10_000_000));
         let wrong = read("api: { keep-alive: 1us }\n").problems;

@@ -98,11 +98,16 @@ fn api() -> Value {
     let overrides = flag("May a request say in `x-simwright-*` headers how it is answered?");
     let alive = duration("After so long without a byte a stream sends its vendor's keep-alive, if the vendor has one.");
     let vllm = flag("Does the port of the API show `/metrics` with the names that vLLM has for them?");
+    let filters = word(
+        "When Azure's content filters look at streams: before a chunk is sent, or at what has been sent, in chunks of their own.",
+        &["default", "asynchronous"],
+    );
     let window = duration("The time in which a batch must be over; 24 h unless said.");
     let fields = [
         ("unknown-fields", unknown),
         ("keep-alive", alive),
         ("vllm-metrics", vllm),
+        ("azure-filters", filters),
         ("batch-window", window),
         ("overrides", overrides),
     ];

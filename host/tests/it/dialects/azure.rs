@@ -61,6 +61,35 @@ fn a_filter_says_what_it_found_in_a_reply_or_in_a_prompt() {
 }
 
 #[test]
+fn filters_that_look_later_tell_it_between_and_behind_the_tokens() {
+    let host = TestHost::start(&SCENARIO.replace("simwright: 1", "simwright: 1\napi: { azure-filters: asynchronous }"));
+    let sent = events(&ask(&host, "mini", VERSION, true));
+    let text: String = sent.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(text, "one two three");
+    let last = &sent.last().expect("events")["choices"][0];
+    assert_eq!((&last["content_filter_offsets"]["end_offset"], last.get("delta")), (&13.into(), None));
+    let cut = events(&ask(&host, "filtered", VERSION, true));
+    assert_eq!(cut.last().expect("events")["choices"][0]["finish_reason"], "content_filter");
+    assert!(ask(&host, "filtered", VERSION, false).json()["choices"][0]["content_filter_results"]["hate"]["filtered"] == true);
+}
+
+#[test]
+fn completions_are_filtered_too_and_models_are_described() {
+    let host = TestHost::start(SCENARIO);
+    let path = format!("/openai/deployments/mini/completions{VERSION}");
+    let complete = |streams: bool| {
+        let body = json!({"prompt": ["a", "b"], "stream": streams}).to_string();
+        client::send(host.api, "POST", &path, &[("api-key", "key")], body.as_bytes())
+    };
+    let whole = complete(false).json();
+    assert_eq!(whole["prompt_filter_results"][1]["prompt_index"], 1);
+    assert!(whole["choices"][1]["content_filter_results"]["hate"].is_object());
+    assert_eq!(events(&complete(true))[0]["prompt_filter_results"].as_array().map(Vec::len), Some(2));
+    let models = client::send(host.api, "GET", &format!("/openai/models{VERSION}"), &[("api-key", "key")], b"").json();
+    assert_eq!((&models["data"][0]["id"], &models["data"][0]["status"]), (&"mini".into(), &"succeeded".into()));
+}
+
+#[test]
 fn the_gateway_refuses_in_its_own_form() {
     let host = TestHost::start(SCENARIO);
     let unversioned = ask(&host, "mini", "", false);

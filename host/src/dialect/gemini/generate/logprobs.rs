@@ -25,9 +25,9 @@ impl Sum {
 
     /// Appends the average, beginning with a comma; nothing if there are no tokens.
     pub(super) fn push_average(self, out: &mut BytesMut) {
-        if self.tokens > 0 {
+        if let Some(average) = self.minus_micro.checked_div(self.tokens) {
             out.put_slice(b",\"avgLogprobs\":");
-            push_micro(out, self.minus_micro / self.tokens);
+            push_micro(out, average);
         }
     }
 }

@@ -61,7 +61,7 @@ fn push_candidate(out: &mut BytesMut, index: usize, id: u64, options: Options, c
         out.put_slice(b",\"thought\":true},");
     }
     // Who has thought signs the first call or, without one, what is said last.
-    let mut signed = (!choice.reasoning.is_empty()).then(|| (id, index as u32));
+    let mut signed = (!choice.reasoning.is_empty()).then_some((id, index as u32));
     for text in [&choice.content, &choice.refusal] {
         if !text.is_empty() {
             out.put_slice(b"{\"text\":");

@@ -1,7 +1,7 @@
 //! Chat completions: `POST /v1/chat/completions`.
 //!
 //! In: `body` is what clients write, `read` and `tools` check it and make the neutral request. Out: `whole` and `stream` render replies by
-//! splicing bytes.
+//! splicing bytes; `annotated` adds what filters find in streams later.
 
 use bytes::BytesMut;
 
@@ -14,6 +14,7 @@ use crate::types::api_error::ApiError;
 use crate::types::reply::{Head, WholeReply};
 use crate::types::request::Message;
 
+mod annotated;
 mod body;
 mod read;
 mod stream;
@@ -62,6 +63,8 @@ struct Options {
     streaming: Streaming,
     /// Do replies tell what content filters have found, as Azure's do?
     is_filtered: bool,
+    /// Do streams tell it later, of what they have already sent?
+    is_filtered_later: bool,
 }
 
 impl Voice for Options {
@@ -70,6 +73,7 @@ impl Voice for Options {
     }
 
     fn stream(&self, head: &Head) -> Box<dyn StreamRenderer> {
-        Box::new(stream::ChatStream::new(head, *self))
+        let stream = stream::ChatStream::new(head, *self);
+        if self.is_filtered_later { Box::new(annotated::Annotated::of(stream)) } else { Box::new(stream) }
     }
 }

@@ -34,7 +34,8 @@ pub(super) fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError>
         body.model = Given::Is(deployment.into());
     }
     let (mut request, options) = convert(body, root)?;
-    let options = Options { is_filtered: inbound.deployment.is_some(), ..options };
+    let is_filtered = inbound.deployment.is_some();
+    let options = Options { is_filtered, is_filtered_later: is_filtered && inbound.manners.filters_later, ..options };
     request.target = inbound.target.into();
     request.body = inbound.body;
     request.headers = inbound.headers;
@@ -98,7 +99,7 @@ fn convert(body: Body<'_>, root: Path<'_>) -> Result<(Request, Options), ApiErro
         body: Bytes::new(),
         headers: http::HeaderMap::new(),
     };
-    Ok((request, Options { logprobs, streaming, is_filtered: false }))
+    Ok((request, Options { logprobs, streaming, is_filtered: false, is_filtered_later: false }))
 }
 
 /// The bound on output tokens. Some load tools send the old and the new name together, so the new one simply counts first.

@@ -67,7 +67,7 @@ impl ChatStream {
         out.put_slice(b"{\"index\":");
         push_number(out, u64::from(choice));
         out.put_u8(b',');
-        if self.options.is_filtered {
+        if self.options.is_filtered && !self.options.is_filtered_later {
             out.put_slice(filters::of_chunk(text_bytes));
         }
         out.put_slice(b"\"delta\":{");
@@ -80,7 +80,7 @@ impl ChatStream {
         out.put_slice(b"{\"index\":");
         push_number(out, u64::from(choice));
         out.put_u8(b',');
-        if self.options.is_filtered {
+        if self.options.is_filtered && !self.options.is_filtered_later {
             out.put_slice(filters::of_end(reason, true));
         }
         out.put_slice(b"\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");

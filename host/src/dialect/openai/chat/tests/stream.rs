@@ -21,6 +21,7 @@ fn options(include_usage: bool, obfuscation: bool, logprobs: Option<u8>) -> Opti
         logprobs,
         streaming: Streaming { wanted: true, include_usage, continuous_usage: false, obfuscation },
         is_filtered: false,
+        is_filtered_later: false,
     }
 }
 
