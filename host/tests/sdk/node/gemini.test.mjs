@@ -73,7 +73,9 @@ test("a function is called with arguments that fit", async () => {
 test("thoughts are shown to who asks for them", async () => {
   const config = { thinkingConfig: { includeThoughts: true } };
   const { candidates, usageMetadata } = await client.models.generateContent({ model: "thinker", contents, config });
-  assert.deepEqual(candidates[0].content.parts, [{ text: "Let me think.", thought: true }, { text: "So be it." }]);
+  const [thought, { thoughtSignature, ...said }] = candidates[0].content.parts;
+  assert.deepEqual([thought, said], [{ text: "Let me think.", thought: true }, { text: "So be it." }]);
+  assert.match(thoughtSignature, /^[A-Za-z0-9+/=]+$/);
   assert.ok(usageMetadata.thoughtsTokenCount > 0);
 });
 
