@@ -197,7 +197,7 @@ mod tests {
                 Given::Wrong(Kind::Object)
             ]
         ));
-        assert!(matches!(read("[ ]"), Given::Is(many) if many.is_empty() && many.len() == 0));
+        assert!(matches!(read("[ ]"), Given::Is(many) if (many.is_empty(), many.len()) == (true, 0)));
         assert!(matches!(read("null"), Given::Null));
         assert!(matches!(read("{}"), Given::Wrong(Kind::Object)));
     }

@@ -12,6 +12,7 @@ defaults: { latency: { constant: { first: 1ms, between: 1ms } } }
 models:
   - { match: text-embedding-3-small, context-window: 100 }
   - { match: counted }
+  - { match: many }
   - { match: slow, latency: { constant: { first: 60ms, between: 1ms } } }
   - { match: busy, faults: [{ http-error: { status: 429, retry-after: 20ms } }] }
   - { match: broken, faults: [malformed-chunk] }
@@ -56,9 +57,9 @@ fn each_text_must_fit_the_window_and_not_all_of_them() {
 fn all_texts_together_have_a_bound_of_their_own() {
     let host = TestHost::start(SCENARIO);
     let prompts = |count: usize| json!(vec![vec![1; 3_000]; count]);
-    let fits = embed(&host, "counted", &prompts(100));
+    let fits = embed(&host, "many", &prompts(100));
     assert_eq!((fits.status, &fits.json()["usage"]["prompt_tokens"]), (200, &json!(300_000)));
-    let reply = embed(&host, "counted", &prompts(101));
+    let reply = embed(&host, "many", &prompts(101));
     let error = json!({
         "message": "Requested 303000 tokens, max 300000 tokens per request",
         "type": "max_tokens_per_request",

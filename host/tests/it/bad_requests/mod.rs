@@ -13,7 +13,7 @@ mod doors;
 
 use doors::{DOORS, Door};
 
-#[path = "../../fuzz/src/lib.rs"]
+#[path = "../../../fuzz/src/lib.rs"]
 mod fuzzed;
 
 const SCENARIO: &str = "
