@@ -11,11 +11,11 @@ use crate::clock::{Clock, Nanos};
 use crate::dialect::Inbound;
 use crate::dialect::StreamRenderer;
 use crate::dialect::openai::Realtime;
-use crate::dialect::openai::realtime::{self, Ask, ResponseEnd, ResponseStream};
+use crate::dialect::openai::realtime::{self, Ask, Options, ResponseEnd, ResponseStream};
 use crate::dialect::spoil::Spoiler;
 use crate::engine::pacer::Sleep;
 use crate::engine::playback::{Ending, Head as Leaving, Moment, Playback, Stage};
-use crate::engine::{Begun, Origin};
+use crate::engine::{Begun, Chosen, Origin};
 use crate::http::body::InFlight;
 use crate::http::drip::Dripper;
 use crate::http::handler::{Door, origin_of};
@@ -27,6 +27,7 @@ use crate::types::allowance::Allowance;
 use crate::types::api_error::ApiError;
 use crate::types::overrides::Overrides;
 use crate::types::reply::{Head, StreamEvent};
+use crate::types::request::Request;
 use crate::types::usage::Usage;
 
 /// A response that is being played.
@@ -83,28 +84,19 @@ impl Turn {
         let clock = *door.engine.clock();
         let arrival = clock.now();
         let origin = Origin { endpoint: Some(&Realtime), attempt: None, ..origin_of(&like.headers, arrival) };
+        let refused = |error: ApiError| {
+            door.engine.unplanned(error.status, clock.now());
+            Opening::Refused(error)
+        };
         let chosen = door.engine.choose(origin, &[like.target.as_bytes(), &ask.body]);
-        let manners = chosen.generation().scenario.api;
-        let overrides = if manners.has_overrides { Overrides::read(&like.headers) } else { Ok(None) };
-        let read = || realtime::read(Inbound { body: ask.body.clone(), manners, ..like });
-        let (request, options) = match overrides.and_then(|overrides| {
-            let (mut request, options) = read()?;
-            request.overrides = overrides;
-            Ok((request, options))
-        }) {
+        let (request, options) = match read(&chosen, ask, like) {
             Ok(read) => read,
-            Err(error) => {
-                door.engine.unplanned(error.status, clock.now());
-                return Opening::Refused(error);
-            }
+            Err(error) => return refused(error),
         };
         let (model, created_unix_s) = (request.model.clone(), door.engine.unix_s(arrival));
         let Begun { mut playback, allowance } = match door.engine.begin(chosen, Arc::new(request), origin).await {
             Ok(begun) => begun,
-            Err(error) => {
-                door.engine.unplanned(error.status, clock.now());
-                return Opening::Refused(error);
-            }
+            Err(error) => return refused(error),
         };
         let head = head_of(playback.plan(), model, created_unix_s);
         if let Outcome::Refuse(error) = &playback.plan().outcome {
@@ -230,6 +222,15 @@ impl Turn {
             }
         }
     }
+}
+
+/// The request that `ask` is, of a client whose handshake was as `like` says, as the generation that answers it reads it.
+fn read(chosen: &Chosen, ask: &Ask, like: Inbound<'_>) -> Result<(Request, Options), ApiError> {
+    let manners = chosen.generation().scenario.api;
+    let overrides = if manners.has_overrides { Overrides::read(&like.headers)? } else { None };
+    let (mut request, options) = realtime::read(Inbound { body: ask.body.clone(), manners, ..like })?;
+    request.overrides = overrides;
+    Ok((request, options))
 }
 
 fn head_of(plan: &Plan, model: Box<str>, created_unix_s: u64) -> Head {
