@@ -98,15 +98,15 @@ fn filters_that_look_later_tell_it_in_choices_without_a_delta() {
     insta::assert_snapshot!(streamed(&["Héllo"], Finish::Stop), @r#"
     data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}}}]}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"content":"Héllo"},"logprobs":null,"finish_reason":null}],"usage":null}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{"content":"Héllo"},"logprobs":null,"finish_reason":null}],"usage":null}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
 
     data: {"choices":[{"content_filter_offsets":{"check_offset":0,"start_offset":0,"end_offset":5},"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"self_harm":{"filtered":false,"severity":"safe"},"sexual":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"finish_reason":null,"index":0}],"created":0,"id":"","model":"","object":""}
 
-    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","service_tier":"default","system_fingerprint":"fp_7dd023954e","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}
+    data: {"id":"chatcmpl-t8jpyfDsJ4rHrFtyRQ6b4cciVVERp","object":"chat.completion.chunk","created":1790000000,"model":"mini","system_fingerprint":"fp_7dd023954e","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}
 
     data: [DONE]
     "#);
