@@ -3,10 +3,9 @@
 //! It helps while typing; what judges is [`check`](super::check). Where the two must differ, the schema is the milder one: a behaviour
 //! may be a plugin that only the file knows, and `${NAME}` may stand for a number.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
+use self::sharing::{Sharing, visit};
 use crate::scenario::check::routes::{CONTENT_TYPES, METHODS};
 use crate::types::limits::{
     CANARY_REQUESTS_MAX, CONTEXT_WINDOW_MAX, COST_MAX, OUTPUT_TOKENS_MAX, QUOTA_CONCURRENCY_MAX, QUOTA_WINDOWS_MAX,
@@ -14,6 +13,7 @@ use crate::types::limits::{
 use crate::types::schema::{duration, flag, integer, list, number, object, share, text, word};
 use crate::workload::read::schema::section;
 
+mod sharing;
 mod stations;
 
 /// A behaviour that scenarios can name.
@@ -354,63 +354,6 @@ fn named(description: &str, schema: Value) -> Value {
 fn described(description: &str, mut schema: Value) -> Value {
     schema["description"] = json!(description);
     schema
-}
-
-/// Finds parts of a schema that are there several times and puts them under names, since a law of delays alone fills pages.
-#[derive(Default)]
-struct Sharing {
-    seen: BTreeMap<String, usize>,
-    names: BTreeMap<String, String>,
-    definitions: BTreeMap<String, Value>,
-}
-
-impl Sharing {
-    /// Text below which a reference would be no shorter.
-    const WORTH_BYTES: usize = 400;
-
-    fn count(&mut self, schema: &Value) {
-        let mut copy = schema.clone();
-        visit(&mut copy, &mut |part| *self.seen.entry(part.to_string()).or_default() += 1);
-    }
-
-    fn replace(&mut self, schema: &mut Value, is_root: bool) {
-        let text = schema.to_string();
-        if !is_root && text.len() > Self::WORTH_BYTES && self.seen.get(&text).is_some_and(|times| *times > 1) {
-            let name = match self.names.get(&text) {
-                Some(name) => name.clone(),
-                None => {
-                    let name = format!("shared-{}", self.names.len() + 1);
-                    self.names.insert(text, name.clone());
-                    let mut definition = schema.take();
-                    children(&mut definition, &mut |part| self.replace(part, false));
-                    self.definitions.insert(name.clone(), definition);
-                    name
-                }
-            };
-            *schema = json!({ "$ref": format!("#/$defs/{name}") });
-            return;
-        }
-        children(schema, &mut |part| self.replace(part, false));
-    }
-}
-
-/// Calls `look` with every schema that is a part of `schema`, itself last.
-fn visit(schema: &mut Value, look: &mut dyn FnMut(&mut Value)) {
-    children(schema, &mut |part| visit(part, look));
-    look(schema);
-}
-
-/// Calls `look` with the schemas right below `schema`.
-fn children(schema: &mut Value, look: &mut dyn FnMut(&mut Value)) {
-    let Some(fields) = schema.as_object_mut() else { return };
-    for (name, value) in fields {
-        match (name.as_str(), value) {
-            ("properties" | "patternProperties" | "$defs", Value::Object(map)) => map.values_mut().for_each(&mut *look),
-            ("items" | "additionalProperties" | "not", value @ Value::Object(_)) => look(value),
-            ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(items)) => items.iter_mut().for_each(&mut *look),
-            _ => {}
-        }
-    }
 }
 
 /// Lets `${NAME}` stand where a number or a flag stands.

@@ -166,7 +166,7 @@ impl Conversation {
     fn result(&mut self, id: Option<&str>, output: Content<'_>, path: Path<'_>) -> Result<(), ApiError> {
         let (text, attachments) = said(output, path, false)?;
         if let Some(id) = id.map(excerpt) {
-            match self.newest.get(&*id).and_then(|at| self.calls.get_mut(*at)) {
+            match self.newest.get(id).and_then(|at| self.calls.get_mut(*at)) {
                 Some(call) => call.is_answered = true,
                 None => _ = self.orphan.get_or_insert_with(|| id.into()),
             }

@@ -149,7 +149,7 @@ fn every_documented_kind_of_part_is_counted() {
 fn files_are_told_apart_and_sound_is_counted_by_its_length() {
     let attached = |part: &str| {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
-        parse(&body).unwrap().messages[0].attachments[0].clone()
+        parse(&body).unwrap().messages[0].attachments[0]
     };
     let file = |data: &str| attached(&format!(r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"{data}"}}}}"#));
     assert_ne!(file("data:application/pdf;base64,QQ==").digest, file("data:application/pdf;base64,Qg==").digest);
