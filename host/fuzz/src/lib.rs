@@ -86,6 +86,8 @@ fn refused(dialect: &dyn Dialect, error: &ApiError) {
     assert!((400..500).contains(&error.status), "a {} for what a client sent", error.status);
     let reply = dialect.render_error(error, 7);
     let refusal: Value = serde_json::from_slice(&reply.body).expect("a refusal is JSON");
+    // Google's are lists of one where OpenAI's clients ask it.
+    let refusal = refusal.get(0).unwrap_or(&refusal);
     assert!(!refusal["error"].is_null(), "{refusal}");
 }
 

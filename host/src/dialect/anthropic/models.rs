@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::page;
 use crate::dialect::ModelCard;
-use crate::dialect::json::splice::{push_nullable, push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_nullable, push_number, push_string};
 use crate::types::api_error::ApiError;
 
 /// The answer to `GET /v1/models`: the page that `query` asks for.
@@ -33,12 +33,7 @@ pub(super) fn list<'a>(models: impl DoubleEndedIterator<Item = &'a ModelCard> + 
     let (first, last) = (models.clone().next(), models.clone().next_back());
     let mut out = BytesMut::with_capacity(1_024);
     out.put_slice(b"{\"data\":[");
-    for (index, model) in models.enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_model(&mut out, model);
-    }
+    push_each(&mut out, models, push_model);
     out.put_slice(if has_more { b"],\"has_more\":true,\"first_id\":" } else { b"],\"has_more\":false,\"first_id\":" });
     push_nullable(&mut out, first.map(|model| &*model.id));
     out.put_slice(b",\"last_id\":");

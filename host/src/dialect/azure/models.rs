@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::dialect::ModelCard;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 
 /// How long a model is served, in seconds: two years.
 const SERVED_S: u64 = 2 * 365 * 86_400;
@@ -12,12 +12,7 @@ const SERVED_S: u64 = 2 * 365 * 86_400;
 pub(super) fn list(models: &[ModelCard]) -> Bytes {
     let mut out = BytesMut::with_capacity(32 + 320 * models.len());
     out.put_slice(b"{\"data\":[");
-    for (index, model) in models.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_model(&mut out, model);
-    }
+    push_each(&mut out, models.iter(), push_model);
     out.put_slice(b"],\"object\":\"list\"}");
     out.freeze()
 }

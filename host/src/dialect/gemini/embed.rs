@@ -9,7 +9,7 @@ use super::generate::body::{Content, List, Text};
 use super::generate::parts;
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::{Path, read as read_json};
-use crate::dialect::json::splice::push_number;
+use crate::dialect::json::splice::{push_each, push_number};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::stats::embedding::embed;
 use crate::types::api_error::ApiError;
@@ -157,12 +157,7 @@ impl Voice for Vectors {
     fn whole(&self, _head: &Head, reply: &WholeReply, out: &mut BytesMut) {
         out.reserve(64 + self.texts.iter().map(|(_, dimensions)| dimensions * 13).sum::<usize>());
         out.put_slice(if self.is_batch { b"{\"embeddings\":[" } else { b"{\"embedding\":" });
-        for (index, (text, dimensions)) in self.texts.iter().enumerate() {
-            if index > 0 {
-                out.put_u8(b',');
-            }
-            push_vector(out, &embed(text, *dimensions));
-        }
+        push_each(out, self.texts.iter(), |out, (text, dimensions)| push_vector(out, &embed(text, *dimensions)));
         if self.is_batch {
             out.put_u8(b']');
         }
@@ -174,13 +169,10 @@ impl Voice for Vectors {
 
 fn push_vector(out: &mut BytesMut, vector: &[f32]) {
     out.put_slice(b"{\"values\":[");
-    for (index, value) in vector.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
+    push_each(out, vector.iter(), |out, value| {
         // The shortest text that is read back as the same number.
         let _ = write!(out, "{value}");
-    }
+    });
     out.put_slice(b"]}");
 }
 

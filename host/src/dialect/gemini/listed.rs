@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::{Gemini, error};
-use crate::dialect::json::splice::{push_escaped, push_string};
+use crate::dialect::json::splice::{push_each, push_escaped, push_string};
 use crate::dialect::openai;
 use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelCard, Parsed};
 use crate::types::api_error::ApiError;
@@ -41,12 +41,7 @@ impl Dialect for Listed {
     fn render_models(&self, models: &[ModelCard]) -> Bytes {
         let mut out = BytesMut::with_capacity(32 + 128 * models.len());
         out.put_slice(b"{\"object\":\"list\",\"data\":[");
-        for (index, model) in models.iter().enumerate() {
-            if index > 0 {
-                out.put_u8(b',');
-            }
-            push_model(&mut out, model);
-        }
+        push_each(&mut out, models.iter(), push_model);
         out.put_slice(b"]}");
         out.freeze()
     }

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::dialect::ModelCard;
-use crate::dialect::json::splice::{push_escaped, push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_escaped, push_number, push_string};
 use crate::types::api_error::ApiError;
 
 /// How many models a page has unless the client says it, and at most (the vendor's documentation).
@@ -37,12 +37,7 @@ pub(super) fn page(models: &[ModelCard], query: Option<&str>) -> Result<Bytes, A
 pub(super) fn list(models: &[ModelCard], next: Option<usize>) -> Bytes {
     let mut out = BytesMut::with_capacity(32 + 300 * models.len());
     out.put_slice(b"{\"models\":[");
-    for (index, model) in models.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_model(&mut out, model);
-    }
+    push_each(&mut out, models.iter(), push_model);
     out.put_u8(b']');
     if let Some(next) = next {
         out.put_slice(b",\"nextPageToken\":\"");

@@ -83,6 +83,16 @@ pub(crate) fn hex(nibble: u8) -> u8 {
     b"0123456789abcdef"[usize::from(nibble & 15)]
 }
 
+/// Appends `items` with commas between them, each as `push` writes it.
+pub(crate) fn push_each<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, mut push: impl FnMut(&mut BytesMut, T)) {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b',');
+        }
+        push(out, item);
+    }
+}
+
 /// Appends `json` as [`push_on_one_line`] does if it is an object, and an empty object if not: arguments of calls are what a model wrote.
 pub(crate) fn push_object(out: &mut BytesMut, json: &str) {
     push_on_one_line(out, if is_object(json) { json } else { "{}" });

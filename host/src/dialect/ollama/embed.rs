@@ -13,7 +13,7 @@ use super::{Ollama, metrics, names};
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::Path;
 use crate::dialect::json::shapes::TextOrList;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::dialect::{Dialect, Endpoint, Inbound, Parsed, Voice, is_much_text};
 use crate::stats::embedding::embed;
 use crate::types::api_error::ApiError;
@@ -165,12 +165,7 @@ impl Voice for Vectors {
         out.put_slice(b"{\"model\":");
         push_string(out, &head.model);
         out.put_slice(b",\"embeddings\":[");
-        for (index, text) in self.texts.iter().enumerate() {
-            if index > 0 {
-                out.put_u8(b',');
-            }
-            push_vector(out, text, self.dimensions);
-        }
+        push_each(out, &self.texts, |out, text| push_vector(out, text, self.dimensions));
         out.put_slice(b"],\"total_duration\":");
         push_number(out, reply.last_ns);
         out.put_slice(b",\"load_duration\":");

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::random::Stream;
 
 /// `(-ln p, -ln (1 - p))` in micro-nats for p = 0.999, 0.99, 0.97, 0.93, 0.87, 0.75, 0.6 and 0.4: confident more often than not,
@@ -118,12 +118,7 @@ impl Drawn {
 fn push_token(out: &mut BytesMut, text: &str, minus_micro: u64) {
     push_bare_token(out, text, minus_micro);
     out.put_slice(b",\"bytes\":[");
-    for (index, byte) in text.bytes().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_number(out, u64::from(byte));
-    }
+    push_each(out, text.bytes(), |out, byte| push_number(out, u64::from(byte)));
     out.put_u8(b']');
 }
 

@@ -5,18 +5,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::dialect::ModelCard;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 
 /// The answer to `GET /v1/models`.
 pub(in crate::dialect) fn list(models: &[ModelCard]) -> Bytes {
     let mut out = BytesMut::with_capacity(64 + 160 * models.len());
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
-    for (index, model) in models.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_model(&mut out, model);
-    }
+    push_each(&mut out, models.iter(), push_model);
     out.put_slice(b"]}");
     out.freeze()
 }

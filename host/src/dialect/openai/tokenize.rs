@@ -12,7 +12,7 @@ use super::prompts::Tokens;
 use super::vocabulary::{IM_END, IM_SEP, IM_START, Vocabulary};
 use crate::dialect::json::given::{Given, object};
 use crate::dialect::json::path::{Path, read as read_json};
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::types::api_error::ApiError;
 use crate::types::manners::Manners;
 use crate::types::request::{Message, Role};
@@ -137,12 +137,7 @@ fn push_tokens(out: &mut BytesMut, vocabulary: Vocabulary, ids: &[u32], strings:
     out.put_slice(b",\"max_model_len\":");
     push_number(out, u64::from(window));
     out.put_slice(b",\"tokens\":[");
-    for (index, id) in ids.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_number(out, u64::from(*id));
-    }
+    push_each(out, ids.iter(), |out, id| push_number(out, u64::from(*id)));
     out.put_slice(b"],\"token_strs\":");
     if strings {
         for (index, id) in ids.iter().enumerate() {

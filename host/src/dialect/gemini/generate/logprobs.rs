@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::dialect::openai::logprobs::{each, micro_of, push_micro};
 
 /// How many tokens the vendor's vocabulary has, as that of its open models does.
@@ -52,13 +52,10 @@ pub(super) fn push<'a>(out: &mut BytesMut, tokens: impl Iterator<Item = (&'a str
     }
     out.put_slice(b"\"chosenCandidates\":[");
     let mut sum = Sum::default();
-    for (index, (text, seed)) in tokens.enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
+    push_each(out, tokens, |out, (text, seed)| {
         push_token(out, text, micro_of(seed));
         sum.add(seed);
-    }
+    });
     out.put_slice(b"],\"logProbabilitySum\":");
     push_micro(out, sum.minus_micro);
     out.put_u8(b'}');

@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::Options;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_call_id, push_fingerprint, push_reply_id};
 use crate::dialect::openai::logprobs;
@@ -22,12 +22,7 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: &Options, rep
     out.put_slice(b",\"model\":");
     push_string(out, &head.model);
     out.put_slice(b",\"choices\":[");
-    for (index, choice) in reply.choices.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_choice(out, index, options, choice);
-    }
+    push_each(out, reply.choices.iter().enumerate(), |out, (index, choice)| push_choice(out, index, options, choice));
     out.put_slice(b"],\"usage\":");
     push_usage(out, &reply.usage);
     // Azure has no tiers of its answers.

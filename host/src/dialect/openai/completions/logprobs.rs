@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Shown;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::dialect::openai::logprobs::{push_map, push_value};
 use crate::random::Key;
 
@@ -40,12 +40,7 @@ pub(super) fn push(out: &mut BytesMut, tokens: &[Token<'_>], alternatives: u8) {
 
 fn list(out: &mut BytesMut, tokens: &[Token<'_>], push: impl Fn(&mut BytesMut, &Token<'_>)) {
     out.put_u8(b'[');
-    for (index, token) in tokens.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push(out, token);
-    }
+    push_each(out, tokens.iter(), |out, token| push(out, token));
     out.put_u8(b']');
 }
 

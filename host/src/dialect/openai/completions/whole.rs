@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::logprobs::{Token, push as push_logprobs};
 use super::{Options, Shown, word};
-use crate::dialect::json::splice::{push_escaped, push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_escaped, push_number, push_string};
 use crate::dialect::openai::filters;
 use crate::dialect::openai::ids::{push_completion_id, push_fingerprint};
 use crate::dialect::openai::usage::push_counts;
@@ -21,12 +21,9 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, options: &Options, rep
     push_string(out, &head.model);
     out.put_slice(b",\"choices\":[");
     let shown = reply.choices.iter().enumerate().filter(|(made, _)| made % options.made < options.shown);
-    for (index, (made, choice)) in shown.enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
+    push_each(out, shown.enumerate(), |out, (index, (made, choice))| {
         push_choice(out, index, options, options.prompt(made), choice);
-    }
+    });
     out.put_slice(b"],\"usage\":");
     push_counts(out, reply.usage.input, reply.usage.output);
     out.put_slice(b",\"system_fingerprint\":\"");

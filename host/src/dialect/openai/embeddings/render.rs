@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, BytesMut};
 
 use super::Vectors;
-use crate::dialect::json::splice::{push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_number, push_string};
 use crate::stats::embedding::{DECIMALS, embed};
 use crate::types::reply::Head;
 use crate::types::usage::Usage;
@@ -54,10 +54,7 @@ fn push_base64(out: &mut BytesMut, vector: &[f32]) {
 fn push_numbers(out: &mut BytesMut, vector: &[f32]) {
     let one = 10_u64.pow(DECIMALS as u32);
     out.put_u8(b'[');
-    for (index, value) in vector.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
+    push_each(out, vector.iter(), |out, value| {
         let scaled = (f64::from(value.abs()) * one as f64).round() as u64;
         if *value < 0.0 {
             out.put_u8(b'-');
@@ -69,6 +66,6 @@ fn push_numbers(out: &mut BytesMut, vector: &[f32]) {
             out.put_u8(b'0' + (scaled / unit % 10) as u8);
             unit /= 10;
         }
-    }
+    });
     out.put_u8(b']');
 }

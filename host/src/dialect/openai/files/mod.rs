@@ -8,7 +8,7 @@ use super::ids;
 use crate::dialect::bulk::Page;
 use crate::dialect::json::id::text_of;
 use crate::dialect::json::path::Path;
-use crate::dialect::json::splice::{push_nullable, push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_nullable, push_number, push_string};
 use crate::dialect::multipart;
 use crate::types::api_error::{ApiError, ErrorKind};
 use crate::types::limits::FILES_MAX;
@@ -139,12 +139,7 @@ pub fn render(file: &StoredFile) -> Bytes {
 pub fn render_list(files: &[impl AsRef<StoredFile>], has_more: bool) -> Bytes {
     let mut out = BytesMut::with_capacity(FILE_BYTES * (files.len() + 1));
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
-    for (index, file) in files.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push(&mut out, file.as_ref());
-    }
+    push_each(&mut out, files.iter(), |out, file| push(out, file.as_ref()));
     out.put_slice(b"],\"first_id\":");
     push_nullable(&mut out, files.first().map(|file| &*file.as_ref().id));
     out.put_slice(b",\"last_id\":");

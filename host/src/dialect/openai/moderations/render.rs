@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Input;
 use super::judge::{CATEGORIES, FLAGGED_MICRO, scores};
-use crate::dialect::json::splice::push_string;
+use crate::dialect::json::splice::{push_each, push_string};
 use crate::dialect::openai::ids::push_moderation_id;
 use crate::types::reply::Head;
 
@@ -16,12 +16,7 @@ pub(super) fn push_reply(out: &mut BytesMut, head: &Head, inputs: &[Input]) {
     out.put_slice(b"\",\"model\":");
     push_string(out, &head.model);
     out.put_slice(b",\"results\":[");
-    for (index, input) in inputs.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        push_result(out, input);
-    }
+    push_each(out, inputs.iter(), push_result);
     out.put_slice(b"]}");
 }
 

@@ -7,7 +7,7 @@ use super::Options;
 use super::events::{Series, close, push_field, push_json};
 use super::ids::id;
 use crate::dialect::StreamRenderer;
-use crate::dialect::json::splice::{push_escaped, push_nullable, push_number, push_string};
+use crate::dialect::json::splice::{push_each, push_escaped, push_nullable, push_number, push_string};
 use crate::dialect::openai::error::{Said, said};
 use crate::random::Key;
 use crate::types::api_error::ApiError;
@@ -151,12 +151,7 @@ impl ResponseStream {
         out.put_slice(b"\",\"status_details\":");
         out.put_slice(details.as_bytes());
         out.put_slice(b",\"output\":[");
-        for (index, (_, item)) in self.output.iter().enumerate() {
-            if index > 0 {
-                out.put_u8(b',');
-            }
-            out.put_slice(item.as_bytes());
-        }
+        push_each(out, self.output.iter(), |out, (_, item)| out.put_slice(item.as_bytes()));
         out.put_u8(b']');
         push_field(out, "conversation_id", self.options.conversation_id.as_deref());
         out.put_slice(b",\"output_modalities\":[\"text\"],\"max_output_tokens\":");

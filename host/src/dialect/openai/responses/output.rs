@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::Options;
 use crate::dialect::json::id::push_alphanumeric;
-use crate::dialect::json::splice::push_string;
+use crate::dialect::json::splice::{push_each, push_string};
 use crate::dialect::openai::ids::{push_call_id, push_response_id};
 use crate::dialect::openai::logprobs;
 use crate::random::Key;
@@ -79,12 +79,7 @@ impl Item {
                 out.put_slice(b"\",\"type\":\"message\",\"status\":\"");
                 out.put_slice(status.as_bytes());
                 out.put_slice(b"\",\"content\":[");
-                for (index, part) in parts.iter().enumerate() {
-                    if index > 0 {
-                        out.put_u8(b',');
-                    }
-                    part.push(out, options);
-                }
+                push_each(out, parts.iter(), |out, part| part.push(out, options));
                 out.put_slice(b"],\"role\":\"assistant\"}");
             }
             Self::Call { id, name, input, is_custom } => {
