@@ -178,12 +178,16 @@ def deepest(error):
 ADDED = "added by servers of models of one's own, and wanted by their clients"
 EXAMPLES = "the document's own examples have null here"
 LATER = "a later edition of the document allows null"
+CUSTOM_CHUNK = {"type": "object", "properties": {"name": {"type": "string"}, "input": {"type": "string"}}}
+CUSTOM_STREAMED = "the service streams custom calls, which its document leaves out (openai/openai-openapi#576)"
 BATCH_TIMES = ["in_progress_at", "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at"]
 COMPLETION = "CreateCompletionResponse/properties/choices/items/properties"
 OPENAI = [
     Field("Model", "max_model_len", {"type": "integer"}, ADDED),
     Field("ChatCompletionResponseMessage", "reasoning_content", {"type": "string"}, ADDED),
     Field("ChatCompletionStreamResponseDelta", "reasoning_content", {"type": "string"}, ADDED),
+    Field("ChatCompletionMessageToolCallChunk", "custom", CUSTOM_CHUNK, CUSTOM_STREAMED),
+    Instead("ChatCompletionMessageToolCallChunk/properties/type", {"enum": ["function", "custom"]}, CUSTOM_STREAMED),
     OrNull(f"{COMPLETION}/finish_reason", "the document's own example of a stream has null here"),
     OrNull(f"{COMPLETION}/logprobs/anyOf/0/properties/token_logprobs/items", "nothing comes before the first token of an echo"),
     OrNull(f"{COMPLETION}/logprobs/anyOf/0/properties/top_logprobs/items", "the same"),
