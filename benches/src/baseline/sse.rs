@@ -34,8 +34,9 @@ pub fn run(frames: &Path, dialect: Dialect, runtime: Runtime) -> Result<()> {
 
 /// The events of a body, each with its blank line.
 fn split(body: &[u8]) -> Vec<Bytes> {
+    let end: &[u8] = if memchr::memmem::find(body, b"\r\n\r\n").is_some() { b"\r\n\r\n" } else { b"\n\n" };
     let mut events = Vec::new();
-    Splitter::default().feed(body, |event| events.push(Bytes::from([event, b"\n\n"].concat())));
+    Splitter::default().feed(body, |event| events.push(Bytes::from([event, end].concat())));
     events
 }
 
@@ -50,7 +51,8 @@ mod tests {
 
     #[test]
     fn replayed_events_are_the_captured_bytes() {
-        let body = b"data: 1\n\ndata: [DONE]\n\n";
-        assert_eq!(split(body).concat(), body);
+        for body in [&b"data: 1\n\ndata: [DONE]\n\n"[..], b"data: 1\r\n\r\ndata: 2\r\n\r\n"] {
+            assert_eq!((split(body).len(), &*split(body).concat()), (2, body));
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Splits a body of server-sent events into its events, wherever the reads cut it, and tells token events from the others.
 //!
-//! An event ends at a blank line; line ends are `\n`, as every vendor writes them. Whole events are handed on in place, and only
+//! An event ends at a blank line; line ends are `\n`, and `\r\n` where Gemini writes them. Whole events are handed on in place, and only
 //! the tail of a read that ends inside an event is copied.
 
-use memchr::memmem::{self, Finder};
+use memchr::memmem::Finder;
 
 use crate::load::dialect::Dialect;
 
@@ -37,13 +37,19 @@ impl Splitter {
 /// Hands on the complete events of `bytes` and gives how many bytes they took.
 fn complete(bytes: &[u8], event: &mut impl FnMut(&[u8])) -> usize {
     let mut start = 0;
-    for end in memmem::find_iter(bytes, b"\n\n") {
+    // A line end directly after a line end: `\n\n`, or `\n\r\n` where the first has its `\r` before it.
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        let next = match bytes[end + 1..] {
+            [b'\n', ..] => end + 2,
+            [b'\r', b'\n', ..] => end + 3,
+            _ => continue,
+        };
         // Three line ends in a row would match twice; the second match lies before the new start.
         if end < start {
             continue;
         }
-        event(&bytes[start..end]);
-        start = end + 2;
+        event(bytes[start..end].strip_suffix(b"\r").unwrap_or(&bytes[start..end]));
+        start = next;
     }
     start
 }
