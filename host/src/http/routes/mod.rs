@@ -90,11 +90,27 @@ struct Route {
     roots: &'static [&'static str],
     /// The path; `{}` stands for anything that is not empty.
     path: &'static str,
+    /// What of it stands before the `{}`, and what behind it; all of it if there is none. Every request is compared with these.
+    parts: (&'static str, Option<&'static str>),
     serves: Serves,
 }
 
 const fn route(method: Method, roots: &'static [&'static str], path: &'static str, serves: Serves) -> Route {
-    Route { method, roots, path, serves }
+    Route { method, roots, path, parts: parted(path), serves }
+}
+
+/// `path` around its `{}`, taken apart when this is compiled.
+const fn parted(path: &'static str) -> (&'static str, Option<&'static str>) {
+    let bytes = path.as_bytes();
+    let mut at = 0;
+    while at + 1 < bytes.len() {
+        if bytes[at] == b'{' && bytes[at + 1] == b'}' {
+            let (before, rest) = path.split_at(at);
+            return (before, Some(rest.split_at(2).1));
+        }
+        at += 1;
+    }
+    (path, None)
 }
 
 /// Where OpenAI's API is served: its own place and that of Azure's current form. SDKs and tools leave the version out.
@@ -377,13 +393,14 @@ fn rooted(path: &str) -> (&'static str, &str) {
 
 /// What `route` leaves open of the path, if it is for it.
 fn open_part<'a>(route: &Route, root: &str, rest: &'a str) -> Option<&'a str> {
-    if !route.roots.contains(&root) {
-        return None;
-    }
-    match route.path.split_once("{}") {
-        None => (rest == route.path).then_some(""),
-        Some((before, after)) => rest.strip_prefix(before)?.strip_suffix(after).filter(|open| !open.is_empty()),
-    }
+    let (before, after) = route.parts;
+    // Most routes end here.
+    let open = rest.strip_prefix(before)?;
+    let open = match after {
+        None => open.is_empty().then_some(open),
+        Some(after) => open.strip_suffix(after).filter(|open| !open.is_empty()),
+    }?;
+    route.roots.contains(&root).then_some(open)
 }
 
 /// What a request asks for beyond its endpoint, without the credentials that its query may have.
