@@ -47,7 +47,7 @@ const TALKS: [(&str, &str, &str); 7] = [
 const TEXTS: [(&str, &str); 4] =
     [("plain", "What does the weather do? "), ("escapes", "\\n"), ("codes", "\\u00e9"), ("umlauts", "ä")];
 /// Good elements of lists, and what stands around the list; a mistake follows.
-const GOOD: [(&str, &str, &str, &str); 10] = [
+const GOOD: [(&str, &str, &str, &str); 12] = [
     (
         "messages",
         r#"{"model":"m","max_tokens":9,"messages":["#,
@@ -68,6 +68,18 @@ const GOOD: [(&str, &str, &str, &str); 10] = [
     ),
     ("turns", r#"{"contents":["#, r#"{"role":"user","parts":[{"text":"hello there"}]}"#, r#"],"generationConfig":5}"#),
     ("turn's parts", r#"{"contents":[{"parts":["#, r#"{"text":"hello there"}"#, r#"]}],"generationConfig":5}"#),
+    (
+        "turns that call",
+        r#"{"contents":["#,
+        r#"{"parts":[{"functionCall":{"name":"look_up","args":{"place":"Rome"}}}]}"#,
+        r#"],"generationConfig":5}"#,
+    ),
+    (
+        "calls",
+        r#"{"model":"m","messages":["#,
+        r#"{"role":"assistant","tool_calls":[{"function":{"name":"look_up","arguments":{"place":"Rome"}}}]}"#,
+        r#"],"stop":5,"stream":7}"#,
+    ),
     ("items", r#"{"model":"m","input":["#, r#"{"role":"user","content":"hello there"}"#, r#"],"metadata":5}"#),
     (
         "item's parts",

@@ -3,8 +3,8 @@
 //! [`Engine`] holds the running [`Generation`] and swaps it whole. [`pacer`] wakes what is due, one pacer a worker. [`playback`]
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles, [`tally`] the figures of
-//! the verdict and [`served`] what model servers count; [`conduct`] watches what clients do about failures; [`decisions`] writes down what was decided; [`quotas`] says who has
-//! asked for too much. [`drive`] is the stations of pipelines on the real clock. [`canary`] is a new generation on trial, and [`change`] the
+//! the verdict, [`served`] what model servers count and [`lateness`] how late tokens left; [`conduct`] watches what clients do about
+//! failures; [`decisions`] writes down what was decided; [`quotas`] says who has asked for too much. [`drive`] is the stations of pipelines on the real clock. [`canary`] is a new generation on trial, and [`change`] the
 //! words in which changes are asked for and answered.
 
 use std::cell::Cell;
@@ -456,6 +456,6 @@ pub fn facts_of(
     let events = identity.event_key(seed_of(generation, request));
     let incidents = situation.applying(&generation.scenario, phase, events, draws);
     let input_tokens = input_tokens(generation, request);
-    let tier = generation.scenario.tier_of(request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
+    let tier = generation.scenario.tier_of(|| request.tenant(generation.scenario.tenant_header.as_ref()).unwrap_or_default());
     Facts { input_tokens, incidents, tier, ..Facts::arriving(identity, origin.attempt, origin.arrival, phase) }
 }

@@ -36,7 +36,8 @@ impl Occurrences {
     /// How often this identity and attempt has been seen before; 0 the first time.
     pub fn next(&self, identity: u64, attempt: u32) -> u32 {
         let key = Key::of_seed(identity).with(attempt.into()).bits();
-        let mut halves = self.shards[key as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
+        // Bits that the table inside does not go by.
+        let mut halves = self.shards[(key >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         if halves.newer.len() >= OCCURRENCES_MAX / SHARDS {
             halves.older = std::mem::take(&mut halves.newer);
         }

@@ -107,7 +107,8 @@ impl Limits {
         let scenario = &generation.scenario;
         let mut asked = Asked {
             tier: facts.tier,
-            tenant: request.tenant_key(scenario.tenant_header.as_ref()),
+            // Only limits of a tier are a tenant's own.
+            tenant: facts.tier.map_or(0, |_| request.tenant_key(scenario.tenant_header.as_ref())),
             model,
             tokens: 0,
             now: facts.now,

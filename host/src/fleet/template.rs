@@ -159,7 +159,7 @@ impl Template {
             tenant: request.tenant_key(scenario.tenant_header.as_ref()),
             request: Arc::new(request),
             content,
-            tier: scenario.tier_of(tenant),
+            tier: scenario.tier_of(|| tenant),
             is_literal,
             blocks: Vec::new(),
         }

@@ -283,7 +283,7 @@ impl Performance {
         written
     }
 
-    /// The same on a thread for which no stream waits.
+    /// The same on a thread for which no stream waits. What takes long are vectors and lists, to which nobody comes back: nothing is kept.
     async fn write_elsewhere(&mut self, playback: &mut Playback, spoils: &Spoils) -> Written {
         let (mut written, mut gathered) = Written::of(playback, spoils.damage);
         if written.error.is_some() {

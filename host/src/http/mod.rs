@@ -6,7 +6,7 @@
 //! responses; `written` is a whole reply before it leaves; `server_timing` says in a header what stages of a pipeline took. [`service`]
 //! is what a model server says of itself, and `vllm_metrics` how vLLM would measure it. [`batches`] asks without a socket; [`keeping`]
 //! keeps replies that clients come back to. Both have a bounded [`shelf`].
-//! `socket` is a realtime session over a WebSocket, and `turn` one response of it.
+//! `listing` tells which models there are. `socket` is a realtime session over a WebSocket, and `turn` one response of it.
 
 pub mod batches;
 pub mod body;

@@ -37,8 +37,8 @@ use crate::random::Key;
 use crate::types::api_error::ApiError;
 use crate::types::credentials;
 use crate::types::limits::{
-    REALTIME_BYTES_MAX, REALTIME_GOODBYE_S, REALTIME_IDLE_S, REALTIME_MESSAGE_BYTES_MAX, REALTIME_SESSION_S,
-    REALTIME_SESSIONS_MAX,
+    REALTIME_BYTES_MAX, REALTIME_GOODBYE_S, REALTIME_IDLE_S, REALTIME_MESSAGE_BYTES_MAX, REALTIME_RETRY_AFTER_MS,
+    REALTIME_SESSION_S, REALTIME_SESSIONS_MAX,
 };
 
 /// The subprotocol of sessions, one of several that clients offer.
@@ -57,7 +57,8 @@ impl Visit {
             Err(error) => return self.error(&error),
         };
         let Some(place) = Place::take(&self.door) else {
-            return self.error(&ApiError::of_status(429, "Too many realtime sessions are open. Close some and try again."));
+            let full = ApiError::of_status(429, "Too many realtime sessions are open. Close some and try again.");
+            return self.error(&ApiError { retry_after_ms: Some(REALTIME_RETRY_AFTER_MS), ..full });
         };
         let mut response = self.json(Bytes::new(), self.door.engine.running().generation.number);
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -212,7 +212,7 @@ impl Turn {
             let now = self.clock.now().max(now);
             let before = out.len();
             let wire = (!self.is_dripped).then_some(&**self.connection.wire());
-            let mut page = Page { stream: &mut self.stream, spoiler: self.spoiler.as_mut(), out, wire };
+            let mut page = Page { stream: &mut self.stream, spoiler: self.spoiler.as_mut(), out, wire, due: None };
             let moment = self.playback.play(now, &mut page);
             match moment {
                 Moment::Done(Ending::Complete) => return Poll::Ready(Played::Done),
@@ -250,20 +250,27 @@ struct Page<'a> {
     out: &'a mut BytesMut,
     /// Where tokens are marked, if they are.
     wire: Option<&'a WireState>,
+    /// When the token was due whose bytes have not come.
+    due: Option<u64>,
 }
 
 impl Stage for Page<'_> {
     fn due(&mut self, due: u64) {
         let is_withheld = self.spoiler.as_ref().is_some_and(|spoiler| spoiler.withholds());
-        if let Some(wire) = self.wire.filter(|_| !is_withheld) {
-            wire.mark(due, 1);
-        }
+        self.due = (!is_withheld).then_some(due);
     }
 
     fn event(&mut self, event: &StreamEvent<'_>) {
+        let before = self.out.len();
         match &mut self.spoiler {
             None => self.stream.event(event, self.out),
             Some(spoiler) => spoiler.event(self.stream, event, self.out),
+        }
+        // Thoughts are not shown, leave no bytes, and nothing can be said of when they leave.
+        if let Some(wire) = self.wire.filter(|_| self.out.len() > before)
+            && let Some(due) = self.due.take()
+        {
+            wire.mark(due, 1);
         }
     }
 
@@ -275,5 +282,27 @@ impl Stage for Page<'_> {
 
     fn is_over(&self) -> bool {
         self.spoiler.as_ref().is_some_and(|spoiler| spoiler.is_over())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::reply::TextKind;
+
+    #[test]
+    fn what_is_thought_and_not_shown_is_not_measured() {
+        let wire = WireState::new(RealClock::start());
+        let head = Head { id: 1, created_unix_s: 0, model: "m".into(), fingerprint: 0, usage: Usage::default() };
+        let (mut stream, mut out) = (ResponseStream::new(&head, Options::default()), BytesMut::new());
+        let mut page = Page { stream: &mut stream, spoiler: None, out: &mut out, wire: Some(&*wire), due: None };
+        let text = |kind| StreamEvent::Text { choice: 0, kind, text: "well", logprob: None };
+        page.event(&StreamEvent::Start { choice: 0, tool_first: false });
+        page.due(1);
+        page.event(&text(TextKind::Reasoning));
+        assert!(wire.is_drained());
+        page.due(2);
+        page.event(&text(TextKind::Content));
+        assert!(!wire.is_drained());
     }
 }

@@ -59,10 +59,10 @@ pub fn content_of(request: &Request) -> u64 {
     // The same whichever of its names a client writes.
     hash.text(request.names().min().unwrap_or_default());
     for message in &request.messages {
-        hash.number(message.role as u64 | (message.attachments.len() as u64) << 8);
-        message.attachments.iter().for_each(|attachment| hash.number(attachment.digest));
+        hash.number(message.role as u64 | (message.attachments().len() as u64) << 8);
+        message.attachments().iter().for_each(|attachment| hash.number(attachment.digest));
         hash.text(&message.text);
-        for (name, arguments) in &message.tool_calls {
+        for (name, arguments) in message.tool_calls() {
             hash.text(name);
             hash.text(arguments);
         }

@@ -413,13 +413,11 @@ fn judge<'a>(
 /// What the fault decides that the request itself brings, as it is `written`; its draws are keyed by `key`.
 fn own_fault(generation: &Generation, call: &mut Call<'_>, written: &str, key: Key) -> Result<Verdict, Box<ApiError>> {
     let name = overrides::FAULT;
-    let bad = |message: &str| {
-        Box::new(ApiError::invalid(name.as_str().to_owned(), format!("The header '{name}' is wrong: {message}.")))
-    };
+    let bad = |message: &str| Box::new(ApiError::invalid(name, format!("The header '{name}' is wrong: {message}.")));
     let fault = generation.own_fault(written).map_err(|message| bad(&message))?;
     enter(call.draws, || format!("fault of the header {name}"));
     call.seed = key.bits();
-    fault.decide(call).map_err(|error| failed("fault", name.as_str(), &error.to_string()))
+    fault.decide(call).map_err(|error| failed("fault", name, &error.to_string()))
 }
 
 /// The seed of the draws for `request`: the run's, unless the request brings its own.

@@ -27,12 +27,12 @@ pub fn prefix_of(generation: &Generation, model: usize, request: &Request) -> Pr
     for message in &request.messages {
         blocks.hash.update(&[message.role as u8]);
         blocks.template(PER_MESSAGE);
-        for attachment in &message.attachments {
+        for attachment in message.attachments() {
             blocks.hash.update(&attachment.digest.to_le_bytes());
             blocks.template(attachment.tokens);
         }
         blocks.text(&message.text);
-        for (name, arguments) in &message.tool_calls {
+        for (name, arguments) in message.tool_calls() {
             blocks.text(name);
             blocks.text(arguments);
         }

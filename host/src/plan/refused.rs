@@ -140,7 +140,7 @@ mod tests {
                         models: [{ match: test, faults: [telling] }]\n";
         let generation = generation(scenario, |catalog| _ = catalog.fault.insert("telling".to_owned(), Arc::new(Make)));
         let facts = |tenant| Facts {
-            tier: generation.scenario.tier_of(tenant),
+            tier: generation.scenario.tier_of(|| tenant),
             ..Facts::first(Identity { content: 1, identity: 1, attempt: 0, occurrence: 0 })
         };
         let said = |facts: &Facts| match plan(&generation, 0, &Arc::new(request("hi")), facts).outcome {

@@ -31,8 +31,8 @@ pub fn input_tokens(generation: &Generation, request: &Request) -> u32 {
     let is_conversation = matches!(request.operation, Operation::Chat | Operation::Count);
     let (per_message, per_request) = if is_conversation { (PER_MESSAGE, PER_REQUEST) } else { (0, 0) };
     let messages = request.messages.iter().map(|message| {
-        let calls: u32 = message.tool_calls.iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
-        let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
+        let calls: u32 = message.tool_calls().iter().map(|(name, arguments)| count(name) + count(arguments)).sum();
+        let attached = message.attachments().iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
         (per_message + count(&message.text) + calls).saturating_add(attached)
     });
     let tools = request.tools.iter().map(|tool| {
@@ -51,7 +51,7 @@ pub fn longest_prompt(generation: &Generation, request: &Request, input_tokens: 
         return input_tokens;
     }
     let tokens = |message: &Message| {
-        let attached = message.attachments.iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
+        let attached = message.attachments().iter().fold(0_u32, |sum, attachment| sum.saturating_add(attachment.tokens));
         count(generation, &message.text).saturating_add(attached)
     };
     request.messages.iter().map(tokens).max().unwrap_or(0)

@@ -115,9 +115,10 @@ impl Scenario {
         names.filter_map(|name| self.find_if(name, &takes)).min()
     }
 
-    /// The index in `tiers` of the one that counts for `tenant`; a caller that names none is the tenant of the empty name, which `*` matches.
-    pub fn tier_of(&self, tenant: &str) -> Option<usize> {
-        if self.tiers.is_empty() { None } else { self.tier_index.find(tenant, |_| true) }
+    /// The index in `tiers` of the one that counts for `tenant`, who is asked for only if there is any; a caller that names none is the
+    /// tenant of the empty name, which `*` matches.
+    pub fn tier_of<'a>(&self, tenant: impl FnOnce() -> &'a str) -> Option<usize> {
+        if self.tiers.is_empty() { None } else { self.tier_index.find(tenant(), |_| true) }
     }
 
     /// Every behaviour that the scenario uses, fallbacks included.

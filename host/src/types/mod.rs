@@ -2,8 +2,8 @@
 //!
 //! Start with [`request::Request`] and [`reply`]: what came in and what goes out, in no vendor's language.
 //! [`problem::Problem`] is a mistake in something a person wrote; [`api_error::ApiError`] is a refusal a client receives;
-//! [`mistake`] says what is wrong with a request, [`manners`] what doors make of it; [`criterion`] is the grammar of promises, [`capability`] what a plugin may reach,
-//! [`credentials`] what nobody may see.
+//! [`mistake`] says what is wrong with a request, [`manners`] what doors make of it; [`criterion`] is the grammar of promises,
+//! [`capability`] what a plugin may reach, [`credentials`] what nobody may see.
 
 pub mod allowance;
 pub mod api_error;

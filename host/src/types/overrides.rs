@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::types::api_error::ApiError;
 use crate::types::limits::{DELAY_US_MAX, OUTPUT_TOKENS_MAX};
 
 /// Milliseconds to the first token.
-pub const FIRST_MS: HeaderName = HeaderName::from_static("x-simwright-first-ms");
+pub const FIRST_MS: &str = "x-simwright-first-ms";
 /// Milliseconds from one token to the next.
-pub const BETWEEN_MS: HeaderName = HeaderName::from_static("x-simwright-between-ms");
+pub const BETWEEN_MS: &str = "x-simwright-between-ms";
 /// Tokens of the reply.
-pub const OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-simwright-output-tokens");
+pub const OUTPUT_TOKENS: &str = "x-simwright-output-tokens";
 /// One fault, as a scenario writes it.
-pub const FAULT: HeaderName = HeaderName::from_static("x-simwright-fault");
+pub const FAULT: &str = "x-simwright-fault";
 /// The seed of its draws.
-pub const SEED: HeaderName = HeaderName::from_static("x-simwright-seed");
+pub const SEED: &str = "x-simwright-seed";
 
 /// What a request says of its own answer; what it leaves open is as the scenario says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,11 +39,11 @@ impl Overrides {
     /// What `headers` say; `None` if they say nothing. The error is a 400 that names the header.
     pub fn read(headers: &HeaderMap) -> Result<Option<Box<Self>>, ApiError> {
         let mut read = Reader { headers, overrides: Self::default() };
-        let first_us = read.delay_us("x-simwright-first-ms")?;
-        let between_us = read.delay_us("x-simwright-between-ms")?;
-        let tokens = read.number("x-simwright-output-tokens", u64::from(OUTPUT_TOKENS_MAX))?;
-        let seed = read.number("x-simwright-seed", u64::MAX)?;
-        let fault = read.text("x-simwright-fault")?;
+        let first_us = read.delay_us(FIRST_MS)?;
+        let between_us = read.delay_us(BETWEEN_MS)?;
+        let tokens = read.number(OUTPUT_TOKENS, u64::from(OUTPUT_TOKENS_MAX))?;
+        let seed = read.number(SEED, u64::MAX)?;
+        let fault = read.text(FAULT)?;
         let output_tokens = tokens.map(|tokens| tokens as u32);
         let overrides = Self { first_us, between_us, output_tokens, fault, seed, ..read.overrides };
         Ok((!overrides.written.is_empty()).then(|| Box::new(overrides)))
@@ -85,12 +85,12 @@ fn wrong(name: &'static str, expected: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
-    fn read(pairs: &[(HeaderName, &'static str)]) -> Result<Option<Box<Overrides>>, ApiError> {
-        let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<Option<Box<Overrides>>, ApiError> {
+        let headers = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         Overrides::read(&headers.collect())
     }
 
@@ -114,8 +114,8 @@ mod tests {
             (OUTPUT_TOKENS, "1000001"),
             (SEED, "-1"),
         ] {
-            let error = read(&[(name.clone(), value)]).unwrap_err();
-            assert_eq!((error.status, error.param.as_deref()), (400, Some(name.as_str())), "{name}: {value}");
+            let error = read(&[(name, value)]).unwrap_err();
+            assert_eq!((error.status, error.param.as_deref()), (400, Some(name)), "{name}: {value}");
         }
     }
 }

@@ -117,10 +117,15 @@ pub struct Message {
     pub role: Role,
     /// Its text; parts of several texts are joined in order.
     pub text: Box<str>,
-    /// What it carries that is no text.
-    pub attachments: Vec<Attachment>,
-    /// Tool calls that an assistant message made, each as `name` and arguments.
-    pub tool_calls: Vec<(Box<str>, Box<str>)>,
+    /// What it carries besides, if anything: a conversation may have a hundred thousand messages, and hardly any does.
+    extras: Option<Box<Extras>>,
+}
+
+/// What hardly any message has.
+#[derive(Debug, Default)]
+struct Extras {
+    attachments: Vec<Attachment>,
+    tool_calls: Vec<(Box<str>, Box<str>)>,
 }
 
 /// What a message carries that is no text: an image, a sound, a file, or tokens that the client made itself. Never looked into, but for
@@ -188,12 +193,63 @@ pub enum Format {
 impl Message {
     /// A message that is a text and nothing else.
     pub fn new(role: Role, text: impl Into<Box<str>>) -> Self {
-        Self { role, text: text.into(), attachments: Vec::new(), tool_calls: Vec::new() }
+        Self { role, text: text.into(), extras: None }
+    }
+
+    /// The same with `attachments` in place of its own.
+    #[must_use]
+    pub fn with_attachments(mut self, attachments: Vec<Attachment>) -> Self {
+        if !attachments.is_empty() || self.extras.is_some() {
+            self.extras.get_or_insert_default().attachments = attachments;
+        }
+        self
+    }
+
+    /// The same with tool calls in place of its own, each as `name` and arguments, as an assistant makes them.
+    #[must_use]
+    pub fn with_tool_calls(mut self, calls: Vec<(Box<str>, Box<str>)>) -> Self {
+        if !calls.is_empty() || self.extras.is_some() {
+            self.extras.get_or_insert_default().tool_calls = calls;
+        }
+        self
+    }
+
+    /// It carries `attachment`, too.
+    pub fn attach(&mut self, attachment: Attachment) {
+        push(&mut self.extras.get_or_insert_default().attachments, attachment);
+    }
+
+    /// It makes one more tool call, of `name` with `arguments`.
+    pub fn call_tool(&mut self, name: impl Into<Box<str>>, arguments: impl Into<Box<str>>) {
+        push(&mut self.extras.get_or_insert_default().tool_calls, (name.into(), arguments.into()));
+    }
+
+    /// What it carries that is neither text nor calls.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.attachments)
+    }
+
+    /// Tool calls that an assistant message made, each as `name` and arguments.
+    pub fn tool_calls(&self) -> &[(Box<str>, Box<str>)] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.tool_calls)
     }
 }
 
-/// Headers that name a tenant unless the scenario names another: our own, and those of OpenAI's SDKs.
-const TENANT_HEADERS: [&str; 3] = ["x-simwright-tenant", "openai-organization", "openai-project"];
+/// Appends `value`. The first takes room for one: most messages that have any have no more.
+fn push<T>(values: &mut Vec<T>, value: T) {
+    if values.is_empty() {
+        values.reserve_exact(1);
+    }
+    values.push(value);
+}
+
+/// Headers that name a tenant unless the scenario names another: our own, and those of OpenAI's SDKs. Every request is asked for them, and
+/// a name that is made anew is also checked anew.
+static TENANT_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-simwright-tenant"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+];
 
 impl Request {
     /// A conversation to continue, for whoever has no wire format: nothing is asked for but a whole reply of `model` to `messages`.
@@ -242,7 +298,7 @@ impl Request {
     pub fn tenant(&self, named: Option<&HeaderName>) -> Option<&str> {
         match named {
             Some(name) => self.header(name.as_str()),
-            None => TENANT_HEADERS.iter().find_map(|name| self.header(name)),
+            None => TENANT_HEADERS.iter().find_map(|name| self.headers.get(name)?.to_str().ok()),
         }
     }
 

@@ -32,8 +32,12 @@ impl Logged {
         let host = TestHost::start_logged(SCENARIO, &log);
         for index in 0..60 {
             let identity = format!("request-{index}");
-            let headers =
-                [("x-simwright-identity", identity.as_str()), ("authorization", "Bearer sk-canary"), ("x-my-token", "canary")];
+            let headers = [
+                ("x-simwright-identity", identity.as_str()),
+                ("authorization", "Bearer sk-canary"),
+                ("x-my-token", "canary"),
+                ("sec-websocket-protocol", "realtime, openai-insecure-api-key.canary"),
+            ];
             host.chat_to_the_end(&ask_streamed("flaky", &format!("question {index}")), &headers);
             host.chat_to_the_end(&ask("flaky", "the same each time"), &[]);
         }

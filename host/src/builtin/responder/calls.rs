@@ -191,7 +191,7 @@ fn read_count(fields: &mut Fields<'_>) -> Option<(u32, u32)> {
 fn calls_done(call: &Call<'_>) -> usize {
     let messages = &call.request.messages;
     let from = messages.iter().rposition(|message| message.role == Role::User).map_or(0, |last| last + 1);
-    messages[from..].iter().map(|message| message.tool_calls.len()).sum()
+    messages[from..].iter().map(|message| message.tool_calls().len()).sum()
 }
 
 /// The schemas of the options, by name.
@@ -234,7 +234,7 @@ mod tests {
 
     fn after(mut request: Request, calls: usize) -> Request {
         let tool_calls = vec![("get_a".into(), "{}".into()); calls];
-        let message = |role, tool_calls| Message { role, text: "".into(), attachments: Vec::new(), tool_calls };
+        let message = |role, tool_calls| Message::new(role, "").with_tool_calls(tool_calls);
         request.messages.push(message(Role::Assistant, tool_calls));
         request.messages.push(message(Role::Tool, Vec::new()));
         request

@@ -105,7 +105,7 @@ mod tests {
         let mut request = Request { tools, ..testing::request("Is it raining?") };
         if with_result {
             let tool_calls = vec![("get_weather".into(), "{}".into())];
-            request.messages.push(Message { role: Role::Assistant, text: "".into(), attachments: Vec::new(), tool_calls });
+            request.messages.push(Message::new(Role::Assistant, "").with_tool_calls(tool_calls));
             let text = "14 degrees, rain";
             request.messages.push(Message::new(Role::Tool, text));
         }

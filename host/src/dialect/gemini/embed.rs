@@ -122,7 +122,7 @@ impl<'a> Asked<'a> {
         };
         // What is no text has a vector, too: that of its digest.
         let mut text: String = self.messages[first..].iter().map(|message| &*message.text).collect();
-        for attachment in self.messages[first..].iter().flat_map(|message| &message.attachments) {
+        for attachment in self.messages[first..].iter().flat_map(Message::attachments) {
             let _ = write!(text, " {:016x}", attachment.digest);
         }
         self.texts.push((text.into(), dimensions));

@@ -8,27 +8,28 @@ use crate::random::Stream;
 /// Appends `count` random letters and digits.
 pub(crate) fn push_alphanumeric(out: &mut BytesMut, stream: &mut Stream, count: usize) {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut bits = 0;
-    for index in 0..count {
+    let mut left = count;
+    while left > 0 {
         // One draw is good for eight letters: each multiplication takes the high part and leaves the rest for the next.
-        if index % 8 == 0 {
-            bits = stream.bits();
-        }
-        let product = u128::from(bits) * 62;
-        out.put_u8(LETTERS[(product >> 64) as usize]);
-        bits = product as u64;
+        let mut bits = stream.bits();
+        let letters: [u8; 8] = std::array::from_fn(|_| {
+            let product = u128::from(bits) * 62;
+            bits = product as u64;
+            LETTERS[(product >> 64) as usize]
+        });
+        out.put_slice(&letters[..left.min(8)]);
+        left = left.saturating_sub(8);
     }
 }
 
 /// Appends `count` random hexadecimal digits.
 pub(crate) fn push_hex(out: &mut BytesMut, stream: &mut Stream, count: usize) {
-    let mut bits = 0;
-    for index in 0..count {
-        if index % 16 == 0 {
-            bits = stream.bits();
-        }
-        out.put_u8(hex((bits & 15) as u8));
-        bits >>= 4;
+    let mut left = count;
+    while left > 0 {
+        let bits = stream.bits();
+        let digits: [u8; 16] = std::array::from_fn(|digit| hex((bits >> (4 * digit)) as u8));
+        out.put_slice(&digits[..left.min(16)]);
+        left = left.saturating_sub(16);
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn generate(inbound: Inbound<'_>) -> Result<Parsed, ApiError> {
         messages.push(Message::new(Role::System, system));
     }
     let text = if suffix.is_empty() { prompt } else { format!("{prompt}{suffix}").into() };
-    messages.push(Message { attachments, ..Message::new(Role::User, text) });
+    messages.push(Message::new(Role::User, text).with_attachments(attachments));
     let request = Request {
         operation: Operation::Completion,
         format: format(body.format, root.field("format"))?,
@@ -152,17 +152,16 @@ fn messages<'de>(given: Many<'de, GivenMessage<'de>>, list: Path<'_>) -> Result<
         };
         message.thinking.optional(path.field("thinking"))?;
         let text = message.content.optional(path.field("content"))?.unwrap_or_default();
-        let attachments = images(message.images, path.field("images"))?;
+        let mut read = Message::new(role, text).with_attachments(images(message.images, path.field("images"))?);
         let list = path.field("tool_calls");
-        let mut tool_calls = Vec::new();
         for (index, call) in message.tool_calls.optional(list)?.unwrap_or_default().into_iter().enumerate() {
             let path = list.element(index);
             let path = &path.field("function");
             let call = call.required(list.element(index))?.function.required(*path)?;
             let arguments = call.arguments.map_or("{}", RawValue::get);
-            tool_calls.push((call.name.required(path.field("name"))?.into(), arguments.into()));
+            read.call_tool(call.name.required(path.field("name"))?, arguments);
         }
-        messages.push(Message { attachments, tool_calls, ..Message::new(role, text) });
+        messages.push(read);
     }
     Ok(messages)
 }

@@ -1,12 +1,11 @@
 //! The headers of every answer: who answered, how quickly, and what the caller may still ask for.
 
-use std::fmt::Write;
-
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ids;
 use crate::dialect::HeaderFacts;
+use crate::dialect::json::splice::push_number;
 use crate::types::allowance::Left;
 
 // Constants, because a name that is made anew is also checked anew.
@@ -48,7 +47,7 @@ pub(super) fn push(facts: &HeaderFacts, out: &mut HeaderMap) {
 
 fn push_budget([limit, remaining, reset]: BudgetNames, left: &Left, buffer: &mut BytesMut, out: &mut HeaderMap) {
     let mut number = |name, number: u32| {
-        let _ = write!(buffer, "{number}");
+        push_number(buffer, u64::from(number));
         insert(out, name, buffer.split().freeze());
     };
     number(limit, left.limit);
@@ -67,17 +66,25 @@ fn insert(out: &mut HeaderMap, name: HeaderName, value: Bytes) {
 fn push_duration(out: &mut BytesMut, ns: u64) {
     let ms = ns.div_ceil(1_000_000);
     let (minutes, s, rest) = (ms / 60_000, ms / 1_000 % 60, ms % 1_000);
-    let _ = match (minutes, s, rest) {
-        (0, 0, rest) => write!(out, "{rest}ms"),
-        (0, s, 0) => write!(out, "{s}s"),
-        (0, s, rest) => write!(out, "{s}.{}s", fraction(rest).trim_end_matches('0')),
-        (minutes, s, 0) => write!(out, "{minutes}m{s}s"),
-        (minutes, s, rest) => write!(out, "{minutes}m{s}.{}s", fraction(rest).trim_end_matches('0')),
-    };
-}
-
-fn fraction(ms: u64) -> String {
-    format!("{ms:03}")
+    if (minutes, s) == (0, 0) {
+        push_number(out, rest);
+        return out.put_slice(b"ms");
+    }
+    if minutes > 0 {
+        push_number(out, minutes);
+        out.put_u8(b'm');
+    }
+    push_number(out, s);
+    if rest > 0 {
+        let digits = [rest / 100, rest / 10 % 10, rest % 10].map(|digit| b'0' + digit as u8);
+        out.put_u8(b'.');
+        out.put_slice(match digits {
+            [_, b'0', b'0'] => &digits[..1],
+            [_, _, b'0'] => &digits[..2],
+            _ => &digits,
+        });
+    }
+    out.put_u8(b's');
 }
 
 #[cfg(test)]

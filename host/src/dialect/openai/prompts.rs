@@ -72,7 +72,7 @@ impl Prompt<'_> {
             Self::Tokens(tokens) => {
                 let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
                 let attachment = Attachment { digest: xxh3_64(&bytes), tokens: u32::try_from(tokens.len()).unwrap_or(u32::MAX) };
-                Message { attachments: vec![attachment], ..Message::new(Role::User, "") }
+                Message::new(Role::User, "").with_attachments(vec![attachment])
             }
         }
     }

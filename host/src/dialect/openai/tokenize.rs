@@ -118,7 +118,7 @@ fn push_message(vocabulary: Vocabulary, message: &Message, ids: &mut Vec<u32>) {
     };
     push_beginning(vocabulary, role, ids);
     vocabulary.encode(&message.text, ids);
-    for (name, arguments) in &message.tool_calls {
+    for (name, arguments) in message.tool_calls() {
         vocabulary.encode(name, ids);
         vocabulary.encode(arguments, ids);
     }

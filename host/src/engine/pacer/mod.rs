@@ -23,6 +23,7 @@ mod alarm;
 /// The least time between two turns, in nanoseconds: what has become due by then shares a write, at the price of being late by half
 /// of it on average on a crowded worker (`benches/README.md` has what was measured).
 const GRAIN_NS: Nanos = 400_000;
+
 /// One worker's pacer.
 pub struct Pacer {
     clock: RealClock,
@@ -158,7 +159,8 @@ impl Sleep {
         Self { pacer, place: None }
     }
 
-    /// Ready once `due` has come; until then the task is woken at `due`, or not at all if that is `Nanos::MAX`. `now` is the caller's newest look at the clock.
+    /// Ready once `due` has come; until then the task is woken at `due`, or not at all if that is `Nanos::MAX`. `now` is the caller's
+    /// newest look at the clock.
     pub fn poll_until(&mut self, due: Nanos, now: Nanos, context: &mut Context<'_>) -> Poll<()> {
         let mut woken = Vec::new();
         let mut queue = self.pacer.lock();

@@ -25,7 +25,8 @@ use crate::http::shelf::Shelf;
 use crate::random::Key;
 use crate::types::api_error::ApiError;
 use crate::types::limits::{
-    BATCH_WINDOW_S, BATCHES_AT_A_TIME, BATCHES_MAX, BATCHES_OPEN_BYTES_MAX, BATCHES_OPEN_MAX, FILES_BYTES_MAX, FILES_MAX,
+    BATCH_WINDOW_S, BATCHES_AT_A_TIME, BATCHES_MAX, BATCHES_OPEN_BYTES_MAX, BATCHES_OPEN_MAX, BATCHES_RETRY_AFTER_MS,
+    FILES_BYTES_MAX, FILES_MAX,
 };
 
 mod entry;
@@ -36,8 +37,6 @@ pub use files::FileAct;
 
 /// Bytes that an entry of a shelf takes besides what it holds.
 const OVERHEAD_BYTES: usize = 500;
-/// When to come again if there is no room for another batch, in milliseconds.
-const RETRY_AFTER_MS: u32 = 1_000;
 
 /// What clients have handed in and what came of it.
 pub struct Bulks {
@@ -240,7 +239,7 @@ fn no_room() -> ApiError {
     let message = format!(
         "Too many batches are open: at most {BATCHES_OPEN_MAX} of {BATCHES_OPEN_BYTES_MAX} bytes in all may be. Wait until one is over."
     );
-    ApiError { retry_after_ms: Some(RETRY_AFTER_MS), ..ApiError::of_status(429, message) }
+    ApiError { retry_after_ms: Some(BATCHES_RETRY_AFTER_MS), ..ApiError::of_status(429, message) }
 }
 
 /// The address under which the client of `parts` finds the API.

@@ -1,10 +1,12 @@
 //! Path → vendor and endpoint, in one table. Paths are served with and without their version, as SDKs and tools use both.
 //!
-//! The table is short and every entry is a constant, so a request is matched by comparing a few texts: no router between the socket
-//! and the plan. Where vendors have the same path, what a request's headers say of its sender decides ([`Dialect::claims`]).
+//! Every entry is a constant: a path as it stands is looked up, and only if nobody has it with this method are the entries compared that
+//! leave a part of it open. No router between the socket and the plan. Where vendors have the same path, what a request's headers say of its sender decides
+//! ([`Dialect::claims`]).
 
+use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
@@ -90,7 +92,7 @@ struct Route {
     roots: &'static [&'static str],
     /// The path; `{}` stands for anything that is not empty.
     path: &'static str,
-    /// What of it stands before the `{}`, and what behind it; all of it if there is none. Every request is compared with these.
+    /// What of it stands before the `{}`, and what behind it; all of it if there is none.
     parts: (&'static str, Option<&'static str>),
     serves: Serves,
 }
@@ -215,7 +217,7 @@ static ROUTES: [Route; 75] = [
     route(Method::POST, BARE, "/detokenize", Serves::Itself(Itself::Detokenize)),
 ];
 
-/// Roots of paths, the longer ones first.
+/// Roots of paths, each before those that it begins with.
 const ROOTS: [&str; 6] = ["/anthropic/v1", "/openai/v1", "/v1beta/openai", "/v1beta", "/v1alpha", "/v1"];
 
 /// Answers `request`, which came in on `wire`.
@@ -352,6 +354,7 @@ pub fn vendor_of(method: &Method, path: &str) -> Option<&'static str> {
 }
 
 /// What serves a path, and what of the path its entry leaves open.
+#[derive(Clone, Copy)]
 struct Found<'a> {
     serves: Serves,
     open: &'a str,
@@ -364,25 +367,45 @@ enum Miss {
     Method,
 }
 
+/// The entries of [`ROUTES`], by their paths and in their order: those that leave nothing open, and the others.
+struct Index {
+    whole: HashMap<&'static str, Vec<&'static Route>>,
+    open: Vec<&'static Route>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let (open, whole): (Vec<&Route>, Vec<&Route>) = ROUTES.iter().partition(|route| route.parts.1.is_some());
+    let mut by_path: HashMap<&str, Vec<&Route>> = HashMap::new();
+    whole.into_iter().for_each(|route| by_path.entry(route.path).or_default().push(route));
+    Index { whole: by_path, open }
+});
+
 /// What serves `path` for a sender of whom `claims` says whose client it is.
 fn find<'a>(method: &Method, path: &'a str, claims: impl Fn(&dyn Dialect) -> bool) -> Result<Found<'a>, Miss> {
     let (root, rest) = rooted(path);
     let mut miss = Miss::Path;
-    let mut first = None;
-    for route in &ROUTES {
-        let Some(open) = open_part(route, root, rest) else { continue };
+    let mut found = |route: &Route, open| {
         // A `HEAD` is a `GET` whose body the HTTP layer leaves out.
-        if route.method != *method && !(*method == Method::HEAD && route.method == Method::GET) {
+        let fits = route.method == *method || (*method == Method::HEAD && route.method == Method::GET);
+        if !fits {
             miss = Miss::Method;
-            continue;
         }
-        let found = Found { serves: route.serves, open };
-        if claims(route.serves.dialect()) {
-            return Ok(found);
-        }
-        first.get_or_insert(found);
+        fits.then_some(Found { serves: route.serves, open })
+    };
+    let whole = INDEX.whole.get(rest).into_iter().flatten().filter(|route| route.roots.contains(&root));
+    if let Some(found) = whose(whole.filter_map(|route| found(route, "")), &claims) {
+        return Ok(found);
     }
-    first.ok_or(miss)
+    let open = INDEX.open.iter().filter_map(|route| found(route, open_part(route, root, rest)?));
+    whose(open, &claims).ok_or(miss)
+}
+
+/// Which of `fitting` serves a sender of whom `claims` says whose client it is: the first that is asked for by its own, else the first.
+fn whose<'a>(mut fitting: impl Iterator<Item = Found<'a>>, claims: impl Fn(&dyn Dialect) -> bool) -> Option<Found<'a>> {
+    let first = fitting.next()?;
+    // Most paths are one vendor's, and nothing is looked for in the headers.
+    let Some(second) = fitting.next() else { return Some(first) };
+    Some([first, second].into_iter().chain(fitting).find(|found| claims(found.serves.dialect())).unwrap_or(first))
 }
 
 /// `path` in two: a root that is known, and the rest.

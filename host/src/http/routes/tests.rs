@@ -41,6 +41,27 @@ fn paths_find_what_serves_them() {
 }
 
 #[test]
+fn a_path_as_it_stands_comes_before_those_that_leave_a_part_open_unless_it_is_for_another_method() {
+    assert_eq!(found(&Method::GET, "/v1/messages/batches"), Ok(("anthropic/batches", "")));
+    assert_eq!(found(&Method::GET, "/v1/messages/batches/msgbatch_1"), Ok(("anthropic/batches", "msgbatch_1")));
+    assert_eq!(found(&Method::GET, "/v1/responses/input_tokens"), Ok(("openai/response", "input_tokens")));
+    assert_eq!(found(&Method::HEAD, "/v1/models"), Ok(("models", "")));
+}
+
+#[test]
+fn of_vendors_with_one_path_the_one_is_found_whose_client_asks_and_else_the_first() {
+    let whose =
+        |path, name: &str| find(&Method::GET, path, |dialect| dialect.name() == name).map(|found| found.serves.dialect().name());
+    for path in ["/v1/models", "/v1/models/a"] {
+        for name in ["anthropic", "gemini"] {
+            assert_eq!(whose(path, name), Ok(name), "{path}");
+        }
+        assert_eq!(whose(path, "nobody"), Ok("openai"), "{path}");
+    }
+    assert_eq!(whose("/v1/files", "anthropic"), Ok("openai"));
+}
+
+#[test]
 fn every_endpoint_has_a_route_and_a_name_of_its_own() {
     for endpoint in crate::dialect::ENDPOINTS {
         // Its routes are those of scenarios.
@@ -87,4 +108,11 @@ fn what_waits_for_its_head_is_small() {
     let answer = size_of_answer(answer);
     let playback = size_of::<crate::engine::playback::Playback>();
     assert!(answer <= 1_024 && playback <= 1_024, "answer {answer}, playback {playback} bytes");
+}
+
+#[test]
+fn what_is_asked_for_has_no_credentials_in_it() {
+    assert_eq!(target("some/model", Some("alt=sse&key=secret")), "some/model?alt=sse");
+    assert_eq!(target("some/model", Some("key=secret")), "some/model");
+    assert_eq!(target("", None), "");
 }

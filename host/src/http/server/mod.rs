@@ -169,6 +169,11 @@ impl Worker {
                 }
             }
         }
+        // Whoever was accepted and waits for this worker would wait for ever, and the drain for them.
+        self.queue.close();
+        while let Ok(socket) = self.queue.try_recv() {
+            self.open(socket, &door, &wires);
+        }
         // Connections end by themselves or at the second signal.
         let drained = async {
             while self.open.load(Ordering::Relaxed) > 0 {
@@ -225,6 +230,7 @@ async fn accept(listener: TcpListener, posts: Vec<Post>, mut stopped: watch::Rec
                 if let Some(post) = freest {
                     post.open.fetch_add(1, Ordering::Relaxed);
                     if post.sender.send(socket).is_err() {
+                        post.open.fetch_sub(1, Ordering::Relaxed);
                         return;
                     }
                 }

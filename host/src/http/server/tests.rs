@@ -12,6 +12,19 @@ use crate::types::limits::{HEADER_READ_S, KEEP_ALIVE_IDLE_S};
 
 const SCENARIO: &str = "simwright: 1\nmodels: [{ match: m, latency: { constant: {} } }]\n";
 
+fn engine() -> Arc<Engine> {
+    let generation = Arc::into_inner(generation(SCENARIO, |_| {})).expect("nobody else has it");
+    Arc::new(Engine::new(generation, RealClock::start()))
+}
+
+/// A new connection: the client's end, and the server's as the accepting worker hands it on.
+async fn connection() -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+    let (socket, _) = listener.accept().await.expect("accepted");
+    (client, socket.into_std().expect("a socket"))
+}
+
 /// A connection, seen from both ends.
 struct Ends {
     client: TcpStream,
@@ -22,19 +35,16 @@ struct Ends {
 
 impl Ends {
     async fn open() -> Self {
-        let generation = Arc::into_inner(generation(SCENARIO, |_| {})).expect("nobody else has it");
-        let engine = Arc::new(Engine::new(generation, RealClock::start()));
+        let engine = engine();
         let pacer = Pacer::start(*engine.clock()).expect("a pacer");
         tokio::spawn(Arc::clone(&pacer).run());
         let state = WireState::new(*engine.clock());
         let (replies, bulks) = (keeping::replies(), Bulks::new());
         let (sessions, session_bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let door = Arc::new(Door { engine, pacer, replies, bulks, sessions, session_bytes });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
-        let (socket, _) = listener.accept().await.expect("accepted");
+        let (client, socket) = connection().await;
         let (stop, stopped) = watch::channel(Stop::No);
-        let served = tokio::spawn(serve(socket.into_std().expect("a socket"), Arc::clone(&state), door, stopped));
+        let served = tokio::spawn(serve(socket, Arc::clone(&state), door, stopped));
         Self { client, state, served, _stop: stop }
     }
 
@@ -62,6 +72,23 @@ impl Ends {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn who_was_accepted_just_before_a_drain_is_let_go_and_the_drain_ends() {
+    let (mut client, socket) = connection().await;
+    let (sender, queue) = mpsc::unbounded_channel();
+    sender.send(socket).expect("queued");
+    let (_stop, stopped) = watch::channel(Stop::Drain);
+    let (begun, _told) = std::sync::mpsc::channel();
+    let (open, connections) = (Arc::new(AtomicUsize::new(1)), names::gauge(names::CONNECTIONS, &[]));
+    let (replies, bulks) = (keeping::replies(), Bulks::new());
+    let worker = Worker { engine: engine(), replies, bulks, queue, open: Arc::clone(&open), stopped, connections, begun };
+    let worked = tokio::time::timeout(Duration::from_secs(20), worker.work(None)).await;
+    assert!(worked.expect("it ends").is_ok());
+    assert_eq!(open.load(Ordering::Relaxed), 0);
+    let mut heard = String::new();
+    assert_eq!(client.read_to_string(&mut heard).await.expect("an end"), 0);
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ mod tests {
         let windows = [Window::whole(10, S), Window::whole(600, 60 * S), Window::whole(10_000, 86_400 * S)];
         assert_eq!((&gold.limits.requests[..], gold.limits.concurrency, gold.priority), (&windows[..], Some(4), 9));
         assert_eq!(rest.limits.tokens, [Window { limit: 30_000, period_ns: 60 * S, burst: 5_000 }]);
-        let tier = |tenant| scenario.scenario.tier_of(tenant);
+        let tier = |tenant| scenario.scenario.tier_of(|| tenant);
         assert_eq!([tier("acme-1"), tier("other"), tier("")], [Some(0), Some(1), Some(1)]);
     }
 

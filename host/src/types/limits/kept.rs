@@ -25,6 +25,8 @@ pub const REALTIME_IDLE_S: u64 = 900;
 pub const REALTIME_GOODBYE_S: u64 = 5;
 /// Realtime sessions at a time, of each worker: as many as a process with the usual limit of open files holds.
 pub const REALTIME_SESSIONS_MAX: usize = 10_000;
+/// When to come again if there are as many, in milliseconds: some end every second then.
+pub const REALTIME_RETRY_AFTER_MS: u32 = 1_000;
 /// Files that clients have uploaded and that batches have left, least recently used out first: as many as one page of OpenAI's list.
 pub const FILES_MAX: usize = 10_000;
 /// Bytes of all those files, and as many of results that are no files: eight of the largest bodies.
@@ -37,6 +39,8 @@ pub const BATCHES_MAX: usize = 1_000;
 pub const BATCHES_OPEN_MAX: usize = 32;
 /// Bytes of the requests of all batches that are not over; more are answered 429.
 pub const BATCHES_OPEN_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// When to come again if there is no room for another batch, in milliseconds: as soon as one may be over.
+pub const BATCHES_RETRY_AFTER_MS: u32 = 1_000;
 /// Batches whose requests are played at a time; the others wait for their turn.
 pub const BATCHES_AT_A_TIME: usize = 4;
 /// Requests of one batch: Anthropic's documented bound, twice that of OpenAI.

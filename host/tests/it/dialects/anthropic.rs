@@ -152,3 +152,14 @@ fn bad_bodies_are_refused_in_the_vendors_shape() {
     let without = client::send(host.api, "POST", "/v1/messages", &[], request("claude-x", false).to_string().as_bytes());
     assert_eq!((without.status, &without.json()["error"]["message"]), (400, &json!("anthropic-version: header is required")));
 }
+
+#[test]
+fn of_many_stop_sequences_the_one_that_was_met_is_named() {
+    let host = TestHost::start(
+        "simwright: 1\nmodels: [{ match: m, latency: { constant: { first: 0ms } }, reply: { fixed: { text: one two three } } }]\n",
+    );
+    let mut body = request("m", false);
+    body["stop_sequences"] = (0..300).map(|number| format!("never {number}")).chain([" three".to_owned()]).collect();
+    let reply: Value = serde_json::from_str(send(&host, "/v1/messages", OLDER, &body).text()).expect("JSON");
+    assert_eq!((&reply["stop_reason"], &reply["stop_sequence"]), (&json!("stop_sequence"), &json!(" three")));
+}

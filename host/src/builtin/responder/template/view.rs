@@ -157,7 +157,7 @@ fn message(message: &Message) -> Value {
     let call = |(name, arguments): &(Box<str>, Box<str>)| {
         Value::from_pairs([("name", Value::from(&**name)), ("arguments", Value::from(&**arguments))])
     };
-    let calls: Value = message.tool_calls.iter().map(call).collect();
+    let calls: Value = message.tool_calls().iter().map(call).collect();
     Value::from_pairs([("role", Value::from(role)), ("text", Value::from(&*message.text)), ("tool_calls", calls)])
 }
 

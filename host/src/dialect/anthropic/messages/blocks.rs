@@ -55,7 +55,7 @@ impl Reader {
         let has_results = !gathered.results.is_empty();
         out.extend(gathered.results.into_iter().map(|text| Message::new(Role::Tool, text)));
         if !has_results || !gathered.text.is_empty() || !gathered.attachments.is_empty() {
-            out.push(Message { attachments: gathered.attachments, ..Message::new(Role::User, gathered.text) });
+            out.push(Message::new(Role::User, gathered.text).with_attachments(gathered.attachments));
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Reader {
     /// Adds what the model said earlier.
     pub(super) fn assistant(&mut self, content: Content<'_>, path: Path<'_>, out: &mut Vec<Message>) -> Result<(), ApiError> {
         let gathered = self.gather(content, path, ASSISTANT_BLOCKS, Role::Assistant)?;
-        out.push(Message { tool_calls: gathered.calls, ..Message::new(Role::Assistant, gathered.text) });
+        out.push(Message::new(Role::Assistant, gathered.text).with_tool_calls(gathered.calls));
         Ok(())
     }
 

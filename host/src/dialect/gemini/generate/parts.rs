@@ -49,7 +49,7 @@ pub(in crate::dialect::gemini) fn turn(
     }
     let has_results = !results.is_empty();
     out.extend(results.into_iter().map(|text| Message::new(Role::Tool, text)));
-    if !has_results || !text.is_empty() || !said.attachments.is_empty() {
+    if !has_results || !text.is_empty() || !said.attachments().is_empty() {
         said.text = text.into();
         out.push(said);
     }
@@ -75,19 +75,19 @@ fn one(
         let path = path.field("inlineData");
         let kind = blob.mime_type.required(path.field("mimeType"))?;
         let data = blob.data.required(path.field("data"))?;
-        said.attachments.push(Attachment { digest: xxh3_64(data.as_bytes()), tokens: tokens_of(&kind, data.len() / 4 * 3) });
+        said.attach(Attachment { digest: xxh3_64(data.as_bytes()), tokens: tokens_of(&kind, data.len() / 4 * 3) });
     }
     if let Some(file) = part.file.optional(path.field("fileData"))? {
         let path = path.field("fileData");
         let kind = file.mime_type.optional(path.field("mimeType"))?.unwrap_or_default();
         let uri = file.uri.required(path.field("fileUri"))?;
-        said.attachments.push(Attachment { digest: xxh3_64(uri.as_bytes()), tokens: tokens_of(&kind, 0) });
+        said.attach(Attachment { digest: xxh3_64(uri.as_bytes()), tokens: tokens_of(&kind, 0) });
     }
     if let Some(call) = part.call.optional(path.field("functionCall"))? {
         let path = path.field("functionCall");
         call.id.optional(path.field("id"))?;
         let name = call.name.required(path.field("name"))?;
-        said.tool_calls.push((name.into(), call.args.map_or("{}", |args| args.get()).into()));
+        said.call_tool(name, call.args.map_or("{}", |args| args.get()));
     }
     if let Some(answer) = part.response.optional(path.field("functionResponse"))? {
         let path = path.field("functionResponse");

@@ -51,8 +51,8 @@ fn a_full_conversation_is_understood() {
     assert_eq!((&*request.model, request.max_output_tokens, request.streams), ("llama3.2", Some(30), true));
     let spoken: Vec<_> = request.messages.iter().map(|message| (message.role, &*message.text)).collect();
     assert_eq!(spoken, [(Role::System, "Be brief"), (Role::User, "What is this?"), (Role::Assistant, ""), (Role::Tool, "a cat")]);
-    assert_eq!(request.messages[1].attachments.len(), 1);
-    assert_eq!(request.messages[2].tool_calls, [("look".into(), "{\"at\": 1}".into())]);
+    assert_eq!(request.messages[1].attachments().len(), 1);
+    assert_eq!(request.messages[2].tool_calls(), [("look".into(), "{\"at\": 1}".into())]);
     assert_eq!((request.stop, request.thinking, request.logprobs), (vec!["END".into()], Thinking::On(None), Some(2)));
     assert_eq!(&*request.tools[0].name, "look");
 }
@@ -65,7 +65,7 @@ fn a_prompt_is_a_completion_with_its_system_images_and_context() {
     assert_eq!((request.operation, request.streams), (Operation::Completion, false));
     let spoken: Vec<_> = request.messages.iter().map(|message| (message.role, &*message.text)).collect();
     assert_eq!(spoken, [(Role::System, "Be brief"), (Role::User, "Once")]);
-    let tokens: Vec<u32> = request.messages[1].attachments.iter().map(|attachment| attachment.tokens).collect();
+    let tokens: Vec<u32> = request.messages[1].attachments().iter().map(|attachment| attachment.tokens).collect();
     assert_eq!(tokens, [576, 3]);
 }
 

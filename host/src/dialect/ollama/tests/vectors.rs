@@ -71,3 +71,10 @@ fn an_input_of_another_kind_is_refused() {
         assert_eq!((error.status, &*error.message), (400, "invalid input type"), "{input}");
     }
 }
+
+#[test]
+fn many_texts_are_made_elsewhere_and_too_many_are_refused() {
+    let asked = |count: usize| parsed(&Embed, &serde_json::json!({"model": "m", "input": vec!["x"; count]}).to_string(), true);
+    assert!(!asked(1).unwrap().voice.takes_long() && asked(100).unwrap().voice.takes_long());
+    assert!(asked(2_048).is_ok() && asked(2_049).is_err());
+}

@@ -179,7 +179,7 @@ fn message(given: GivenMessage<'_>, path: Path<'_>, index: usize) -> Result<Mess
             return Err(ApiError::invalid(format!("messages.[{index}].content"), message));
         }
     };
-    Ok(Message { role, text: text.into_boxed_str(), attachments, tool_calls })
+    Ok(Message::new(role, text).with_attachments(attachments).with_tool_calls(tool_calls))
 }
 
 /// The texts of all parts, joined, and the other parts.

@@ -140,7 +140,7 @@ fn tokens_of_the_clients_own_count_and_are_repeated_as_text() {
     // "hello world" in both vocabularies.
     for (model, ids) in [("gpt-3.5-turbo-instruct", "[15339,1917]"), ("m", "[24912,2375]")] {
         let parsed = parse(&format!(r#"{{"model":"{model}","prompt":{ids},"echo":true,"logprobs":1}}"#)).unwrap();
-        assert_eq!(parsed.request.messages[0].attachments[0].tokens, 2);
+        assert_eq!(parsed.request.messages[0].attachments()[0].tokens, 2);
         let reply: Value = serde_json::from_str(&whole(&parsed, &[START, STOP])).unwrap();
         assert_eq!(reply["choices"][0]["text"], "hello world");
         assert_eq!(reply["choices"][0]["logprobs"]["tokens"], json!(["hello", " world"]));

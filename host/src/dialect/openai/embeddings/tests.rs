@@ -65,7 +65,7 @@ fn tokens_give_the_vector_of_their_text() {
     assert_eq!(vectors(&answer(r#"{"model":"m","input":[[15339,1917],[15339]]}"#)).len(), 2);
     let request = parse(r#"{"model":"m","input":[[15339,1917],[15339]]}"#).expect("a good request").request;
     assert_eq!(request.operation, Operation::Embedding);
-    let tokens: Vec<u32> = request.messages.iter().map(|message| message.attachments[0].tokens).collect();
+    let tokens: Vec<u32> = request.messages.iter().map(|message| message.attachments()[0].tokens).collect();
     assert_eq!(tokens, [2, 1]);
 }
 

@@ -146,6 +146,6 @@ fn of_parts(list: Vec<Given<Element<'_>>>, path: Path<'_>) -> Result<(Vec<Input>
             other => return Err(path.field("type").unknown_word(other, &["text", "image_url"])),
         }
     }
-    let message = Message { attachments, ..Message::new(Role::User, input.text.as_str()) };
+    let message = Message::new(Role::User, input.text.as_str()).with_attachments(attachments);
     Ok((vec![input], vec![message]))
 }

@@ -24,13 +24,13 @@ pub(super) fn message(item: Item<'_>, path: Path<'_>) -> Result<Message, ApiErro
                 other => return Err(path.field("role").unknown_word(other, &["user", "assistant", "system"]).into()),
             };
             let (text, attachments) = parts(item.content, path.field("content"))?;
-            Message { role, text: text.into(), attachments, tool_calls: Vec::new() }
+            Message::new(role, text).with_attachments(attachments)
         }
         "function_call" => {
             let name = item.name.required(path.field("name"))?;
             let arguments = item.arguments.required(path.field("arguments"))?;
             let mut message = Message::new(Role::Assistant, "");
-            message.tool_calls.push((name.into(), arguments.into()));
+            message.call_tool(name, arguments);
             message
         }
         "function_call_output" => {

@@ -147,7 +147,7 @@ impl Conversation {
         };
         let list = path.field("content");
         let (text, attachments) = said(content.required(list)?, list, role == Role::Assistant)?;
-        self.messages.push(Message { attachments, ..Message::new(role, text) });
+        self.messages.push(Message::new(role, text).with_attachments(attachments));
         Ok(())
     }
 
@@ -156,10 +156,9 @@ impl Conversation {
         let id: Box<str> = excerpt(id).into();
         self.newest.insert(id.clone(), self.calls.len());
         self.calls.push(Call { id, is_custom, is_answered: false });
-        let call = (name.into(), arguments.into());
         match self.messages.last_mut() {
-            Some(last) if last.role == Role::Assistant => last.tool_calls.push(call),
-            _ => self.messages.push(Message { tool_calls: vec![call], ..Message::new(Role::Assistant, "") }),
+            Some(last) if last.role == Role::Assistant => last.call_tool(name, arguments),
+            _ => self.messages.push(Message::new(Role::Assistant, "").with_tool_calls(vec![(name.into(), arguments.into())])),
         }
     }
 
@@ -171,7 +170,7 @@ impl Conversation {
                 None => _ = self.orphan.get_or_insert_with(|| id.into()),
             }
         }
-        self.messages.push(Message { attachments, ..Message::new(Role::Tool, text) });
+        self.messages.push(Message::new(Role::Tool, text).with_attachments(attachments));
         Ok(())
     }
 }

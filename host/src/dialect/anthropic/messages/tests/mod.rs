@@ -57,8 +57,8 @@ fn a_full_request_is_understood() {
             (Role::User, "So?")
         ]
     );
-    assert_eq!(request.messages[1].attachments.len(), 1);
-    assert_eq!(request.messages[2].tool_calls, [("look".into(), "{\"at\": 1}".into())]);
+    assert_eq!(request.messages[1].attachments().len(), 1);
+    assert_eq!(request.messages[2].tool_calls(), [("look".into(), "{\"at\": 1}".into())]);
     assert_eq!((request.tool_choice, request.parallel_tool_calls), (ToolChoice::Named("look".into()), false));
     assert_eq!((request.stop, request.thinking), (vec!["END".into()], Thinking::Off));
 }

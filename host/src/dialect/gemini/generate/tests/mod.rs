@@ -62,8 +62,8 @@ fn a_full_request_is_understood() {
             (Role::User, "So?")
         ]
     );
-    assert_eq!(request.messages[1].attachments.len(), 1);
-    assert_eq!(request.messages[2].tool_calls, [("look".into(), "{\"at\": 1}".into())]);
+    assert_eq!(request.messages[1].attachments().len(), 1);
+    assert_eq!(request.messages[2].tool_calls(), [("look".into(), "{\"at\": 1}".into())]);
     assert_eq!((request.tool_choice, request.tools.len()), (ToolChoice::Required, 1));
     assert_eq!(request.tools[0].parameters.as_ref().expect("a schema").get(), r#"{"type":"object","properties":{}}"#);
     assert_eq!((request.stop, request.thinking), (vec!["END".into()], Thinking::On(Some(64))));
@@ -87,7 +87,7 @@ fn names_in_snake_case_mean_the_same() {
     .unwrap();
     assert_eq!((request.messages.len(), request.max_output_tokens, request.stop.len()), (2, Some(5), 1));
     assert!(matches!(request.format, Format::JsonObject));
-    assert_eq!(request.messages[1].attachments[0].tokens, 32);
+    assert_eq!(request.messages[1].attachments()[0].tokens, 32);
 }
 
 #[test]

@@ -98,8 +98,8 @@ fn a_full_request_is_understood() {
     assert_eq!((&*request.model, request.choices, request.max_output_tokens), ("org/m", 2, Some(20)));
     let roles: Vec<_> = request.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool]);
-    assert_eq!((&*request.messages[1].text, request.messages[1].attachments.len()), ("What is this?", 1));
-    assert_eq!(request.messages[2].tool_calls, [("look".into(), "{}".into())]);
+    assert_eq!((&*request.messages[1].text, request.messages[1].attachments().len()), ("What is this?", 1));
+    assert_eq!(request.messages[2].tool_calls(), [("look".into(), "{}".into())]);
     assert_eq!(request.tools[0].parameters.as_ref().unwrap().get(), r#"{"type":"object","properties":{}}"#);
     assert!(request.tools[1].parameters.is_none());
     assert_eq!(request.tool_choice, ToolChoice::Named("look".into()));
@@ -142,14 +142,14 @@ fn every_documented_kind_of_part_is_counted() {
             {"type":"image_url","image_url":{"url":"https://example.com/a.png","detail":"low"}},{"type":"text","text":"Compare"}]}]}"#,
     )
     .unwrap();
-    assert_eq!((request.messages[0].attachments.len(), request.last_user_text()), (3, "Compare"));
+    assert_eq!((request.messages[0].attachments().len(), request.last_user_text()), (3, "Compare"));
 }
 
 #[test]
 fn files_are_told_apart_and_sound_is_counted_by_its_length() {
     let attached = |part: &str| {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
-        parse(&body).unwrap().messages[0].attachments[0]
+        parse(&body).unwrap().messages[0].attachments()[0]
     };
     let file = |data: &str| attached(&format!(r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"{data}"}}}}"#));
     assert_ne!(file("data:application/pdf;base64,QQ==").digest, file("data:application/pdf;base64,Qg==").digest);

@@ -131,7 +131,7 @@ fn a_response_answers_the_whole_conversation_under_the_settings_of_both() {
     assert_eq!((&*request.model, request.max_output_tokens, request.streams), ("gpt-realtime", Some(9), true));
     assert_eq!(request.tool_choice, ToolChoice::Named("add".into()));
     assert_eq!(request.tools.len(), 1);
-    assert_eq!(&*request.messages[3].tool_calls[0].0, "add");
+    assert_eq!(&*request.messages[3].tool_calls()[0].0, "add");
     assert_eq!(options.metadata.as_deref(), Some(r#"{"a":"b\n"}"#));
     assert!(options.is_kept());
 }
@@ -160,7 +160,7 @@ fn sound_and_images_in_items_are_counted_and_sound_is_not_sent_back() {
     let added = told(&mut session, &json!({"type": "conversation.item.create", "item": item}));
     assert_eq!(added[0]["item"]["content"][0], json!({"type": "input_audio", "transcript": "spoken"}));
     let (request, _) = asked(&mut session, &json!({})).unwrap();
-    let tokens: Vec<u32> = request.messages[0].attachments.iter().map(|attachment| attachment.tokens).collect();
+    let tokens: Vec<u32> = request.messages[0].attachments().iter().map(|attachment| attachment.tokens).collect();
     assert_eq!((&*request.messages[0].text, tokens), ("spoken", vec![3, 85]));
 }
 

@@ -83,7 +83,7 @@ fn a_result_belongs_to_a_call_of_the_earlier_response_and_no_call_stays_open() {
         |input: &str| resumed(&format!(r#"{{"model":"m","input":{input},"previous_response_id":"{}"}}"#, first.id), &[&first]);
     let next = go_on(&format!(r#"[{{"type":"function_call_output","call_id":"{call}","output":"a cat"}}]"#)).unwrap();
     assert_eq!(said(&next.request), [(Role::User, "one"), (Role::Assistant, "see"), (Role::Tool, "a cat")]);
-    assert_eq!(next.request.messages[1].tool_calls, [("look".into(), "{}".into())]);
+    assert_eq!(next.request.messages[1].tool_calls(), [("look".into(), "{}".into())]);
     let (status, error) = refusal(go_on("\"never mind\""));
     assert_eq!((status, &error["message"]), (400, &json!(format!("No tool output found for function call {call}."))));
 }
@@ -186,4 +186,17 @@ fn what_was_put_in_is_listed_newest_first_in_pages() {
     let text = answered(&parsed(r#"{"model":"m","input":"one"}"#).unwrap(), 1, "two", &[]);
     let list = InputItems.answer(&text, None).unwrap();
     insta::assert_snapshot!(std::str::from_utf8(&list).unwrap(), @r#"{"object":"list","data":[{"id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","type":"message","status":"completed","role":"user","content":[{"type":"input_text","text":"one"}]}],"first_id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","last_id":"msg_b6955f45b91c7a53a0f159318e2732e00000000000000001","has_more":false}"#);
+}
+
+#[test]
+fn what_an_input_refers_to_is_as_short_as_a_body() {
+    let first = answered(&parsed(r#"{"model":"m","input":"one"}"#).unwrap(), 1, &"two ".repeat(1 << 20), &[]);
+    let item = body_of(&first)["output"][0]["id"].as_str().unwrap().to_owned();
+    let refer = |times: usize| {
+        let items = vec![json!({"type": "item_reference", "id": item}); times];
+        resumed(&json!({"model": "m", "input": items}).to_string(), &[&first])
+    };
+    assert_eq!(refer(2).unwrap().request.messages.len(), 2);
+    let (status, error) = refusal(refer(9));
+    assert!(status == 400 && error["message"].as_str().unwrap().contains("longer than"), "{error}");
 }

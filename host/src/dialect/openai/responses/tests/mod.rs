@@ -91,10 +91,10 @@ fn a_full_request_is_understood() {
     assert_eq!((&*request.model, request.max_output_tokens, request.choices), ("org/m", Some(20), 1));
     let roles: Vec<_> = request.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::Tool, Role::System]);
-    assert_eq!((&*request.messages[1].text, request.messages[1].attachments.len()), ("What is this?", 1));
+    assert_eq!((&*request.messages[1].text, request.messages[1].attachments().len()), ("What is this?", 1));
     // Thoughts, text and calls of one turn are one message.
     assert_eq!(&*request.messages[2].text, "Let me see.");
-    assert_eq!(request.messages[2].tool_calls, [("look".into(), "{}".into()), ("sql".into(), "select 1".into())]);
+    assert_eq!(request.messages[2].tool_calls(), [("look".into(), "{}".into()), ("sql".into(), "select 1".into())]);
     assert_eq!((&*request.messages[3].text, &*request.messages[4].text), ("a cat", "1"));
     let tools: Vec<_> = request.tools.iter().map(|tool| (&*tool.name, tool.is_free, tool.parameters.is_some())).collect();
     assert_eq!(tools, [("look", false, true), ("sql", true, false)]);
@@ -148,7 +148,7 @@ fn every_documented_kind_of_part_is_counted() {
             {"type":"input_image","file_id":"f","detail":"low"},{"type":"input_text","text":"Compare"}]}]}"#,
     )
     .unwrap();
-    assert_eq!((request.messages[0].attachments.len(), request.last_user_text()), (4, "Compare"));
+    assert_eq!((request.messages[0].attachments().len(), request.last_user_text()), (4, "Compare"));
 }
 
 #[test]
