@@ -15,7 +15,7 @@ use ::metrics::Gauge;
 use serde_json::Value;
 
 use crate::app::reload::desk::{Built, Desk, Made};
-use crate::app::reload::record::{Entry, Record, cause_of, difference, entry};
+use crate::app::reload::record::{Entry, Record, cause_of, difference};
 use crate::app::reload::sources::Sources;
 use crate::app::reload::wishes::Wishes;
 use crate::app::workshop::{Loaded, Need, Offer, Tried, Workshop};
@@ -44,9 +44,8 @@ pub(super) struct Reloader {
     file: Option<PathBuf>,
     /// Held by who has the turn.
     desk: Mutex<Desk>,
+    /// Held for the moment in which another generation begins to answer: nobody is told a part of that.
     record: Mutex<Record>,
-    /// Numbers of the generations that can be brought back, for who must not wait for the turn.
-    kept: Mutex<Vec<u64>>,
     /// What plays the generations; not there before the first one is built.
     engine: OnceLock<Arc<Engine>>,
     /// Not there without a scenario file.
@@ -74,7 +73,6 @@ impl Reloader {
             file,
             desk: Mutex::default(),
             record: Mutex::default(),
-            kept: Mutex::default(),
             engine: OnceLock::new(),
             watcher: OnceLock::new(),
             wishes: Wishes::default(),
@@ -113,8 +111,10 @@ impl Reloader {
                         note: None,
                         visits: Arc::clone(&engine.running().visits),
                     };
-                    self.record().begin(entry);
-                    self.show(&built.made);
+                    let mut record = self.record();
+                    record.begin(entry);
+                    show(&mut record, &built.made);
+                    drop(record);
                     (desk.newest, desk.running) = (1, Some(built.made));
                     let _ = self.engine.set(engine);
                     return Ok(());
@@ -302,7 +302,6 @@ impl Reloader {
             return applied;
         }
         if let Some(number) = superseded {
-            self.record().note(number, format!("gave way to generation {}", made.number));
             count_trial("superseded");
             tracing::warn!("generation {number}, which was on trial, gives way to generation {}", made.number);
         }
@@ -364,30 +363,15 @@ impl Reloader {
     }
 
     fn swap(&self, desk: &mut Desk, engine: &Engine, generation: Generation, made: Made, applied: &Applied) {
+        let number = made.number;
+        let mut record = self.record();
         engine.swap(generation);
+        record.apply(applied, engine.clock().now(), &engine.running().visits);
         desk.trial = None;
-        self.record().begin(entry(applied, engine.clock().now(), &engine.running().visits));
-        tracing::info!(generation = made.number, "reloaded ({}): {}", applied.cause, applied.summary);
-        self.run(desk, made);
-    }
-
-    /// `made` runs from now on, and what ran is kept for a while.
-    fn run(&self, desk: &mut Desk, made: Made) {
-        self.show(&made);
-        let is_used = |old: &Arc<Plugin>| made.plugins.iter().any(|(_, plugin)| Arc::ptr_eq(plugin, old));
-        let resting = desk.running.iter().flat_map(|before| &before.plugins).filter(|(_, plugin)| !is_used(plugin));
-        resting.for_each(|(_, plugin)| plugin.rest());
-        let before = desk.running.replace(made);
-        desk.kept.extend(before);
-        while desk.kept.len() > GENERATIONS_KEPT_MAX {
-            desk.kept.pop_front();
-        }
-        *lock(&self.kept) = desk.kept.iter().map(|made| made.number).collect();
-    }
-
-    fn show(&self, made: &Made) {
-        metrics::gauge(metrics::PACKS_INSECURE, &[]).set(made.insecure as f64);
-        self.record().run(made.shown());
+        let gone = run(desk, &mut record, made);
+        drop(record);
+        drop(gone);
+        tracing::info!(generation = number, "reloaded ({}): {}", applied.cause, applied.summary);
     }
 
     fn declined(&self, change: &Change, terms: &Terms, declined: &Declined) {
@@ -422,8 +406,8 @@ impl Changes for Reloader {
 
     fn generations(&self) -> Value {
         let Some(engine) = self.engine.get() else { return Value::Null };
-        let kept = lock(&self.kept).clone();
-        self.record().generations(engine, &kept, &self.compiling())
+        let compiling = self.compiling();
+        self.record().generations(engine, &compiling)
     }
 
     fn plugins(&self) -> Value {
@@ -435,6 +419,25 @@ impl Changes for Reloader {
         let Some(engine) = self.engine.get() else { return 0 };
         engine.trial().map_or_else(|| engine.running().generation.number, |trial| trial.running.generation.number)
     }
+}
+
+/// `made` runs from now on, and what ran is kept for a while. What is kept no more comes back, to be dropped when the record is free.
+fn run(desk: &mut Desk, record: &mut Record, made: Made) -> Vec<Made> {
+    show(record, &made);
+    let is_used = |old: &Arc<Plugin>| made.plugins.iter().any(|(_, plugin)| Arc::ptr_eq(plugin, old));
+    let resting = desk.running.iter().flat_map(|before| &before.plugins).filter(|(_, plugin)| !is_used(plugin));
+    resting.for_each(|(_, plugin)| plugin.rest());
+    let before = desk.running.replace(made);
+    desk.kept.extend(before);
+    let extra = desk.kept.len().saturating_sub(GENERATIONS_KEPT_MAX);
+    let gone = desk.kept.drain(..extra).collect();
+    record.keep(desk.kept.iter().map(|made| made.number).collect());
+    gone
+}
+
+fn show(record: &mut Record, made: &Made) {
+    metrics::gauge(metrics::PACKS_INSECURE, &[]).set(made.insecure as f64);
+    record.run(made.shown());
 }
 
 fn count(outcome: &str) {

@@ -26,6 +26,8 @@ pub(super) struct Record {
     refusals: VecDeque<Value>,
     plugins: Vec<Shown>,
     on_trial: Vec<Shown>,
+    /// Numbers of the generations that a rollback can bring back.
+    kept: Vec<u64>,
 }
 
 /// One generation.
@@ -75,6 +77,22 @@ impl Record {
         });
     }
 
+    /// The generation that `applied` tells of begins at `since`, and what was on trial, if anything, has given way to it.
+    pub(super) fn apply(&mut self, applied: &Applied, since: Nanos, visits: &Arc<Visits>) {
+        if let Some(number) = applied.superseded {
+            self.note(number, format!("gave way to generation {}", applied.generation));
+        }
+        self.begin(Entry {
+            number: applied.generation,
+            since,
+            cause: applied.cause.clone(),
+            summary: applied.summary.clone(),
+            places: applied.places.clone(),
+            note: None,
+            visits: Arc::clone(visits),
+        });
+    }
+
     /// Says what became of generation `number`.
     pub(super) fn note(&mut self, number: u64, note: String) {
         if let Some(entry) = self.generations.iter_mut().find(|entry| entry.number == number) {
@@ -92,6 +110,11 @@ impl Record {
         self.on_trial = plugins;
     }
 
+    /// From now on `kept` can be brought back.
+    pub(super) fn keep(&mut self, kept: Vec<u64>) {
+        self.kept = kept;
+    }
+
     /// A change was refused.
     pub(super) fn refuse(&mut self, cause: &str, declined: &Declined, clock: &RealClock) {
         if self.refusals.len() == REFUSALS_LISTED_MAX {
@@ -107,8 +130,8 @@ impl Record {
             .push_back(json!({ "at_unix_ms": at_unix_ms, "cause": cause, "kind": kind, "reason": reason, "problems": problems }));
     }
 
-    /// All of it, newest first; `kept` can be brought back by a rollback.
-    pub(super) fn generations(&self, engine: &Engine, kept: &[u64], compiling: &[Compiling]) -> Value {
+    /// All of it, newest first.
+    pub(super) fn generations(&self, engine: &Engine, compiling: &[Compiling]) -> Value {
         let (running, trial) = (engine.running().generation.number, engine.trial());
         let on_trial = trial.as_ref().map(|trial| trial.running.generation.number);
         let clock = engine.clock();
@@ -123,7 +146,7 @@ impl Record {
             json!({
                 "number": entry.number, "state": state, "since_unix_ms": clock.unix_ms(entry.since),
                 "age_s": clock.now().saturating_sub(entry.since) / 1_000_000_000, "cause": entry.cause, "changed": entry.summary,
-                "places": entry.places, "requests": requests, "streams": streams, "kept": kept.contains(&entry.number),
+                "places": entry.places, "requests": requests, "streams": streams, "kept": self.kept.contains(&entry.number),
                 "note": entry.note,
             })
         };
@@ -158,19 +181,6 @@ impl Record {
         };
         let all = |plugins: &[Shown]| plugins.iter().map(shown).collect::<Vec<_>>();
         json!({ "plugins": all(&self.plugins), "on_trial": all(&self.on_trial) })
-    }
-}
-
-/// What a generation that begins at `since` is recorded as.
-pub(super) fn entry(applied: &Applied, since: Nanos, visits: &Arc<Visits>) -> Entry {
-    Entry {
-        number: applied.generation,
-        since,
-        cause: applied.cause.clone(),
-        summary: applied.summary.clone(),
-        places: applied.places.clone(),
-        note: None,
-        visits: Arc::clone(visits),
     }
 }
 

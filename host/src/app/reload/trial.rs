@@ -8,8 +8,7 @@ use std::sync::Weak;
 use crossbeam::channel::Receiver;
 
 use crate::app::reload::desk::{Desk, Made};
-use crate::app::reload::record::entry;
-use crate::app::reload::{Reloader, count_trial};
+use crate::app::reload::{Reloader, count_trial, run};
 use crate::clock::real::RealClock;
 use crate::clock::{Clock, Nanos};
 use crate::engine::canary::{Canary, Standing};
@@ -32,12 +31,14 @@ impl Reloader {
         let now = engine.clock().now();
         let (canary, end) = Canary::begin(settings, generation.seed, made.number, now);
         let (number, deadline) = (made.number, canary.deadline());
+        let mut record = self.record();
         engine.try_out(generation, canary);
-        self.record().try_out(made.shown());
+        record.try_out(made.shown());
         desk.trial = Some(made);
         if let Some(trial) = engine.trial() {
-            self.record().begin(entry(applied, now, &trial.running.visits));
+            record.apply(applied, now, &trial.running.visits);
         }
+        drop(record);
         let share = settings.share * 100.0;
         tracing::info!(generation = number, "on trial for {share} % of the requests ({}): {}", applied.cause, applied.summary);
         let (me, clock) = (Weak::clone(&self.me), *engine.clock());
@@ -92,23 +93,27 @@ impl Reloader {
 
     fn promote(&self, desk: &mut Desk, engine: &Engine, trial: &Trial, outcome: &str, word: &str) {
         let number = trial.running.generation.number;
+        let account = trial.canary.account();
+        let mut record = self.record();
         engine.promote();
-        self.record().note(number, format!("{word} after its trial: {}", trial.canary.account()));
+        record.note(number, format!("{word} after its trial: {account}"));
+        let gone = desk.trial.take().map(|made| run(desk, &mut record, made));
+        drop(record);
+        drop(gone);
         count_trial(outcome);
-        tracing::info!(generation = number, "{word}: {}", trial.canary.account());
-        if let Some(made) = desk.trial.take() {
-            self.run(desk, made);
-        }
+        tracing::info!(generation = number, "{word}: {account}");
     }
 
     fn withdraw(&self, desk: &mut Desk, engine: &Engine, trial: &Trial, outcome: &str, word: &str) {
         let number = trial.running.generation.number;
+        let account = trial.canary.account();
+        let mut record = self.record();
         engine.withdraw();
         desk.trial = None;
-        self.record().try_out(Vec::new());
+        record.try_out(Vec::new());
+        record.note(number, format!("{word}: {account}"));
+        drop(record);
         let running = engine.running().generation.number;
-        let account = trial.canary.account();
-        self.record().note(number, format!("{word}: {account}"));
         count_trial(outcome);
         tracing::error!(generation = number, "{word}, generation {running} answers all requests again: {account}");
     }
