@@ -55,13 +55,15 @@ enum Act {
     Waits,
     /// It plays.
     Plays,
+    /// It has failed, and all of that is written.
+    Over,
 }
 
 /// What has become of a request for a response.
 pub(super) enum Opening {
-    /// It plays.
+    /// It plays, or has failed already.
     Turn(Box<Turn>),
-    /// It is refused.
+    /// It is refused: there is no response.
     Refused(ApiError),
     /// The connection ends.
     Cut(Cut),
@@ -99,22 +101,10 @@ impl Turn {
             Err(error) => return refused(error),
         };
         let head = head_of(playback.plan(), model, created_unix_s);
-        if let Outcome::Refuse(error) = &playback.plan().outcome {
-            let error = error.clone();
-            playback.end(error.status, clock.now(), false);
-            return Opening::Refused(error);
-        }
-        let stage = match playback.before_head() {
-            Some(Action::Hang(hang)) => Act::Hangs(arrival + hang.as_nanos() as Nanos),
-            Some(Action::Cut(cut)) => {
-                playback.end(0, clock.now(), false);
-                return Opening::Cut(cut);
-            }
-            Some(Action::ErrorEvent(message)) => {
-                playback.end(500, clock.now(), false);
-                return Opening::Refused(ApiError::of_status(500, message));
-            }
-            _ => Act::Waits,
+        let mut stream = ResponseStream::new(&head, options);
+        let stage = match opened(&mut playback, &mut stream, arrival, clock.now(), out) {
+            Ok(stage) => stage,
+            Err(opening) => return opening,
         };
         let action = match &playback.plan().outcome {
             Outcome::Interrupt(interrupt) => Some(interrupt.action.clone()),
@@ -129,7 +119,6 @@ impl Turn {
             wire.drip(Dripper::begin(bytes_per_s, Sleep::on(Arc::clone(&door.pacer)), clock));
             is_dripped = true;
         }
-        let mut stream = ResponseStream::new(&head, options);
         let is_silent = damage == Some(Damage::EmptyBody);
         if stage == Act::Waits && !is_silent {
             stream.begin(out);
@@ -199,6 +188,7 @@ impl Turn {
                     }
                 },
                 Act::Plays => return self.poll_play(now, out, context),
+                Act::Over => return Poll::Ready(Played::Done),
             }
         }
     }
@@ -221,6 +211,38 @@ impl Turn {
                 Moment::Wait(due) => ready!(self.sleep.poll_until(due, now, context)),
             }
         }
+    }
+}
+
+/// How the response that `playback` plays into `stream` begins at `now`, or what has become of it instead.
+fn opened(
+    playback: &mut Playback,
+    stream: &mut ResponseStream,
+    arrival: Nanos,
+    now: Nanos,
+    out: &mut BytesMut,
+) -> Result<Act, Opening> {
+    if let Outcome::Refuse(error) = &playback.plan().outcome {
+        let error = error.clone();
+        playback.end(error.status, now, false);
+        if !realtime::fails(&error) {
+            return Err(Opening::Refused(error));
+        }
+        stream.end(ResponseEnd::Failed(&error), Usage::default(), out);
+        return Ok(Act::Over);
+    }
+    match playback.before_head() {
+        Some(Action::Hang(hang)) => Ok(Act::Hangs(arrival + hang.as_nanos() as Nanos)),
+        Some(Action::Cut(cut)) => {
+            playback.end(0, now, false);
+            Err(Opening::Cut(cut))
+        }
+        Some(Action::ErrorEvent(message)) => {
+            playback.end(500, now, false);
+            stream.event(&StreamEvent::Error { message: &message, code: None }, out);
+            Ok(Act::Over)
+        }
+        _ => Ok(Act::Waits),
     }
 }
 

@@ -142,13 +142,23 @@ def test_sound_is_refused_in_a_sentence(connection):
     assert connection.recv().type == "input_audio_buffer.cleared"
 
 
-def test_a_refusal_is_an_error_event_and_the_session_goes_on(client):
+def test_a_limit_fails_the_response_and_the_session_goes_on(client):
     with client.realtime.connect(model="fails-429") as connection:
         connection.recv()
         for _ in range(2):
             connection.response.create(event_id="mine")
+            done = until(connection, "response.done")[-1].response
+            assert (done.status, done.status_details.type) == ("failed", "failed")
+            assert done.status_details.error.code == "rate_limit_exceeded"
+
+
+def test_a_refusal_is_an_error_event_and_the_session_goes_on(client):
+    with client.realtime.connect(model="fails-400") as connection:
+        connection.recv()
+        for _ in range(2):
+            connection.response.create(event_id="mine")
             error = connection.recv()
-            assert (error.type, error.error.code, error.error.event_id) == ("error", "rate_limit_exceeded", "mine")
+            assert (error.type, error.error.type, error.error.event_id) == ("error", "invalid_request_error", "mine")
 
 
 def test_an_unknown_model_is_refused_before_the_session(client):

@@ -4,15 +4,15 @@
 //! events, one a token.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
+use http::{HeaderValue, StatusCode};
 
 use crate::dialect::json::id::{push_hex, text_of};
 use crate::dialect::json::splice::{push_nullable, push_number, push_string};
 use crate::dialect::openai;
 use crate::dialect::{Dialect, Endpoint, ErrorReply, HeaderFacts, Inbound, ModelCard, Parsed, StreamRenderer, Voice};
 use crate::random::Stream;
-use crate::types::api_error::ApiError;
+use crate::types::api_error::{ApiError, Cause, ErrorKind};
 use crate::types::reply::{Head, StreamEvent, TextKind, WholeReply};
 use crate::types::request::{Message, Operation, Request, Role, RouteTaken};
 
@@ -45,7 +45,7 @@ impl Dialect for Generic {
         body.put_slice(b"{\"error\":{\"status\":");
         push_number(&mut body, u64::from(error.status));
         body.put_slice(b",\"message\":");
-        push_string(&mut body, &error.message);
+        push_string(&mut body, usual(error).unwrap_or(&error.message));
         body.put_slice(b",\"code\":");
         push_nullable(&mut body, error.code.as_deref());
         body.put_slice(b"}}");
@@ -60,6 +60,13 @@ impl Dialect for Generic {
     fn render_model(&self, model: &ModelCard) -> Bytes {
         openai::models::one(model)
     }
+}
+
+/// What `error` is called, if nothing is said of it: what others say then speaks of models.
+fn usual(error: &ApiError) -> Option<&'static str> {
+    let is_plain = matches!(error.cause.as_deref(), Some(Cause::Usual)) && error.code.is_none();
+    let says_more = error.kind == ErrorKind::QuotaExhausted;
+    StatusCode::from_u16(error.status).ok().filter(|_| is_plain && !says_more)?.canonical_reason()
 }
 
 /// All routes of a scenario.

@@ -36,6 +36,7 @@ models:
     max-output-tokens: 200000
     context-window: 400000
     pipeline: [{ model: { through: rt-desk } }]
+  - { match: rt-400, faults: [{ http-error: { status: 400 } }] }
   - { match: rt-429, faults: [{ http-error: { status: 429, retry-after: 1s } }] }
   - { match: rt-error, faults: [{ error-event: { at: token 4, message: Lost } }] }
   - { match: rt-stall, faults: [{ stall: { for: 300ms, at: token 4 } }] }
@@ -247,14 +248,32 @@ fn a_response_that_is_cancelled_ends_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_refusal_is_an_error_event_about_the_clients_event() {
+fn a_clients_mistake_is_an_error_event_about_its_event() {
+    let host = TestHost::start(SCENARIO);
+    let mut client = Client::enter(&host, "rt-400");
+    client.ask("Hi");
+    let heard = client.hear_to("error");
+    assert!(!kinds(&heard).contains(&"response.created"), "{heard:?}");
+    let error = &heard.last().expect("an event")["error"];
+    assert_eq!((&error["type"], &error["event_id"]), (&json!("invalid_request_error"), &json!("mine")));
+    assert_eq!(requests(&host, "rt-400", 400), 1.0);
+}
+
+#[test]
+fn a_limit_fails_the_response_that_runs_into_it_and_the_session_goes_on() {
     let host = TestHost::start(SCENARIO);
     let mut client = Client::enter(&host, "rt-429");
-    client.ask("Hi");
-    let error = client.hear_to("error").pop().expect("an event");
-    let expected = (&json!("rate_limit_exceeded"), &json!("mine"));
-    assert_eq!((&error["error"]["code"], &error["error"]["event_id"]), expected);
-    assert_eq!(requests(&host, "rt-429", 429), 1.0);
+    for count in [1.0, 2.0] {
+        client.ask("Hi");
+        let heard = client.hear_to("rate_limits.updated");
+        assert_eq!(kinds(&heard[heard.len() - 3..]), ["response.created", "response.done", "rate_limits.updated"]);
+        let done = &heard[heard.len() - 2]["response"];
+        let error =
+            json!({"type": "requests", "code": "rate_limit_exceeded", "message": "Rate limit reached. Please try again later."});
+        assert_eq!((&done["status"], &done["status_details"]), (&json!("failed"), &json!({"type": "failed", "error": error})));
+        assert_eq!((&done["output"], &done["usage"]["total_tokens"]), (&json!([]), &json!(0)));
+        assert_eq!(requests(&host, "rt-429", 429), count);
+    }
 }
 
 #[test]
@@ -417,8 +436,8 @@ fn quotas_hold_and_are_told() {
         let told = &limits["rate_limits"][0];
         assert_eq!((&told["name"], &told["limit"], &told["remaining"]), (&json!("requests"), &json!(3), &json!(left)));
     }
-    client.ask("Hi");
-    assert_eq!(client.hear_to("error").pop().expect("an event")["error"]["code"], "rate_limit_exceeded");
+    let done = client.answer("Hi").pop().expect("an event");
+    assert_eq!(done["response"]["status_details"]["error"]["code"], "rate_limit_exceeded", "{done}");
 }
 
 #[test]
@@ -447,9 +466,8 @@ fn the_headers_of_a_handshake_say_how_its_responses_are_answered() {
     assert_eq!(done["response"]["usage"]["output_tokens"], 3, "{done}");
     let mut failing =
         Client::enter_with(&host, "rt-over", &[("x-simwright-fault", "http-error: { status: 503, message: Busy }")]);
-    failing.ask("Hi");
-    let error = failing.hear_to("error").pop().expect("an event");
-    assert_eq!((&error["error"]["message"], &error["error"]["event_id"]), (&json!("Busy"), &json!("mine")));
+    let done = failing.answer("Hi").pop().expect("an event");
+    assert_eq!(done["response"]["status_details"]["error"]["message"], "Busy", "{done}");
     let mut wrong = Client::enter_with(&host, "rt-over", &[("x-simwright-seed", "x")]);
     wrong.ask("Hi");
     let error = wrong.hear_to("error").pop().expect("an event");

@@ -16,7 +16,7 @@ use crate::support::host::{TestHost, ask};
 use crate::support::observed::{Expected, Observed};
 use crate::support::session::over_session;
 use crate::support::speakers::{
-    Anthropic, Asked, Azure, Completions, Gemini, Ollama, OpenAi, Realtime, Responses, Speaker, Wanted, schema,
+    Anthropic, Asked, Azure, Completions, Gemini, HttpRoute, Ollama, OpenAi, Realtime, Responses, Speaker, Wanted, schema,
 };
 
 /// Ten tokens.
@@ -98,22 +98,26 @@ const REFUSALS: &[&str] = &[
     "http-error: { status: 529 }",
 ];
 
-/// A server with a model for each fault: `model-00`, `model-01` and so on.
+/// A server with a model for each fault: `model-00`, `model-01` and so on, each with two routes of its own.
 fn serve<'a>(faults: impl Iterator<Item = (&'a str, Wanted)>) -> TestHost {
     let mut scenario = format!(
         "simwright: 1\ntokens: exact\ndefaults:\n  latency: {{ constant: {{ first: 1ms, between: 1ms }} }}\n  reply: {{ fixed: {{ text: {} }} \
          }}\nmodels:\n",
         TOKENS.concat()
     );
+    let mut routes = "routes:\n".to_owned();
     for (number, (fault, wanted)) in faults.enumerate() {
-        scenario += &format!("  - match: model-{number:02}\n    faults:\n      - {fault}\n");
+        let model = model(number);
+        routes += &format!("  - {{ path: /stream/{model}, model: {model}, stream: sse }}\n");
+        routes += &format!("  - {{ path: /whole/{model}, model: {model} }}\n");
+        scenario += &format!("  - match: {model}\n    faults:\n      - {fault}\n");
         scenario += match wanted {
             Wanted::Text => "",
             Wanted::ToolCall => "    reply: { tool-calls: { call: plan_trip } }\n",
             Wanted::Structure => "    reply: text\n",
         };
     }
-    TestHost::start(&scenario)
+    TestHost::start(&(scenario + &routes))
 }
 
 fn model(number: usize) -> String {
@@ -172,7 +176,7 @@ struct Part {
 
 const PLAIN: &[Way] = &[h1("stream", true), h1("whole", false)];
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 10] = [
     Part {
         speaker: &OpenAi,
         ways: &[
@@ -188,7 +192,9 @@ const PARTS: [Part; 8] = [
     Part { speaker: &Azure, ways: PLAIN },
     Part { speaker: &Anthropic, ways: PLAIN },
     Part { speaker: &Gemini { is_array: false }, ways: PLAIN },
+    Part { speaker: &Gemini { is_array: true }, ways: &[h1("stream", true)] },
     Part { speaker: &Ollama { is_generate: false }, ways: PLAIN },
+    Part { speaker: &HttpRoute, ways: PLAIN },
 ];
 
 /// What is seen of one vendor.
@@ -304,7 +310,8 @@ that has no character to break is given an `é`. A body that is cut inside a cha
 silently. `bad-tool-arguments`, `schema-violation` and `wrong-usage` choose one of several ways, by the run's seed.
 Refusals are the same on HTTP/1.1 and HTTP/2, for streams and whole replies.
 A realtime session is a connection that has become a WebSocket (101): each event is a message, a fault strikes one response, and what is
-refused is told by an event. A client that gets a text which is no UTF-8 must end the session.
+refused is told by an event: `error` if the client is to blame, else a `response.done` that has failed. A client that gets a text which is
+no UTF-8 must end the session. Routes of your own answer with plain text, which has no finish, no counts and no JSON to break.
 ";
 
 /// Everything, once for both tests.

@@ -94,7 +94,7 @@ impl Observed {
     /// The words of a refusal: status, what the vendor's body says, what the headers say of trying again, and the message.
     pub fn refusal(&self, speaker: &dyn Speaker) -> String {
         let (status, headers) = self.head.as_ref().expect("a head");
-        assert_eq!(headers["content-type"], speaker.whole_media());
+        assert_eq!(headers["content-type"], speaker.refusal_media());
         let body = speaker.refusal_body(&self.body);
         let mut hints = Vec::new();
         for name in ["retry-after", "retry-after-ms", "x-should-retry"] {
@@ -127,17 +127,16 @@ fn h2_ending(end: StreamEnd) -> String {
 /// What a strict reader of events makes of `body`.
 fn stream(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String {
     let (mut heard, mut wrong) = (Heard::default(), Wrong::default());
-    let mut rest = body;
-    while let Some(end) = memchr::memmem::find(rest, speaker.between()) {
-        let event = speaker.payload(&rest[..end]);
-        rest = &rest[end + speaker.between().len()..];
-        match std::str::from_utf8(event) {
+    let (events, rest) = speaker.events(body, &mut heard);
+    for event in events {
+        match std::str::from_utf8(speaker.payload(event)) {
             Err(_) => wrong.count("not UTF-8"),
             Ok("[DONE]") => heard.is_ended = true,
-            Ok(text) => match serde_json::from_str::<Value>(text) {
-                Err(_) => wrong.count("not JSON"),
-                Ok(chunk) => speaker.event(&chunk, &mut heard),
-            },
+            Ok(text) => {
+                if speaker.event_text(text, &mut heard).is_err() {
+                    wrong.count("not JSON");
+                }
+            }
         }
     }
     if !rest.is_empty() {
@@ -148,7 +147,9 @@ fn stream(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String
     if heard.error.is_some() {
         words.push("error event".to_owned());
     }
-    words.push(heard.only().finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
+    if speaker.tells_its_end() {
+        words.push(heard.only().finish.as_ref().map_or("no finish".to_owned(), |finish| format!("`{finish}`")));
+    }
     if heard.usage.is_some() {
         words.extend(about_usage(heard.usage, expected));
     }
@@ -173,24 +174,25 @@ impl Wrong {
 
 fn whole(speaker: &dyn Speaker, body: &[u8], expected: &Expected<'_>) -> String {
     let Ok(text) = std::str::from_utf8(body) else { return "not UTF-8".to_owned() };
-    let reply: Value = match serde_json::from_str(text) {
-        Ok(reply) => reply,
+    let mut heard = Heard::default();
+    match speaker.whole_text(text, &mut heard) {
+        Ok(()) => {}
         Err(error) if error.is_eof() => {
             let percent = (body.len() as f64 * 100.0 / expected.whole_bytes as f64).round();
             return format!("JSON broken off after {percent} % of its bytes");
         }
         Err(_) => return "not JSON".to_owned(),
-    };
-    let mut heard = Heard::default();
-    speaker.whole(&reply, &mut heard);
+    }
     if let Some(message) = heard.error {
         return format!("error `{message}`");
     }
     let said = heard.only();
     said.texts = said.texts.iter().flat_map(|text| pieces(text, expected)).collect();
     let mut words = vec![answer(said, expected)];
-    words.push(format!("`{}`", said.finish.as_deref().unwrap_or("–")));
-    words.extend(about_usage(heard.usage, expected));
+    if speaker.tells_its_end() {
+        words.push(format!("`{}`", said.finish.as_deref().unwrap_or("–")));
+        words.extend(about_usage(heard.usage, expected));
+    }
     words.join(", ")
 }
 

@@ -19,6 +19,7 @@ models:
   - { match: words }
   - { match: plain, reply: { text: { tokens: 24 } } }
   - { match: slow, latency: { constant: { first: 20ms, between: 20ms } } }
+  - { match: wrong, faults: [{ http-error: { status: 400 } }] }
   - { match: busy, faults: [{ http-error: { status: 429 } }] }
   - { match: error-event, faults: [{ error-event: { at: token 4, message: Lost } }] }
   - { match: cut, faults: [{ cut: { how: close, at: token 4 } }] }
@@ -131,13 +132,25 @@ test("a response is cancelled", async () => {
 });
 
 test("a refusal is an error, and the session goes on", async () => {
-  const { session, errors, until } = await open("busy");
+  const { session, errors, until } = await open("wrong");
   for (const count of [1, 2]) {
     session.send({ type: "response.create" });
     await until("error");
     assert.equal(errors.length, count);
-    assert.equal(errors.at(-1).error.code, "rate_limit_exceeded");
+    assert.equal(errors.at(-1).error.type, "invalid_request_error");
   }
+  session.close();
+});
+
+test("a limit fails the response, and the session goes on", async () => {
+  const { session, errors, until } = await open("busy");
+  for (let count = 0; count < 2; count += 1) {
+    session.send({ type: "response.create" });
+    const done = (await until("response.done")).at(-1).response;
+    assert.equal(done.status, "failed");
+    assert.equal(done.status_details.error.code, "rate_limit_exceeded");
+  }
+  assert.deepEqual(errors, []);
   session.close();
 });
 

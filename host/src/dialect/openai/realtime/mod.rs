@@ -3,8 +3,8 @@
 //! `session` is one client's session: it is told what the client says and writes what the server says to it, with nothing played. A
 //! `response.create` becomes a document of its own, the settings and the whole conversation with it; `read` makes the neutral request
 //! of that, as the other endpoints do of a body, so that it is planned, logged and replayed like any other. `stream` renders the
-//! events of a response. `body` is what clients write, `items` the items of conversations, `settings` what a session is told about itself, `events` what all of them write. Events are
-//! JSON, a line each; the door sends each line as a message of its own.
+//! events of a response. `body` is what clients write, `items` the items of conversations, `settings` what a session is told about
+//! itself, `events` what all of them write. Events are JSON, a line each; the door sends each line as a message of its own.
 
 use bytes::BytesMut;
 
@@ -56,6 +56,13 @@ impl Endpoint for Realtime {
 /// Reads what a session asks for, and how the response is rendered.
 pub fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     read::read(inbound)
+}
+
+/// Is a request that ends with `error` taken up, so that it is its response that fails? What a client did wrong is refused by an `error`
+/// event; limits and the server's own trouble end a response that has begun, as the recordings in issue 2502 of `openai-python` and in
+/// pull request 2967 of `livekit/agents` show.
+pub fn fails(error: &ApiError) -> bool {
+    error.status == 429 || error.status >= 500
 }
 
 impl Voice for Options {

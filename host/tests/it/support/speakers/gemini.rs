@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Heard, Said, Speaker, Wanted, all_alike, code, finishes_once, hear_error, must, nameless_payloads, schema, text,
+    Asked, Heard, Said, Speaker, Wanted, all_alike, code, finishes_once, hear_error, must, nameless_payloads, schema, split, text,
 };
 
 /// Generate content; streams of events, or of one array that grows.
@@ -13,7 +13,7 @@ pub struct Gemini {
 
 impl Speaker for Gemini {
     fn name(&self) -> &'static str {
-        "Gemini"
+        if self.is_array { "Gemini arrays" } else { "Gemini" }
     }
 
     fn ask(&self, model: &str, wanted: Wanted, streamed: bool) -> Asked {
@@ -38,11 +38,32 @@ impl Speaker for Gemini {
     }
 
     fn stream_media(&self) -> &'static str {
-        if self.is_array { "application/json" } else { "text/event-stream" }
+        if self.is_array { "application/json; charset=UTF-8" } else { "text/event-stream" }
     }
 
     fn between(&self) -> &'static [u8] {
-        b"\r\n\r\n"
+        if self.is_array { b",\r\n" } else { b"\r\n\r\n" }
+    }
+
+    /// Of an array, its elements; the bracket that closes it is its last event.
+    fn events<'a>(&self, stream: &'a [u8], heard: &mut Heard) -> (Vec<&'a [u8]>, &'a [u8]) {
+        let (mut events, rest) = split(stream, self.between());
+        if !self.is_array {
+            return (events, rest);
+        }
+        let closed = rest.strip_suffix(b"]");
+        heard.is_ended = closed.is_some();
+        let last = closed.unwrap_or(rest);
+        let is_whole = last.ends_with(b"}") || last.is_empty();
+        events.extend(Some(last).filter(|last| is_whole && !last.is_empty()));
+        if let Some(first) = events.first_mut() {
+            *first = first.strip_prefix(b"[").unwrap_or(first);
+        }
+        (events, if is_whole { b"" } else { last })
+    }
+
+    fn payload<'a>(&self, event: &'a [u8]) -> &'a [u8] {
+        if self.is_array { event } else { event.strip_prefix(b"data: ").expect("a data line") }
     }
 
     fn payloads(&self, stream: &[u8]) -> Result<Vec<String>, String> {
@@ -54,7 +75,7 @@ impl Speaker for Gemini {
     }
 
     fn last_event(&self) -> Option<&'static str> {
-        None
+        self.is_array.then_some("]")
     }
 
     fn event(&self, chunk: &Value, heard: &mut Heard) {
@@ -84,6 +105,12 @@ impl Speaker for Gemini {
         must(!chunks.iter().any(finishes), || format!("a finish before the end: {chunks:?}"))?;
         must(last["candidates"].is_null() || finishes(last), || format!("no finish at the end: {last}"))?;
         finishes_once(events, |chunk| chunk["candidates"].as_array(), is_finish)
+    }
+
+    /// In place of an array comes one, too.
+    fn refusal_body(&self, body: &[u8]) -> Value {
+        let mut body: Value = serde_json::from_slice(body).expect("JSON");
+        if self.is_array { body[0].take() } else { body }
     }
 
     fn refusal_columns(&self) -> &'static [&'static str] {

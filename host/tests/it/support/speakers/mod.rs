@@ -8,6 +8,7 @@ mod anthropic;
 mod azure;
 mod completions;
 mod gemini;
+mod http_route;
 mod ollama;
 mod openai;
 mod realtime;
@@ -17,6 +18,7 @@ pub use anthropic::Anthropic;
 pub use azure::Azure;
 pub use completions::Completions;
 pub use gemini::Gemini;
+pub use http_route::HttpRoute;
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use realtime::Realtime;
@@ -120,9 +122,19 @@ pub trait Speaker: Sync {
         "application/json"
     }
 
+    /// The content type of refusals.
+    fn refusal_media(&self) -> &'static str {
+        self.whole_media()
+    }
+
     /// What comes between two events.
     fn between(&self) -> &'static [u8] {
         b"\n\n"
+    }
+
+    /// The events of `stream`, each with its frame but not what stands between two, and what is left of one that is broken off.
+    fn events<'a>(&self, stream: &'a [u8], _heard: &mut Heard) -> (Vec<&'a [u8]>, &'a [u8]) {
+        split(stream, self.between())
     }
 
     /// The payload of an event without its frame.
@@ -135,11 +147,28 @@ pub trait Speaker: Sync {
         nameless_payloads(stream)
     }
 
+    /// Does a reply say why it ended, and what it cost?
+    fn tells_its_end(&self) -> bool {
+        true
+    }
+
     /// The event without which a stream has not come to its end, if there is one.
     fn last_event(&self) -> Option<&'static str>;
 
+    /// Reads one event's payload as it came, which is JSON unless the speaker says otherwise. The error says that it is none.
+    fn event_text(&self, payload: &str, heard: &mut Heard) -> Result<(), serde_json::Error> {
+        self.event(&serde_json::from_str(payload)?, heard);
+        Ok(())
+    }
+
     /// Reads one event's payload.
     fn event(&self, payload: &Value, heard: &mut Heard);
+
+    /// Reads a reply in one piece as it came, which is JSON unless the speaker says otherwise. The error says that it is none.
+    fn whole_text(&self, reply: &str, heard: &mut Heard) -> Result<(), serde_json::Error> {
+        self.whole(&serde_json::from_str(reply)?, heard);
+        Ok(())
+    }
 
     /// Reads a reply in one piece; its text is one piece, too.
     fn whole(&self, reply: &Value, heard: &mut Heard);
@@ -162,6 +191,16 @@ pub trait Speaker: Sync {
 
     /// What a refusal's body says under these headings.
     fn refusal_cells(&self, body: &Value) -> Vec<String>;
+}
+
+/// `stream` at every `between`, and what comes after the last.
+fn split<'a>(stream: &'a [u8], between: &[u8]) -> (Vec<&'a [u8]>, &'a [u8]) {
+    let (mut events, mut rest) = (Vec::new(), stream);
+    while let Some(end) = memchr::memmem::find(rest, between) {
+        events.push(&rest[..end]);
+        rest = &rest[end + between.len()..];
+    }
+    (events, rest)
 }
 
 fn text(value: &Value) -> &str {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::responses::hear_output;
-use super::{Asked, Heard, OpenAi, Speaker, Wanted, hear_error, lines, must, schema, text};
+use super::{Asked, Heard, Speaker, Wanted, hear_error, lines, must, schema, text};
 
 /// Realtime sessions.
 pub struct Realtime;
@@ -96,17 +96,25 @@ impl Speaker for Realtime {
         Ok(())
     }
 
+    /// The event that tells it, with the error where events of errors have it.
     fn refusal_body(&self, body: &[u8]) -> Value {
-        let last = body.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).expect("an event");
-        serde_json::from_slice(last).expect("JSON")
+        let events = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mut events = events.map(|line| serde_json::from_slice::<Value>(line).expect("JSON"));
+        let mut told = events.find(|event| ["error", "response.done"].contains(&text(&event["type"]))).expect("an event");
+        if told["type"] == "response.done" {
+            assert_eq!((&told["response"]["status"], &told["response"]["output"]), (&json!("failed"), &json!([])));
+            told["error"] = told["response"]["status_details"]["error"].take();
+        }
+        told
     }
 
     fn refusal_columns(&self) -> &'static [&'static str] {
-        &["type", "code", "param"]
+        &["event", "type", "code", "param"]
     }
 
     fn refusal_cells(&self, event: &Value) -> Vec<String> {
-        OpenAi.refusal_columns().iter().map(|key| super::code(&event["error"][*key])).collect()
+        let error = ["type", "code", "param"].iter().map(|key| super::code(&event["error"][*key]));
+        std::iter::once(super::code(&event["type"])).chain(error).collect()
     }
 }
 
