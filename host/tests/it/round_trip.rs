@@ -321,6 +321,8 @@ impl Reader {
         if self.speaker.last_event() == Some("[DONE]") {
             heard.is_ended = payloads.pop().as_deref() == Some("[DONE]");
         }
+        // An array that can be read is closed.
+        heard.is_ended |= self.speaker.last_event() == Some("]");
         let parsed: Result<Vec<Value>, _> = payloads.iter().map(|payload| serde_json::from_str(payload)).collect();
         let events = parsed.map_err(|error| format!("{error} in {payloads:?}"))?;
         self.speaker.order(&events)?;
