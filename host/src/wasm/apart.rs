@@ -17,7 +17,6 @@ use crate::clock::real::monotonic_ns;
 use crate::types::problem::Problem;
 use crate::wasm::breaker::Breaker;
 use crate::wasm::chooser::{PluginChooser, PluginScaler};
-use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::host_services::Home;
 use crate::wasm::instance::SetupError;
@@ -102,9 +101,9 @@ impl Plugin {
         &self.properties
     }
 
-    /// Instructions of its latest call, where these are counted and not time ([`Meter::Fuel`]).
+    /// Instructions of its latest call, where these are counted and not time ([`crate::wasm::Meter::Fuel`]).
     pub fn fuel_used(&self) -> Option<u64> {
-        (self.mould.meter == Meter::Fuel).then(|| self.mould.fuel_used.load(Ordering::Relaxed))
+        (!self.mould.timer.is_cpu()).then(|| self.mould.fuel_used.load(Ordering::Relaxed))
     }
 
     /// Forgets its state.

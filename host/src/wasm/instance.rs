@@ -18,11 +18,11 @@ use crate::types::problem::Problem;
 use crate::wasm::bindings::exports::simwright::plugin::{autoscaler, balancer, fault, latency, lifecycle, responder};
 use crate::wasm::bindings::simwright::plugin::types;
 use crate::wasm::contract::{CONTRACT, Fit, fit, parts};
-use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError, diagnose};
 use crate::wasm::guest::{Guest, Moment};
 use crate::wasm::host_services::{self, Home};
 use crate::wasm::limits::{FIRST_LOOK_TICKS, on_epoch};
+use crate::wasm::ticker::Timer;
 use crate::wasm::wasi;
 
 // What a host function does wrong is caught at the call, which needs panics that unwind.
@@ -78,7 +78,7 @@ impl Kind {
 /// A compiled and linked component with its limits.
 pub(super) struct Mould {
     pub(super) name: String,
-    pub(super) meter: Meter,
+    pub(super) timer: Timer,
     pub(super) time_us: u64,
     memory_bytes: usize,
     /// Instructions of the latest call of a behaviour, where they are counted.
@@ -107,19 +107,19 @@ impl Mould {
     pub(super) fn link(
         component: &Component,
         home: Arc<Home>,
-        meter: Meter,
+        timer: Timer,
         memory_bytes: usize,
         time_us: u64,
     ) -> Result<Self, PluginError> {
         check_exports(&home.name, component.engine(), component)?;
-        Self::link_any(component, home, meter, memory_bytes, time_us)
+        Self::link_any(component, home, timer, memory_bytes, time_us)
     }
 
     /// The same without a look at versions.
     pub(super) fn link_any(
         component: &Component,
         home: Arc<Home>,
-        meter: Meter,
+        timer: Timer,
         memory_bytes: usize,
         time_us: u64,
     ) -> Result<Self, PluginError> {
@@ -143,7 +143,7 @@ impl Mould {
             balancer: exports("balancer").then(|| balancer::GuestIndices::new(&pre)).transpose().map_err(version)?,
             autoscaler: exports("autoscaler").then(|| autoscaler::GuestIndices::new(&pre)).transpose().map_err(version)?,
             name: name.clone(),
-            meter,
+            timer,
             time_us,
             memory_bytes,
             fuel_used: AtomicU64::new(0),
@@ -154,7 +154,7 @@ impl Mould {
 
     /// The same component linked again, with another home.
     pub(super) fn linked_to(&self, home: Arc<Home>) -> Result<Self, PluginError> {
-        Self::link(self.pre.component(), home, self.meter, self.memory_bytes, self.time_us)
+        Self::link(self.pre.component(), home, self.timer.clone(), self.memory_bytes, self.time_us)
     }
 
     /// The component that it is made of.
@@ -185,11 +185,15 @@ impl Mould {
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.space);
         store.set_hostcall_fuel(limits::GUEST_TRANSFER_BYTES);
-        if self.meter == Meter::Cpu {
-            store.epoch_deadline_callback(on_epoch);
+        if let Timer::Cpu(pulse) = &self.timer {
+            let pulse = Arc::clone(pulse);
+            store.epoch_deadline_callback(move |store| {
+                pulse.beat();
+                on_epoch(store)
+            });
         }
         store.data_mut().begin_setup();
-        give_time(&mut store, self.meter, limits::GUEST_SETUP_US);
+        give_time(&mut store, &self.timer, limits::GUEST_SETUP_US);
         let exports = self.pre.instantiate(&mut store).and_then(|instance| {
             let fault = self.fault.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
             let responder = self.responder.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
@@ -237,10 +241,13 @@ fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result
 }
 
 #[inline]
-fn give_time(store: &mut Store<Guest>, meter: Meter, time_us: u64) {
-    match meter {
-        Meter::Cpu => store.set_epoch_deadline(FIRST_LOOK_TICKS),
-        Meter::Fuel => {
+fn give_time(store: &mut Store<Guest>, timer: &Timer, time_us: u64) {
+    match timer {
+        Timer::Cpu(pulse) => {
+            pulse.beat();
+            store.set_epoch_deadline(FIRST_LOOK_TICKS);
+        }
+        Timer::Fuel => {
             let fuel = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
             // The engine of this meter counts fuel, and that is all that this can complain about.
             let set = store.set_fuel(fuel);
@@ -313,7 +320,7 @@ impl Instance {
         ask: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
         self.store.data_mut().begin_setup();
-        give_time(&mut self.store, mould.meter, limits::GUEST_SETUP_US);
+        give_time(&mut self.store, &mould.timer, limits::GUEST_SETUP_US);
         self.enter(mould, function, ask)
     }
 
@@ -328,9 +335,9 @@ impl Instance {
     ) -> Result<R, PluginError> {
         let time_us = if kind.holds_others_up() { mould.time_us.min(limits::CHOOSER_TIME_US) } else { mould.time_us };
         self.store.data_mut().begin(moment, time_us);
-        give_time(&mut self.store, mould.meter, time_us);
+        give_time(&mut self.store, &mould.timer, time_us);
         let result = self.enter(mould, kind.function(), ask);
-        if mould.meter == Meter::Fuel {
+        if !mould.timer.is_cpu() {
             let left = self.store.get_fuel().unwrap_or(0);
             let given = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);
             mould.fuel_used.store(given.saturating_sub(left), Ordering::Relaxed);

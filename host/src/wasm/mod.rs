@@ -73,7 +73,7 @@ use instance::Mould;
 use janitor::Janitor;
 use maker::PluginMaker;
 use pool::Pool;
-use ticker::Ticker;
+use ticker::{Ticker, Timer};
 use usage::Usage;
 
 /// How to run plugins.
@@ -105,7 +105,13 @@ pub struct PluginHost {
 struct Threads {
     janitor: Janitor,
     /// `None` where time is counted in instructions.
-    _ticker: Option<Ticker>,
+    ticker: Option<Ticker>,
+}
+
+impl Threads {
+    fn timer(&self) -> Timer {
+        self.ticker.as_ref().map_or(Timer::Fuel, |ticker| Timer::Cpu(Arc::clone(ticker.pulse())))
+    }
 }
 
 /// A plugin to load.
@@ -183,7 +189,7 @@ impl PluginHost {
             compiler = ?config.compiler,
             "plugin limits"
         );
-        let threads = Arc::new(Threads { janitor: Janitor::start()?, _ticker: ticker });
+        let threads = Arc::new(Threads { janitor: Janitor::start()?, ticker });
         let (states, known, progress) = (state::Store::default(), Mutex::default(), Progress::default());
         Ok(Self { engine, cache, states, config, threads, known, progress })
     }
@@ -207,7 +213,7 @@ impl PluginHost {
         let capabilities = reach::reached(&component);
         reach::check(spec.name, capabilities, spec.granted)?;
         let home = Arc::new(Home::new(spec.name, self.states.of(spec.name)));
-        let mould = Mould::link(&component, home, self.config.meter, spec.memory_bytes, spec.time_us)?;
+        let mould = Mould::link(&component, home, self.threads.timer(), spec.memory_bytes, spec.time_us)?;
         let about = mould.start(0)?.describe(&mould)?;
         let (schema, properties) =
             maker::schema(&about.options_schema).map_err(|message| PluginError::new(spec.name, Cause::Setup, message))?;

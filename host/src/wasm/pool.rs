@@ -22,7 +22,6 @@ use crate::telemetry::metrics as names;
 use crate::types::limits;
 use crate::wasm::Threads;
 use crate::wasm::breaker::{Breaker, Pass};
-use crate::wasm::engine_config::Meter;
 use crate::wasm::error::{Cause, PluginError};
 use crate::wasm::guest::Moment;
 use crate::wasm::instance::{Instance, Kind, Mould, SetupError};
@@ -301,7 +300,7 @@ impl Pool {
     /// anybody for a plugin that is tried apart.
     fn sets_up_slowly(&self) -> bool {
         let is_slow = self.set_up_ns.load(Ordering::Relaxed) > limits::GUEST_SETUP_INLINE_US * 1_000;
-        is_slow && self.mould.meter == Meter::Cpu && self.spares_kept > 0
+        is_slow && self.mould.timer.is_cpu() && self.spares_kept > 0
     }
 
     /// Would the calling thread have to set an instance up?
@@ -404,7 +403,7 @@ impl Pool {
 
     /// Is `kind` asked for others who wait, and too slow for that? In virtual time nobody waits.
     pub(super) fn holds_up(&self, kind: Kind) -> bool {
-        self.mould.meter == Meter::Cpu && self.gauges[kind as usize].slow.load(Ordering::Relaxed)
+        self.mould.timer.is_cpu() && self.gauges[kind as usize].slow.load(Ordering::Relaxed)
     }
 
     /// Says that `kind` is not asked any more, because it holds others up.

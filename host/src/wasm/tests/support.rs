@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -73,6 +74,15 @@ pub(crate) fn small_host(meter: Meter, instances: u32) -> PluginHost {
 
 /// Time for calls whose tests are not about time, in microseconds: a machine that is busy with others takes some of it away.
 pub(super) const PATIENCE_US: u64 = 2_000_000;
+
+/// Looks until `truth` is true; a failure after a minute says what never was.
+pub(in crate::wasm) fn eventually(what: &str, truth: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !truth() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never happened: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// The adversary under a name of its own, so that tests share neither state nor breaker.
 pub(in crate::wasm) fn load(name: &str) -> Arc<Plugin> {

@@ -17,7 +17,7 @@ use crate::wasm::instance::Mould;
 use crate::wasm::reach::reached;
 use crate::wasm::tests::forge::{Forged, Service};
 use crate::wasm::tests::support::host;
-use crate::wasm::{Cause, Kind, LoadSpec, Meter, PluginError};
+use crate::wasm::{Cause, Kind, LoadSpec, PluginError};
 
 const ADD: Service = Service {
     interface: "state",
@@ -36,7 +36,7 @@ fn component(forged: &Forged<'_>, version: &str) -> Component {
 fn link(version: &str) -> Result<Mould, PluginError> {
     let home = Arc::new(Home::apart("versioned"));
     let component = component(&Forged::default(), version);
-    Mould::link_any(&component, home, Meter::Cpu, limits::GUEST_MEMORY_BYTES, limits::GUEST_TIME_US)
+    Mould::link_any(&component, home, host().threads.timer(), limits::GUEST_MEMORY_BYTES, limits::GUEST_TIME_US)
 }
 
 #[test]

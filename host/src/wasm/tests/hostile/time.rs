@@ -1,10 +1,18 @@
 //! P1 and P10: guests that never end, in their own code or in ours.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::behavior::catalog::Setting;
 use crate::behavior::fault::Verdict;
 use crate::types::limits;
-use crate::wasm::Cause;
+use crate::wasm::adapter::PluginFault;
+use crate::wasm::maker::PluginMaker;
 use crate::wasm::tests::forge::{Forged, LOOP, Service, ask};
-use crate::wasm::tests::support::PATIENCE_US;
+use crate::wasm::tests::support::{PATIENCE_US, eventually, small_host};
+use crate::wasm::ticker::Timer;
+use crate::wasm::{Cause, LoadSpec, Meter};
 
 /// Each call of the plugin fails for `cause`, twice, so that what the first left is no better and no worse.
 #[track_caller]
@@ -37,6 +45,21 @@ fn a_loop_of_calls_ends_too() {
     let fields = "(func $nothing) (table 1 1 funcref) (elem (i32.const 0) $nothing)";
     let decide = "(loop $for_ever (call_indirect (i32.const 0)) (br $for_ever))";
     fails("calls-itself", &Forged { fields, decide, ..Forged::default() }, "timeout");
+}
+
+// P1: nobody has called for a while, so nobody counts epochs.
+#[test]
+fn a_loop_that_begins_while_the_ticker_sleeps_ends_too() {
+    let host = small_host(Meter::Cpu, limits::PLUGIN_SPARES as u32 + 4);
+    let bytes = Forged { decide: LOOP, ..Forged::default() }.component();
+    let plugin = host.load(LoadSpec { time_us: limits::GUEST_TIME_US, ..LoadSpec::new("wakes", &bytes) }).expect("a good plugin");
+    let pool = PluginMaker(plugin).pool(&json!({}), &Setting::default()).expect("room");
+    let Timer::Cpu(pulse) = host.threads.timer() else { panic!("it has no ticker") };
+    for number in 1..3 {
+        eventually("the ticker sleeps", || pulse.is_asleep());
+        let error = ask(&PluginFault(Arc::clone(&pool)), number).expect_err("it never ends");
+        assert_eq!(error.cause, "timeout", "{error}");
+    }
 }
 
 // P1: in post-return, after the answer is there.
