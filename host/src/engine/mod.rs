@@ -172,19 +172,17 @@ impl Engine {
         self.running.load_full()
     }
 
-    /// Lets `generation` answer all requests that begin from now on. Requests under way keep theirs. The time line goes on where it
-    /// stands unless the scenario says another one; what operators switched stays. So do its stations, unless they or the ways to them change.
-    /// A generation on trial gives way.
-    pub fn swap(&self, generation: Generation) {
-        let next = self.after_the_running(generation);
+    /// Lets `next`, which was prepared, answer all requests that begin from now on. Requests under way keep theirs. A generation on trial
+    /// gives way. Quick, as `try_out` is.
+    pub fn swap(&self, next: Running) {
         self.trial.store(None);
         self.running.store(Arc::new(next));
     }
 
-    /// Lets `generation` answer the requests that `canary` takes, in place of any other on trial. All others go on as before.
-    pub fn try_out(&self, generation: Generation, canary: Canary) {
-        let running = Arc::new(self.after_the_running(generation));
-        self.trial.store(Some(Arc::new(Trial { running, canary })));
+    /// Lets `next`, which was prepared, answer the requests that `canary` takes, in place of any other on trial. All others go on as
+    /// before.
+    pub fn try_out(&self, next: Running, canary: Canary) {
+        self.trial.store(Some(Arc::new(Trial { running: Arc::new(next), canary })));
     }
 
     /// The generation that is on trial.
@@ -211,8 +209,9 @@ impl Engine {
         }
     }
 
-    /// What plays `generation` after what runs now.
-    fn after_the_running(&self, generation: Generation) -> Running {
+    /// What plays `generation` after what runs now: the time line goes on where it stands unless the scenario says another one; what
+    /// operators switched stays. So do its stations, unless they or the ways to them change.
+    pub fn prepare(&self, generation: Generation) -> Running {
         let before = self.running.load_full();
         let situation = before.situation.carry(&before.generation.scenario, &generation.scenario, self.clock.now());
         let drive = match &before.drive {

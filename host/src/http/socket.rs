@@ -31,7 +31,7 @@ use crate::dialect::openai::realtime::{Heard, Session};
 use crate::engine::pacer::Sleep;
 use crate::http::body::{InFlight, ReplyBody};
 use crate::http::handler::{Door, Visit};
-use crate::http::turn::{Opening, Played, Turn};
+use crate::http::turn::{Opening, Past, Played, Turn};
 use crate::http::wire::WireState;
 use crate::random::Key;
 use crate::types::api_error::ApiError;
@@ -245,7 +245,7 @@ impl Talk {
                     if let Some(turn) = self.turn.take() {
                         self.send_typed(socket, turn.is_mistyped()).await.err().map_or_else(
                             || {
-                                self.conclude(*turn);
+                                self.conclude(turn.into_past());
                                 None
                             },
                             |error| Some(ended(&error)),
@@ -306,7 +306,7 @@ impl Talk {
             Heard::Cancel => {
                 if let Some(mut turn) = self.turn.take() {
                     turn.cancel(&mut self.out);
-                    self.conclude(*turn);
+                    self.conclude(turn.into_past());
                 }
                 None
             }
@@ -314,6 +314,7 @@ impl Talk {
                 let like = Inbound { target: &self.target, headers: self.headers.clone(), ..Inbound::default() };
                 match Turn::open(&self.door, &self.wire, &ask, like, &mut self.out).await {
                     Opening::Turn(turn) => self.turn = Some(turn),
+                    Opening::Failed(past) => self.conclude(past),
                     Opening::Refused(error) => self.session.refuse(&error, ask.event_id.as_deref(), &mut self.out),
                     Opening::Cut(cut) => return Some(Over::Cut(cut)),
                 }
@@ -323,11 +324,11 @@ impl Talk {
     }
 
     /// What comes after a response. From now on it is the client's turn to speak.
-    fn conclude(&mut self, turn: Turn) {
+    fn conclude(&mut self, past: Past) {
         self.heard = self.door.engine.clock().now();
-        self.session.tell_limits(&turn.allowance(), &mut self.out);
+        self.session.tell_limits(&past.allowance, &mut self.out);
         self.session.may_keep(self.place.most());
-        self.session.remember(turn.into_output());
+        self.session.remember(past.output);
         self.place.keeps(self.session.bytes());
     }
 

@@ -55,18 +55,26 @@ enum Act {
     Waits,
     /// It plays.
     Plays,
-    /// It has failed, and all of that is written.
-    Over,
 }
 
 /// What has become of a request for a response.
 pub(super) enum Opening {
-    /// It plays, or has failed already.
+    /// It plays.
     Turn(Box<Turn>),
+    /// It has failed, and all of that is written.
+    Failed(Past),
     /// It is refused: there is no response.
     Refused(ApiError),
     /// The connection ends.
     Cut(Cut),
+}
+
+/// What is left of a response.
+pub(super) struct Past {
+    /// What was left of the budgets when it began.
+    pub(super) allowance: Allowance,
+    /// The items that it has said, with their ids.
+    pub(super) output: Vec<(Box<str>, Box<str>)>,
 }
 
 /// What a response has come to.
@@ -96,16 +104,17 @@ impl Turn {
             Err(error) => return refused(error),
         };
         let (model, created_unix_s) = (request.model.clone(), door.engine.unix_s(arrival));
-        let Begun { mut playback, allowance } = match door.engine.begin(chosen, Arc::new(request), origin).await {
+        let mut begun = match door.engine.begin(chosen, Arc::new(request), origin).await {
             Ok(begun) => begun,
             Err(error) => return refused(error),
         };
-        let head = head_of(playback.plan(), model, created_unix_s);
+        let head = head_of(begun.playback.plan(), model, created_unix_s);
         let mut stream = ResponseStream::new(&head, options);
-        let stage = match opened(&mut playback, &mut stream, arrival, clock.now(), out) {
+        let stage = match opened(&mut begun, &mut stream, arrival, clock.now(), out) {
             Ok(stage) => stage,
             Err(opening) => return opening,
         };
+        let Begun { playback, allowance } = begun;
         let action = match &playback.plan().outcome {
             Outcome::Interrupt(interrupt) => Some(interrupt.action.clone()),
             _ => None,
@@ -148,14 +157,9 @@ impl Turn {
         self.is_mistyped
     }
 
-    /// What was left of the budgets when it began.
-    pub(super) fn allowance(&self) -> Allowance {
-        self.allowance
-    }
-
-    /// The items that it has said, with their ids.
-    pub(super) fn into_output(self) -> Vec<(Box<str>, Box<str>)> {
-        self.stream.into_output()
+    /// What is left of it.
+    pub(super) fn into_past(self) -> Past {
+        Past { allowance: self.allowance, output: self.stream.into_output() }
     }
 
     /// Ends it because the client wants no more.
@@ -188,7 +192,6 @@ impl Turn {
                     }
                 },
                 Act::Plays => return self.poll_play(now, out, context),
-                Act::Over => return Poll::Ready(Played::Done),
             }
         }
     }
@@ -214,14 +217,15 @@ impl Turn {
     }
 }
 
-/// How the response that `playback` plays into `stream` begins at `now`, or what has become of it instead.
+/// How the response that has `begun` plays into `stream` at first, `now`, or what has become of it instead.
 fn opened(
-    playback: &mut Playback,
+    begun: &mut Begun,
     stream: &mut ResponseStream,
     arrival: Nanos,
     now: Nanos,
     out: &mut BytesMut,
 ) -> Result<Act, Opening> {
+    let (playback, failed) = (&mut begun.playback, Opening::Failed(Past { allowance: begun.allowance, output: Vec::new() }));
     if let Outcome::Refuse(error) = &playback.plan().outcome {
         let error = error.clone();
         playback.end(error.status, now, false);
@@ -229,7 +233,7 @@ fn opened(
             return Err(Opening::Refused(error));
         }
         stream.end(ResponseEnd::Failed(&error), Usage::default(), out);
-        return Ok(Act::Over);
+        return Err(failed);
     }
     match playback.before_head() {
         Some(Action::Hang(hang)) => Ok(Act::Hangs(arrival + hang.as_nanos() as Nanos)),
@@ -239,8 +243,9 @@ fn opened(
         }
         Some(Action::ErrorEvent(message)) => {
             playback.end(500, now, false);
+            stream.begin(out);
             stream.event(&StreamEvent::Error { message: &message, code: None }, out);
-            Ok(Act::Over)
+            Err(failed)
         }
         _ => Ok(Act::Waits),
     }

@@ -244,8 +244,8 @@ fn check_exports(plugin: &str, engine: &Engine, component: &Component) -> Result
 fn give_time(store: &mut Store<Guest>, timer: &Timer, time_us: u64) {
     match timer {
         Timer::Cpu(pulse) => {
-            pulse.beat();
             store.set_epoch_deadline(FIRST_LOOK_TICKS);
+            pulse.beat();
         }
         Timer::Fuel => {
             let fuel = time_us.saturating_mul(limits::GUEST_FUEL_PER_US);

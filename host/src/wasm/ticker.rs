@@ -4,9 +4,10 @@
 //! An epoch that ends does not end a call. It only makes the guest look up; [`crate::wasm::limits`] then decides by the CPU time
 //! that the call has really used.
 //!
-//! While nobody calls a plugin the thread sleeps, so that an idle server is idle. Nobody is left alone by that: it goes to sleep only
-//! after far more ticks than a call has until its first look, none of them with a call that begins or a guest that looks up. A guest that
-//! is in the middle of a call then has its look before it, and wakes the thread with it.
+//! While nobody calls a plugin the thread sleeps and looks up once a second, so that an idle server is idle. It goes to sleep only after
+//! far more ticks than a call has until its first look, none of them with a call that begins or a guest that looks up. So a guest that is
+//! in the middle of a call has its look before it, and wakes the thread with it. One whose thread was held up for a second just
+//! between a beat and the deadline that follows is found by the ticks of the sleeper, within three.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,8 +18,10 @@ use wasmtime::Engine;
 
 /// One tick, in microseconds: how soon an overlong call is noticed.
 pub(super) const TICK_US: u64 = 1_000;
-/// After so many ticks without a call or a look it sleeps, between this and twice as many: a second.
+/// After so many ticks without a call or a look it sleeps, or up to twice as many: one to two seconds.
 const QUIET_TICKS: u64 = 1_000;
+/// One tick of the sleeper.
+const ASLEEP: Duration = Duration::from_secs(1);
 
 /// The thread that ticks; it ends when this is dropped.
 #[derive(Debug)]
@@ -80,11 +83,12 @@ impl Pulse {
         self.is_asleep.load(Ordering::SeqCst)
     }
 
-    /// Sleeps on the ticker's thread until somebody calls, or `stop` says that nobody will.
-    fn sleep(&self, stop: &AtomicBool) {
+    /// Sleeps on the ticker's thread until somebody calls, or `stop` says that nobody will; `tick`s now and then.
+    fn sleep(&self, stop: &AtomicBool, tick: impl Fn()) {
         self.is_asleep.store(true, Ordering::SeqCst);
         while !self.is_felt.load(Ordering::SeqCst) && !stop.load(Ordering::Relaxed) {
-            std::thread::park();
+            std::thread::park_timeout(ASLEEP);
+            tick();
         }
         self.is_asleep.store(false, Ordering::SeqCst);
     }
@@ -102,7 +106,7 @@ impl Ticker {
                 engine.increment_epoch();
                 ticks += 1;
                 if ticks.is_multiple_of(QUIET_TICKS) && !felt.is_felt.swap(false, Ordering::SeqCst) {
-                    felt.sleep(&stopped);
+                    felt.sleep(&stopped, || engine.increment_epoch());
                 }
             }
         };
@@ -137,7 +141,7 @@ mod tests {
     use crate::wasm::tests::support::eventually;
 
     #[test]
-    fn it_sleeps_while_nobody_calls_and_ticks_while_somebody_does() {
+    fn it_sleeps_while_nobody_calls_and_wakes_when_somebody_does() {
         let engine = engine_in(Meter::Cpu, Room::for_workers(1)).expect("an engine");
         let ticker = Ticker::start(&engine).expect("a thread");
         let pulse = Arc::clone(ticker.pulse());

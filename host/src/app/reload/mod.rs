@@ -363,12 +363,11 @@ impl Reloader {
     }
 
     fn swap(&self, desk: &mut Desk, engine: &Engine, generation: Generation, made: Made, applied: &Applied) {
-        let number = made.number;
+        let (number, next) = (made.number, engine.prepare(generation));
         let mut record = self.record();
-        engine.swap(generation);
+        engine.swap(next);
         record.apply(applied, engine.clock().now(), &engine.running().visits);
-        desk.trial = None;
-        let gone = run(desk, &mut record, made);
+        let gone = (desk.trial.take(), run(desk, &mut record, made));
         drop(record);
         drop(gone);
         tracing::info!(generation = number, "reloaded ({}): {}", applied.cause, applied.summary);

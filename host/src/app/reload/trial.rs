@@ -31,14 +31,16 @@ impl Reloader {
         let now = engine.clock().now();
         let (canary, end) = Canary::begin(settings, generation.seed, made.number, now);
         let (number, deadline) = (made.number, canary.deadline());
+        let next = engine.prepare(generation);
         let mut record = self.record();
-        engine.try_out(generation, canary);
+        engine.try_out(next, canary);
         record.try_out(made.shown());
-        desk.trial = Some(made);
+        let gone = desk.trial.replace(made);
         if let Some(trial) = engine.trial() {
             record.apply(applied, now, &trial.running.visits);
         }
         drop(record);
+        drop(gone);
         let share = settings.share * 100.0;
         tracing::info!(generation = number, "on trial for {share} % of the requests ({}): {}", applied.cause, applied.summary);
         let (me, clock) = (Weak::clone(&self.me), *engine.clock());
@@ -109,10 +111,11 @@ impl Reloader {
         let account = trial.canary.account();
         let mut record = self.record();
         engine.withdraw();
-        desk.trial = None;
+        let gone = desk.trial.take();
         record.try_out(Vec::new());
         record.note(number, format!("{word}: {account}"));
         drop(record);
+        drop(gone);
         let running = engine.running().generation.number;
         count_trial(outcome);
         tracing::error!(generation = number, "{word}, generation {running} answers all requests again: {account}");

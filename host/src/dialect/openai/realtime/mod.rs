@@ -58,9 +58,9 @@ pub fn read(inbound: Inbound<'_>) -> Result<(Request, Options), ApiError> {
     read::read(inbound)
 }
 
-/// Is a request that ends with `error` taken up, so that it is its response that fails? What a client did wrong is refused by an `error`
-/// event; limits and the server's own trouble end a response that has begun, as the recordings in issue 2502 of `openai-python` and in
-/// pull request 2967 of `livekit/agents` show.
+/// Is a request whose plan ends with `error` taken up, so that it is its response that fails? What a client did wrong is refused by an
+/// `error` event; limits and the server's own trouble end a response that has begun, as recordings of clients show (issue 2502 of
+/// `openai-python`, pull request 2967 of `livekit/agents`).
 pub fn fails(error: &ApiError) -> bool {
     error.status == 429 || error.status >= 500
 }

@@ -83,7 +83,7 @@ fn a_loop_where_the_host_asks_for_room_is_a_mistake_of_the_options() {
     let plugin = Forged { realloc: LOOP, ..Forged::default() }.load("hoards").expect("`describe` asks for no room");
     let mut catalog = crate::behavior::catalog::Catalog::default();
     plugin.register(&mut catalog);
-    let made = catalog.fault["hoards"].make(&serde_json::json!({}), &crate::behavior::catalog::Setting::default());
+    let made = catalog.fault["hoards"].make(&serde_json::json!({}), &Setting::default());
     let problems = made.err().expect("a refusal");
     assert!(problems[0].message.contains("`configure` used up its 2000 ms of time"), "{problems:?}");
 }

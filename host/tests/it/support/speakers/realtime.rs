@@ -100,7 +100,10 @@ impl Speaker for Realtime {
     fn refusal_body(&self, body: &[u8]) -> Value {
         let events = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mut events = events.map(|line| serde_json::from_slice::<Value>(line).expect("JSON"));
-        let mut told = events.find(|event| ["error", "response.done"].contains(&text(&event["type"]))).expect("an event");
+        let mut told: Vec<Value> =
+            events.by_ref().filter(|event| ["error", "response.done"].contains(&text(&event["type"]))).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let mut told = told.remove(0);
         if told["type"] == "response.done" {
             assert_eq!((&told["response"]["status"], &told["response"]["output"]), (&json!("failed"), &json!([])));
             told["error"] = told["response"]["status_details"]["error"].take();
