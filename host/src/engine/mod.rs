@@ -4,8 +4,8 @@
 //! is the state machine that says what leaves when; [`slow_lane`] keeps slow plugins off the workers; [`occurrences`] counts
 //! repeats; [`situation`] knows the phase and what operators switched; [`measure`] keeps the metrics' handles, [`tally`] the figures of
 //! the verdict, [`served`] what model servers count and [`lateness`] how late tokens left; [`conduct`] watches what clients do about
-//! failures; [`decisions`] writes down what was decided; [`quotas`] says who has asked for too much. [`drive`] is the stations of pipelines on the real clock. [`canary`] is a new generation on trial, and [`change`] the
-//! words in which changes are asked for and answered.
+//! failures; [`decisions`] writes down what was decided; [`quotas`] says who has asked for too much. [`drive`] is the stations of pipelines
+//! on the real clock. [`canary`] is a new generation on trial, and [`change`] the words in which changes are asked for and answered.
 
 use std::cell::Cell;
 use std::sync::Arc;

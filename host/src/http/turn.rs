@@ -217,7 +217,7 @@ impl Turn {
     }
 }
 
-/// How the response that has `begun` plays into `stream` at first, `now`, or what has become of it instead.
+/// How the response that has `begun` goes on at `now`, or what has become of it; one that has failed already is told by `stream`.
 fn opened(
     begun: &mut Begun,
     stream: &mut ResponseStream,

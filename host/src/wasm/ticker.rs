@@ -83,11 +83,11 @@ impl Pulse {
         self.is_asleep.load(Ordering::SeqCst)
     }
 
-    /// Sleeps on the ticker's thread until somebody calls, or `stop` says that nobody will; `tick`s now and then.
-    fn sleep(&self, stop: &AtomicBool, tick: impl Fn()) {
+    /// Sleeps on the ticker's thread until somebody calls, or `stop` says that nobody will; `tick`s once in `asleep`.
+    fn sleep(&self, stop: &AtomicBool, asleep: Duration, tick: impl Fn()) {
         self.is_asleep.store(true, Ordering::SeqCst);
         while !self.is_felt.load(Ordering::SeqCst) && !stop.load(Ordering::Relaxed) {
-            std::thread::park_timeout(ASLEEP);
+            std::thread::park_timeout(asleep);
             tick();
         }
         self.is_asleep.store(false, Ordering::SeqCst);
@@ -97,6 +97,11 @@ impl Pulse {
 impl Ticker {
     /// Starts ticking for `engine`. Fails if the system gives no thread.
     pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
+        Self::start_with(engine, ASLEEP)
+    }
+
+    /// The same; while it sleeps it ticks once in `asleep`.
+    fn start_with(engine: &Engine, asleep: Duration) -> std::io::Result<Self> {
         let (pulse, stop) = (Arc::new(Pulse::default()), Arc::new(AtomicBool::new(false)));
         let (felt, stopped, engine) = (Arc::clone(&pulse), Arc::clone(&stop), engine.clone());
         let tick = move || {
@@ -106,7 +111,7 @@ impl Ticker {
                 engine.increment_epoch();
                 ticks += 1;
                 if ticks.is_multiple_of(QUIET_TICKS) && !felt.is_felt.swap(false, Ordering::SeqCst) {
-                    felt.sleep(&stopped, || engine.increment_epoch());
+                    felt.sleep(&stopped, asleep, || engine.increment_epoch());
                 }
             }
         };
@@ -143,7 +148,8 @@ mod tests {
     #[test]
     fn it_sleeps_while_nobody_calls_and_wakes_when_somebody_does() {
         let engine = engine_in(Meter::Cpu, Room::for_workers(1)).expect("an engine");
-        let ticker = Ticker::start(&engine).expect("a thread");
+        // So long that whoever is awake in time was woken.
+        let ticker = Ticker::start_with(&engine, Duration::from_secs(3_600)).expect("a thread");
         let pulse = Arc::clone(ticker.pulse());
         for _ in 0..2 {
             eventually("it sleeps", || pulse.is_asleep());
@@ -152,6 +158,7 @@ mod tests {
         }
         // It ends from its sleep, too.
         eventually("it sleeps", || pulse.is_asleep());
-        drop(ticker);
+        let end = std::thread::spawn(move || drop(ticker));
+        eventually("it ends", || end.is_finished());
     }
 }

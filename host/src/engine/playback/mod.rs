@@ -189,8 +189,8 @@ impl Playback {
     }
 
     /// Plays to the end at once, for a reply that is sent whole and that [`Playback::whole`] has let leave: gives its events to `stage`
-    /// and says when it is due and how it ends. The tokens inside are not measured: they leave in one write. A reply that is cut gives all its events, too: what breaks
-    /// off are the bytes of the whole, and [`Playback::progress`] says where.
+    /// and says when it is due and how it ends. The tokens inside are not measured: they leave in one write. A reply that is cut gives all
+    /// its events, too: what breaks off are the bytes of the whole, and [`Playback::progress`] says where.
     pub fn play_whole(&mut self, stage: &mut impl Stage) -> (Nanos, Ending) {
         let ending = match self.advance(Nanos::MAX, stage, false) {
             Moment::Done(ending) => ending,

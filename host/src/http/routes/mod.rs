@@ -1,8 +1,8 @@
 //! Path → vendor and endpoint, in one table. Paths are served with and without their version, as SDKs and tools use both.
 //!
 //! Every entry is a constant: a path as it stands is looked up, and only if nobody has it with this method are the entries compared that
-//! leave a part of it open. No router between the socket and the plan. Where vendors have the same path, what a request's headers say of its sender decides
-//! ([`Dialect::claims`]).
+//! leave a part of it open. No router between the socket and the plan. Where vendors have the same path, what a request's headers say of
+//! its sender decides ([`Dialect::claims`]).
 
 use std::collections::HashMap;
 use std::pin::Pin;
