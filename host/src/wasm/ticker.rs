@@ -88,7 +88,10 @@ impl Pulse {
         self.is_asleep.store(true, Ordering::SeqCst);
         while !self.is_felt.load(Ordering::SeqCst) && !stop.load(Ordering::Relaxed) {
             std::thread::park_timeout(asleep);
-            tick();
+            // Who has just called is given the whole of the first tick: a call that is looked at too soon counts as slow too soon.
+            if !self.is_felt.load(Ordering::SeqCst) {
+                tick();
+            }
         }
         self.is_asleep.store(false, Ordering::SeqCst);
     }
@@ -107,7 +110,8 @@ impl Ticker {
         let tick = move || {
             let mut ticks = 0_u64;
             while !stopped.load(Ordering::Relaxed) {
-                std::thread::park_timeout(Duration::from_micros(TICK_US));
+                // Nothing wakes it before its time, as several who called at once might: see `Pulse::sleep`.
+                std::thread::sleep(Duration::from_micros(TICK_US));
                 engine.increment_epoch();
                 ticks += 1;
                 if ticks.is_multiple_of(QUIET_TICKS) && !felt.is_felt.swap(false, Ordering::SeqCst) {
